@@ -1,0 +1,1 @@
+"""Instruction data: readers of labelled imagery, question builders, synthetic scenes, collation."""

@@ -1,0 +1,41 @@
+"""Talk to satellite and aerial images and get grounded answers.
+
+>>> from geochat import GeoChat
+>>> chat = GeoChat.from_pretrained()
+>>> answer = chat.ask("scene.tif", "[grounding] Describe the image.")
+
+The names below are loaded on first use, so that `import geochat` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from geochat.assistant import Answer, Conversation, GeoChat
+    from geochat.errors import GeoChatError
+    from geochat.prompts import Task
+    from geochat.regions import OrientedBox, Region
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Answer": "geochat.assistant",
+    "Conversation": "geochat.assistant",
+    "GeoChat": "geochat.assistant",
+    "GeoChatError": "geochat.errors",
+    "OrientedBox": "geochat.regions",
+    "Region": "geochat.regions",
+    "Task": "geochat.prompts",
+}
+
+__all__ = ["Answer", "Conversation", "GeoChat", "GeoChatError", "OrientedBox", "Region", "Task"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - the module protocol has no narrower type
+    if name not in _HOMES:
+        raise AttributeError(f"module 'geochat' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

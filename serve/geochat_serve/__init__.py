@@ -1,0 +1,1 @@
+"""The web chat: a Gradio app and its scene viewer."""

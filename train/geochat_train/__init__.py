@@ -1,0 +1,1 @@
+"""Training: instruction tuning, contrastive pre-training, prompt learning, and their recipes."""
