@@ -1,0 +1,109 @@
+"""UC Merced land use: one folder a class, human captions and oriented boxes beside it.
+
+`captions.jsonl` (Qu et al. 2016, UCM-captions) lists every image; `boxes.jsonl` holds those of four classes,
+in each of which only the class's own objects are marked. A baseball photograph may show a tennis court nobody
+marked, so what an image is said to label exhaustively is its own category and what its scene cannot hold:
+natural and farmed land holds none of the four, airplanes stand on airports alone.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from geochat_data.readers.jsonl import Report, read_jsonl, read_objects
+from geochat_data.records import LabelledImage, LabelledObject
+
+UCM_CATEGORIES = frozenset({"airplane", "storage tank", "tennis court", "baseball diamond"})
+_LABELLED = {
+    "airplane": frozenset({"airplane", "tennis court", "baseball diamond"}),
+    "storagetanks": frozenset({"storage tank", "airplane", "baseball diamond"}),
+    "tenniscourt": frozenset({"tennis court", "airplane"}),
+    "baseballdiamond": frozenset({"baseball diamond", "airplane"}),
+}
+_UNMARKED = {
+    "runway": frozenset[str](),
+    **dict.fromkeys(("agricultural", "beach", "chaparral", "forest", "river"), UCM_CATEGORIES),
+}
+SCENE_NAMES = {
+    "baseballdiamond": "baseball diamond",
+    "denseresidential": "dense residential",
+    "golfcourse": "golf course",
+    "mediumresidential": "medium residential",
+    "mobilehomepark": "mobile home park",
+    "parkinglot": "parking lot",
+    "sparseresidential": "sparse residential",
+    "storagetanks": "storage tanks",
+    "tenniscourt": "tennis court",
+}
+Boxes = tuple[tuple[LabelledObject, ...], tuple[LabelledObject, ...]]
+
+
+def read_ucm(
+    folder: Path, split: str, *, leave_out: frozenset[str] = frozenset(), report: Report | None = None
+) -> Iterator[LabelledImage]:
+    """The images of one split, in the captions file's order.
+
+    Args:
+        folder: Holds `train/`, `test/`, `captions.jsonl` and, optionally, `boxes.jsonl`.
+        split: "train" or "test".
+        leave_out: File names to pass over, such as "airplane68.jpg".
+        report: Counts what was used and what was skipped.
+
+    Raises:
+        DataError: The captions file cannot be read.
+    """
+    report = Report() if report is None else report
+    boxes = _read_boxes(folder / "boxes.jsonl", report)
+    for where, row in read_jsonl(folder / "captions.jsonl", report):
+        if row.get("split") != split:
+            continue
+        try:
+            image = _labelled(folder, row, boxes)
+        except (KeyError, TypeError, ValueError) as error:
+            report.skip(f"malformed row ({type(error).__name__})", where)
+        except OSError:
+            report.skip("image missing or unreadable", where)
+        else:
+            if image.path is not None and image.path.name in leave_out:
+                report.skip("left out on request", image.path.name)
+                continue
+            report.used += 1
+            yield image
+
+
+def _read_boxes(path: Path, report: Report) -> dict[str, Boxes]:
+    if not path.exists():
+        return {}
+    boxes: dict[str, Boxes] = {}
+    for where, row in read_jsonl(path, report):
+        try:
+            boxes[row["image"]] = read_objects(row["objects"]), read_objects(row.get("ignore", ()))
+        except (KeyError, TypeError, ValueError) as error:
+            report.skip(f"malformed boxes ({type(error).__name__})", where)
+    return boxes
+
+
+def _labelled(folder: Path, row: dict[str, Any], boxes: dict[str, Boxes]) -> LabelledImage:
+    name, scene = str(row["image"]), str(row["scene"])
+    with Image.open(folder / name) as header:
+        width, height = header.size
+    objects, ignore = boxes.get(name, ((), ()))
+    return LabelledImage(
+        path=folder / name,
+        width=width,
+        height=height,
+        objects=objects,
+        ignore=ignore,
+        scene=SCENE_NAMES.get(scene, scene),
+        captions=tuple(str(caption) for caption in row["captions"]),
+        split=str(row["split"]),
+        labelled=_labelled_categories(scene, name in boxes),
+    )
+
+
+def _labelled_categories(scene: str, marked: bool) -> frozenset[str]:
+    if scene in _LABELLED:
+        return _LABELLED[scene] if marked else frozenset()
+    return _UNMARKED.get(scene, frozenset({"airplane"}))
