@@ -1,0 +1,96 @@
+"""The GeoChat settings that live beside the weights, in `geochat.json`.
+
+Behaviour is chosen by this file and by the tensors, never by a checkpoint's name. The defaults are the published
+GeoChat-7B's, which has no such file.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from geochat.errors import CheckpointError, RegionError
+from geochat.prompts import Task
+from geochat.regions import AngleConvention
+from geochat.vision import Fit
+
+SETTINGS_FILE = "geochat.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a checkpoint says of itself beyond its architecture.
+
+    Attributes:
+        name: What answers and exports call the model.
+        convention: Direction and range of the angles it reads and writes.
+        fit: How an image becomes the square the model sees.
+        tasks: The tasks it was trained for.
+        scene_classes: The scene classes it knows, empty when any may be asked.
+        ground_resolution: Metres a pixel it was trained on, (finest, coarsest), None when unknown.
+        licence: The licence of the weights.
+    """
+
+    name: str = "geochat"
+    convention: AngleConvention = field(default_factory=AngleConvention)
+    fit: Fit = "pad"
+    tasks: tuple[Task, ...] = tuple(Task)
+    scene_classes: tuple[str, ...] = ()
+    ground_resolution: tuple[float, float] | None = None
+    licence: str = "unstated"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Settings":
+        """Settings from JSON values.
+
+        Raises:
+            CheckpointError: A key is unknown or a value impossible.
+        """
+        unknown = sorted(set(values) - {f.name for f in fields(cls)})
+        if unknown:
+            known = ", ".join(f.name for f in fields(cls))
+            raise CheckpointError(f"{SETTINGS_FILE} has unknown settings {unknown}; it may hold {known}")
+        read = dict(values)
+        try:
+            if "convention" in read:
+                read["convention"] = AngleConvention(**read["convention"])
+            if "tasks" in read:
+                read["tasks"] = tuple(Task(task) for task in read["tasks"])
+            if "scene_classes" in read:
+                read["scene_classes"] = tuple(read["scene_classes"])
+            if read.get("ground_resolution") is not None:
+                finest, coarsest = read["ground_resolution"]
+                read["ground_resolution"] = (float(finest), float(coarsest))
+        except (TypeError, ValueError, RegionError) as error:
+            raise CheckpointError(f"{SETTINGS_FILE} has an impossible value: {error}") from error
+        if read.get("fit", "pad") not in ("pad", "crop"):
+            raise CheckpointError(f"{SETTINGS_FILE} has fit={read['fit']!r}; use 'pad' or 'crop'")
+        return cls(**read)
+
+
+def read_settings(folder: Path) -> Settings:
+    """The settings of the checkpoint in `folder`; the published model's where it has none.
+
+    Raises:
+        CheckpointError: The file is not a JSON object of known settings.
+    """
+    path = folder / SETTINGS_FILE
+    if not path.is_file():
+        return Settings(name=folder.name)
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not valid JSON ({error}); copy the checkpoint again") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} holds {type(values).__name__}, expected an object of settings")
+    return Settings.from_dict(values)
+
+
+def write_settings(settings: Settings, folder: Path) -> None:
+    """Write `geochat.json` into `folder`."""
+    text = json.dumps(settings.to_dict(), indent=2, ensure_ascii=False)
+    (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,64 @@
+"""Messages, and the Vicuna-v1 conversation they become.
+
+The conversation format is a Jinja chat template saved in every checkpoint, so transformers, vLLM and training
+render the same text. It marks the assistant's words with `{% generation %}`, from which training labels are made. The
+published model was trained with "curious user" in its system prompt and evaluated with "curious human"; the latter is
+the default here because the published figures were measured with it.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Literal
+
+from geochat.errors import PromptError
+
+SYSTEM_PROMPT = (
+    "A chat between a curious human and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the human's questions."
+)
+IMAGE_TOKEN = "<image>"
+_RESERVED = (IMAGE_TOKEN, "<s>", "</s>", "<unk>")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation.
+
+    Attributes:
+        role: Who speaks.
+        text: What is said, without the image placeholder.
+
+    Raises:
+        PromptError: The text holds a token that the model reserves, such as `<image>`.
+    """
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+
+    def __post_init__(self) -> None:
+        reserved = next((token for token in _RESERVED if token in self.text), None)
+        if reserved:
+            raise PromptError(f"the {self.role}'s text holds {reserved}, which the model reserves; remove it")
+
+
+def chat_template(system_prompt: str = SYSTEM_PROMPT) -> str:
+    """The Jinja chat template with `system_prompt` as what a conversation opens with unless it brings its own."""
+    source = (files("geochat.prompts") / "chat_template.jinja").read_text(encoding="utf-8")
+    return source.replace("@SYSTEM@", json.dumps(system_prompt, ensure_ascii=False))
+
+
+def chat_messages(messages: Iterable[Message], *, with_image: bool) -> list[dict[str, Any]]:
+    """Messages in the shape `apply_chat_template` takes, the image before the first user turn's words.
+
+    Raises:
+        PromptError: There is an image and no user turn to carry it.
+    """
+    chat = [{"role": m.role, "content": [{"type": "text", "text": m.text}]} for m in messages]
+    if with_image:
+        first = next((turn for turn in chat if turn["role"] == "user"), None)
+        if first is None:
+            raise PromptError("the conversation has an image and no user turn; ask a question first")
+        first["content"] = [{"type": "image"}, *first["content"]]
+    return chat
