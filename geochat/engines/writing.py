@@ -1,0 +1,130 @@
+"""From token ids to text, piece by piece.
+
+Decoding one token at a time gives wrong text: a character may be spread over several tokens, and Llama tokenizers
+drop the space that opens a sequence. So a window of recent tokens is decoded with and without the new token,
+and the difference is what the token adds; an unfinished character is held back.
+"""
+
+from transformers import PreTrainedTokenizerBase
+
+from geochat.engines.protocol import TokenScore
+
+_UNFINISHED = "\ufffd"
+
+
+class Detokenizer:
+    """Gives the text each token adds. Special tokens add none; region markup is kept."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer = tokenizer
+        self._special = frozenset(tokenizer.all_special_ids)
+        self._ids: list[int] = []
+        self._window = 0  # the decoded window starts here
+        self._given = 0  # tokens before this one have been given out
+
+    def feed(self, token: int) -> str:
+        """The text that has become certain with `token`."""
+        if token in self._special:
+            return ""
+        self._ids.append(token)
+        added = self._added()
+        if not added or added.endswith(_UNFINISHED):
+            return ""
+        self._window, self._given = self._given, len(self._ids)
+        return added
+
+    def close(self) -> str:
+        """What was held back as unfinished, with replacement characters for what never became one."""
+        added = self._added()
+        self._window = self._given = len(self._ids)
+        return added
+
+    def _added(self) -> str:
+        return self._decode(self._ids[self._window :])[len(self._decode(self._ids[self._window : self._given])) :]
+
+    def _decode(self, ids: list[int]) -> str:
+        return str(self._tokenizer.decode(ids, clean_up_tokenization_spaces=False))
+
+
+class StopStrings:
+    """Lets text through until a stop string appears; an ending that may yet become one is held back."""
+
+    def __init__(self, stops: tuple[str, ...]) -> None:
+        self._stops = stops
+        self._held = ""
+        self.stopped = False
+
+    def feed(self, text: str) -> str:
+        """The text that is certain not to belong to a stop string."""
+        text = self._held + text
+        starts = [start for stop in self._stops if (start := text.find(stop)) >= 0]
+        if starts:
+            self.stopped, self._held = True, ""
+            return text[: min(starts)]
+        hold = max((self._overlap(text, stop) for stop in self._stops), default=0)
+        cut = len(text) - hold
+        self._held = text[cut:]
+        return text[:cut]
+
+    def close(self) -> str:
+        """What was held back."""
+        held, self._held = self._held, ""
+        return held
+
+    @staticmethod
+    def _overlap(text: str, stop: str) -> int:
+        """Length of the longest ending of `text` that begins `stop`."""
+        longest = min(len(stop) - 1, len(text))
+        return next((n for n in range(longest, 0, -1) if text.endswith(stop[:n])), 0)
+
+
+class Writer:
+    """One answer being written: tokens in, certain text out, with what each token added and its log-probability.
+
+    White space before the first word is dropped, because tokenizers differ in whether they generate it.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, stops: tuple[str, ...]) -> None:
+        self._detokenizer = Detokenizer(tokenizer)
+        self._stops = StopStrings(stops)
+        self._scores: list[TokenScore] = []
+        self._decoded = 0  # characters so far, before stop strings are cut off
+        self._written = 0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop string has ended the answer."""
+        return self._stops.stopped
+
+    @property
+    def scores(self) -> tuple[TokenScore, ...]:
+        """One score a token, without those of a stop string."""
+        return tuple(
+            TokenScore(score.start, min(score.end, self._written), score.logprob)
+            for score in self._scores
+            if not self.stopped or score.start < self._written
+        )
+
+    def feed(self, token: int, logprob: float) -> str:
+        """Take a token in; give the text that has become certain."""
+        start = self._decoded
+        text = self._pass_on(self._detokenizer.feed(token))
+        self._scores.append(TokenScore(start, self._decoded, logprob))
+        return text
+
+    def close(self) -> str:
+        """End the answer; give what was held back."""
+        if self.stopped:
+            return ""
+        text = self._pass_on(self._detokenizer.close())
+        held = self._stops.close()
+        self._written += len(held)
+        return text + held
+
+    def _pass_on(self, text: str) -> str:
+        if self._decoded == 0:
+            text = text.lstrip()
+        self._decoded += len(text)
+        certain = self._stops.feed(text)
+        self._written += len(certain)
+        return certain
