@@ -62,9 +62,7 @@ def test_ucm_yields_good_rows_and_reports_the_rest(folder):
 
 
 def test_ucm_leaves_out_what_it_is_told_to(folder):
-    assert [image.path.name for image in read_ucm(folder, "train", leave_out=frozenset({"a.jpg"}))] == [
-        "b.jpg"
-    ]
+    assert [image.path.name for image in read_ucm(folder, "train", leave_out=frozenset({"a.jpg"}))] == ["b.jpg"]
 
 
 def test_missing_file_is_an_error(tmp_path):

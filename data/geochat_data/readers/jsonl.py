@@ -36,9 +36,7 @@ class Report:
         self.examples.setdefault(reason, where)
 
     def __str__(self) -> str:
-        lost = [
-            f"{count} {reason} (first: {self.examples[reason]})" for reason, count in self.reasons.items()
-        ]
+        lost = [f"{count} {reason} (first: {self.examples[reason]})" for reason, count in self.reasons.items()]
         return f"{self.used} used, {self.skipped} skipped" + (": " + "; ".join(lost) if lost else "")
 
 

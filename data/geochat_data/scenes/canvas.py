@@ -1,0 +1,212 @@
+"""The drawing surface of a rendered scene: textured ground, shadows, shapes, and the boxes of what was drawn.
+
+Coordinates are pixels of the finished image, y down; shapes are drawn at twice that size and averaged down.
+Everything is taken from one seeded generator, so a scene is a function of its seed. Shadows are collected and
+cast together, before the objects that throw them, all in one direction.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+from shapely.geometry import Polygon as Shape
+from shapely.geometry import box as rectangle
+
+from geochat_data.records import LabelledObject, Point, Polygon
+
+SUPERSAMPLING = 2
+MIN_VISIBLE = 0.5  # less of an object than this inside the image and nobody could be asked about it
+MIN_SIDE = 4.0  # pixels
+Colour = tuple[float, float, float]
+
+
+class Canvas:
+    """One scene under construction.
+
+    Args:
+        size: Side of the finished image in pixels.
+        metre: Pixels per metre.
+        rng: Where all chance comes from.
+    """
+
+    def __init__(self, size: int, metre: float, rng: np.random.Generator) -> None:
+        self.size = size
+        self.metre = metre
+        self.rng = rng
+        side = size * SUPERSAMPLING
+        self.image = Image.new("RGB", (side, side))
+        self._draw = ImageDraw.Draw(self.image)
+        self._shade = Image.new("L", (side, side))
+        self._shade_draw = ImageDraw.Draw(self._shade)
+        turn, length = rng.uniform(0, 2 * math.pi), rng.uniform(0.4, 1.1)
+        self.sun = (math.cos(turn) * length, math.sin(turn) * length)  # shadow per unit of height
+        self.shadow_depth = rng.uniform(0.35, 0.65)
+        self.objects: list[LabelledObject] = []
+        self.doubtful: list[LabelledObject] = []
+        self._taken: list[Shape] = []
+
+    def fill(self, colour: Colour, roughness: float = 0.1, mottling: float = 0.06) -> None:
+        """Covers everything with a textured ground; see `_texture`."""
+        self._set(self._texture(colour, roughness, mottling, self.size))
+
+    def patch(
+        self,
+        points: Sequence[Point],
+        colour: Colour,
+        *,
+        roughness: float = 0.08,
+        mottling: float = 0.05,
+        soft: float = 0,
+    ) -> None:
+        """A textured area; `soft` blurs its edge by that many pixels."""
+        (xs, ys), margin = zip(*points, strict=True), math.ceil(2 * soft) + 1
+        left, upper = (min(self.size, max(0, math.floor(min(v)) - margin)) for v in (xs, ys))
+        right, lower = (max(0, min(self.size, math.ceil(max(v)) + margin)) for v in (xs, ys))
+        if right <= left or lower <= upper:
+            return
+        shape = ((right - left) * SUPERSAMPLING, (lower - upper) * SUPERSAMPLING)
+        mask = Image.new("L", shape)
+        ImageDraw.Draw(mask).polygon(_scaled([(x - left, y - upper) for x, y in points]), fill=255)
+        if soft:
+            mask = mask.filter(ImageFilter.GaussianBlur(soft * SUPERSAMPLING))
+        texture = self._texture(colour, roughness, mottling, max(right - left, lower - upper))
+        self.image.paste(texture.crop((0, 0, *shape)), (left * SUPERSAMPLING, upper * SUPERSAMPLING), mask)
+
+    def polygon(self, points: Sequence[Point], colour: Colour) -> None:
+        """A filled polygon."""
+        self._draw.polygon(_scaled(points), fill=_rgb(colour))
+
+    def line(self, points: Sequence[Point], colour: Colour, width: float = 1) -> None:
+        """A line `width` pixels wide through the points."""
+        pixels = max(1, round(width * SUPERSAMPLING))
+        self._draw.line(_scaled(points), fill=_rgb(colour), width=pixels, joint="curve")
+
+    def disc(self, center: Point, radius: float, colour: Colour) -> None:
+        """A filled circle."""
+        x, y = center[0] * SUPERSAMPLING, center[1] * SUPERSAMPLING
+        r = radius * SUPERSAMPLING
+        self._draw.ellipse((x - r, y - r, x + r, y + r), fill=_rgb(colour))
+
+    def shade(self, points: Sequence[Point], height: float, *, base: float = 0) -> None:
+        """Notes the shadow of an upright body between `base` and `height` pixels above ground."""
+        dx, dy = self.sun
+        steps = max(2, round(math.hypot(dx, dy) * (height - base) / 2))
+        for step in range(steps + 1):
+            h = base + (height - base) * step / steps
+            self._shade_draw.polygon(_scaled([(x + dx * h, y + dy * h) for x, y in points]), fill=255)
+
+    def cast(self) -> None:
+        """Darkens the ground by the shadows noted so far; call it before drawing what throws them."""
+        mask = self._shade.filter(ImageFilter.GaussianBlur(1))
+        keep = 1 - self.shadow_depth
+        dark = self.image.point([round(v * keep) for v in range(256)] * 3)
+        self.image.paste(dark, mask=mask)
+        self._shade.paste(0, (0, 0, *self._shade.size))
+
+    def grain(self, amount: float) -> None:
+        """Multiplies the whole picture by one noise, so that painted areas are not flat."""
+        noise = 1 + amount * self.noise(self.size, octaves=4, first=16)
+        gain = Image.fromarray(np.clip(noise * 128, 0, 255).astype(np.uint8)).resize(self.image.size)
+        pixels = np.asarray(self.image, dtype=np.uint16) * np.asarray(gain, dtype=np.uint16)[..., None] >> 7
+        self._set(Image.fromarray(np.minimum(pixels, 255).astype(np.uint8)))
+
+    def label(self, category: str, polygon: Polygon, *attributes: str) -> None:
+        """Records an object just drawn: labelled, doubtful when hardly inside, forgotten when outside."""
+        shape = Shape(polygon)
+        inside = shape.intersection(rectangle(0, 0, self.size, self.size)).area / shape.area
+        if inside == 0:
+            return
+        item = LabelledObject(category, polygon, inside < 0.999, attributes)
+        sides = math.dist(polygon[0], polygon[1]), math.dist(polygon[1], polygon[2])
+        clear = inside >= MIN_VISIBLE and min(sides) >= MIN_SIDE
+        (self.objects if clear else self.doubtful).append(item)
+
+    def doubt(self, category: str, polygon: Polygon) -> None:
+        """Records an object nobody should be asked about."""
+        self.doubtful.append(LabelledObject(category, polygon))
+
+    def sample(self) -> Colour:
+        """The colour of the ground at a random place."""
+        x, y = self.rng.integers(0, self.image.width, 2)
+        r, g, b = self.image.getpixel((int(x), int(y)))  # type: ignore[misc]
+        return float(r), float(g), float(b)
+
+    def claim(self, points: Sequence[Point], margin: float = 0) -> bool:
+        """Reserves ground, `margin` pixels more on every side; False when something is there already."""
+        shape = Shape(points).buffer(margin) if margin else Shape(points)
+        if any(taken.intersects(shape) for taken in self._taken):
+            return False
+        self._taken.append(shape)
+        return True
+
+    def reserve(self, points: Sequence[Point]) -> None:
+        """Reserves ground, whatever is there."""
+        self._taken.append(Shape(points))
+
+    def free(self, points: Sequence[Point]) -> bool:
+        """Whether nothing has reserved any of this ground."""
+        shape = Shape(points)
+        return not any(taken.intersects(shape) for taken in self._taken)
+
+    def noise(self, side: int, *, octaves: int = 4, first: int = 4) -> NDArray[np.float32]:
+        """Multi-octave value noise of mean 0 and deviation 1, (side, side)."""
+        total = np.zeros((side, side), np.float32)
+        for octave in range(octaves):
+            cells = min(side, first * 2**octave)
+            values = Image.fromarray(self.rng.standard_normal((cells, cells), np.float32))
+            total += np.asarray(values.resize((side, side), Image.Resampling.BICUBIC)) / 1.4**octave
+        normal: NDArray[np.float32] = (total - total.mean()) / (total.std() + 1e-6)
+        return normal
+
+    def jitter(self, colour: Colour, amount: float = 12) -> Colour:
+        """A colour near the one given."""
+        shift = self.rng.normal(0, amount)
+        r, g, b = (v + shift + self.rng.normal(0, amount / 3) for v in colour)
+        return r, g, b
+
+    def choose(self, colours: Sequence[Colour], amount: float = 12) -> Colour:
+        """One of the colours, jittered."""
+        return self.jitter(colours[self.rng.integers(len(colours))], amount)
+
+    def _texture(self, colour: Colour, roughness: float, mottling: float, side: int) -> Image.Image:
+        """Ground of one colour: fine `roughness` and coarse `mottling`, as shares of the brightness."""
+        light = 1 + roughness * self.noise(side, octaves=3, first=64) * self.rng.uniform(0.5, 1)
+        light += mottling * self.noise(side, octaves=4, first=3) * self.rng.uniform(0.3, 1)
+        tint = mottling * 0.25 * self.noise(side, octaves=3, first=3)
+        bands = [colour[0] * (light + tint), colour[1] * light, colour[2] * (light - tint)]
+        pixels = np.clip(np.stack(bands, axis=-1), 0, 255).astype(np.uint8)
+        return Image.fromarray(pixels).resize((side * SUPERSAMPLING,) * 2, Image.Resampling.BILINEAR)
+
+    def _set(self, image: Image.Image) -> None:
+        self.image = image
+        self._draw = ImageDraw.Draw(image)
+
+
+def place(points: Sequence[Point], center: Point, angle: float, scale: float = 1) -> list[Point]:
+    """Local points turned by `angle` radians clockwise on screen, scaled, and moved to `center`."""
+    cos, sin = math.cos(angle) * scale, math.sin(angle) * scale
+    return [(center[0] + x * cos - y * sin, center[1] + x * sin + y * cos) for x, y in points]
+
+
+def oblong(center: Point, length: float, width: float, angle: float) -> Polygon:
+    """The corners of a rectangle whose length lies along `angle` radians."""
+    a, b = length / 2, width / 2
+    corners = place([(-a, -b), (a, -b), (a, b), (-a, b)], center, angle)
+    return corners[0], corners[1], corners[2], corners[3]
+
+
+def circle(center: Point, radius: float, corners: int = 24) -> list[Point]:
+    """A regular polygon standing for a circle."""
+    turns = [2 * math.pi * k / corners for k in range(corners)]
+    return [(center[0] + radius * math.cos(t), center[1] + radius * math.sin(t)) for t in turns]
+
+
+def _scaled(points: Sequence[Point]) -> list[tuple[float, float]]:
+    return [(x * SUPERSAMPLING, y * SUPERSAMPLING) for x, y in points]
+
+
+def _rgb(colour: Colour) -> tuple[int, int, int]:
+    r, g, b = (min(255, max(0, round(v))) for v in colour)
+    return r, g, b
