@@ -37,6 +37,11 @@ SCENE_NAMES = {
     "storagetanks": "storage tanks",
     "tenniscourt": "tennis court",
 }
+UCM_SCENES = (
+    "agricultural", "airplane", "baseball diamond", "beach", "buildings", "chaparral", "dense residential",
+    "forest", "freeway", "golf course", "harbor", "intersection", "medium residential", "mobile home park",
+    "overpass", "parking lot", "river", "runway", "sparse residential", "storage tanks", "tennis court",
+)  # fmt: skip
 Boxes = tuple[tuple[LabelledObject, ...], tuple[LabelledObject, ...]]
 
 

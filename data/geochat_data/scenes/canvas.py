@@ -168,7 +168,7 @@ class Canvas:
 
     def choose(self, colours: Sequence[Colour], amount: float = 12) -> Colour:
         """One of the colours, jittered."""
-        return self.jitter(colours[self.rng.integers(len(colours))], amount)
+        return self.jitter(colours[int(self.rng.integers(len(colours)))], amount)
 
     def _texture(self, colour: Colour, roughness: float, mottling: float, side: int) -> Image.Image:
         """Ground of one colour: fine `roughness` and coarse `mottling`, as shares of the brightness."""

@@ -52,7 +52,7 @@ def _block(canvas: Canvas, turn: float) -> list[Polygon]:
     ground = oblong(center, COURT_LENGTH * m + 2 * run_off, count * pitch + 2 * m, turn)
     if not canvas.claim(ground, 2):
         return []
-    court, surround = SURFACES[rng.integers(len(SURFACES))]
+    court, surround = SURFACES[int(rng.integers(len(SURFACES)))]
     court, surround = canvas.jitter(court, 8), canvas.jitter(surround, 8)
     canvas.patch(ground, surround, roughness=0.03, mottling=0.04)
     canvas.line([*ground, ground[0]], lit_by(surround, 0.6), 0.6)

@@ -1,0 +1,69 @@
+"""Questions with regions in them or in their answers: identify, refer and grounded description."""
+
+from geochat.prompts import Task, compose
+from geochat.regions import format_regions
+from geochat_data.questions.conversation import Turn
+from geochat_data.questions.expressions import Expression, expressions
+from geochat_data.questions.subject import MAX_COUNT, Subject, listed, plural, with_article
+
+ABSENT_SHARE = 0.12  # of refer questions that ask for what is not there
+GROUNDING_QUESTIONS = (
+    "Describe the image in detail with the positions of the objects.",
+    "Describe the image with the positions of the objects.",
+    "Give a description of the image and locate its objects.",
+    "What objects are in the image and where are they?",
+)
+
+
+def identify(subject: Subject) -> Turn | None:
+    """What is in a region."""
+    if not subject.image.objects:
+        return None
+    item = subject.rng.choice(subject.image.objects)
+    question = compose("", Task.IDENTIFY, subject.boxes([item]), subject.convention)
+    return Turn(question, item.category, Task.IDENTIFY)
+
+
+def refer(subject: Subject) -> Turn | None:
+    """Where the objects of a phrase are, or that there are none."""
+    rng = subject.rng
+    if rng.random() < ABSENT_SHARE:
+        return _refer_absent(subject)
+    categories = [category for category in subject.present if category in subject.image.labelled]
+    if not categories:
+        return None
+    category = rng.choice(categories)
+    offered = [e for e in expressions(subject) if e.objects[0].category == category]
+    if not offered:
+        return None
+    plain = [e for e in offered if e.phrase in (f"the {category}", f"all {plural(category)}")]
+    chosen = rng.choice(plain if plain and rng.random() < 0.5 else offered)
+    return refer_to(subject, chosen)
+
+
+def refer_to(subject: Subject, expression: Expression) -> Turn:
+    """The question for one expression, and its regions as the answer."""
+    answer = format_regions(expression.phrase, subject.boxes(expression.objects), subject.convention)
+    return Turn(compose(expression.phrase, Task.REFER), answer, Task.REFER)
+
+
+def _refer_absent(subject: Subject) -> Turn | None:
+    if not subject.absent:
+        return None
+    category = subject.rng.choice(subject.absent)
+    phrase = subject.rng.choice((f"the {category}", f"all {plural(category)}"))
+    return Turn(compose(phrase, Task.REFER), f"There is no {category} in the image.", Task.REFER)
+
+
+def grounding(subject: Subject) -> Turn | None:
+    """A description of everything countable, each kind of object followed by its regions."""
+    groups = [subject.members(c) for c in subject.present if c in subject.countable]
+    if not groups or sum(map(len, groups)) > MAX_COUNT:
+        return None
+    parts = []
+    for group in groups:
+        category = group[0].category
+        phrase = with_article(category) if len(group) == 1 else f"{len(group)} {plural(category)}"
+        parts.append(format_regions(phrase, subject.boxes(group), subject.convention))
+    question = compose(subject.rng.choice(GROUNDING_QUESTIONS), Task.GROUNDING)
+    return Turn(question, f"The image shows {listed(parts)}.", Task.GROUNDING)

@@ -1,0 +1,77 @@
+"""Packing several questions about one image into a conversation."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from geochat.errors import SettingsError
+from geochat.regions import AngleConvention
+from geochat_data.questions.about_counts import comparison, count, presence
+from geochat_data.questions.about_image import caption, scene
+from geochat_data.questions.about_regions import grounding, identify, refer
+from geochat_data.questions.conversation import Conversation, Turn
+from geochat_data.questions.subject import Subject
+from geochat_data.readers.ucm import UCM_SCENES
+from geochat_data.records import LabelledImage
+
+_BUILDERS: dict[str, Callable[[Subject], Turn | None]] = {
+    "scene": scene,
+    "caption": caption,
+    "presence": presence,
+    "count": count,
+    "comparison": comparison,
+    "identify": identify,
+    "refer": refer,
+    "grounding": grounding,
+}
+DEFAULT_SHARES: Mapping[str, float] = MappingProxyType(
+    {
+        "scene": 1.5,
+        "caption": 1.5,
+        "presence": 1.0,
+        "count": 1.0,
+        "comparison": 0.6,
+        "identify": 1.0,
+        "refer": 3.0,
+        "grounding": 1.0,
+    }
+)
+_DEFAULT_CONVENTION = AngleConvention()
+
+
+def build_conversation(
+    image: LabelledImage,
+    rng: random.Random,
+    *,
+    turns: int = 6,
+    shares: Mapping[str, float] = DEFAULT_SHARES,
+    scenes: Sequence[str] = UCM_SCENES,
+    convention: AngleConvention = _DEFAULT_CONVENTION,
+) -> Conversation:
+    """Up to `turns` different questions about an image, fewer where its labels offer no more.
+
+    Args:
+        image: What is asked about.
+        rng: Where all chance comes from; the same state gives the same conversation.
+        turns: The most turns wanted.
+        shares: How often each kind of question is tried, relative to the others.
+        scenes: The scene classes to choose between.
+        convention: How the checkpoint writes angles.
+
+    Raises:
+        SettingsError: `shares` names an unknown kind of question or `turns` is not positive.
+    """
+    if unknown := shares.keys() - _BUILDERS.keys():
+        raise SettingsError(f"no question is of the kind {sorted(unknown)}; choose from {', '.join(_BUILDERS)}")
+    if turns < 1:
+        raise SettingsError(f"turns must be at least 1, not {turns}")
+    subject = Subject(image, rng, scenes, convention)
+    kinds, weights = list(shares), list(shares.values())
+    asked: dict[str, Turn] = {}
+    for kind in rng.choices(kinds, weights, k=4 * turns):
+        turn = _BUILDERS[kind](subject)
+        if turn is not None:
+            asked.setdefault(turn.question, turn)
+        if len(asked) == turns:
+            break
+    return Conversation(image, tuple(asked.values()))

@@ -1,0 +1,75 @@
+"""Referring expressions that select exactly the objects they are meant for.
+
+An expression is offered only when it holds with room to spare: everything else of its category, doubtful objects
+included, must be clearly outside the named part of the image, clearly smaller, or clearly further in.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from geochat_data.questions.subject import MAX_COUNT, Subject, plural
+from geochat_data.records import LabelledObject, Point
+
+ROOM = 0.07  # of the image's side
+CLEARLY_LARGER = 1.4  # in area
+_PARTS = {
+    "at the top left": (0, 0),
+    "at the top": (1, 0),
+    "at the top right": (2, 0),
+    "on the left": (0, 1),
+    "in the center": (1, 1),
+    "on the right": (2, 1),
+    "at the bottom left": (0, 2),
+    "at the bottom": (1, 2),
+    "at the bottom right": (2, 2),
+}  # column and row of the image divided in thirds
+_EXTREMES = {"leftmost": (0, 1), "rightmost": (0, -1), "topmost": (1, 1), "bottommost": (1, -1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A phrase and the objects it refers to."""
+
+    phrase: str
+    objects: tuple[LabelledObject, ...]
+
+
+def expressions(subject: Subject) -> list[Expression]:
+    """All expressions offered for the image, of every category."""
+    return [found for category in subject.present for found in _of_category(subject, category)]
+
+
+def _of_category(subject: Subject, category: str) -> Iterator[Expression]:
+    members = subject.members(category)
+    doubtful = [item for item in subject.image.ignore if item.category == category]
+    if category not in subject.image.labelled:
+        return
+    if len(members) == 1 and not doubtful:
+        yield Expression(f"the {category}", members)
+    if 1 < len(members) <= MAX_COUNT and not doubtful:
+        yield Expression(f"all {plural(category)}", members)
+    places = {item: subject.place(item) for item in (*members, *doubtful)}
+    for item in members:
+        center, area = places[item]
+        others = [place for other, place in places.items() if other is not item]
+        if not others:
+            continue
+        for where, part in _PARTS.items():
+            if _inside(center, part, -ROOM / 2) and not any(_inside(c, part, ROOM) for c, _ in others):
+                yield Expression(f"the {category} {where}", (item,))
+        for word, (axis, sign) in _EXTREMES.items():
+            if all(sign * (c[axis] - center[axis]) > ROOM for c, _ in others):
+                yield Expression(f"the {word} {category}", (item,))
+        if not item.truncated and all(area > CLEARLY_LARGER * other for _, other in others):
+            yield Expression(f"the largest {category}", (item,))
+        cut = doubtful or any(other.truncated for other in members)
+        if not cut and all(area * CLEARLY_LARGER < other for _, other in others):
+            yield Expression(f"the smallest {category}", (item,))
+
+
+def _inside(point: Point, part: tuple[int, int], room: float) -> bool:
+    """Whether a point lies in a ninth of the image widened by `room`, which the image's own border is not."""
+    return all(
+        (index == 0 or index / 3 - room <= value) and (index == 2 or value <= (index + 1) / 3 + room)
+        for value, index in zip(point, part, strict=True)
+    )

@@ -1,0 +1,180 @@
+"""Every question is in the published wording and every answer is what the labels say."""
+
+import random
+import re
+
+import pytest
+
+from geochat.errors import SettingsError
+from geochat.prompts import Task
+from geochat.regions import OrientedBox, parse
+from geochat_data.questions import DEFAULT_SHARES, Subject, build_conversation, expressions
+from geochat_data.readers import UCM_SCENES, read_ucm
+from geochat_data.records import LabelledImage, LabelledObject
+from geochat_data.scenes import SCENE_CATEGORIES, render_scene
+
+CELLS = {
+    "at the top left": (0, 0), "at the top": (1, 0), "at the top right": (2, 0),
+    "on the left": (0, 1), "in the center": (1, 1), "on the right": (2, 1),
+    "at the bottom left": (0, 2), "at the bottom": (1, 2), "at the bottom right": (2, 2),
+}  # fmt: skip
+
+
+def box(category, x, y, w=20.0, h=10.0, **more):
+    corners = ((x - w, y - h), (x + w, y - h), (x + w, y + h), (x - w, y + h))
+    return LabelledObject(category, corners, **more)
+
+
+def image(*objects, ignore=(), width=300, height=300, **more):
+    more = {"labelled": SCENE_CATEGORIES} | more
+    return LabelledImage(None, width, height, objects, tuple(ignore), **more)
+
+
+def selected(labels, phrase):
+    """What a phrase refers to, by the plain meaning of its words."""
+    if many := re.fullmatch(r"all (.+)s", phrase):
+        return {item for item in labels.objects if item.category == many[1]}
+    word, category, where = re.fullmatch(
+        r"the (?:(\w+most|largest|smallest) )?(.+?)( (?:at|on|in) the .+)?", phrase
+    ).groups()
+    found = [item for item in labels.objects if item.category == category]
+    place = {item: Subject(labels, random.Random()).place(item) for item in found}
+    if word == "largest":
+        return {max(found, key=lambda item: place[item][1])}
+    if word == "smallest":
+        return {min(found, key=lambda item: place[item][1])}
+    if word:
+        axis = 0 if word in ("leftmost", "rightmost") else 1
+        pick = min if word in ("leftmost", "topmost") else max
+        return {pick(found, key=lambda item: place[item][0][axis])}
+    if where:
+        cell = CELLS[where.strip()]
+        return {i for i in found if tuple(min(2, max(0, int(v * 3))) for v in place[i][0]) == cell}
+    return set(found)
+
+
+def scenes():
+    return [render_scene(seed, 200) for seed in range(24)]
+
+
+def test_expressions_select_exactly_their_objects():
+    offered = [(scene, e) for scene in scenes() for e in expressions(Subject(scene, random.Random(0)))]
+    assert len(offered) > 60
+    for scene, expression in offered:
+        assert selected(scene, expression.phrase) == set(expression.objects), expression.phrase
+
+
+def test_doubtful_objects_forbid_counting_and_compete_for_places():
+    labels = image(box("airplane", 30, 30), ignore=[box("airplane", 40, 270)])
+    phrases = {e.phrase for e in expressions(Subject(labels, random.Random(0)))}
+    assert "the airplane" not in phrases
+    assert {"the airplane at the top left", "the topmost airplane"} <= phrases
+    assert "the smallest airplane" not in phrases
+    for seed in range(30):
+        for turn in build_conversation(labels, random.Random(seed), turns=8).turns:
+            if turn.task is Task.VQA:
+                assert "How many airplanes" not in turn.question
+                assert "number of airplanes" not in turn.question
+                assert "than" not in turn.question or "airplane" not in turn.question
+
+
+def test_answers_carry_the_labelled_boxes():
+    checked = 0
+    for scene in [*scenes(), *(render_scene(seed, 200, "airport") for seed in range(10))]:
+        for turn in build_conversation(scene, random.Random(1), turns=10).turns:
+            read = parse(turn.answer)
+            assert not read.problems, turn
+            subject = Subject(scene, random.Random())
+            for region in read.regions:
+                truth = subject.boxes(scene.objects)
+                best = max(truth, key=lambda item: item.iou(region.box))
+                if best.area > 0.08 * 100 * 100:
+                    assert best.iou(region.box) > 0.8
+                    checked += 1
+    assert checked > 10
+
+
+def test_boxes_are_percent_of_the_padded_square():
+    wide = image(box("airplane", 100, 50, 100, 50), width=200, height=100)
+    turn = build_conversation(wide, random.Random(0), turns=1, shares={"identify": 1}).turns[0]
+    assert turn.question == "[identify] What is the object present at {<25><0><75><100>|<90>}"
+    assert turn.answer == "airplane"
+    read = parse(turn.question).regions[0].box
+    assert read.iou(OrientedBox(0, 25, 100, 75)) == pytest.approx(1)
+
+
+def test_yes_and_no_are_balanced():
+    counts = {"yes": 0, "no": 0}
+    labels = image(box("airplane", 50, 50), box("car", 200, 200))
+    for seed in range(400):
+        shares = {"presence": 1, "comparison": 1}
+        for turn in build_conversation(labels, random.Random(seed), turns=1, shares=shares).turns:
+            counts[turn.answer] += 1
+    assert 0.85 < counts["yes"] / counts["no"] < 1.18
+
+
+def test_what_nobody_labelled_is_not_asked_about():
+    labels = image(box("airplane", 50, 50), labelled=frozenset({"airplane"}))
+    for seed in range(40):
+        for turn in build_conversation(labels, random.Random(seed), turns=8).turns:
+            assert not re.search("tank|court|diamond|building|ship|car", turn.question)
+
+
+def test_absent_objects_are_said_to_be_absent():
+    answers = set()
+    for seed in range(40):
+        answers |= {t.answer for t in build_conversation(image(), random.Random(seed), shares={"refer": 1}).turns}
+    assert answers == {f"There is no {category} in the image." for category in SCENE_CATEGORIES}
+
+
+def test_wording_is_the_published_one():
+    labels = image(
+        box("airplane", 60, 60), box("airplane", 200, 220), scene="airplane", captions=("Two planes here .",)
+    )
+    turns = [t for seed in range(30) for t in build_conversation(labels, random.Random(seed), turns=9).turns]
+    by_task = {task: {t for t in turns if t.task is task} for task in Task}
+    for turn in by_task[Task.SCENE]:
+        classes = re.fullmatch(
+            r"Classify the image within one of the given classes: (.+)\. Answer with one word or short phrase\.",
+            turn.question,
+        )[1].split(", ")
+        assert turn.answer == "airplane"
+        assert turn.answer in classes
+        assert set(classes) <= set(UCM_SCENES)
+        assert len(set(classes)) == len(classes)
+    assert {t.answer for t in by_task[Task.CAPTION]} == {"Two planes here."}
+    assert all(t.question.endswith("\nAnswer the question using a single word or phrase.") for t in by_task[Task.VQA])
+    assert all(t.question.startswith("[refer] Give me the location of <p> ") for t in by_task[Task.REFER])
+    assert any(t.answer.startswith("<p>all airplanes</p> {") for t in by_task[Task.REFER])
+    assert all("<p>2 airplanes</p> {" in t.answer for t in by_task[Task.GROUNDING])
+    assert all(by_task[task] for task in Task if task is not Task.CHAT)
+
+
+def test_the_same_seed_gives_the_same_conversation():
+    scene = render_scene(3, 128, "airport")
+    first, again = (build_conversation(scene, random.Random(7)) for _ in range(2))
+    assert first.turns == again.turns
+    assert len({turn.question for turn in first.turns}) == len(first.turns)
+
+
+def test_bad_settings():
+    with pytest.raises(SettingsError, match="poetry"):
+        build_conversation(image(), random.Random(0), shares={"poetry": 1})
+    with pytest.raises(SettingsError, match="0"):
+        build_conversation(image(), random.Random(0), turns=0)
+    assert set(DEFAULT_SHARES) == {
+        "scene", "caption", "presence", "count", "comparison", "identify", "refer", "grounding"
+    }  # fmt: skip
+
+
+def test_real_photographs(shared):
+    asked = 0
+    for photo in read_ucm(shared / "imagery" / "ucm", "train"):
+        for turn in build_conversation(photo, random.Random(0), turns=6).turns:
+            asked += 1
+            assert turn.question
+            assert turn.answer
+            assert not parse(turn.answer).problems
+        for expression in expressions(Subject(photo, random.Random(0))):
+            assert selected(photo, expression.phrase) == set(expression.objects), (photo.path, expression.phrase)
+    assert asked > 5000
