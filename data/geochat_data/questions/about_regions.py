@@ -33,7 +33,7 @@ def refer(subject: Subject) -> Turn | None:
     if not categories:
         return None
     category = rng.choice(categories)
-    offered = [e for e in expressions(subject) if e.objects[0].category == category]
+    offered = expressions(subject, category)
     if not offered:
         return None
     plain = [e for e in offered if e.phrase in (f"the {category}", f"all {plural(category)}")]

@@ -1,6 +1,7 @@
 """Packing several questions about one image into a conversation."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -36,6 +37,7 @@ DEFAULT_SHARES: Mapping[str, float] = MappingProxyType(
         "grounding": 1.0,
     }
 )
+_MOST = {"scene": 2, "caption": 2}  # turns of a conversation that may differ in wording alone
 _DEFAULT_CONVENTION = AngleConvention()
 
 
@@ -68,10 +70,12 @@ def build_conversation(
     subject = Subject(image, rng, scenes, convention)
     kinds, weights = list(shares), list(shares.values())
     asked: dict[str, Turn] = {}
+    made: Counter[str] = Counter()
     for kind in rng.choices(kinds, weights, k=4 * turns):
-        turn = _BUILDERS[kind](subject)
-        if turn is not None:
-            asked.setdefault(turn.question, turn)
+        turn = _BUILDERS[kind](subject) if made[kind] < _MOST.get(kind, turns) else None
+        if turn is not None and turn.question not in asked:
+            asked[turn.question] = turn
+            made[kind] += 1
         if len(asked) == turns:
             break
     return Conversation(image, tuple(asked.values()))

@@ -34,9 +34,10 @@ class Expression:
     objects: tuple[LabelledObject, ...]
 
 
-def expressions(subject: Subject) -> list[Expression]:
-    """All expressions offered for the image, of every category."""
-    return [found for category in subject.present for found in _of_category(subject, category)]
+def expressions(subject: Subject, category: str | None = None) -> list[Expression]:
+    """All expressions offered for the image, of one category or of every one."""
+    categories = subject.present if category is None else [category]
+    return [found for name in categories for found in _of_category(subject, name)]
 
 
 def _of_category(subject: Subject, category: str) -> Iterator[Expression]:

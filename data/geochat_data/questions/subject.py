@@ -53,6 +53,9 @@ class Subject:
     def place(self, item: LabelledObject) -> tuple[Point, float]:
         """Centre and area of the part inside the image, as shares of the image's sides and area."""
         image = self.image
+        if all(0 <= x <= image.width and 0 <= y <= image.height for x, y in item.polygon):
+            x, y = item.center
+            return (x / image.width, y / image.height), item.area / (image.width * image.height)
         inside = Shape(item.polygon).intersection(rectangle(0, 0, image.width, image.height))
         center = inside.centroid
         return (center.x / image.width, center.y / image.height), inside.area / (image.width * image.height)

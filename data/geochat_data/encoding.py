@@ -1,16 +1,13 @@
-"""From conversations to the tensors a model is trained on.
+"""From conversations to the tokens and labels a model is trained on.
 
 The chat template renders the conversation and marks the assistant's words with `{% generation %}`; only those, with the
-end token, are supervised (`preprocess_v1` in the original's `train.py`). Rows are padded on the right.
+end token, are supervised (`preprocess_v1` in the original's `train.py`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from PIL import Image
-from torch import Tensor
 from transformers import LlavaProcessor
 
 from geochat.errors import DataError
@@ -69,29 +66,3 @@ def _with_placeholders(messages: Sequence[Message], image_tokens: int) -> list[d
         parts = [f"{IMAGE_TOKEN * image_tokens}\n" if p["type"] == "image" else p["text"] for p in turn["content"]]
         turn["content"] = "".join(parts)
     return chat
-
-
-class Collator:
-    """Pads examples into a batch and letterboxes their images.
-
-    Calling it with a list of (Example, image) gives `input_ids`, `attention_mask`, `labels` (B, T) and
-    `pixel_values` (B, 3, S, S).
-    """
-
-    def __init__(self, processor: LlavaProcessor) -> None:
-        self.processor = processor
-        self.pad = processor.tokenizer.pad_token_id
-
-    def __call__(self, batch: Sequence[tuple[Example, Image.Image]]) -> dict[str, Tensor]:
-        """Collate `batch`."""
-        length = max(len(example.input_ids) for example, _ in batch)
-        ids = torch.full((len(batch), length), self.pad)
-        labels = torch.full((len(batch), length), IGNORED)
-        mask = torch.zeros((len(batch), length), dtype=torch.long)
-        for row, (example, _) in enumerate(batch):
-            n = len(example.input_ids)
-            ids[row, :n] = torch.tensor(example.input_ids)
-            labels[row, :n] = torch.tensor(example.labels)
-            mask[row, :n] = 1
-        pixels = self.processor.image_processor([image for _, image in batch], return_tensors="pt")["pixel_values"]
-        return {"input_ids": ids, "attention_mask": mask, "labels": labels, "pixel_values": pixels}
