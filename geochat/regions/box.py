@@ -1,0 +1,150 @@
+"""The oriented box and its geometry.
+
+One rule fixes everything: the corners are c + R(θ)(±w/2, ±h/2), with y pointing down, so θ turns the box clockwise
+on screen about its centre. The four coordinates are those of the box before it is turned; they may lie outside the
+image, be equal, or come in reverse order, and are kept as they are. In a frame with y pointing up, such as most map
+projections, the same formula turns counterclockwise.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import shapely
+from affine import Affine
+from shapely.geometry.base import BaseGeometry
+
+from geochat.errors import RegionError
+from geochat.regions.convention import AngleRange, normalize_angle
+
+
+@dataclass(frozen=True, slots=True)
+class OrientedBox:
+    """A rectangle, turned by `angle` degrees clockwise on screen about its centre, in any frame with y down.
+
+    Raises:
+        RegionError: A number is not finite.
+    """
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    angle: float = 0.0
+
+    def __post_init__(self) -> None:
+        numbers = (self.x1, self.y1, self.x2, self.y2, self.angle)
+        if not all(map(math.isfinite, numbers)):
+            raise RegionError(f"box {numbers} holds a number that is not finite; give five finite numbers")
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """The point the box turns about."""
+        return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
+
+    @property
+    def width(self) -> float:
+        """Length of the side that lies along x before turning; never negative."""
+        return abs(self.x2 - self.x1)
+
+    @property
+    def height(self) -> float:
+        """Length of the side that lies along y before turning; never negative."""
+        return abs(self.y2 - self.y1)
+
+    @property
+    def area(self) -> float:
+        """Width times height."""
+        return self.width * self.height
+
+    def corners(self) -> tuple[tuple[float, float], ...]:
+        """The four corners: top left, top right, bottom right, bottom left of the box before it was turned."""
+        (cx, cy), (cos, sin) = self.center, _cos_sin(self.angle)
+        ux, uy = self.width / 2 * cos, self.width / 2 * sin
+        vx, vy = -self.height / 2 * sin, self.height / 2 * cos
+        return tuple((cx + a * ux + b * vx, cy + a * uy + b * vy) for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1)))
+
+    def polygon(self) -> shapely.Polygon:
+        """The box as a shapely polygon; one of zero area is returned as such."""
+        return shapely.Polygon(self.corners())
+
+    def iou(self, other: "OrientedBox") -> float:
+        """Intersection over union with another box of the same frame, from 0 to 1; 0 where either has no area."""
+        if not (self.area and other.area):
+            return 0.0
+        shared = self.polygon().intersection(other.polygon()).area
+        return float(min(1.0, shared / (self.area + other.area - shared)))
+
+    def normalized(self, angle_range: AngleRange) -> "OrientedBox":
+        """The same rectangle written with its angle in `angle_range`; itself where it is there already."""
+        angle, quarter_turns = normalize_angle(self.angle, angle_range)
+        if angle == self.angle:
+            return self
+        if quarter_turns % 2 == 0:
+            return OrientedBox(self.x1, self.y1, self.x2, self.y2, angle)
+        return self._about(self.center, self.height, self.width, angle)
+
+    def transform(self, affine: Affine) -> "OrientedBox":
+        """The box in another frame.
+
+        Args:
+            affine: Map from this box's frame to the other one.
+
+        Returns:
+            The image of the box where the map is a similarity (shift, turn, mirror, one scale), with width and
+            height keeping their sides; otherwise the smallest rectangle around the mapped corners.
+        """
+        a, b, c, d, e, f = affine[:6]  # x' = a·x + b·y + c, y' = d·x + e·y + f
+        if not _is_similarity(a, b, d, e):
+            return self.from_polygon([(a * x + b * y + c, d * x + e * y + f) for x, y in self.corners()])
+        x, y = self.center
+        scale, turn = math.hypot(a, d), math.degrees(math.atan2(d, a))
+        angle = turn - self.angle if a * e < b * d else turn + self.angle
+        center = (a * x + b * y + c, d * x + e * y + f)
+        return self._about(center, scale * self.width, scale * self.height, angle + 0.0)  # + 0.0: never -0.0
+
+    @classmethod
+    def from_polygon(cls, polygon: BaseGeometry | Sequence[tuple[float, float]]) -> Self:
+        """The rectangle of least area around a shape, with its angle in (0, 90].
+
+        Args:
+            polygon: Any shapely geometry, or its points; one point or points in a line give a box without area.
+
+        Raises:
+            RegionError: There is no point, or a coordinate is not finite.
+        """
+        points = shapely.get_coordinates(polygon) if isinstance(polygon, BaseGeometry) else np.array(polygon, float)
+        if not points.size or not np.isfinite(points).all():
+            raise RegionError(f"no box fits around {polygon}; give at least one point, all coordinates finite")
+        origin = points.mean(axis=0)  # shapely loses digits far from the origin, where map coordinates are
+        around = shapely.oriented_envelope(shapely.MultiPoint(points - origin))
+        ring = shapely.get_coordinates(around) + origin  # 5 points, or 2 of a line, or 1
+        first, second, third = ring[[min(i, len(ring) - 1) for i in range(3)]]
+        side, next_side = second - first, third - second
+        center, angle = (first + third) / 2, math.degrees(math.atan2(side[1], side[0]))
+        box = cls._about(tuple(center.tolist()), math.hypot(*side), math.hypot(*next_side), angle)
+        return cls(*_numbers(box.normalized("(0,90]")))
+
+    @classmethod
+    def _about(cls, center: tuple[float, float], width: float, height: float, angle: float) -> Self:
+        (x, y), w, h = center, width / 2, height / 2
+        return cls(x - w, y - h, x + w, y + h, angle)
+
+
+def _numbers(box: OrientedBox) -> tuple[float, float, float, float, float]:
+    return box.x1, box.y1, box.x2, box.y2, box.angle
+
+
+def _cos_sin(angle: float) -> tuple[float, float]:
+    """Cosine and sine of degrees, exact at multiples of 90 so that upright boxes keep round corners."""
+    if angle % 90 == 0:
+        return ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))[int(angle % 360) // 90]
+    return math.cos(math.radians(angle)), math.sin(math.radians(angle))
+
+
+def _is_similarity(a: float, b: float, d: float, e: float) -> bool:
+    """Whether the columns (a, d) and (b, e) of a linear map are orthogonal and equally long, up to rounding."""
+    slack = 1e-12 * (a * a + b * b + d * d + e * e)
+    return abs(a * b + d * e) <= slack and abs(a * a + d * d - b * b - e * e) <= slack
