@@ -4,10 +4,10 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from affine import Affine
 from shapely.geometry import Polygon as Shape
 from shapely.geometry import box as rectangle
 
+from geochat.frames import Frame
 from geochat.regions import AngleConvention, OrientedBox
 from geochat_data.records import LabelledImage, LabelledObject, Point
 
@@ -62,14 +62,8 @@ class Subject:
 
     def boxes(self, items: Sequence[LabelledObject]) -> list[OrientedBox]:
         """The objects' boxes in the model's frame: percent of the letterboxed square."""
-        to_model = ~_letterbox(self.image.width, self.image.height)
+        to_model = ~Frame(view_size=(self.image.width, self.image.height)).model_to_view
         return [OrientedBox.from_polygon(item.polygon).transform(to_model) for item in items]
-
-
-def _letterbox(width: int, height: int) -> Affine:
-    """Percent of the square around an image, which is pasted in its middle, to pixels of the image."""
-    side = max(width, height)
-    return Affine(side / 100, 0, -((side - width) // 2), 0, side / 100, -((side - height) // 2))
 
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
