@@ -14,10 +14,13 @@ from typing import Self
 import numpy as np
 import shapely
 from affine import Affine
+from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from geochat.errors import RegionError
 from geochat.regions.convention import AngleRange, normalize_angle
+
+Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +121,32 @@ class OrientedBox:
         points = shapely.get_coordinates(polygon) if isinstance(polygon, BaseGeometry) else np.array(polygon, float)
         if not points.size or not np.isfinite(points).all():
             raise RegionError(f"no box fits around {polygon}; give at least one point, all coordinates finite")
-        origin = points.mean(axis=0)  # shapely loses digits far from the origin, where map coordinates are
-        around = shapely.oriented_envelope(shapely.MultiPoint(points - origin))
-        ring = shapely.get_coordinates(around) + origin  # 5 points, or 2 of a line, or 1
-        first, second, third = ring[[min(i, len(ring) - 1) for i in range(3)]]
-        side, next_side = second - first, third - second
-        center, angle = (first + third) / 2, math.degrees(math.atan2(side[1], side[0]))
-        box = cls._about(tuple(center.tolist()), math.hypot(*side), math.hypot(*next_side), angle)
+        origin = points.mean(axis=0)  # far from zero, where map coordinates are, extents would lose digits
+        center, width, height, angle = _smallest_rectangle(points - origin)
+        box = cls._about(tuple((origin + center).tolist()), width, height, math.degrees(angle))
         return cls(*_numbers(box.normalized("(0,90]")))
 
     @classmethod
     def _about(cls, center: tuple[float, float], width: float, height: float, angle: float) -> Self:
         (x, y), w, h = center, width / 2, height / 2
         return cls(x - w, y - h, x + w, y + h, angle)
+
+
+def _smallest_rectangle(points: Points) -> tuple[Points, float, float, float]:
+    """Centre, width, height and angle in radians of the rectangle of least area around points of shape (N, 2).
+
+    One of its sides lies along an edge of the convex hull (Freeman and Shapira, 1975). Trying them all stays exact
+    for points in a line, where GEOS' own search divides by zero.
+    """
+    edges = np.diff(shapely.get_coordinates(shapely.convex_hull(shapely.MultiPoint(points))), axis=0)
+    angles = np.arctan2(edges[:, 1], edges[:, 0]) if len(edges) else np.zeros(1)  # (E,)
+    cos, sin = np.cos(angles), np.sin(angles)
+    turned = points @ np.array([[cos, -sin], [sin, cos]]).transpose(2, 0, 1)  # (E, N, 2): along, across each edge
+    low, high = turned.min(axis=1), turned.max(axis=1)  # (E, 2)
+    best = int(np.argmin(np.prod(high - low, axis=1)))
+    (along, across), (width, height) = (high[best] + low[best]) / 2, (high[best] - low[best]).tolist()
+    center = np.array([along * cos[best] - across * sin[best], along * sin[best] + across * cos[best]])
+    return center, width, height, float(angles[best])
 
 
 def _numbers(box: OrientedBox) -> tuple[float, float, float, float, float]:

@@ -8,7 +8,7 @@ from geochat.regions.events import Event, Phrase, Region, Text, Unreadable, merg
 from geochat.regions.grammar import JOINER
 from geochat.regions.stream import StreamingParser
 
-_CLOSES = frozenset(".,;:!?)]")  # punctuation that no space comes before
+_CLOSES = frozenset(".,;:!?)]\n")  # what no space comes before
 _BLANKS = " \t"
 
 
@@ -74,7 +74,7 @@ def _is_box(event: Event) -> bool:
 
 
 def _append(pieces: list[str], text: str, after_box: bool) -> None:
-    """Add words, with one space at most where markup was taken out and none before punctuation."""
+    """Add words, with one space at most where markup was taken out, none before punctuation or a line's end."""
     bare = text.lstrip(_BLANKS)
     if after_box and bare[:1] in _CLOSES:
         text = bare
