@@ -46,7 +46,9 @@ def compose(
             f"the question opens with {opened_with.token} but the task is {task.value!r}; drop one of the two"
         )
     words = question.removeprefix(task.token).strip() if task.token else question
-    text = f"{task.token} {_worded(words, task)}".strip()
+    if not words or opened_with is None:
+        words = _worded(words, task)
+    text = f"{task.token} {words}".strip()
     if boxes:
         text = f"{text} {' '.join(format_box(box, convention) for box in boxes)}"
     elif task is Task.IDENTIFY and "{" not in text:
