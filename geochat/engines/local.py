@@ -9,6 +9,7 @@ the caller.
 import math
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from transformers import BatchFeature, DynamicCache
@@ -50,6 +51,12 @@ class LocalEngine:
     def settings(self) -> Settings:
         """The checkpoint's GeoChat settings."""
         return self.checkpoint.settings
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square the model sees, in pixels."""
+        vision: Any = self._model.config.vision_config
+        return int(vision.image_size)
 
     def stream(self, request: Request, cancel: threading.Event | None = None) -> Iterator[Chunk]:
         """Answer piece by piece.

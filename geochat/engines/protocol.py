@@ -122,6 +122,7 @@ class Engine(Protocol):
         name: What answers and exports call the model.
         sha256: Hash of the weights, None where the engine cannot know it.
         settings: The checkpoint's settings: angle convention, fit, tasks.
+        image_size: Side of the square the model sees, in pixels.
     """
 
     @property
@@ -132,6 +133,9 @@ class Engine(Protocol):
 
     @property
     def settings(self) -> "Settings": ...  # noqa: D102
+
+    @property
+    def image_size(self) -> int: ...  # noqa: D102
 
     def stream(self, request: Request, cancel: threading.Event | None = None) -> Iterator[Chunk]:
         """Answer piece by piece; setting `cancel` ends the computation before the next token."""

@@ -1,0 +1,17 @@
+"""The façade: an image and a question in, a grounded answer out."""
+
+from geochat.assistant.answer import Answer
+from geochat.assistant.asking import RegionFrame, RegionLike
+from geochat.assistant.chat import GeoChat
+from geochat.assistant.conversation import AnswerStream, Conversation
+from geochat.exports import GroundedRegion
+
+__all__ = [
+    "Answer",
+    "AnswerStream",
+    "Conversation",
+    "GeoChat",
+    "GroundedRegion",
+    "RegionFrame",
+    "RegionLike",
+]

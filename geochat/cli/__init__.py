@@ -1,0 +1,76 @@
+"""The `geochat` command.
+
+Each command is a module with `add_parser` and `run`. Nothing heavy is imported before a command runs, so that help is
+instant. Standard output holds results alone; everything else goes to standard error. Exit status: 0 done, 1 an error
+told in one line, 2 wrong usage, 130 interrupted, 141 the reader of the output went away.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+
+from geochat import __version__
+from geochat.errors import GeoChatError
+
+_COMMANDS = ("geochat.cli.demo", "geochat.cli.ask", "geochat.cli.info", "geochat.cli.doctor")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status.
+
+    Args:
+        argv: Arguments without the program's name; None takes the process's.
+    """
+    args = build_parser().parse_args(argv)
+    _quiet(args.debug)
+    try:
+        status: int = args.run(args)
+        sys.stdout.flush()  # a reader that went away shows here at the latest
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at exit
+        return 141
+    except Exception as error:  # the last stop before the user
+        return _report(error, debug=args.debug)
+    return status
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with every command."""
+    parser = argparse.ArgumentParser(
+        prog="geochat", description="Talk to satellite and aerial images and get grounded answers."
+    )
+    parser.add_argument("--version", action="version", version=f"geochat {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in _COMMANDS:
+        module = import_module(name)
+        command: argparse.ArgumentParser = module.add_parser(commands)
+        command.set_defaults(run=module.run)
+        command.add_argument("--debug", action="store_true", help="show warnings and, on an error, the traceback")
+    return parser
+
+
+def _quiet(debug: bool) -> None:
+    """Keep the libraries' progress bars, warnings and advice off the user's screen."""
+    logging.basicConfig(level=logging.INFO if debug else logging.ERROR, format="geochat: %(message)s")
+    if debug:
+        return
+    logging.captureWarnings(True)  # to a logger, which the level above silences
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+def _report(error: Exception, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    message = " ".join(str(error).split())
+    if not isinstance(error, GeoChatError):
+        message = f"unexpected {type(error).__name__}: {message}; run again with --debug and report what it shows"
+    print(f"geochat: error: {message}", file=sys.stderr)
+    return 1

@@ -1,0 +1,73 @@
+"""`geochat demo`: the bundled model on the bundled scene."""
+
+import argparse
+import json
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+from geochat.cli import options
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
+    """Declare the command."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "demo",
+        help="show what the model does, on a sample scene",
+        description="Ask the model several questions about a sample scene, print the answers, and write a picture and "
+        "a GeoJSON file for each answer with regions.",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        default=Path("geochat-demo"),
+        help="folder for the pictures and GeoJSON, created if missing (default: geochat-demo)",
+    )
+    options.add_model_options(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask every question of every sample."""
+    from geochat.cli import output
+    from geochat.prompts import Task
+
+    samples = _samples()
+    folder = _folder(args.out)
+    chat = output.load(args)
+    for sample in samples:
+        with as_file(files("geochat") / "samples" / sample["file"]) as path:
+            conversation = chat.start(path)
+            print(f"{sample['title']} ({path})")
+            for number, entry in enumerate(sample["questions"], 1):
+                regions = [entry["region"]] if "region" in entry else []
+                print(f"\n> {entry['question']}{''.join(f' {region}' for region in regions)}")
+                # Each question stands alone, as the tasks do in training.
+                stream = chat.stream(conversation.image, entry["question"], regions=regions, task=Task(entry["task"]))
+                answer = output.print_stream(stream)
+                if answer.regions:
+                    stem = folder / f"{path.stem}-{number}"
+                    print(f"wrote {answer.save_overlay(stem.with_suffix('.png'))}")
+                    print(f"wrote {answer.save_geojson(stem.with_suffix('.geojson'))}")
+    return 0
+
+
+def _samples() -> list[dict[str, Any]]:
+    from geochat.errors import DataError
+
+    manifest = files("geochat") / "samples" / "samples.json"
+    if not manifest.is_file():
+        raise DataError("this installation has no sample scenes (geochat/samples/samples.json); reinstall geochat")
+    samples = json.loads(manifest.read_text(encoding="utf-8"))
+    return samples if isinstance(samples, list) else [samples]
+
+
+def _folder(path: Path) -> Path:
+    from geochat.errors import ExportError
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"the folder {path} cannot be created: {error.strerror}; choose another --out") from error
+    return path

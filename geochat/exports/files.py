@@ -1,0 +1,45 @@
+"""Writing a file whole or not at all."""
+
+import os
+import uuid
+from pathlib import Path
+
+from geochat.errors import ExportError
+
+
+def check_target(path: str | Path, endings: tuple[str, ...]) -> Path:
+    """Check what can be known before there is anything to write.
+
+    Raises:
+        ExportError: The name has none of the endings, or its folder does not exist.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in endings:
+        raise ExportError(f"{path} has the ending {path.suffix!r}; this result is written as {' or '.join(endings)}")
+    if not path.parent.is_dir():
+        raise ExportError(f"{path} cannot be written: there is no folder {path.parent}; create it first")
+    return path
+
+
+def write_atomically(path: Path, content: bytes) -> Path:
+    """Write `content` beside `path`, then move it there: nobody sees half a file, and a failure keeps the old one.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ExportError: The folder is read-only, the disk is full, or `path` is a folder.
+    """
+    draft = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        try:
+            with draft.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise ExportError(f"{path} cannot be written: {error.strerror or error}; choose another place") from error
+    return path
