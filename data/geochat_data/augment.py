@@ -95,9 +95,9 @@ def _random_view(width: int, height: int, size: int, settings: Augmentation, rng
     mirror = rng.choice((1, -1))
     return (
         Affine.translation(size / 2, size / 2)
-        * Affine.rotation(turn)
-        * Affine.scale(mirror * size / side, size / side)
-        * Affine.translation(-center_x, -center_y)
+        @ Affine.rotation(turn)
+        @ Affine.scale(mirror * size / side, size / side)
+        @ Affine.translation(-center_x, -center_y)
     )
 
 

@@ -1,0 +1,58 @@
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from shapely import Polygon
+
+from geochat_data.augment import Augmentation, augment
+from geochat_data.records import LabelledImage, LabelledObject
+
+PAINTED = ((40.0, 60.0), (90.0, 80.0), (80.0, 105.0), (30.0, 85.0))
+
+
+def painted_image() -> LabelledImage:
+    """A white box on black, labelled where it is."""
+    canvas = Image.new("RGB", (160, 128))
+    ImageDraw.Draw(canvas).polygon(PAINTED, fill="white")
+    return LabelledImage(
+        path=None, width=160, height=128, objects=(LabelledObject("ship", PAINTED),), pixels=np.asarray(canvas)
+    )
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_the_box_stays_on_what_it_labels(seed):
+    view = augment(painted_image(), 200, Augmentation(zoom=(0.9, 1.2), tilt=10, colour=0), random.Random(seed))
+    assert (view.width, view.height, view.open().size) == (200, 200, (200, 200))
+    mask = Image.new("1", (200, 200))
+    for thing in (*view.objects, *view.ignore):
+        ImageDraw.Draw(mask).polygon(thing.polygon, fill=1)
+    drawn, bright = np.asarray(mask), np.asarray(view.open()).min(-1) > 160
+    assert (drawn & bright).sum() / (drawn | bright).sum() > 0.93
+
+
+def test_all_eight_symmetries_occur():
+    square = replace(painted_image(), width=128, pixels=painted_image().pixels[:, :128])
+    still = Augmentation(zoom=(1.0, 1.0), colour=0)
+    views = {augment(square, 128, still, random.Random(seed)).open().tobytes() for seed in range(200)}
+    assert len(views) == 8
+
+
+def test_what_leaves_the_view_is_dropped_or_doubtful():
+    seen = {"kept": 0, "doubtful": 0, "gone": 0}
+    for seed in range(100):
+        view = augment(painted_image(), 64, Augmentation(zoom=(0.3, 0.5), visible=0.5), random.Random(seed))
+        frame = Polygon([(0, 0), (64, 0), (64, 64), (0, 64)])
+        for thing in view.objects:
+            share = Polygon(thing.polygon).intersection(frame).area / Polygon(thing.polygon).area
+            assert share >= 0.5
+            assert thing.truncated == (share < 0.98)
+        seen["kept" if view.objects else "doubtful" if view.ignore else "gone"] += 1
+    assert all(seen.values())
+
+
+def test_the_same_seed_gives_the_same_view():
+    one, two = (augment(painted_image(), 96, Augmentation(), random.Random(5)) for _ in range(2))
+    assert one == two
+    assert np.array_equal(one.open(), two.open())
