@@ -83,8 +83,8 @@ def _candidates(first: list[Array], second: list[Array]) -> Iterable[tuple[int, 
             for j, k in enumerate(best):
                 dy, dx = divmod(int(k), size)
                 if strength[j, dy, dx] >= LEAST_SIGNIFICANCE:
-                    shift = ((v - size * (v > COARSE)) * SIDE / COARSE for v in (dx, dy))
-                    yield i, start + j, *(round(v) for v in shift)
+                    right, down = (round((v - size * (v > COARSE)) * SIDE / COARSE) for v in (dx, dy))
+                    yield i, start + j, right, down
 
 
 def _moments(total: NDArray[Any], squares: NDArray[Any], shared: Array) -> tuple[Array, Array]:
