@@ -2,11 +2,12 @@
 
     python -m geochat_eval.first_look --imagery DIR --split val|test [--model MODEL] [--out FILE]
 
-Scenes are asked for as the published evaluation does, all 21 classes in the question, and scored as its scene scorer
-does (lower case, no spaces or full stops). [refer] asks for "the airplane" and its like in every image that holds exactly
-one; an answer counts when its first region overlaps the labelled box, clipped to the image, with a rotated IoU of at least
-0.5. Beside it stands the best constant box: of all labelled boxes the one that, given as the answer to every
-question, would score highest on the very images scored, so the baseline has seen the answers and the model has not.
+Scenes are asked for as the published evaluation does, all 21 classes in the question, and scored as its scene
+scorer does (lower case, no spaces or full stops). [refer] asks for "the airplane" and its like in every image that
+holds exactly one; an answer counts when its first region overlaps the labelled box, clipped to the image, with a
+rotated IoU of at least 0.5. Beside it stands the best constant box: of all labelled boxes the one that, given as the
+answer to every question, would score highest on the very images scored, so the baseline has seen the answers and
+the model has not.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from geochat.prompts import Task
 from geochat_data.questions import Subject, expressions
 from geochat_data.readers import UCM_SCENES, read_ucm
 from geochat_data.records import LabelledImage
-from geochat_data.splits import overlapping, validation
+from geochat_data.splits import read_names
 
 _GENERATION = GenerationSettings(max_new_tokens=64)
 
@@ -104,7 +105,7 @@ def _images(imagery: Path, split: str) -> list[LabelledImage]:
     """The test split, or the part of train kept for validation."""
     if split == "test":
         return list(read_ucm(imagery / "ucm", "test"))
-    kept = validation() - overlapping()
+    kept = read_names("ucm_val") - read_names("ucm_overlap")
     return [i for i in read_ucm(imagery / "ucm", "train") if i.path is not None and i.path.name in kept]
 
 

@@ -28,7 +28,7 @@ def test_a_known_box_comes_back_from_the_padded_square(size):
     side = max(size)
     left, top = (side - width) // 2, (side - height) // 2
     box = np.array([(0, 0), (width, height), (width / 3, height / 5)])
-    percent = (box + (left, top)) * 100 / side
+    percent = (box + np.array([left, top])) * 100 / side
     np.testing.assert_allclose(transform_points(percent, Frame(size).model_to_image), box, atol=1e-9)
 
 

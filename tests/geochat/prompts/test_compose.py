@@ -37,7 +37,9 @@ def test_composing_what_was_composed_changes_nothing():
 
 
 def test_regions_are_written_as_the_checkpoint_writes_angles():
-    text = compose("", Task.IDENTIFY, (OrientedBox(10, 20, 30, 40, 30),), AngleConvention("counterclockwise", "[-90,0)"))
+    text = compose(
+        "", Task.IDENTIFY, (OrientedBox(10, 20, 30, 40, 30),), AngleConvention("counterclockwise", "[-90,0)")
+    )
     assert text.endswith("{<10><20><30><40>|<-30>}")
 
 

@@ -31,7 +31,7 @@ _CONVERSATIONS = 0.2  # share of rows whose questions see those before them, as 
 _SETTINGS = Settings(
     name="geochat-first",
     ground_resolution=(0.15, 0.6),
-    licence="Apache-2.0; trained on UC Merced Land Use (USGS, public domain), UCM-captions and OpenAerialMap (CC BY 4.0)",
+    licence="Apache-2.0; trained on UC Merced (USGS, public domain), UCM-captions and OpenAerialMap (CC BY 4.0)",
 )
 
 
@@ -108,8 +108,8 @@ def main() -> None:
     parser.add_argument("--imagery", type=Path, required=True, help="folder with ucm/ and oam-buildings/")
     parser.add_argument("--out", type=Path, required=True, help="folder for stages, log and checkpoint")
     parser.add_argument("--rendered", type=int, default=3000, help="synthetic scenes to render")
-    parser.add_argument("--pretrain-steps", type=int, default=2400)
-    parser.add_argument("--instruct-steps", type=int, default=1400)
+    parser.add_argument("--pretrain-steps", type=int, default=1500)
+    parser.add_argument("--instruct-steps", type=int, default=1300)
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

@@ -14,7 +14,7 @@ from geochat_data.questions import build_conversation
 from geochat_data.readers import Report, read_tiles, read_ucm
 from geochat_data.records import LabelledImage
 from geochat_data.scenes import render_scene
-from geochat_data.splits import overlapping, validation
+from geochat_data.splits import read_names
 from geochat_train.first.pools import Pool
 
 _PHOTOGRAPH = Augmentation(zoom=(0.6, 1.0))
@@ -50,7 +50,9 @@ def gather(imagery: Path, rendered: int, seed: int) -> tuple[Material, Report]:
         DataError: A label file cannot be read.
     """
     report = Report()
-    photographs = read_ucm(imagery / "ucm", "train", leave_out=validation() | overlapping(), report=report)
+    photographs = read_ucm(
+        imagery / "ucm", "train", leave_out=read_names("ucm_val") | read_names("ucm_overlap"), report=report
+    )
     ucm = _in_memory(photographs)
     tiles = _in_memory(read_tiles(imagery / "oam-buildings", report=report))
     with ProcessPoolExecutor() as workers:

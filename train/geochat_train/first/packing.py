@@ -1,8 +1,8 @@
 """Several questions about one image in one row, each as if it were asked alone.
 
-The image's tokens are most of a row. Questions that share them attend to the common beginning and to themselves, never to
-each other, and count their positions from where that beginning ends, so the loss is that of separate conversations at
-the price of one image.
+The image's tokens are most of a row. Questions that share them attend to the common beginning and to themselves, never
+to each other, and count their positions from where that beginning ends, so the loss is that of separate conversations
+at the price of one image.
 """
 
 from collections.abc import Sequence
