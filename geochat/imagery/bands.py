@@ -47,15 +47,13 @@ _DESCRIPTIONS = {
 
 def read_label(interpretation: str, description: str | None) -> str:
     """What a band shows: "red", "nir", "alpha", ...; "" when neither colour interpretation nor description tells."""
-    if interpretation == "alpha":
-        return "alpha"
     words = (description or "").strip().lower()
     described = _DESCRIPTIONS.get(words, words)
     known = {name for names in ORDERS.values() for name in names}
     if described in known:
         return described
     named = "swir1" if interpretation == "swir" else interpretation
-    return named if named in known else ""
+    return named if named in known or named == "alpha" else ""
 
 
 def choose_bands(choice: BandChoice, labels: Sequence[str], name: str) -> tuple[int, ...]:

@@ -36,7 +36,6 @@ def decode(path: Path, driver: str) -> tuple[ArrayRaster, int]:
     with path.open("rb") as stream:
         with quiet():
             image = _READERS[driver](stream)
-        image.load()
         return from_pillow(image)
 
 
@@ -57,6 +56,7 @@ def from_pillow(image: Image.Image) -> tuple[ArrayRaster, int]:
 
     Palettes, CMYK and the like are converted to RGB; transparency of any kind becomes an alpha channel.
     """
+    image.load()  # before the tag is read: Pillow turns TIFFs itself while loading, and then drops the tag
     orientation = 1
     with quiet(), suppress(*DECODING_ERRORS):
         orientation = int(image.getexif().get(_ORIENTATION, 1))

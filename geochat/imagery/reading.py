@@ -17,11 +17,12 @@ from rasterio.io import DatasetReader
 from geochat.errors import ImageError, SettingsError
 from geochat.frames import Frame
 from geochat.imagery.bands import BandChoice, choose_bands
+from geochat.imagery.datasets import FileRaster
 from geochat.imagery.files import Format, decoding, gdal_session, identify, local_file, quiet
 from geochat.imagery.grid import Orientation, Window
 from geochat.imagery.image import GeoImage
 from geochat.imagery.pillow import can_decode, decode, from_array, from_pillow, read_orientation
-from geochat.imagery.rasters import Coverage, FileRaster, Raster, Samples
+from geochat.imagery.rasters import Coverage, Raster, Samples
 from geochat.imagery.stretch import Method, Stretch
 
 ImageSource = str | Path | Image.Image | NDArray[Any]
@@ -54,7 +55,8 @@ def open_image(
 ) -> GeoImage:
     """Open an image as 8-bit RGB, in bounded memory whatever its size.
 
-    Nodata and transparent pixels come out black, half-transparent ones darkened in proportion.
+    Nodata and transparent pixels come out black. Half-transparent pixels of a picture are darkened in proportion;
+    those of a TIFF, where alpha marks which pixels hold data, are shown in full.
 
     Args:
         source: A local TIFF, GeoTIFF, COG, PNG, JPEG, WebP or JPEG 2000 file; a PIL image; or an array
