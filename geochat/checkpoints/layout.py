@@ -59,6 +59,8 @@ def weight_files(folder: Path) -> list[Path]:
         return [single]
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        if any(Path(name).name != name for name in names):
+            raise ValueError("it names a file outside the folder")  # noqa: TRY301
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise CheckpointError(f"{index} is not a safetensors index ({error}); copy the checkpoint again") from error
     files = [folder / name for name in names]

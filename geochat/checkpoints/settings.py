@@ -7,9 +7,9 @@ GeoChat-7B's, which has no such file.
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from geochat.errors import CheckpointError, RegionError
+from geochat.errors import CheckpointError, SettingsError
 from geochat.prompts import Task
 from geochat.regions import AngleConvention
 from geochat.vision import Fit
@@ -56,31 +56,33 @@ class Settings:
             raise CheckpointError(f"{SETTINGS_FILE} has unknown settings {unknown}; it may hold {known}")
         read = dict(values)
         try:
+            for name in ("name", "licence"):
+                read[name] = _text(read.get(name, getattr(cls, name)))
             if "convention" in read:
                 read["convention"] = AngleConvention(**read["convention"])
             if "tasks" in read:
                 read["tasks"] = tuple(Task(task) for task in read["tasks"])
             if "scene_classes" in read:
-                read["scene_classes"] = tuple(read["scene_classes"])
+                read["scene_classes"] = tuple(_text(name) for name in read["scene_classes"])
             if read.get("ground_resolution") is not None:
                 finest, coarsest = read["ground_resolution"]
                 read["ground_resolution"] = (float(finest), float(coarsest))
-        except (TypeError, ValueError, RegionError) as error:
+        except (TypeError, ValueError, SettingsError) as error:
             raise CheckpointError(f"{SETTINGS_FILE} has an impossible value: {error}") from error
-        if read.get("fit", "pad") not in ("pad", "crop"):
+        if read.get("fit", "pad") not in get_args(Fit):
             raise CheckpointError(f"{SETTINGS_FILE} has fit={read['fit']!r}; use 'pad' or 'crop'")
         return cls(**read)
 
 
-def read_settings(folder: Path) -> Settings:
-    """The settings of the checkpoint in `folder`; the published model's where it has none.
+def read_settings(folder: Path, name: str | None = None) -> Settings:
+    """The settings of the checkpoint in `folder`; the published model's, under `name`, where it has none.
 
     Raises:
         CheckpointError: The file is not a JSON object of known settings.
     """
     path = folder / SETTINGS_FILE
     if not path.is_file():
-        return Settings(name=folder.name)
+        return Settings(name=name or folder.name)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -94,3 +96,9 @@ def write_settings(settings: Settings, folder: Path) -> None:
     """Write `geochat.json` into `folder`."""
     text = json.dumps(settings.to_dict(), indent=2, ensure_ascii=False)
     (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value
