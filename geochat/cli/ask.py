@@ -22,7 +22,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argp
         description="Ask a question about an image. The answer streams to standard output; [1] in it is the first "
         "region listed below it.",
     )
-    parser.add_argument("image", metavar="IMAGE", help="any raster GDAL or Pillow reads")
+    parser.add_argument("image", metavar="IMAGE", help="a TIFF, PNG, JPEG, WebP or JPEG 2000 file")
     parser.add_argument("question", metavar="QUESTION", help="what to ask; for --task scene the classes, a,b,c")
     parser.add_argument("--task", choices=TASKS, default="auto", help="kind of question (default: by its task token)")
     view = parser.add_argument_group("what is looked at")
@@ -45,7 +45,11 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argp
     )
     view.add_argument("--window", metavar="col,row,width,height", type=options.window, help="look at this part only")
     view.add_argument(
-        "--bands", metavar="r,g,b", default="auto", help="band numbers from 1, or rgb, nir, swir, or as landsat8:nir"
+        "--bands",
+        metavar="r,g,b",
+        type=options.bands,
+        default="auto",
+        help="band numbers from 1, or rgb, nir, swir, or as landsat8:nir",
     )
     view.add_argument(
         "--stretch",

@@ -32,6 +32,11 @@ def window(text: str) -> tuple[int, int, int, int]:
     return column, row, width, height
 
 
+def bands(text: str) -> str | tuple[int, ...]:
+    """Band numbers from 1, as `4,3,2`, or the name of a choice."""
+    return _numbers(text, int) if text[:1].isdecimal() else text
+
+
 def stretch(text: str) -> dict[str, Any]:
     """A method, `percentile:low,high`, or the band values `low,high`; as the fields of `geochat.imagery.Stretch`."""
     method, _, percentiles = text.partition(":")

@@ -1,6 +1,6 @@
 """Boxes over the picture the question was asked about.
 
-Six colours of Okabe and Ito's palette, told apart with any colour vision; one colour a phrase. Each line lies on a
+The colours are told apart with any colour vision; there is one a phrase. Each line lies on a
 dark one, and labels are black on the colour, so both are read on snow and on water alike. The number of a label is
 the region's place in the answer.
 """
@@ -20,8 +20,8 @@ from geochat.exports.grounded import GroundedRegion, Point
 from geochat.exports.labels import DARK, Labels
 from geochat.frames import Frame, transform_points
 
-PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#D55E00", "#CC79A7")
-"""Okabe and Ito (2008) without black and the dark blue, which vanishes on water."""
+PALETTE = ("#E69F00", "#56B4E9", "#F0E442", "#CC79A7", "#D55E00", "#FFFFFF")
+"""Okabe and Ito (2008) without black, dark blue and green, which vanish on water and on fields; and white."""
 
 _LONGEST_LABEL = 32
 
@@ -40,10 +40,11 @@ def draw(view: Image.Image, regions: Sequence[GroundedRegion], frame: Frame) -> 
     colours = _colours(regions)
     outlines = [transform_points(region.box.corners(), frame.model_to_view).tolist() for region in regions]
     for region, outline in zip(regions, outlines, strict=True):
-        _stroke(pen, outline, canvas.size, colours[region.phrase], width=max(2, size // 7))
+        _stroke(pen, outline, canvas.size, colours[region.phrase], width=max(2, size // 5))
     labels = Labels(pen, size)
     for number, (region, outline) in enumerate(zip(regions, outlines, strict=True), 1):
-        texts = [f"{number} {_shortened(region.phrase)}", f"{number}"] if region.phrase else [f"{number}"]
+        texts = [f"[{number}] {_shortened(region.phrase)}"] if region.phrase else []
+        texts.append(f"[{number}]")
         labels.write(texts, outline, canvas.size, colours[region.phrase])
     return canvas
 

@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import shapely
 from shapely.affinity import translate
@@ -24,6 +24,7 @@ PIXELS = "image pixels, y down"
 
 _DEGREE_DIGITS = 8  # a millimetre
 _PIXEL_DIGITS = 3
+_GLOBE = shapely.box(-180, -90, 180, 90)
 
 
 def to_geojson(regions: Sequence[GroundedRegion], crs: str | None, provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,17 +78,19 @@ def _geographic(corners: Quadrilateral, crs: str) -> dict[str, Any] | None:
     points = [(float(x), float(y)) for x, y in to_geographic(corners, crs)]
     if not all(math.isfinite(x) and math.isfinite(y) for x, y in points):
         return None
-    if max(x for x, _ in points) - min(x for x, _ in points) <= 180:
-        return _geometry(shapely.Polygon(points), _DEGREE_DIGITS)
-    return _geometry(_cut_at_antimeridian([(x % 360, y) for x, y in points]), _DEGREE_DIGITS)
+    longitudes = [x for x, _ in points]
+    if max(longitudes) - min(longitudes) > 180:  # the shape lies across the antimeridian, not around the globe
+        points = [(x % 360, y) for x, y in points]
+    return _geometry(_cut_at_antimeridian(shapely.Polygon(points)), _DEGREE_DIGITS)
 
 
-def _cut_at_antimeridian(points: Sequence[tuple[float, float]]) -> shapely.MultiPolygon:
-    """Two polygons from one whose longitudes run from 0 to 360 across 180 (RFC 7946, 3.1.9)."""
-    whole = shapely.Polygon(points)
-    east = cast(shapely.Polygon, whole.intersection(shapely.box(0, -90, 180, 90)))  # convex, so in one piece
-    west = cast(shapely.Polygon, whole.intersection(shapely.box(180, -90, 360, 90)))
-    return shapely.MultiPolygon([east, translate(west, xoff=-360)])
+def _cut_at_antimeridian(shape: shapely.Polygon) -> shapely.Polygon | shapely.MultiPolygon:
+    """A convex shape with every longitude brought within ±180, in two parts where it crosses (RFC 7946, 3.1.9)."""
+    if shape.bounds[0] >= -180 and shape.bounds[2] <= 180:
+        return shape
+    turns = (translate(shape, xoff=turn).intersection(_GLOBE) for turn in (-360, 0, 360))
+    parts = [turned for turned in turns if isinstance(turned, shapely.Polygon) and turned.area > 0]
+    return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
 
 
 def _geometry(shape: shapely.Polygon | shapely.MultiPolygon, digits: int) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def test_geojson_follows_rfc_7946():
         assert ring[0] == ring[-1]
         assert shapely.LinearRing(ring).is_ccw
         expected = shapely.Polygon(to_geographic(region.map, UTM.crs))
-        assert shapely.Polygon(ring).symmetric_difference(expected).area < 1e-6 * expected.area
+        assert shapely.Polygon(ring).symmetric_difference(expected).area < 1e-5 * expected.area
         assert feature["id"] == feature["properties"]["number"] == number
         assert feature["properties"]["phrase"] == region.phrase
         assert feature["properties"]["coordinates"] == WGS84
@@ -69,12 +69,22 @@ def test_gdal_reads_the_geojson(tmp_path, frame):
     assert info["crs"] == "EPSG:4326"
 
 
-def test_shapes_across_the_antimeridian_are_cut():
-    frame = Frame((200, 100), image_to_map=Affine(0.1, 0, 170, 0, -0.1, 5), crs="EPSG:4326")
+@pytest.mark.parametrize(
+    ("image_to_map", "crs"),
+    [
+        (Affine(0.1, 0, 170, 0, -0.1, 5), "EPSG:4326"),  # degrees that run on to 190
+        (Affine(0.1, 0, -190, 0, -0.1, 5), "EPSG:4326"),
+        (Affine(10_000, 0, -1_000_000, 0, -10_000, 500_000), "+proj=merc +lon_0=180 +datum=WGS84"),  # come back as -179
+    ],
+)
+def test_shapes_across_the_antimeridian_are_cut(image_to_map, crs):
+    frame = Frame((200, 100), image_to_map=image_to_map, crs=crs)
     document = to_geojson(placed(frame, [Region(OrientedBox(40, 40, 60, 60))]), frame.crs, {})
     geometry = shapely.geometry.shape(document["features"][0]["geometry"])
     assert geometry.geom_type == "MultiPolygon"
-    assert sorted(part.bounds for part in geometry.geoms) == [(-180, -2, -178, 2), (178, -2, 180, 2)]
+    west, east = sorted(part.bounds for part in geometry.geoms)
+    assert west == pytest.approx((-180, -2, -178, 2), abs=0.25)
+    assert east == pytest.approx((178, -2, 180, 2), abs=0.25)
 
 
 def test_what_no_projection_reaches_has_no_place():
@@ -100,7 +110,7 @@ def test_geopackage_lies_in_the_crs_of_the_image(tmp_path):
 
 def test_geopackage_without_a_crs_is_undefined_cartesian_with_y_up(tmp_path):
     path = write_geopackage(tmp_path / "a.gpkg", placed(PLAIN), None, PROVENANCE)
-    meta, _, geometry, columns = pyogrio.raw.read(path)
+    _, _, geometry, columns = pyogrio.raw.read(path)
     assert shapely.from_wkb(geometry[2]).bounds == (140, -70, 160, -30)
     assert "image pixels, y negated" in [column[0] for column in columns]
     with sqlite3.connect(path) as database:
@@ -131,13 +141,13 @@ WRITERS = {
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_missing_folder_is_an_export_error(tmp_path, name):
-    with pytest.raises(ExportError, match="no folder .*gone; create it first"):
+    with pytest.raises(ExportError, match=r"no folder .*gone; create it first"):
         WRITERS[name](tmp_path / "gone" / name)
 
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_wrong_ending_is_an_export_error(tmp_path, name):
-    with pytest.raises(ExportError, match="ending '.xyz'"):
+    with pytest.raises(ExportError, match=r"ending '\.xyz'"):
         WRITERS[name](tmp_path / "a.xyz")
 
 

@@ -1,0 +1,21 @@
+import pytest
+
+from geochat import GeoChat
+
+
+@pytest.fixture(autouse=True)
+def _own_process_state(monkeypatch):
+    """What a command line sets for its whole process must not outlive a test."""
+    monkeypatch.setattr("geochat.cli._quiet", lambda debug: None)
+
+
+@pytest.fixture
+def answering(monkeypatch, chat_with):
+    """`answering("text")` makes the command line's model say that; returns its engine."""
+
+    def patch(*answers):
+        chat = chat_with(*answers)
+        monkeypatch.setattr(GeoChat, "from_pretrained", classmethod(lambda _cls, *_args, **_options: chat))
+        return chat.engine
+
+    return patch
