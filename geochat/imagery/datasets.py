@@ -27,6 +27,9 @@ class FileRaster:
         self._palette = _palette(dataset)
         if any(np.issubdtype(np.dtype(dtype), np.complexfloating) for dtype in dataset.dtypes):
             raise ImageError(f"{dataset.name} holds complex samples; convert them to magnitudes first")
+        # Read at once: GDAL may report damage to the file's metadata with whatever is asked first.
+        self._labels = ("red", "green", "blue") if self._palette is not None else _labels(dataset)
+        self._full_scale = 255 if self._palette is not None else _full_scale(dataset)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -36,18 +39,12 @@ class FileRaster:
     @property
     def labels(self) -> tuple[str, ...]:
         """What each band shows, by its colour interpretation and description."""
-        if self._palette is not None:
-            return ("red", "green", "blue")
-        pairs = zip(self._dataset.colorinterp, self._dataset.descriptions, strict=True)
-        return tuple(read_label(interpretation.name, description) for interpretation, description in pairs)
+        return self._labels
 
     @property
     def full_scale(self) -> int | None:
         """The largest value of samples of 8 bits or fewer, by the file's NBITS; None for any other kind."""
-        if self._dataset.dtypes[0] != "uint8":
-            return None
-        bits = int(self._dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 8))
-        return 255 if self._palette is not None else 2**bits - 1
+        return self._full_scale
 
     def read(self, bands: Sequence[int], window: Window, size: tuple[int, int]) -> tuple[Samples, Coverage]:
         """As `Raster.read`; GDAL takes the nearest finer overview."""
@@ -103,6 +100,18 @@ class FileRaster:
                 f"{name}: showing window {tuple(window)} would decode {pixels:,} pixels, more than max_pixels ="
                 f" {self._max_pixels:,}; give a smaller window, add overviews (gdaladdo) or raise max_pixels"
             )
+
+
+def _labels(dataset: DatasetReader) -> tuple[str, ...]:
+    pairs = zip(dataset.colorinterp, dataset.descriptions, strict=True)
+    return tuple(read_label(interpretation.name, description) for interpretation, description in pairs)
+
+
+def _full_scale(dataset: DatasetReader) -> int | None:
+    if dataset.dtypes[0] != "uint8":
+        return None
+    bits = int(dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 8))
+    return int(2**bits - 1)
 
 
 def _palette(dataset: DatasetReader) -> NDArray[np.uint8] | None:

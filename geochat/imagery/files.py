@@ -92,9 +92,13 @@ def identify(path: Path) -> Format:
 
 @contextmanager
 def gdal_session() -> Iterator[None]:
-    """Settings for every use of GDAL: a small cache, no network, an error where a JPEG breaks off."""
+    """Settings for every use of GDAL: a small cache, no network, an error where a JPEG breaks off.
+
+    One thread, because the JPEG 2000 driver's workers write their complaints to standard error.
+    """
     with rasterio.Env(
         GDAL_CACHEMAX=_CACHE_BYTES,
+        GDAL_NUM_THREADS=1,
         CPL_VSIL_CURL_ALLOWED_EXTENSIONS="none",
         GDAL_ERROR_ON_LIBJPEG_WARNING="YES",
     ):

@@ -77,5 +77,6 @@ def asks_for_alpha(raster: Raster, bands: Sequence[int]) -> bool:
 def _shrink(band: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     if band.shape == (size[1], size[0]):
         return band
-    as_pillow = band if band.dtype == np.uint8 else band.astype(np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):  # beyond float32 becomes infinite, which is not valid
+        as_pillow = band if band.dtype == np.uint8 else band.astype(np.float32)
     return np.asarray(Image.fromarray(as_pillow).resize(size, Image.Resampling.BOX))

@@ -121,7 +121,9 @@ def _open(source: ImageSource, max_pixels: int) -> Iterator[_Opened]:
         path = local_file(source)
         kind = identify(path)
         with gdal_session(), _open_dataset(path, kind) as dataset:
-            yield _open_file(dataset, path, kind, max_pixels)
+            with decoding(str(path)):
+                opened = _open_file(dataset, path, kind, max_pixels)
+            yield opened
     else:
         raise ImageError(f"{type(source).__name__} is no image; give a path, a PIL image or a NumPy array")
 
@@ -129,7 +131,8 @@ def _open(source: ImageSource, max_pixels: int) -> Iterator[_Opened]:
 def _open_dataset(path: Path, kind: Format) -> DatasetReader:
     with decoding(str(path)), quiet():
         dataset = rasterio.open(path, driver=kind.driver)
-    if "OVERVIEW_FILE" in dataset.tags(ns="OVERVIEWS"):
+        refers_outward = "OVERVIEW_FILE" in dataset.tags(ns="OVERVIEWS")
+    if refers_outward:
         dataset.close()
         raise ImageError(
             f"{path} names another file as its overview, which is not opened; rewrite it with overviews inside"
@@ -146,11 +149,10 @@ def _open_file(dataset: DatasetReader, path: Path, kind: Format, max_pixels: int
         raise ImageError(
             f"{path} has {pixels:,} pixels that can only be decoded at once; convert it to a tiled GeoTIFF"
         )
-    with decoding(str(path)):
-        if can_decode(kind.driver) and pixels <= min(_PILLOW_PIXELS, max_pixels) and dataset.dtypes[0] == "uint8":
-            raster, orientation = decode(path, kind.driver)
-            return _Opened(raster, orientation, image_to_map, crs, path)
-        return _Opened(FileRaster(dataset, max_pixels), read_orientation(path, kind.driver), image_to_map, crs, path)
+    if can_decode(kind.driver) and pixels <= min(_PILLOW_PIXELS, max_pixels) and dataset.dtypes[0] == "uint8":
+        raster, orientation = decode(path, kind.driver)
+        return _Opened(raster, orientation, image_to_map, crs, path)
+    return _Opened(FileRaster(dataset, max_pixels), read_orientation(path, kind.driver), image_to_map, crs, path)
 
 
 def _georeference(dataset: DatasetReader, path: Path) -> tuple[Affine | None, str | None]:

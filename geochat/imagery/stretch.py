@@ -94,7 +94,8 @@ def _percentile_limits(samples: NDArray[Any], percentiles: Limits) -> Limits:
 
 def _scale(band: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     # Divided before it is subtracted so that limits near float64's ends do not overflow.
-    scaled = band.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # widening a signalling NaN
+        scaled = band.astype(np.float64)
     scaled = np.clip(np.nan_to_num(scaled, nan=low), low, high, out=scaled)
     span = high / 255 - low / 255
     return np.rint((scaled / 255 - low / 255) / span * 255).astype(np.uint8)

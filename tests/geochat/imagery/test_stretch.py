@@ -95,6 +95,11 @@ def test_even_ground_is_grey_and_rare_targets_stay_visible(write_tiff):
 deep = st.sampled_from(["uint16", "int16", "int32", "uint64", "float32", "float64"])
 
 
+def test_a_signalling_nan_is_a_nan():
+    samples = np.array([[0x7F800001, 0x3F800000]], np.uint32).view(np.float32)
+    assert open_image(samples).pixels[0, :, 0].tolist() == [0, 128]
+
+
 @given(st_numpy.arrays(deep, st.tuples(st.integers(1, 5), st.integers(1, 5))))
 def test_any_samples_give_a_picture_or_a_clear_error(samples):
     if np.isfinite(samples).any():
@@ -102,6 +107,12 @@ def test_any_samples_give_a_picture_or_a_clear_error(samples):
     else:
         with pytest.raises(ImageError, match="no valid pixel"):
             open_image(samples)
+
+
+def test_samples_beyond_single_precision_shrink_quietly():
+    samples = np.full((8, 8), 1e300)
+    samples[:, :4] = 5
+    assert open_image(samples, max_side=2).pixels[0, :, 0].tolist() == [128, 0]
 
 
 @pytest.mark.parametrize(
