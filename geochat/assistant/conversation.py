@@ -16,15 +16,21 @@ class AnswerStream:
     """Events of an answer, each as soon as it is certain; once they are through, `answer` holds the whole.
 
     Leaving the loop early ends the computation too, and leaves no trace in the conversation.
+
+    Attributes:
+        prompt: The question as the model reads it, with task token and regions.
     """
 
     def __init__(
         self,
+        prompt: str,
         chunks: Iterator[Chunk],
         convention: AngleConvention,
+        *,
         finish: Callable[[Completion], Answer],
         cancel: threading.Event,
     ) -> None:
+        self.prompt = prompt
         self._events = self._read(chunks, convention)
         self._finish = finish
         self._cancel = cancel
@@ -140,7 +146,8 @@ class Conversation:
             return answer
 
         cancel = threading.Event()
-        return AnswerStream(self._engine.stream(request, cancel), convention, finish, cancel)
+        chunks = self._engine.stream(request, cancel)
+        return AnswerStream(prompt, chunks, convention, finish=finish, cancel=cancel)
 
     def _earlier(self) -> Iterator[Message]:
         for answer in self._history:

@@ -15,6 +15,7 @@ _VECTOR_DRIVERS = ("GPKG", "GeoJSON")
 
 
 def all_checks() -> Iterator[tuple[str, Callable[[], str]]]:
+    """Name and check of everything that has to work; a check gives its finding or raises."""
     yield "python", lambda: f"{platform.python_version()} on {platform.platform()}"
     for package in _PACKAGES:
         yield package, partial(_version, package)

@@ -31,6 +31,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argp
 def run(args: argparse.Namespace) -> int:
     """Ask every question of every sample."""
     from geochat.cli import output
+    from geochat.imagery import open_image
     from geochat.prompts import Task
 
     samples = _samples()
@@ -38,13 +39,13 @@ def run(args: argparse.Namespace) -> int:
     chat = output.load(args)
     for sample in samples:
         with as_file(files("geochat") / "samples" / sample["file"]) as path:
-            conversation = chat.start(path)
+            image = open_image(path)
             print(f"{sample['title']} ({path})")
             for number, entry in enumerate(sample["questions"], 1):
                 regions = [entry["region"]] if "region" in entry else []
-                print(f"\n> {entry['question']}{''.join(f' {region}' for region in regions)}")
                 # Each question stands alone, as the tasks do in training.
-                stream = chat.stream(conversation.image, entry["question"], regions=regions, task=Task(entry["task"]))
+                stream = chat.stream(image, entry["question"], regions=regions, task=Task(entry["task"]))
+                print("\n> " + stream.prompt.replace("\n", "\n> "))
                 answer = output.print_stream(stream)
                 if answer.regions:
                     stem = folder / f"{path.stem}-{number}"

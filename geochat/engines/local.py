@@ -126,7 +126,7 @@ class LocalEngine:
         """Up to `max_new_tokens` tokens with their log-probabilities; ends early only when cancelled."""
         model = self._model
         cache = DynamicCache(config=model.config.get_text_config())
-        generator = generator_for(generation, model.device)
+        generator = generator_for(generation)
         step = dict(inputs.to(model.device, model.dtype))
         for _ in range(generation.max_new_tokens):
             if cancel.is_set():
@@ -137,10 +137,10 @@ class LocalEngine:
 
     @torch.inference_mode()
     def _forward(self, step: dict[str, torch.Tensor], cache: DynamicCache) -> torch.Tensor:
-        """Logits (V,) after the last token of `step`, whose keys and values are added to `cache`."""
+        """Logits (V,) on the CPU after the last token of `step`, whose keys and values are added to `cache`."""
         output = self._model(**step, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        logits: torch.Tensor = output.logits[0, -1]
-        return logits.index_fill(-1, self._suppressed.to(logits.device), -math.inf)
+        logits: torch.Tensor = output.logits[0, -1].float().cpu()
+        return logits.index_fill(-1, self._suppressed, -math.inf)
 
 
 def _end_tokens(checkpoint: Checkpoint) -> frozenset[int]:

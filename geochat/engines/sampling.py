@@ -1,4 +1,4 @@
-"""Choosing the next token."""
+"""Choosing the next token, on the CPU, so that a seed draws the same on every device."""
 
 import math
 
@@ -8,9 +8,9 @@ from geochat.engines.protocol import GenerationSettings
 from geochat.errors import CheckpointError
 
 
-def generator_for(settings: GenerationSettings, device: torch.device) -> torch.Generator:
+def generator_for(settings: GenerationSettings) -> torch.Generator:
     """A random generator of its own for one answer, so that the process-wide one stays as it was."""
-    generator = torch.Generator(device)
+    generator = torch.Generator()
     if settings.seed is None:
         generator.seed()
     else:
@@ -24,7 +24,7 @@ def choose(logits: torch.Tensor, settings: GenerationSettings, generator: torch.
     Args:
         logits: (V,), minus infinity where a token must not be generated.
         settings: Greedy at temperature 0; otherwise nucleus sampling (Holtzman et al. 2020).
-        generator: Where randomness comes from; must live on the device of `logits`.
+        generator: Where randomness comes from.
 
     Raises:
         CheckpointError: The logits are not numbers.

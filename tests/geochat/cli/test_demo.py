@@ -29,6 +29,14 @@ def test_the_demo_prints_answers_and_writes_what_it_names(answering, geotiff, tm
     assert engine.prompts[2] == "[identify] What is this? {<10><30><30><40>|<90>}"
 
 
+def test_every_shipped_question_can_be_asked(answering, tmp_path, capsys):
+    engine = answering(*["two {<10><30><30><40>|<90>}"] * 50)
+    assert main(["demo", "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert all("> " + prompt.replace("\n", "\n> ") + "\n" in out for prompt in engine.prompts)
+    assert len(engine.prompts) > 3
+
+
 def test_a_folder_that_cannot_be_made(answering, geotiff, tmp_path, capsys, monkeypatch):
     manifest(tmp_path, geotiff)
     monkeypatch.setattr("geochat.cli.demo.files", lambda _package: tmp_path)
