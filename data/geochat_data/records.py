@@ -61,7 +61,8 @@ class LabelledImage:
         captions: Descriptions of the image.
         split: "train", "val" or "test".
         labelled: Categories all of whose objects are in `objects` or `ignore`.
-        pixels: uint8 (height, width, 3) of a rendered scene.
+        pixels: uint8 (height, width, 3) of a rendered scene or of a window of a larger image.
+        name: What to call the image where it has no path.
     """
 
     path: Path | None
@@ -74,6 +75,7 @@ class LabelledImage:
     split: str = "train"
     labelled: frozenset[str] = frozenset()
     pixels: NDArray[np.uint8] | None = field(default=None, compare=False, repr=False)
+    name: str | None = None
 
     def open(self) -> Image.Image:
         """The image in RGB, from the pixels carried or from the file.

@@ -6,7 +6,8 @@ from typing import Any
 
 from PIL import Image
 
-from geochat_data.readers.jsonl import Report, read_jsonl, read_objects
+from geochat_data.readers.jsonl import read_jsonl, read_objects
+from geochat_data.readers.report import Report
 from geochat_data.records import LabelledImage
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from PIL import Image
 
-from geochat_data.readers.jsonl import Report, read_jsonl, read_objects
+from geochat_data.readers.jsonl import read_jsonl, read_objects
+from geochat_data.readers.report import Report
 from geochat_data.records import LabelledImage, LabelledObject
 
 UCM_CATEGORIES = frozenset({"airplane", "storage tank", "tennis court", "baseball diamond"})
@@ -72,7 +73,7 @@ def read_ucm(
             report.skip("image missing or unreadable", where)
         else:
             if image.path is not None and image.path.name in leave_out:
-                report.skip("left out on request", image.path.name)
+                report.skip("left out on request", image.path.name, wanted=True)
                 continue
             report.used += 1
             yield image

@@ -1,0 +1,122 @@
+"""GeoJSON or GeoPackage labels over a GeoTIFF, cut into windows.
+
+Labels go from their CRS to the raster's, through the geotransform to pixels, and from there to each window they touch.
+The raster is never read whole: its stretch is found on a small overview and kept for all windows, so that one colour
+is one colour everywhere.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyogrio
+import shapely
+from affine import Affine
+from shapely.geometry.base import BaseGeometry
+
+from geochat.errors import DataError, ImageError
+from geochat.frames import geometry_from_geographic, geometry_to_geographic, transform_geometry
+from geochat.imagery import GeoImage, open_image
+from geochat_data.readers.source import Label, Source, category_name, check_labels
+from geochat_data.records import LabelledImage
+
+_COLUMNS = ("category", "class", "label", "type", "name")
+_OVERVIEW = 1024  # pixels
+
+
+@dataclass(frozen=True)
+class _Shape:
+    category: str
+    outline: BaseGeometry  # in pixels of the whole image
+    where: str
+
+
+def read_geo(source: Source) -> Iterator[LabelledImage]:
+    """The windows of `source.images` (the raster), row by row, each with its pixels; blank ones are passed over.
+
+    Raises:
+        DataError: The labels cannot be read, have no category, or no raster is given.
+        ImageError: The raster cannot be read or has no geotransform.
+    """
+    if source.images is None:
+        raise DataError(f"{source.path} holds labels alone; name the GeoTIFF they lie on with --images")
+    overview = open_image(source.images, max_side=_OVERVIEW)
+    shapes = list(_read(source, overview))
+    names = {shape.category for shape in shapes}
+    tree = shapely.STRtree([shape.outline for shape in shapes])
+    for column, row in _corners(overview.width, overview.height, source.window):
+        width, height = min(source.window, overview.width - column), min(source.window, overview.height - row)
+        try:
+            view = open_image(source.images, window=(column, row, width, height), stretch=overview.stretch)
+        except ImageError:
+            source.report.skip("window without valid pixels", f"{source.images}: column {column}, row {row}")
+            continue
+        near = tree.query(shapely.box(column, row, column + width, row + height), predicate="intersects")
+        yield _window(source, view, [shapes[i] for i in sorted(near)], names)
+
+
+def _corners(width: int, height: int, side: int) -> Iterator[tuple[int, int]]:
+    """Top-left pixels of the windows; slivers at the right and bottom, under half a side, are left out."""
+    for row in range(0, max(1, height - side // 2), side):
+        for column in range(0, max(1, width - side // 2), side):
+            yield column, row
+
+
+def _window(source: Source, view: GeoImage, shapes: list[_Shape], names: set[str]) -> LabelledImage:
+    column, row, width, height = view.window
+    to_view = Affine.translation(-column, -row)
+    labels = [
+        Label(shape.category, shapely.get_coordinates(transform_geometry(shape.outline, to_view)).tolist(), shape.where)
+        for shape in shapes
+    ]
+    objects, ignore = check_labels(labels, width, height, source.report)
+    source.report.used += 1
+    return LabelledImage(
+        path=None,
+        width=width,
+        height=height,
+        objects=objects,
+        ignore=ignore,
+        split=source.split,
+        labelled=source.labelled(names),
+        pixels=view.pixels,
+        name=f"{view.path.stem if view.path else 'window'}_{column}_{row}",
+    )
+
+
+def _read(source: Source, raster: GeoImage) -> Iterator[_Shape]:
+    if raster.frame.image_to_map is None or raster.crs is None:
+        raise ImageError(
+            f"{source.images} has no geotransform or CRS; labels cannot be laid on it, georeference it first"
+        )
+    try:
+        meta, fids, shapes, values = pyogrio.raw.read(source.path, return_fids=True)
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+        raise DataError(f"{source.path} cannot be read: {error}; check the path") from error
+    categories = _categories(source, dict(zip(meta["fields"], values, strict=True)))
+    to_pixels = ~raster.frame.image_to_map
+    for fid, shape, category in zip(fids, shapely.from_wkb(shapes), categories, strict=True):
+        where = f"{source.path}: feature {fid}"
+        if shape is None or shape.is_empty or shape.geom_type not in ("Polygon", "MultiPolygon"):
+            source.report.skip("feature that is no polygon", where)
+        elif category is None or not str(category).strip():
+            source.report.skip("feature without a category", where)
+        else:
+            outline = transform_geometry(_in_crs(shape, meta["crs"] or "EPSG:4326", raster.crs), to_pixels)
+            if np.isfinite(shapely.get_coordinates(outline)).all():
+                yield _Shape(category_name(str(category)), outline, where)
+            else:
+                source.report.skip("feature outside the raster's CRS", where)
+
+
+def _in_crs(shape: BaseGeometry, crs: str, target: str) -> BaseGeometry:
+    return shape if crs == target else geometry_from_geographic(geometry_to_geographic(shape, crs), target)
+
+
+def _categories(source: Source, columns: dict[str, Any]) -> Any:  # noqa: ANN401 - an array of any type
+    wanted = (source.column,) if source.column else _COLUMNS
+    for name in wanted:
+        if name in columns:
+            return columns[name]
+    raise DataError(f"{source.path} has none of the attributes {', '.join(wanted)}; name the category's with --column")

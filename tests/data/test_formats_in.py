@@ -1,0 +1,301 @@
+"""Each reader: what is right is read, what is wrong is named, counted and left out, and strict stops."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+import rasterio.warp
+import shapely
+from affine import Affine
+from PIL import Image
+
+from geochat.errors import DataError, ImageError
+from geochat.regions import OrientedBox
+from geochat_data.readers import READERS, Report, Source, read, reader
+
+
+def picture(path, size=(100, 80)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, "white").save(path)
+
+
+def box_of(item):
+    return OrientedBox.from_polygon(item.polygon)
+
+
+def coco(folder):
+    picture(folder / "a.png")
+    square = [10, 10, 20, 10, 20, 30, 10, 30]
+    diamond = [50, 20, 60, 30, 50, 40, 40, 30]
+    annotations = [
+        {"id": 1, "image_id": 1, "category_id": 7, "bbox": [10, 10, 10, 20], "segmentation": [square]},
+        {"id": 2, "image_id": 1, "category_id": 7, "bbox": [40, 20, 20, 20], "segmentation": [diamond]},
+        {"id": 3, "image_id": 1, "category_id": 8, "bbox": [60, 50, 20, 10]},
+        {
+            "id": 4,
+            "image_id": 1,
+            "category_id": 8,
+            "bbox": [0, 50, 30, 10],
+            "iscrowd": 1,
+            "segmentation": {"counts": ""},
+        },
+        {"id": 5, "image_id": 1, "category_id": 8, "bbox": [0, 50, 30, 0]},
+        {"id": 6, "image_id": 1, "category_id": 8, "bbox": [300, 50, 30, 10]},
+        {"id": 7, "image_id": 1, "category_id": 99, "bbox": [1, 1, 5, 5]},
+        {"id": 8, "image_id": 5, "category_id": 7, "bbox": [1, 1, 5, 5]},
+    ]
+    images = [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "gone.png"}, {"id": 3}]
+    categories = [{"id": 7, "name": "Large-Vehicle"}, {"id": 8, "name": "ship"}]
+    path = folder / "instances.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    return Source(path)
+
+
+def dota(folder):
+    for name in ("a", "b", "unlabelled"):
+        picture(folder / "images" / f"{name}.png")
+    lines = [
+        "imagesource:GoogleEarth", "gsd:0.14",
+        "10 10 20 10 20 30 10 30 large-vehicle 0",
+        "50 20 60 30 50 40 40 30 large-vehicle 0",
+        "60 50 80 50 80 60 60 60 ship 0",
+        "0 50 30 50 30 60 0 60 ship 1",
+        "0 50 30 50 30 50 0 50 ship 0",
+        "300 50 330 50 330 60 300 60 ship 0",
+        "1 2 3 ship",
+    ]  # fmt: skip
+    (folder / "labelTxt").mkdir()
+    (folder / "labelTxt" / "a.txt").write_text("\n".join(lines))
+    (folder / "labelTxt" / "b.txt").write_text("")
+    (folder / "labelTxt" / "gone.txt").write_text(lines[2])
+    return Source(folder)
+
+
+def yolo(folder):
+    picture(folder / "images" / "train" / "a.png")
+    (folder / "images" / "train" / "broken.png").write_text("no image")
+    (folder / "data.yaml").write_text("names: {0: large vehicle, 1: ship}\n")
+
+    def shares(*numbers):
+        return " ".join(str(n / (80 if i % 2 else 100)) for i, n in enumerate(numbers))
+
+    lines = [
+        f"0 {shares(10, 10, 20, 10, 20, 30, 10, 30)}",
+        f"0 {shares(50, 20, 60, 30, 50, 40, 40, 30)}",
+        f"1 {shares(70, 55, 20, 10)}",
+        "",
+        f"1 {shares(15, 55, 30, 0)}",
+        f"1 {shares(315, 55, 30, 10)}",
+        "1 0.5 0.5 0.5",
+        f"9 {shares(15, 55, 30, 10)}",
+    ]
+    (folder / "labels" / "train").mkdir(parents=True)
+    (folder / "labels" / "train" / "a.txt").write_text("\n".join(lines))
+    return Source(folder)
+
+
+def voc(folder):
+    picture(folder / "JPEGImages" / "a.jpg")
+
+    def entry(name, shape, difficult=0):
+        return f"<object><name>{name}</name><difficult>{difficult}</difficult>{shape}</object>"
+
+    def upright(x1, y1, x2, y2):
+        return f"<bndbox><xmin>{x1}</xmin><ymin>{y1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax></bndbox>"
+
+    side = math.sqrt(200)
+    turned = f"<robndbox><cx>50</cx><cy>30</cy><w>{side}</w><h>{side}</h><angle>{math.pi / 4}</angle></robndbox>"
+    objects = [
+        entry("large_vehicle", upright(10, 10, 20, 30)),
+        entry("large_vehicle", turned),
+        entry("ship", upright(60, 50, 80, 60)),
+        entry("ship", upright(0, 50, 30, 60), difficult=1),
+        entry("ship", upright(0, 50, 30, 50)),
+        entry("ship", upright(300, 50, 330, 60)),
+        entry("ship", "<bndbox><xmin>3</xmin></bndbox>"),
+    ]
+    (folder / "Annotations").mkdir()
+    (folder / "Annotations" / "a.xml").write_text(f"<annotation>{''.join(objects)}</annotation>")
+    (folder / "Annotations" / "b.xml").write_text("<annotation>")
+    (folder / "Annotations" / "c.xml").write_text("<annotation/>")
+    return Source(folder)
+
+
+def boxes(folder):
+    picture(folder / "a.png")
+    rows = [
+        {"category": "large vehicle", "polygon": [[10, 10], [20, 10], [20, 30], [10, 30]]},
+        {"category": "large vehicle", "polygon": [[50, 20], [60, 30], [50, 40], [40, 30]]},
+        {"category": "ship", "polygon": [[60, 50], [80, 50], [80, 60], [60, 60]]},
+        {"category": "ship", "polygon": [[0, 50], [30, 50], [30, 60], [0, 60]], "difficult": True},
+        {"category": "ship", "polygon": [[0, 50], [30, 50], [30, 50], [0, 50]]},
+        {"category": "ship", "polygon": [[300, 50], [330, 50], [330, 60], [300, 60]]},
+        {"category": "ship"},
+    ]
+    lines = [json.dumps({"image": "a.png", "objects": rows}), json.dumps({"image": "gone.png"}), "{oops", "{}"]
+    (folder / "boxes.jsonl").write_text("\n".join(lines))
+    return Source(folder)
+
+
+@pytest.mark.parametrize("make", [coco, dota, yolo, voc, boxes])
+def test_the_same_scene_in_every_format(make, tmp_path):
+    source = make(tmp_path)
+    first, *others = read(make.__name__, source)
+    assert [item.category for item in first.objects] == ["large vehicle", "large vehicle", "ship"]
+    upright, turned, ship = map(box_of, first.objects)
+    assert upright.iou(OrientedBox(10, 10, 20, 30)) == pytest.approx(1)
+    assert turned.iou(OrientedBox(50 - 50**0.5, 30 - 50**0.5, 50 + 50**0.5, 30 + 50**0.5, 45)) == pytest.approx(1)
+    assert ship.iou(OrientedBox(60, 50, 80, 60)) == pytest.approx(1)
+    assert (first.width, first.height) == (100, 80)
+    assert first.labelled == {"large vehicle", "ship"}
+    assert len(first.ignore) == (0 if make is yolo else 1)
+    assert source.report.used == 1 + len(others)
+    assert source.report.reasons["degenerate box"] == 1
+    assert source.report.reasons["box outside the image"] == 1
+    assert any("malformed" in reason for reason in source.report.reasons)
+    for reason, places in source.report.to_dict()["reasons"].items():
+        assert places["count"] == len(places["places"]), reason
+        assert all(str(tmp_path) in place for place in places["places"])
+
+
+@pytest.mark.parametrize("make", [coco, dota, yolo, voc, boxes])
+def test_strict_stops_at_the_first(make, tmp_path):
+    source = make(tmp_path)
+    strict = Source(source.path, report=Report(strict=True))
+    with pytest.raises(DataError, match="strict"):
+        list(read(make.__name__, strict))
+
+
+@pytest.mark.parametrize("make", [coco, dota, yolo, voc, boxes])
+def test_what_is_not_labelled_exhaustively_is_not_known_to_be_absent(make, tmp_path):
+    assert next(read(make.__name__, Source(make(tmp_path).path, exhaustive=False))).labelled == frozenset()
+
+
+def test_missing_images_are_counted(tmp_path):
+    source = coco(tmp_path)
+    assert len(list(read("coco", source))) == 1
+    assert source.report.reasons["image missing or unreadable"] == 1
+    assert source.report.reasons["annotation of an unlisted image"] == 1
+
+
+def test_dota_says_which_files_have_no_partner(tmp_path):
+    source = dota(tmp_path)
+    images = list(read("dota", source))
+    assert [image.path.stem for image in images] == ["a", "b"]
+    assert images[1].objects == ()
+    assert source.report.places["image without a label file"] == [str(tmp_path / "images" / "unlabelled.png")]
+    assert source.report.places["label file without an image"] == [str(tmp_path / "labelTxt" / "gone.txt")]
+
+
+def test_voc_keeps_to_its_split(tmp_path):
+    source = voc(tmp_path)
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    (tmp_path / "ImageSets" / "Main" / "val.txt").write_text("c\n")
+    assert list(read("voc", Source(source.path, split="val"))) == []
+
+
+def test_yolo_needs_names(tmp_path):
+    source = yolo(tmp_path)
+    (tmp_path / "data.yaml").unlink()
+    with pytest.raises(DataError, match=r"classes\.txt"):
+        list(read("yolo", source))
+    (tmp_path / "classes.txt").write_text("lorry\nship\n")
+    assert {item.category for item in next(read("yolo", source)).objects} == {"lorry", "ship"}
+
+
+def test_folders_are_classes(tmp_path):
+    picture(tmp_path / "Storage_Tanks" / "a.jpg")
+    picture(tmp_path / "river" / "deep" / "b.png")
+    (tmp_path / "river" / "broken.png").write_text("no image")
+    source = Source(tmp_path)
+    found = list(read("folders", source))
+    assert [(image.scene, image.path.name) for image in found] == [("storage tanks", "a.jpg"), ("river", "b.png")]
+    assert source.report.reasons == {"image missing or unreadable": 1}
+    assert found[0].labelled == frozenset()
+
+
+@pytest.fixture
+def raster(tmp_path):
+    """A GeoTIFF of 300 x 200 pixels of half a metre in UTM."""
+    path = tmp_path / "ground.tif"
+    pixels = np.random.default_rng(0).integers(1, 255, (3, 200, 300), np.uint8)
+    profile = {"driver": "GTiff", "width": 300, "height": 200, "count": 3, "dtype": "uint8", "crs": "EPSG:32614"}
+    with rasterio.open(path, "w", **profile, transform=Affine(0.5, 0, 500000, 0, -0.5, 4000000)) as out:
+        out.write(pixels)
+    return path
+
+
+def ground(x, y, width, height):
+    """A box in pixels of the raster, in its map coordinates."""
+    return shapely.box(500000 + x / 2, 4000000 - (y + height) / 2, 500000 + (x + width) / 2, 4000000 - y / 2)
+
+
+@pytest.mark.parametrize(("driver", "crs"), [("GPKG", "EPSG:32614"), ("GeoJSON", "EPSG:4326"), ("GPKG", "EPSG:3857")])
+def test_labels_reach_the_windows_through_the_geotransform(raster, tmp_path, driver, crs):
+    shapes = [ground(10, 10, 20, 40), ground(90, 20, 30, 20), ground(98, 150, 10, 10), shapely.Point(500000, 4000000)]
+    there = rasterio.warp.transform if crs != "EPSG:32614" else lambda _a, _b, x, y: (x, y)
+    moved = [shapely.transform(s, lambda p: np.stack(there("EPSG:32614", crs, p[:, 0], p[:, 1]), 1)) for s in shapes]
+    path = tmp_path / f"labels.{driver.lower()}"
+    names = np.array(["Building", "building", "solar_panel", "car"], dtype=object)
+    pyogrio.raw.write(path, shapely.to_wkb(moved), [names], ["class"], driver=driver, geometry_type="Unknown", crs=crs)
+    source = Source(path, images=raster, window=100)
+    windows = {window.name: window for window in read("geo", source)}
+    assert len(windows) == 6
+    first = windows["ground_0_0"]
+    assert [box_of(item).iou(OrientedBox(10, 10, 30, 50)) for item in first.objects] == [pytest.approx(1, abs=0.02)]
+    assert len(first.ignore) == 1, "a third of the second building lies here"
+    (cut,) = windows["ground_100_0"].objects
+    assert cut.truncated
+    assert box_of(cut).iou(OrientedBox(-10, 20, 20, 40)) == pytest.approx(1, abs=0.02)
+    assert [item.category for item in windows["ground_100_100"].objects] == ["solar panel"]
+    assert first.labelled == {"building", "solar panel"}
+    assert first.open().size == (100, 100)
+    assert source.report.reasons == {"feature that is no polygon": 1}
+
+
+def test_geo_needs_a_raster_and_a_category(raster, tmp_path):
+    path = tmp_path / "labels.geojson"
+    pyogrio.raw.write(path, shapely.to_wkb([ground(0, 0, 9, 9)]), [], [], geometry_type="Polygon", crs="EPSG:32614")
+    with pytest.raises(DataError, match="--images"):
+        list(read("geo", Source(path)))
+    with pytest.raises(DataError, match="category"):
+        list(read("geo", Source(path, images=raster)))
+    picture(tmp_path / "plain.png")
+    with pytest.raises(ImageError, match="geotransform"):
+        list(read("geo", Source(path, images=tmp_path / "plain.png")))
+
+
+@pytest.mark.parametrize(("name", "content"), [("coco", "[]"), ("coco", "{"), ("nonesuch", "")])
+def test_what_cannot_be_read_at_all(name, content, tmp_path):
+    (tmp_path / "file").write_text(content)
+    with pytest.raises(DataError, match=r"file|nonesuch"):
+        list(read(name, Source(tmp_path / "file")))
+    with pytest.raises(DataError, match=r"gone|nonesuch"):
+        list(read(name, Source(tmp_path / "gone")))
+
+
+def test_a_reader_may_be_added():
+    @reader("nothing")
+    def read_nothing(source):
+        yield from ()
+
+    assert list(read("nothing", Source(Path()))) == []
+    del READERS["nothing"]
+
+
+def test_real_sets(shared):
+    imagery = shared / "imagery"
+    for folder, split, images, objects in (
+        ("hit-uav", "val", 50, 300),
+        ("evaluation-only/dota", "test", 11, 1000),
+        ("oam-buildings", "train", 147, 500),
+    ):
+        source = Source(imagery / folder, split=split)
+        found = list(read("boxes", source))
+        assert len(found) == images
+        assert sum(len(image.objects) + len(image.ignore) for image in found) > objects
+        assert "malformed" not in str(source.report)
