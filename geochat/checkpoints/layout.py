@@ -1,122 +1,151 @@
-"""Tensor names on disk, and the check that a checkpoint holds exactly the tensors its config calls for.
+"""The check that a checkpoint holds exactly the tensors its config calls for, and how each of them is made."""
 
-Tensors are written under the names the hub uses for LLaVA (`vision_tower.vision_model.*`, `language_model.model.*`),
-because vLLM refuses the shorter ones that `save_pretrained` gives a model built in memory; transformers reads both.
-"""
-
-import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from torch import Tensor
 from transformers import LlavaConfig, LlavaForConditionalGeneration
 
+from geochat.checkpoints.names import OUTPUT, hub_name, is_computed, quoted
+from geochat.checkpoints.tensors import Reader, Stored, stored_tensors
 from geochat.errors import CheckpointError
 
-WEIGHTS_FILE = "model.safetensors"
-INDEX_FILE = "model.safetensors.index.json"
-_LFS_POINTER = b"version https://git-lfs"
+Step = Callable[[Tensor], Tensor]
 
-_IN_MEMORY_TO_DISK = (
-    ("model.vision_tower.", "vision_tower.vision_model."),
-    ("model.multi_modal_projector.", "multi_modal_projector."),
-    ("model.language_model.", "language_model.model."),
-    ("lm_head.", "language_model.lm_head."),
-)
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def disk_name(name: str) -> str:
-    """The on-disk name of a tensor that a `LlavaForConditionalGeneration` calls `name`.
+@dataclass(frozen=True)
+class Recipe:
+    """How a tensor of the model is made from a stored one.
 
-    Raises:
-        CheckpointError: The model holds a tensor that no LLaVA has.
+    Attributes:
+        stored: What is read.
+        shape: Of the result.
+        steps: What is done to it, in order.
     """
-    for prefix, replacement in _IN_MEMORY_TO_DISK:
-        if name.startswith(prefix):
-            return replacement + name.removeprefix(prefix)
-    raise CheckpointError(f"the model holds {name!r}, which no LLaVA model has; it cannot be saved in this layout")
+
+    stored: Stored
+    shape: tuple[int, ...]
+    steps: tuple[Step, ...] = ()
+
+    def make(self, reader: Reader) -> Tensor:
+        """Read the tensor and take the steps; an unchanged tensor stays mapped from its file."""
+        tensor = reader.read(self.stored)
+        for step in self.steps:
+            tensor = step(tensor)
+        return tensor
+
+
+@dataclass(frozen=True)
+class Change:
+    """A step that turns a stored tensor of one shape into what the config calls for.
+
+    Attributes:
+        before: The shape that must be stored.
+        step: The step.
+    """
+
+    before: tuple[int, ...]
+    step: Step
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The tensors of some files.
+
+    Attributes:
+        tensors: By the hub's name.
+        dropped: Names of tensors that follow from the config or are not wanted.
+    """
+
+    tensors: dict[str, Stored]
+    dropped: tuple[str, ...]
 
 
 def expected_shapes(config: LlavaConfig) -> dict[str, tuple[int, ...]]:
-    """On-disk name and shape of every tensor the architecture in `config` needs; tied tensors once."""
+    """Hub name and shape of every tensor the architecture in `config` needs; tied tensors once."""
     with torch.device("meta"):
         model = LlavaForConditionalGeneration(config)
     tied = set(model.all_tied_weights_keys)
-    return {disk_name(n): tuple(t.shape) for n, t in model.state_dict().items() if n not in tied}
+    return {str(hub_name(n)): tuple(t.shape) for n, t in model.state_dict().items() if n not in tied}
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of the checkpoint in `folder`, as its index lists them.
+def read_contents(files: Iterable[Path], wanted: Callable[[str], bool] = bool) -> Contents:
+    """What the files hold, under the hub's names.
 
-    Raises:
-        CheckpointError: There are none, one is missing, or the index is damaged.
-    """
-    index = folder / INDEX_FILE
-    if not index.is_file():
-        single = folder / WEIGHTS_FILE
-        if not single.is_file():
-            raise CheckpointError(f"{folder} holds no {WEIGHTS_FILE}; it is not a checkpoint in the native layout")
-        return [single]
-    try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        if any(Path(name).name != name for name in names):
-            raise ValueError("it names a file outside the folder")  # noqa: TRY301
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise CheckpointError(f"{index} is not a safetensors index ({error}); copy the checkpoint again") from error
-    files = [folder / name for name in names]
-    for file in files:
-        if not file.is_file():
-            raise CheckpointError(f"{file} is named by {INDEX_FILE} and missing; copy the checkpoint again")
-    return files
-
-
-def read_shapes(file: Path) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor in one safetensors file, from its header alone.
+    Args:
+        files: Safetensors or PyTorch files.
+        wanted: Which names to take; the others are dropped.
 
     Raises:
-        CheckpointError: The file is a git-LFS pointer, truncated or not safetensors.
+        CheckpointError: A file cannot be read, a name belongs to no layout, or two tensors have one name.
     """
-    with file.open("rb") as stream:
-        if stream.read(len(_LFS_POINTER)) == _LFS_POINTER:
-            raise CheckpointError(f"{file} is a git-LFS pointer, not weights; run `git lfs pull` where it came from")
-    try:
-        with safe_open(file, framework="pt") as tensors:
-            return {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{file} cannot be read as safetensors ({error}); copy it again") from error
+    tensors: dict[str, Stored] = {}
+    dropped: list[str] = []
+    for stored in (stored for file in files for stored in stored_tensors(file)):
+        if is_computed(stored.name) or not wanted(stored.name):
+            dropped.append(stored.name)
+            continue
+        name = hub_name(stored.name)
+        if name is None:
+            raise CheckpointError(f"{stored.file} holds the tensor {stored.name}, which no GeoChat layout has")
+        if name in tensors:
+            raise CheckpointError(f"{stored.file} holds {stored.name}, which {tensors[name].file} holds too")
+        tensors[name] = stored
+    return Contents(tensors, tuple(dropped))
 
 
-def check_tensors(config: LlavaConfig, files: list[Path]) -> None:
-    """Hold the tensors in `files` against the architecture in `config`.
+def plan(
+    config: LlavaConfig,
+    tensors: Mapping[str, Stored],
+    folder: Path,
+    *,
+    changes: Mapping[str, Change] | None = None,
+    spell: Callable[[str], str] = str,
+) -> dict[str, Recipe]:
+    """A recipe for every tensor the architecture needs, in the order they lie in the files.
+
+    Args:
+        config: The architecture.
+        tensors: What is stored, by the hub's name; exactly what is needed.
+        folder: What messages name.
+        changes: Tensors that are stored otherwise than the model wants them.
+        spell: What messages call the tensor of a hub name.
 
     Raises:
-        CheckpointError: A tensor is missing, unexpected or of another shape; the message names it.
+        CheckpointError: A tensor is missing, unexpected, not of floating point or of another shape; names it.
     """
+    changes = changes or {}
     expected = expected_shapes(config)
-    found: dict[str, tuple[int, ...]] = {}
-    for file in files:
-        found.update({_canonical(name): shape for name, shape in read_shapes(file).items()})
-    missing = sorted(set(expected) - set(found))
+    missing = sorted(set(expected) - set(tensors))
     if missing:
-        raise CheckpointError(f"{files[0].parent} lacks the tensor {_named(missing)}; the copy is incomplete")
-    unexpected = sorted(set(found) - set(expected) - {"language_model.lm_head.weight"})
+        names = quoted([spell(name) for name in missing])
+        raise CheckpointError(f"{folder} lacks the tensor {names}; the copy is incomplete")
+    optional = {OUTPUT}  # a tied output layer may be stored beside the embeddings it equals
+    unexpected = sorted(stored.name for name, stored in tensors.items() if name not in expected.keys() | optional)
     if unexpected:
         raise CheckpointError(
-            f"{files[0].parent} holds the unexpected tensor {_named(unexpected)}; weights and config.json do not belong together"
+            f"{folder} holds the unexpected tensor {quoted(unexpected)}; weights and config.json do not belong together"
         )
-    for name, shape in expected.items():
-        if found[name] != shape:
-            raise CheckpointError(
-                f"{files[0].parent}: tensor {name} has shape {found[name]}, config.json calls for {shape}"
-            )
+    recipes = {}
+    for name, stored in tensors.items():
+        if name not in expected:
+            continue
+        change = changes.get(name)
+        _check(stored, change.before if change else expected[name])
+        recipes[name] = Recipe(stored, expected[name], (change.step,) if change else ())
+    return recipes
 
 
-def _canonical(name: str) -> str:
-    """The hub's name for a tensor that `save_pretrained` may have written under its shorter one."""
-    if name.startswith("vision_tower.") and not name.startswith("vision_tower.vision_model."):
-        return name.replace("vision_tower.", "vision_tower.vision_model.", 1)
-    return name
-
-
-def _named(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} (and {len(names) - 1} more)"
+def _check(stored: Stored, shape: tuple[int, ...]) -> None:
+    if stored.shape != shape:
+        raise CheckpointError(
+            f"{stored.file}: tensor {stored.name} has shape {stored.shape}, config.json calls for {shape}"
+        )
+    if stored.dtype not in DTYPES.values():
+        raise CheckpointError(
+            f"{stored.file}: tensor {stored.name} is of {stored.dtype}; give a checkpoint of {', '.join(DTYPES)}"
+        )

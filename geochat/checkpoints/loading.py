@@ -1,24 +1,31 @@
-"""Opening a checkpoint: the bundled one, a directory, or a hub id."""
+"""Loading a checkpoint of any kind: the bundled one, a directory, or a hub id.
 
-import hashlib
+The native layout is loaded by transformers as it is. Any other is converted on the way into memory, from tensors mapped
+from its files, and nothing is written to disk: merging an adapter or renaming 7B parameters takes seconds, a
+copy of them would have to be kept, found and thrown away. To keep one, convert it.
+"""
+
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from transformers import AutoConfig, AutoProcessor, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
+from transformers import LlavaForConditionalGeneration, LlavaProcessor
 from transformers.utils import logging as transformers_logging
 
-from geochat.checkpoints.layout import check_tensors, weight_files
-from geochat.checkpoints.settings import Settings, read_settings
+from geochat.checkpoints.digest import sha256_of
+from geochat.checkpoints.layout import DTYPES
+from geochat.checkpoints.quantization import quantization_config
+from geochat.checkpoints.saving import generation_config
+from geochat.checkpoints.settings import Settings
+from geochat.checkpoints.sources import Source, recognise
+from geochat.checkpoints.tensors import Reader, weight_files
 from geochat.errors import CheckpointError, SettingsError
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _DEFAULT_DTYPES = {"cpu": torch.float32, "cuda": torch.bfloat16, "mps": torch.float16}
 
 
@@ -31,12 +38,14 @@ class Checkpoint:
         processor: Tokenizer, image processor and chat template.
         settings: The contents of `geochat.json`.
         path: Where it was loaded from.
+        weights: The files its weights came from; those in `path` when empty.
     """
 
     model: LlavaForConditionalGeneration
     processor: LlavaProcessor
     settings: Settings
     path: Path
+    weights: tuple[Path, ...] = field(default=(), repr=False)
 
     @property
     def name(self) -> str:
@@ -46,12 +55,7 @@ class Checkpoint:
     @cached_property
     def sha256(self) -> str:
         """Hex digest over the weights files in order, computed when first asked for."""
-        digest = hashlib.sha256()
-        for file in weight_files(self.path):
-            with file.open("rb") as stream:
-                while block := stream.read(1 << 22):
-                    digest.update(block)
-        return digest.hexdigest()
+        return sha256_of(self.weights or weight_files(self.path))
 
 
 def bundled_path() -> Path:
@@ -59,64 +63,58 @@ def bundled_path() -> Path:
     return Path(str(files("geochat") / "models" / "first"))
 
 
-def load(source: str | Path | None = None, *, device: str | None = None, dtype: str | None = None) -> Checkpoint:
-    """Load a checkpoint in the native layout.
+def load(
+    source: str | Path | None = None,
+    *,
+    base: str | Path | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    quantization: str | None = None,
+) -> Checkpoint:
+    """Load a checkpoint.
 
     Args:
-        source: A directory, a hub id such as "owner/name" (downloaded if it is not in the local cache), or None for
-            the bundled model.
+        source: A directory, or a hub id such as "owner/name" (downloaded if it is not in the local cache), in the
+            native layout, in the original GeoChat's or LLaVA-1.5's, or a LoRA adapter. None is the bundled model.
+        base: What an adapter adapts; None takes what it names itself.
         device: Such as "cpu", "cuda:1", "mps"; None takes CUDA, then MPS, then the CPU.
         dtype: "float32", "bfloat16" or "float16"; None takes the device's usual one.
+        quantization: "4bit" or "8bit" to quantise the language model with bitsandbytes, on CUDA or the CPU.
 
     Raises:
-        CheckpointError: There is no such checkpoint, or it is incomplete or damaged; names the file or tensor.
-        SettingsError: The device or dtype does not exist here.
+        CheckpointError: There is no such checkpoint, or it is incomplete, damaged or unknown; names the file or tensor.
+        SettingsError: The device, dtype or quantization does not exist here.
     """
     chosen = _device(device)
     precision = _dtype(dtype, chosen)
-    folder = _folder(source)
-    config = _config(folder)
-    check_tensors(config, weight_files(folder))
-    settings = read_settings(folder)
+    options: dict[str, Any] = {"dtype": precision}
+    if quantization is not None:
+        options["quantization_config"] = quantization_config(quantization, chosen, precision)
+        options["device_map"] = {"": chosen}
+    found = recognise(bundled_path() if source is None else source, base=base)
     with _quiet():
+        processor = found.processor()
         try:
-            processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
-            model = LlavaForConditionalGeneration.from_pretrained(
-                folder, config=config, dtype=precision, local_files_only=True, use_safetensors=True
-            )
+            model = _native(found, options) if found.native else _converted(found, processor, options)
         except (OSError, ValueError, RuntimeError, KeyError) as error:
-            raise CheckpointError(f"{folder} cannot be loaded: {error}") from error
-    if not isinstance(processor, LlavaProcessor):
-        raise CheckpointError(f"{folder} has a {type(processor).__name__}, expected a LlavaProcessor; convert it first")
-    return Checkpoint(model.to(chosen).eval(), processor, settings, folder)
+            raise CheckpointError(f"{found.folder} cannot be loaded: {error}") from error
+    if quantization is None:
+        torch.nn.Module.to(model, chosen)
+    return Checkpoint(model.eval(), processor, found.settings, found.folder, found.files)
 
 
-def _folder(source: str | Path | None) -> Path:
-    folder = bundled_path() if source is None else Path(source)
-    if folder.is_dir():
-        return folder
-    name = str(source)
-    if isinstance(source, Path) or name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise CheckpointError(f"there is no checkpoint directory {name!r}; give a directory or a hub id 'owner/name'")
-    try:
-        return Path(snapshot_download(name, allow_patterns=["*.json", "*.jinja", "*.safetensors", "tokenizer.model"]))
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise CheckpointError(
-            f"{name!r} is neither a directory nor a hub id that can be downloaded here ({type(error).__name__}); "
-            "check the spelling and the network"
-        ) from error
+def _native(source: Source, options: dict[str, Any]) -> LlavaForConditionalGeneration:
+    return LlavaForConditionalGeneration.from_pretrained(
+        source.folder, config=source.config, local_files_only=True, use_safetensors=True, **options
+    )
 
 
-def _config(folder: Path) -> LlavaConfig:
-    if not (folder / "config.json").is_file():
-        raise CheckpointError(f"{folder} holds no config.json; it is not a checkpoint")
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{folder / 'config.json'} cannot be read: {error}") from error
-    if not isinstance(config, LlavaConfig):
-        raise CheckpointError(f"{folder} is a {config.model_type!r} model, expected 'llava'")
-    return config
+def _converted(source: Source, processor: LlavaProcessor, options: dict[str, Any]) -> LlavaForConditionalGeneration:
+    reader = Reader()
+    state = {name: recipe.make(reader) for name, recipe in source.recipes.items()}
+    model = LlavaForConditionalGeneration.from_pretrained(None, config=source.config, state_dict=state, **options)
+    model.generation_config = generation_config(source.config, processor)
+    return model
 
 
 def _device(name: str | None) -> torch.device:
@@ -135,9 +133,9 @@ def _device(name: str | None) -> torch.device:
 def _dtype(name: str | None, device: torch.device) -> torch.dtype:
     if name is None:
         return _DEFAULT_DTYPES.get(device.type, torch.float32)
-    if name not in _DTYPES:
-        raise SettingsError(f"unknown dtype {name!r}; use {', '.join(_DTYPES)}")
-    return _DTYPES[name]
+    if name not in DTYPES:
+        raise SettingsError(f"unknown dtype {name!r}; use {', '.join(DTYPES)}")
+    return DTYPES[name]
 
 
 @contextmanager

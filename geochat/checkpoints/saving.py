@@ -4,14 +4,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
-from huggingface_hub import save_torch_state_dict
-from transformers import GenerationConfig, LlavaForConditionalGeneration, LlavaProcessor
+from transformers import GenerationConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 
-from geochat.checkpoints.layout import disk_name
+from geochat.checkpoints.names import hub_name
 from geochat.checkpoints.settings import Settings, write_settings
+from geochat.checkpoints.shards import Entry, split, write_index
 from geochat.errors import CheckpointError
 
 
@@ -35,29 +36,36 @@ def save_checkpoint(
         shard_size: Largest weights file, such as "5GB".
 
     Raises:
-        CheckpointError: The folder cannot be written.
+        CheckpointError: The folder cannot be written, or the model has a tensor that no LLaVA has.
+        SettingsError: The shard size is not one.
     """
     dtype = dtype or model.dtype
     tied = set(model.all_tied_weights_keys)
-    tensors = {
-        disk_name(name): tensor.detach().to("cpu", dtype).contiguous()
-        for name, tensor in model.state_dict().items()
-        if name not in tied
-    }
+    tensors = {name: tensor for name, tensor in model.state_dict().items() if name not in tied}
+    shards = split((_entry(name, tensor) for name, tensor in tensors.items()), dtype, shard_size)
     with _replacing(folder) as draft:
-        save_torch_state_dict(tensors, draft, max_shard_size=shard_size, metadata={"format": "pt"})
-        model.config.dtype = dtype
-        model.config.architectures = [type(model).__name__]
-        model.config.save_pretrained(draft)
-        _generation_config(model, processor).save_pretrained(draft)
-        processor.save_pretrained(draft)
-        write_settings(settings, draft)
+        for shard in shards:
+            shard.write(draft)
+        write_index(shards, draft)
+        describe_checkpoint(draft, model.config, processor, settings, dtype)
 
 
-def _generation_config(model: LlavaForConditionalGeneration, processor: LlavaProcessor) -> GenerationConfig:
+def describe_checkpoint(
+    folder: Path, config: LlavaConfig, processor: LlavaProcessor, settings: Settings, dtype: torch.dtype
+) -> None:
+    """Write everything of a checkpoint but its weights."""
+    config.dtype = dtype
+    config.architectures = [LlavaForConditionalGeneration.__name__]
+    config.save_pretrained(folder)
+    generation_config(config, processor).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    write_settings(settings, folder)
+
+
+def generation_config(config: LlavaConfig, processor: LlavaProcessor) -> GenerationConfig:
     """Greedy, and silent about ids that are not text: the image placeholder and the vocabulary's padding."""
     tokenizer = processor.tokenizer
-    vocabulary = model.config.get_text_config().vocab_size
+    vocabulary = config.get_text_config().vocab_size
     not_text = sorted({processor.image_token_id, *range(len(tokenizer), vocabulary)})
     return GenerationConfig(
         do_sample=False,
@@ -66,6 +74,17 @@ def _generation_config(model: LlavaForConditionalGeneration, processor: LlavaPro
         pad_token_id=tokenizer.pad_token_id,
         suppress_tokens=not_text,
     )
+
+
+def _entry(name: str, tensor: torch.Tensor) -> Entry:
+    hub = hub_name(name)
+    if hub is None:
+        raise CheckpointError(f"the model holds {name!r}, which no LLaVA model has; it cannot be saved in this layout")
+    return Entry(hub, tuple(tensor.shape), partial(_self, tensor))
+
+
+def _self(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """The processor: letterboxing, normalisation, image placeholders.
 
-The Pillow backend is chosen explicitly: it is bit-equal with the original's demo and training path (pad to a square with
-CLIP's mean colour, bicubic resize) and it needs no torchvision, which cannot be installed beside a CPU build of torch.
+The Pillow backend is chosen explicitly: it is bit-equal with the original's demo and training path (pad to a square
+with CLIP's mean colour, bicubic resize) and it needs no torchvision, which cannot be installed beside a CPU build of
+torch.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from transformers import LlavaProcessor, PreTrainedTokenizerBase
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
@@ -21,7 +22,10 @@ def build_image_processor(image_size: int, fit: Fit = "pad") -> LlavaImageProces
         fit: "pad" letterboxes, as the original's demo and training do; "crop" resizes the short side and crops the
             centre, as its evaluation does, which loses the ends of images that are not square.
     """
-    sizes = {"size": {"shortest_edge": image_size}, "crop_size": {"height": image_size, "width": image_size}}
+    sizes: dict[str, Any] = {
+        "size": {"shortest_edge": image_size},
+        "crop_size": {"height": image_size, "width": image_size},
+    }
     if fit == "pad":
         return LlavaImageProcessorPil(do_pad=True, **sizes)
     return CLIPImageProcessorPil(**sizes)

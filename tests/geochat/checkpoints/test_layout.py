@@ -77,11 +77,11 @@ def test_missing_shard(sharded):
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"weight_map": 3}'])
 def test_damaged_index(sharded, text):
     (sharded / "model.safetensors.index.json").write_text(text)
-    refuses(sharded, "is not a safetensors index")
+    refuses(sharded, "is not an index of weights")
 
 
 def test_an_index_that_leads_out_of_the_folder(sharded):
     index = sharded / "model.safetensors.index.json"
     (sharded.parent / "elsewhere.safetensors").write_bytes(b"")
     index.write_text(json.dumps({"weight_map": {NORM: "../elsewhere.safetensors"}}))
-    refuses(sharded, "is not a safetensors index")
+    refuses(sharded, "not a file beside it")

@@ -120,7 +120,7 @@ def test_a_folder_that_is_not_there_is_named(source):
 
 
 def test_a_folder_without_config_is_named(tmp_path):
-    with pytest.raises(CheckpointError, match="no config.json"):
+    with pytest.raises(CheckpointError, match=r"no config\.json"):
         load(tmp_path)
 
 

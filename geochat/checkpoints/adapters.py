@@ -1,0 +1,150 @@
+"""LoRA adapters: the original's and PEFT's own.
+
+Both are folders with an `adapter_config.json`. PEFT gives each adapted matrix W two more, and the model computes with
+W + B A · alpha / r (Hu et al. 2021, section 4.1), which is merged here in float32. The original keeps what it trained
+beside the matrices in `non_lora_trainables.bin`; PEFT keeps it in the same file. What the original saved of
+the CLIP tower is dropped, as it does itself: it loads the tower from CLIP's weights afterwards.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from geochat.checkpoints.layout import Recipe
+from geochat.checkpoints.names import ORIGINAL_TOWER, hub_name, quoted
+from geochat.checkpoints.original import read_json
+from geochat.checkpoints.tensors import Reader, Stored, stored_tensors
+from geochat.errors import CheckpointError
+
+ADAPTER_CONFIG = "adapter_config.json"
+_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+_BESIDE = "non_lora_trainables.bin"
+_WRAPPING = "base_model.model."
+_UNSUPPORTED = ("use_dora", "rank_pattern", "alpha_pattern", "layer_replication", "fan_in_fan_out", "lora_bias")
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """The step that merges one adapted matrix.
+
+    Attributes:
+        a: (r, in).
+        b: (out, r).
+        scale: alpha / r.
+        reader: Where the two are read.
+    """
+
+    a: Stored
+    b: Stored
+    scale: float
+    reader: Reader
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        """W + B A · scale, (out, in), in float32."""
+        update = self.reader.read(self.b).float() @ self.reader.read(self.a).float()
+        return weight.float().add(update, alpha=self.scale)
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What an adapter folder holds.
+
+    Attributes:
+        folder: The folder.
+        base: What it says it adapts, None if nothing.
+        files: Its weights files.
+        merges: The step for each adapted tensor, by the hub's name.
+        overrides: Tensors that replace the base's, by the hub's name.
+        dropped: Names of tensors of the CLIP tower that the original saved and never reads.
+    """
+
+    folder: Path
+    base: str | None
+    files: tuple[Path, ...]
+    merges: dict[str, LowRank]
+    overrides: dict[str, Stored]
+    dropped: tuple[str, ...]
+
+    def merged(self, recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
+        """The recipes of the base with the adapter merged into them.
+
+        Raises:
+            CheckpointError: The adapter adapts a tensor that the base lacks, or has in another shape.
+        """
+        merged = dict(recipes)
+        for name, step in self.merges.items():
+            recipe = merged.get(name)
+            shape = (step.b.shape[0], step.a.shape[1])
+            if recipe is None or recipe.shape != shape or step.a.shape[0] != step.b.shape[1]:
+                has = "does not have" if recipe is None else f"has as {recipe.shape}"
+                raise CheckpointError(
+                    f"{step.a.file}: {step.a.name} {step.a.shape} and its lora_B {step.b.shape} adapt a matrix that "
+                    f"the base {has}; give the base the adapter was trained on"
+                )
+            merged[name] = replace(recipe, steps=(*recipe.steps, step))
+        return merged
+
+
+def read_adapter(folder: Path) -> Adapter:
+    """The adapter in `folder`, known from the headers of its files.
+
+    Raises:
+        CheckpointError: A file is missing or damaged, or the adapter is of a kind that cannot be merged.
+    """
+    config = read_json(folder / ADAPTER_CONFIG)
+    scale = _scale(folder, config)
+    files = [folder / name for name in (*_WEIGHTS, _BESIDE) if (folder / name).is_file()]
+    if not any(file.name in _WEIGHTS for file in files):
+        raise CheckpointError(f"{folder} holds no {' or '.join(_WEIGHTS)}; copy the adapter again")
+    halves: dict[str, dict[str, Stored]] = {"lora_A": {}, "lora_B": {}}
+    overrides: dict[str, Stored] = {}
+    dropped: list[str] = []
+    for stored in (stored for file in files for stored in stored_tensors(file)):
+        inner = _unwrapped(stored.name)
+        half = next((half for half in halves if f".{half}." in inner), None)
+        name = hub_name(inner.replace(f".{half}.", ".") if half else inner)
+        if inner.startswith(ORIGINAL_TOWER):
+            dropped.append(stored.name)
+        elif name is None or "lora_" in name:
+            raise CheckpointError(f"{stored.file} holds the unexpected tensor {stored.name}; it is not a plain LoRA")
+        else:
+            (halves[half] if half else overrides)[name] = stored
+    merges = _merges(halves["lora_A"], halves["lora_B"], scale)
+    return Adapter(folder, config.get("base_model_name_or_path"), tuple(files), merges, overrides, tuple(dropped))
+
+
+def _merges(a: dict[str, Stored], b: dict[str, Stored], scale: float) -> dict[str, LowRank]:
+    single = sorted(stored.name for name, stored in (a | b).items() if name not in a.keys() & b.keys())
+    if single:
+        raise CheckpointError(f"the adapter holds {quoted(single)} without its other half; copy it again")
+    reader = Reader()
+    return {name: LowRank(a[name], b[name], scale, reader) for name in a}
+
+
+def _unwrapped(name: str) -> str:
+    """A tensor's name in the base: PEFT wraps a model twice, DeepSpeed's saving may have unwrapped it once."""
+    inner = name.removeprefix(_WRAPPING) if name.startswith(_WRAPPING) else name.removeprefix("base_model.")
+    return inner.replace(".modules_to_save.default.", ".").replace(".base_layer.", ".")
+
+
+def _scale(folder: Path, config: dict[str, Any]) -> float:
+    """Alpha / r, or alpha / √r for rank-stabilised LoRA (Kalajdzievski 2023)."""
+    kind = str(config.get("peft_type"))
+    if kind != "LORA":
+        raise CheckpointError(f"{folder} is a {kind} adapter; only LoRA can be merged")
+    odd = [name for name in _UNSUPPORTED if config.get(name)]
+    if config.get("bias", "none") != "none":
+        odd.append("bias")
+    if config.get("init_lora_weights", True) not in (True, False, "gaussian"):
+        odd.append("init_lora_weights")  # the others change the base's weights too
+    if odd:
+        raise CheckpointError(f"{folder} has {odd[0]}={config[odd[0]]!r}, which cannot be merged; merge it with PEFT")
+    try:
+        rank, alpha = int(config["r"]), float(config["lora_alpha"])
+        return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise CheckpointError(f"{folder / ADAPTER_CONFIG} has no usable r and lora_alpha: {error!r}") from error

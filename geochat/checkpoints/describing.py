@@ -1,0 +1,102 @@
+"""What a checkpoint is and needs, from its config and headers alone."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+from pathlib import Path
+
+from geochat.checkpoints.digest import sha256_of
+from geochat.checkpoints.layout import Recipe
+from geochat.checkpoints.loading import bundled_path
+from geochat.checkpoints.names import HEAD, LANGUAGE, PROJECTOR, VISION
+from geochat.checkpoints.settings import Settings
+from geochat.checkpoints.sources import Source, recognise
+
+_PARTS = {"tower": (VISION,), "projector": (PROJECTOR,), "language_model": (LANGUAGE, HEAD)}
+_NF4_BLOCK = 64  # weights that share one float32 scale (Dettmers et al. 2023)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a model.
+
+    Attributes:
+        parameters: Number of weights.
+        size: Bytes they take in the files.
+    """
+
+    parameters: int
+    size: int
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """A checkpoint, looked at and not loaded.
+
+    Attributes:
+        source: Its architecture, tensors, settings and files.
+        kind: "native", or "converted on load".
+        tower: The CLIP vision tower.
+        projector: The two layers between tower and language model.
+        language_model: Embeddings, layers and output layer.
+        memory: Bytes of the loaded weights in each precision: "float32", "bfloat16", "8bit", "4bit". The key/value
+            cache and activations come on top.
+    """
+
+    source: Source = field(repr=False)
+    kind: str
+    tower: Part
+    projector: Part
+    language_model: Part
+    memory: dict[str, int]
+
+    @property
+    def settings(self) -> Settings:
+        """The contents of `geochat.json`, among them the licence."""
+        return self.source.settings
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return self.tower.parameters + self.projector.parameters + self.language_model.parameters
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hex digest over the weights files in order; reads them when first asked for."""
+        return sha256_of(self.source.files)
+
+
+def describe(source: str | Path | None = None, *, base: str | Path | None = None) -> ModelDescription:
+    """Describe a checkpoint of any kind, checking that every tensor is there.
+
+    Args:
+        source: A directory or a hub id; None is the bundled model.
+        base: What an adapter adapts; None takes what it names itself.
+
+    Raises:
+        CheckpointError: There is no such checkpoint, or it is incomplete, damaged or unknown.
+    """
+    found = recognise(bundled_path() if source is None else source, base=base)
+    parts = {part: _part(found.recipes, prefixes) for part, prefixes in _PARTS.items()}
+    kind = "native" if found.native else "converted on load"
+    return ModelDescription(found, kind, **parts, memory=_memory(found.recipes))
+
+
+def _part(recipes: dict[str, Recipe], prefixes: tuple[str, ...]) -> Part:
+    own = [recipe for name, recipe in recipes.items() if name.startswith(prefixes)]
+    parameters = sum(prod(recipe.shape) for recipe in own)
+    return Part(parameters, sum(prod(r.stored.shape) * r.stored.dtype.itemsize for r in own))
+
+
+def _memory(recipes: dict[str, Recipe]) -> dict[str, int]:
+    total = sum(prod(recipe.shape) for recipe in recipes.values())
+    linear = [r.shape for name, r in recipes.items() if name.startswith(f"{LANGUAGE}layers.") and len(r.shape) == 2]
+    quantized = sum(prod(shape) for shape in linear)
+    rows = sum(shape[0] for shape in linear)
+    rest = 2 * (total - quantized)
+    return {
+        "float32": 4 * total,
+        "bfloat16": 2 * total,
+        "8bit": rest + quantized + 4 * rows,  # a float32 scale for each row
+        "4bit": rest + quantized // 2 + 4 * quantized // _NF4_BLOCK,
+    }

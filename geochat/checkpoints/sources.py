@@ -1,0 +1,178 @@
+"""Recognising what a folder holds, from its config and tensors and never from its name.
+
+Three kinds are told apart: the native layout (its config has a `vision_config`), the original's (its config names an
+`mm_vision_tower`), and an adapter (it has an `adapter_config.json`) with its base. All become one thing: an
+architecture and a recipe for each of its tensors. Nothing is read but headers.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, AutoProcessor, LlavaConfig, LlavaProcessor
+
+from geochat.checkpoints.adapters import ADAPTER_CONFIG, Adapter, read_adapter
+from geochat.checkpoints.hub import find
+from geochat.checkpoints.layout import Recipe, plan, read_contents
+from geochat.checkpoints.names import VISION, original_name
+from geochat.checkpoints.original import changes, is_of_tower, llava_config, read_json, tower_config
+from geochat.checkpoints.settings import SETTINGS_FILE, Settings, read_settings
+from geochat.checkpoints.tensors import Stored, weight_files
+from geochat.checkpoints.tokenizer import llama_tokenizer
+from geochat.errors import CheckpointError
+from geochat.prompts import chat_template
+from geochat.vision import build_processor
+
+IMAGE_SIZE = 504  # of the published model, whose config does not say it
+_TOWER = "mm_vision_tower"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A checkpoint of any kind, looked at and not yet loaded.
+
+    Attributes:
+        folder: Where it lies.
+        config: The architecture.
+        recipes: How each tensor is made, by the hub's name.
+        settings: Its GeoChat settings.
+        files: The weights files that make it up.
+        dropped: Names of stored tensors that the model does not need.
+        text: A folder with a whole processor, or the `tokenizer.model` that one is built from.
+        native: Whether the folder is in the native layout and can be loaded as it is.
+    """
+
+    folder: Path
+    config: LlavaConfig
+    recipes: dict[str, Recipe]
+    settings: Settings
+    files: tuple[Path, ...]
+    dropped: tuple[str, ...]
+    text: Path
+    native: bool
+
+    def processor(self) -> LlavaProcessor:
+        """Tokenizer, image processor and chat template.
+
+        Raises:
+            CheckpointError: One of their files is missing or damaged, or the tokenizer is another model's.
+        """
+        if self.text.is_dir():
+            return _native_processor(self.text)
+        vision: Any = self.config.vision_config
+        tokenizer = llama_tokenizer(self.text, self.config.get_text_config().max_position_embeddings)
+        pieces = len(tokenizer) - 1  # without <image>
+        if pieces != self.config.image_token_id:
+            raise CheckpointError(
+                f"{self.text} has {pieces} pieces and config.json vocab_size={self.config.image_token_id}; "
+                "they do not belong together"
+            )
+        return build_processor(tokenizer, vision.image_size, vision.patch_size, chat_template(), self.settings.fit)
+
+
+def recognise(source: str | Path, *, base: str | Path | None = None, image_size: int = IMAGE_SIZE) -> Source:
+    """Look at a checkpoint: find it, tell its kind, and account for each of its tensors.
+
+    Args:
+        source: A directory or a hub id.
+        base: What an adapter adapts; None takes what it names itself.
+        image_size: Side of the square the model will see, in pixels; for the original's layout, which does not say.
+
+    Raises:
+        CheckpointError: There is no such checkpoint, it is of no known kind, or it is incomplete or damaged.
+    """
+    folder = find(source)
+    name = Path(source).name or folder.resolve().name
+    if not (folder / ADAPTER_CONFIG).is_file():
+        if base is not None:
+            raise CheckpointError(f"{folder} is not an adapter and takes no base")
+        return _whole(folder, folder, {}, name=name, image_size=image_size)
+    adapter = read_adapter(folder)
+    return _adapted(adapter, _base_folder(adapter, base), name, image_size)
+
+
+def _base_folder(adapter: Adapter, base: str | Path | None) -> Path:
+    if base is not None:
+        return find(base)
+    if not adapter.base:
+        raise CheckpointError(f"{adapter.folder} is an adapter and names no base; give one")
+    try:
+        return find(adapter.base, beside=adapter.folder)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{adapter.folder} adapts {adapter.base!r}, which is not found ({error}); give its base"
+        ) from error
+
+
+def _adapted(adapter: Adapter, base: Path, name: str, image_size: int) -> Source:
+    """A base with an adapter; the original's adapters bring the config that a plain Llama lacks."""
+    own_config = "vision_config" not in read_json(base / "config.json") and (adapter.folder / "config.json").is_file()
+    described = adapter.folder if own_config else base
+    whole = _whole(base, described, adapter.overrides, name=name, image_size=image_size)
+    own_processor = (adapter.folder / "processor_config.json").is_file()
+    own_settings = (adapter.folder / SETTINGS_FILE).is_file()
+    return replace(
+        whole,
+        folder=adapter.folder,
+        recipes=adapter.merged(whole.recipes),
+        settings=read_settings(adapter.folder) if own_settings else replace(whole.settings, name=name),
+        files=(*whole.files, *adapter.files),
+        dropped=(*whole.dropped, *adapter.dropped),
+        text=adapter.folder if own_processor else whole.text,
+        native=False,
+    )
+
+
+def _whole(folder: Path, described: Path, overrides: dict[str, Stored], *, name: str, image_size: int) -> Source:
+    """A checkpoint whose weights are in `folder` and whose config is in `described`."""
+    raw = read_json(described / "config.json")
+    if "vision_config" in raw:
+        return _native(folder, overrides, name)
+    if _TOWER in raw:
+        return _original(folder, described, raw, overrides, name=name, image_size=image_size)
+    raise CheckpointError(
+        f"{described} is a {raw.get('model_type')!r} model without a vision tower, expected a GeoChat or LLaVA "
+        "checkpoint or an adapter"
+    )
+
+
+def _native(folder: Path, overrides: dict[str, Stored], name: str) -> Source:
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{folder / 'config.json'} cannot be read: {error}") from error
+    if not isinstance(config, LlavaConfig):
+        raise CheckpointError(f"{folder} is a {config.model_type!r} model, expected 'llava'")
+    files = weight_files(folder)
+    contents = read_contents(files)
+    recipes = plan(config, contents.tensors | overrides, folder)
+    plain = all(file.suffix == ".safetensors" for file in files)
+    settings = read_settings(folder, name)
+    return Source(folder, config, recipes, settings, tuple(files), contents.dropped, folder, native=plain)
+
+
+def _original(
+    folder: Path, described: Path, raw: dict[str, Any], overrides: dict[str, Stored], *, name: str, image_size: int
+) -> Source:
+    files = weight_files(folder)
+    contents = read_contents(files)
+    tensors, dropped = contents.tensors | overrides, contents.dropped
+    tower = str(raw[_TOWER])
+    config = llava_config(raw, tower_config(tower, described, tensors), image_size)
+    if not any(tensor.startswith(VISION) for tensor in tensors):
+        tower_files = weight_files(find(tower, beside=described))
+        vision = read_contents(tower_files, is_of_tower)
+        tensors, dropped, files = tensors | vision.tensors, dropped + vision.dropped, [*files, *tower_files]
+    recipes = plan(config, tensors, folder, changes=changes(raw, config, tensors), spell=original_name)
+    settings, text = read_settings(folder, name), folder / "tokenizer.model"
+    return Source(folder, config, recipes, settings, tuple(files), dropped, text, native=False)
+
+
+def _native_processor(folder: Path) -> LlavaProcessor:
+    try:
+        processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise CheckpointError(f"the processor in {folder} cannot be loaded: {error}") from error
+    if not isinstance(processor, LlavaProcessor):
+        raise CheckpointError(f"{folder} has a {type(processor).__name__}, expected a LlavaProcessor; convert it first")
+    return processor
