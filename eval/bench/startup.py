@@ -2,8 +2,8 @@
 
     python eval/bench/startup.py [--runs N] [--json]
 
-Each command runs in a new process, N times after one warm-up run; the figures are whole-process wall seconds (median and
-spread) and the peak resident memory of the largest run.
+Each command runs in a new process, N times after one warm-up run; the figures are whole-process wall seconds (median
+and spread) and the peak resident memory of the largest run.
 """
 
 import argparse

@@ -92,9 +92,9 @@ def _single_objects(images: list[LabelledImage]) -> Iterator[tuple[LabelledImage
 def _overlap(found: shapely.Polygon, truth: shapely.Polygon, size: tuple[int, int]) -> float:
     """IoU of the parts inside the image."""
     frame = shapely.box(0, 0, *size)
-    found, truth = found.buffer(0).intersection(frame), truth.intersection(frame)
-    union = found.union(truth).area
-    return float(found.intersection(truth).area / union) if union else 0.0
+    seen, real = found.buffer(0).intersection(frame), truth.intersection(frame)
+    union = seen.union(real).area
+    return float(seen.intersection(real).area / union) if union else 0.0
 
 
 def _plain(text: str) -> str:

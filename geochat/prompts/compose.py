@@ -34,8 +34,8 @@ def compose(
         convention: How the checkpoint writes angles.
 
     Raises:
-        PromptError: The question is empty where words are needed, opens with another task's token, or the task needs
-            a region and none is given.
+        PromptError: The question is empty where words are needed, opens with another task's token, or the task
+            needs a region and none is given.
     """
     question = question.strip()
     opened_with = task_of(question)

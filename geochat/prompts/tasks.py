@@ -1,8 +1,8 @@
 """What can be asked, with the wording the published model was trained on.
 
-GeoChat switches behaviour by a task token at the head of the question (section 3.1 of the paper): none for conversation,
-visual question answering and scene classification, `[grounding]` for a description with boxes, `[refer]` for
-the boxes of a phrase, `[identify]` for what is in a region.
+GeoChat switches behaviour by a task token at the head of the question (section 3.1 of the paper): none for
+conversation, visual question answering and scene classification, `[grounding]` for a description with boxes,
+`[refer]` for the boxes of a phrase, `[identify]` for what is in a region.
 """
 
 from enum import StrEnum

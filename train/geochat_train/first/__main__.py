@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import CLIPVisionModel, LlavaProcessor
 
 from geochat.checkpoints import Settings, save_checkpoint
-from geochat.prompts import IMAGE_TOKEN, SYSTEM_PROMPT, Message, chat_template
+from geochat.prompts import SYSTEM_PROMPT, Message, chat_template
 from geochat.vision import build_image_processor, build_processor, interpolate_positions
 from geochat_data.encoding import Example, encode
 from geochat_data.records import LabelledImage
@@ -71,7 +71,7 @@ def instruct(
             return None
         together = rng.random() < _CONVERSATIONS
         examples = [tokens([m for turn in turns for m in turn])] if together else [tokens(turn) for turn in turns]
-        packed = pack(examples, tokenizer.convert_tokens_to_ids(IMAGE_TOKEN))
+        packed = pack(examples, chat.config.image_token_id)
         pixels = processor.image_processor(image.open(), return_tensors="pt")["pixel_values"][0]
         return packed, pixels, tutor_targets(image, material.scenes, grid)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import nn
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, TokenizersBackend
 
 from geochat.prompts import IMAGE_TOKEN, Task
@@ -52,7 +53,7 @@ def build_model(tokenizer: TokenizersBackend) -> LlavaForConditionalGeneration:
     config = LlavaConfig(
         vision_config=vision_config(CHAT_SIZE),
         text_config=text,
-        image_token_index=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
+        image_token_index=tokenizer.get_vocab()[IMAGE_TOKEN],
         image_seq_length=(CHAT_SIZE // PATCH) ** 2,
         vision_feature_layer=-1,
         vision_feature_select_strategy="default",
@@ -65,7 +66,9 @@ def build_model(tokenizer: TokenizersBackend) -> LlavaForConditionalGeneration:
 
 def _order_numbers(model: LlavaForConditionalGeneration, tokenizer: TokenizersBackend) -> None:
     """Give neighbouring number tokens similar embeddings, so that a near miss costs less from the first step."""
-    table = model.get_input_embeddings().weight
+    embedding = model.get_input_embeddings()
+    assert isinstance(embedding, nn.Embedding)
+    table = embedding.weight  # (V, D)
     ids = tokenizer.convert_tokens_to_ids(NUMBERS)
     half = table.shape[1] // 2
     frequencies = torch.logspace(math.log10(0.5), math.log10(12), half) * math.pi / 100

@@ -40,7 +40,7 @@ class TutoredChat(nn.Module):
         self.chat = chat
         self.heads = heads
         self.tutoring = tutoring
-        self.register_state_dict_post_hook(_without_tied_head)
+        self.register_state_dict_post_hook(_without_tied_head)  # type: ignore[no-untyped-call]
 
     def forward(
         self,
@@ -127,8 +127,9 @@ def run_stage(
 class _InOrder(Trainer):
     """Takes the items in order: they are already random, and each is a function of its index."""
 
-    def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> torch.utils.data.Sampler[int]:
-        return torch.utils.data.SequentialSampler(train_dataset or self.train_dataset)
+    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int]:  # noqa: ANN401
+        data: Any = train_dataset or self.train_dataset
+        return torch.utils.data.SequentialSampler(data)
 
 
 def _groups(model: nn.Module, rates: dict[str, float]) -> list[dict[str, Any]]:
