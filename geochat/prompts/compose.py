@@ -25,9 +25,10 @@ def compose(
     """Write the user's text for a question, in the published wording of its task.
 
     Args:
-        question: What is asked. May already open with a task token. For `Task.REFER` it is the referring expression, for
-            `Task.SCENE` the classes separated by commas; for `Task.CAPTION`, `Task.GROUNDING` and `Task.IDENTIFY`
-            it may be empty, which asks the published question. Full questions in the published wording pass unchanged.
+        question: What is asked. May already open with a task token. For `Task.REFER` it is the referring
+            expression, for `Task.SCENE` the classes separated by commas; for `Task.CAPTION`, `Task.GROUNDING` and
+            `Task.IDENTIFY` it may be empty, which asks the published question. Full questions in the published
+            wording pass unchanged.
         task: None takes the task from the question's token; a question with a region and no token becomes
             `[identify]`, because that is the token that makes the model look at a region.
         boxes: The regions asked about, in the model's frame (percent). They follow the question's words.
