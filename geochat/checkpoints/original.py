@@ -38,6 +38,7 @@ _CLIP_L14: dict[str, Any] = {
     "intermediate_size": 4096,
     "num_hidden_layers": 24,
     "num_attention_heads": 16,
+    "patch_size": 14,
 }
 
 
@@ -72,16 +73,16 @@ def llava_config(raw: dict[str, Any], vision: CLIPVisionConfig, image_size: int)
     for name, values in _SUPPORTED.items():
         if raw.get(name, values[0]) not in values:
             raise CheckpointError(f"config.json has {name}={raw[name]!r}; only {values[0]!r} can be converted")
-    patch = int(vision.patch_size)
+    tower = vision.to_dict() | {"image_size": image_size}
+    patch = int(tower["patch_size"])
     if image_size % patch:
         raise CheckpointError(f"an image of {image_size} px does not divide into the tower's patches of {patch} px")
-    tower = vision.to_dict() | {"image_size": image_size}
     text = {name: raw[name] for name in _LLAMA_FIELDS if name in raw}
     try:
         return LlavaConfig(
             vision_config=CLIPVisionConfig(**tower),
             text_config=LlamaConfig(**text, vocab_size=padded(raw["vocab_size"]), pad_token_id=0),
-            image_token_id=raw["vocab_size"],
+            image_token_index=raw["vocab_size"],
             image_seq_length=(image_size // patch) ** 2,
             vision_feature_layer=raw["mm_vision_select_layer"],
             vision_feature_select_strategy="default",
@@ -143,7 +144,7 @@ def tower_config(name: str, folder: Path, tensors: dict[str, Stored]) -> CLIPVis
     patches = tensors.get(f"{VISION}embeddings.patch_embedding.weight")
     beside = (folder / name).is_dir() or (folder.parent / name).is_dir()
     if not beside and patches is not None and patches.shape == (1024, 3, 14, 14):
-        return CLIPVisionConfig(**_CLIP_L14, patch_size=14)
+        return CLIPVisionConfig(**_CLIP_L14)
     tower = find(name, beside=folder)
     try:
         config = AutoConfig.from_pretrained(tower, local_files_only=True)
