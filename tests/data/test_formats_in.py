@@ -175,6 +175,17 @@ def test_what_is_not_labelled_exhaustively_is_not_known_to_be_absent(make, tmp_p
     assert next(read(make.__name__, Source(make(tmp_path).path, exhaustive=False))).labelled == frozenset()
 
 
+def test_where_nobody_looked_nothing_is_absent(tmp_path):
+    source = boxes(tmp_path)
+    with (tmp_path / "boxes.jsonl").open("a") as file:
+        picture(tmp_path / "b.png")
+        corners = [[1, 1], [9, 1], [9, 9], [1, 9]]
+        file.write("\n" + json.dumps({"image": "b.png", "objects": [{"category": "DontCare", "polygon": corners}]}))
+    first, second = read("boxes", source)
+    assert first.labelled == {"large vehicle", "ship"}
+    assert (second.objects, len(second.ignore), second.labelled) == ((), 1, frozenset())
+
+
 def test_missing_images_are_counted(tmp_path):
     source = coco(tmp_path)
     assert len(list(read("coco", source))) == 1

@@ -4,20 +4,10 @@ Yes and no are drawn before the question is, so neither answer can be guessed fr
 """
 
 from geochat.prompts import Task, compose
+from geochat_data.questions import wordings
 from geochat_data.questions.conversation import Turn
 from geochat_data.questions.subject import MAX_COUNT, Subject, plural, with_article
-
-PRESENCE_QUESTIONS = (
-    "Is there {one} in the image?",
-    "Is {one} present in the image?",
-    "Are there any {many} in the image?",
-    "Does the image show {one}?",
-)
-COUNT_QUESTIONS = (
-    "How many {many} are there in the image?",
-    "What is the number of {many} in the image?",
-    "How many {many} can be seen?",
-)
+from geochat_data.questions.wordings import Wordings
 
 
 def presence(subject: Subject) -> Turn | None:
@@ -26,7 +16,7 @@ def presence(subject: Subject) -> Turn | None:
     choices = [c for c in subject.present if c in subject.image.labelled] if wanted else subject.absent
     if not choices:
         return None
-    return _turn(subject, PRESENCE_QUESTIONS, subject.rng.choice(choices), "yes" if wanted else "no")
+    return _turn(subject, wordings.PRESENCE, subject.rng.choice(choices), "yes" if wanted else "no")
 
 
 def count(subject: Subject) -> Turn | None:
@@ -37,7 +27,7 @@ def count(subject: Subject) -> Turn | None:
     if not choices:
         return None
     category = subject.rng.choice(choices)
-    return _turn(subject, COUNT_QUESTIONS, category, str(counts[category]))
+    return _turn(subject, wordings.COUNT, category, str(counts[category]))
 
 
 def comparison(subject: Subject) -> Turn | None:
@@ -50,11 +40,12 @@ def comparison(subject: Subject) -> Turn | None:
     larger, smaller = rng.choice(pairs)
     yes, word = rng.random() < 0.5, rng.choice(("more", "fewer"))
     first, second = (larger, smaller) if yes == (word == "more") else (smaller, larger)
-    question = f"Are there {word} {plural(first)} than {plural(second)} in the image?"
-    return Turn(compose(question, Task.VQA), "yes" if yes else "no", Task.VQA)
+    question = subject.word(wordings.COMPARISON).format(word=word, first=plural(first), second=plural(second))
+    return Turn(
+        compose(question, Task.VQA), "yes" if yes else "no", Task.VQA, about=" and ".join(sorted((first, second)))
+    )
 
 
-def _turn(subject: Subject, wordings: tuple[str, ...], category: str, answer: str) -> Turn:
-    wording = subject.rng.choice(wordings)
-    question = wording.format(one=with_article(category), many=plural(category))
-    return Turn(compose(question, Task.VQA), answer, Task.VQA)
+def _turn(subject: Subject, wording: Wordings, category: str, answer: str) -> Turn:
+    question = subject.word(wording).format(name=category, one=with_article(category), many=plural(category))
+    return Turn(compose(question, Task.VQA), answer, Task.VQA, about=category)

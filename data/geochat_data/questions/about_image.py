@@ -1,16 +1,10 @@
 """Questions about the whole image: its scene class and its description."""
 
 from geochat.prompts import Task, compose
+from geochat_data.questions import wordings
 from geochat_data.questions.conversation import Turn
 from geochat_data.questions.subject import Subject, counted, listed
 
-CAPTION_QUESTIONS = (
-    "Describe the image.",
-    "Describe the image in one sentence.",
-    "What does the image show?",
-    "Write a short caption for the image.",
-    "Please describe this aerial image briefly.",
-)
 _BARE = {
     "agricultural": "It is a piece of farmland.",
     "forest": "A forest of dense green trees.",
@@ -29,7 +23,7 @@ def scene(subject: Subject) -> Turn | None:
         most = min(10, len(others))
         classes = [image.scene, *rng.sample(others, rng.randint(min(2, most), most))]
         rng.shuffle(classes)
-    return Turn(compose(", ".join(classes), Task.SCENE), image.scene, Task.SCENE)
+    return Turn(subject.word(wordings.SCENE).format(classes=", ".join(classes)), image.scene, Task.SCENE)
 
 
 def caption(subject: Subject) -> Turn | None:
@@ -37,7 +31,7 @@ def caption(subject: Subject) -> Turn | None:
     answer = tidy(subject.rng.choice(subject.image.captions)) if subject.image.captions else _from_labels(subject)
     if answer is None:
         return None
-    return Turn(compose(subject.rng.choice(CAPTION_QUESTIONS), Task.CAPTION), answer, Task.CAPTION)
+    return Turn(compose(subject.word(wordings.CAPTION), Task.CAPTION), answer, Task.CAPTION)
 
 
 def tidy(text: str) -> str:

@@ -2,17 +2,13 @@
 
 from geochat.prompts import Task, compose
 from geochat.regions import format_regions
+from geochat_data.questions import wordings
 from geochat_data.questions.conversation import Turn
 from geochat_data.questions.expressions import Expression, expressions
+from geochat_data.questions.qualities import described
 from geochat_data.questions.subject import MAX_COUNT, Subject, listed, plural, with_article
 
 ABSENT_SHARE = 0.12  # of refer questions that ask for what is not there
-GROUNDING_QUESTIONS = (
-    "Describe the image in detail with the positions of the objects.",
-    "Describe the image with the positions of the objects.",
-    "Give a description of the image and locate its objects.",
-    "What objects are in the image and where are they?",
-)
 
 
 def identify(subject: Subject) -> Turn | None:
@@ -20,8 +16,8 @@ def identify(subject: Subject) -> Turn | None:
     if not subject.image.objects:
         return None
     item = subject.rng.choice(subject.image.objects)
-    question = compose("", Task.IDENTIFY, subject.boxes([item]), subject.convention)
-    return Turn(question, item.category, Task.IDENTIFY)
+    question = compose(subject.word(wordings.IDENTIFY), Task.IDENTIFY, subject.boxes([item]), subject.convention)
+    return Turn(question, item.category, Task.IDENTIFY, about=repr(item.polygon))
 
 
 def refer(subject: Subject) -> Turn | None:
@@ -36,6 +32,8 @@ def refer(subject: Subject) -> Turn | None:
     offered = expressions(subject, category)
     if not offered:
         return None
+    if subject.rich:
+        offered += described(subject, category)
     plain = [e for e in offered if e.phrase in (f"the {category}", f"all {plural(category)}")]
     chosen = rng.choice(plain if plain and rng.random() < 0.5 else offered)
     return refer_to(subject, chosen)
@@ -44,7 +42,7 @@ def refer(subject: Subject) -> Turn | None:
 def refer_to(subject: Subject, expression: Expression) -> Turn:
     """The question for one expression, and its regions as the answer."""
     answer = format_regions(expression.phrase, subject.boxes(expression.objects), subject.convention)
-    return Turn(compose(expression.phrase, Task.REFER), answer, Task.REFER)
+    return Turn(_refer_question(subject, expression.phrase), answer, Task.REFER, about=expression.phrase)
 
 
 def _refer_absent(subject: Subject) -> Turn | None:
@@ -52,7 +50,11 @@ def _refer_absent(subject: Subject) -> Turn | None:
         return None
     category = subject.rng.choice(subject.absent)
     phrase = subject.rng.choice((f"the {category}", f"all {plural(category)}"))
-    return Turn(compose(phrase, Task.REFER), f"There is no {category} in the image.", Task.REFER)
+    return Turn(_refer_question(subject, phrase), f"There is no {category} in the image.", Task.REFER, about=phrase)
+
+
+def _refer_question(subject: Subject, phrase: str) -> str:
+    return compose(subject.word(wordings.REFER).format(phrase=phrase), Task.REFER)
 
 
 def grounding(subject: Subject) -> Turn | None:
@@ -65,5 +67,5 @@ def grounding(subject: Subject) -> Turn | None:
         category = group[0].category
         phrase = with_article(category) if len(group) == 1 else f"{len(group)} {plural(category)}"
         parts.append(format_regions(phrase, subject.boxes(group), subject.convention))
-    question = compose(subject.rng.choice(GROUNDING_QUESTIONS), Task.GROUNDING)
+    question = compose(subject.word(wordings.GROUNDING), Task.GROUNDING)
     return Turn(question, f"The image shows {listed(parts)}.", Task.GROUNDING)

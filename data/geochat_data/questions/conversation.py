@@ -13,17 +13,28 @@ class Turn:
     Attributes:
         question: The user's text as the model reads it, task token and regions included.
         answer: The text the model should give.
-        task: The kind of question.
+        task: The kind of question, as the prompt knows it.
+        kind: The builder that made it: "presence", "count", ...
+        about: What is asked about, whatever the wording: a category, a phrase, a box.
     """
 
     question: str
     answer: str
     task: Task
+    kind: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Turns about one image, none of which depends on another."""
+    """Turns about one image.
+
+    Attributes:
+        image: What they are about.
+        turns: The turns, in order.
+        dependent: Whether later turns need the earlier ones; if not, any of them may be left out or asked alone.
+    """
 
     image: LabelledImage
     turns: tuple[Turn, ...]
+    dependent: bool = False

@@ -12,7 +12,7 @@ from geochat_data.records import LabelledObject, Point
 
 ROOM = 0.07  # of the image's side
 CLEARLY_LARGER = 1.4  # in area
-_PARTS = {
+PARTS = {
     "at the top left": (0, 0),
     "at the top": (1, 0),
     "at the top right": (2, 0),
@@ -35,12 +35,13 @@ class Expression:
 
 
 def expressions(subject: Subject, category: str | None = None) -> list[Expression]:
-    """All expressions offered for the image, of one category or of every one."""
+    """The expressions by category, place, extreme and size; `described` offers more."""
     categories = subject.present if category is None else [category]
-    return [found for name in categories for found in _of_category(subject, name)]
+    return [found for name in categories for found in of_category(subject, name)]
 
 
-def _of_category(subject: Subject, category: str) -> Iterator[Expression]:
+def of_category(subject: Subject, category: str) -> Iterator[Expression]:
+    """The expressions of one category."""
     members = subject.members(category)
     doubtful = [item for item in subject.image.ignore if item.category == category]
     if category not in subject.image.labelled:
@@ -55,8 +56,8 @@ def _of_category(subject: Subject, category: str) -> Iterator[Expression]:
         others = [place for other, place in places.items() if other is not item]
         if not others:
             continue
-        for where, part in _PARTS.items():
-            if _inside(center, part, -ROOM / 2) and not any(_inside(c, part, ROOM) for c, _ in others):
+        for where, part in PARTS.items():
+            if in_part(center, part, -ROOM / 2) and not any(in_part(c, part, ROOM) for c, _ in others):
                 yield Expression(f"the {category} {where}", (item,))
         for word, (axis, sign) in _EXTREMES.items():
             if all(sign * (c[axis] - center[axis]) > ROOM for c, _ in others):
@@ -68,7 +69,7 @@ def _of_category(subject: Subject, category: str) -> Iterator[Expression]:
             yield Expression(f"the smallest {category}", (item,))
 
 
-def _inside(point: Point, part: tuple[int, int], room: float) -> bool:
+def in_part(point: Point, part: tuple[int, int], room: float) -> bool:
     """Whether a point lies in a ninth of the image widened by `room`, which the image's own border is not."""
     return all(
         (index == 0 or index / 3 - room <= value) and (index == 2 or value <= (index + 1) / 3 + room)

@@ -4,11 +4,14 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from shapely.geometry import Polygon as Shape
 from shapely.geometry import box as rectangle
 
 from geochat.frames import Frame
 from geochat.regions import AngleConvention, OrientedBox
+from geochat_data.questions.colour import COLOURS, UNCOLOURED, colour_of, daylight
+from geochat_data.questions.wordings import Choice, Wordings
 from geochat_data.records import LabelledImage, LabelledObject, Point
 
 MAX_COUNT = 12  # more than this nobody counts at a glance, nor lists box by box
@@ -23,12 +26,32 @@ class Subject:
         rng: Where all chance comes from.
         scenes: The scene classes to choose between.
         convention: How the checkpoint writes angles.
+        wording: Which wordings questions are drawn from.
+        rich: Whether expressions may speak of colours and relations too.
     """
 
     image: LabelledImage
     rng: random.Random
     scenes: Sequence[str] = ()
     convention: AngleConvention = field(default_factory=AngleConvention)
+    wording: Choice = "published"
+    rich: bool = False
+    _colours: dict[LabelledObject, str | None] = field(default_factory=dict, compare=False, repr=False)
+
+    def word(self, wordings: Wordings) -> str:
+        """One of the wordings of a kind of question."""
+        pool = wordings.pool(self.wording)
+        return pool[0] if len(pool) == 1 else self.rng.choice(pool)
+
+    def colour(self, item: LabelledObject) -> str | None:
+        """The colour the labels give an object, else that of its pixels; None where it is unknown."""
+        if not self._colours:
+            pixels = daylight(np.asarray(self.image.open()))
+            for each in (*self.image.objects, *self.image.ignore):
+                told = next((word for word in each.attributes if word in COLOURS), None)
+                seen = None if pixels is None or each.category in UNCOLOURED else colour_of(pixels, each.polygon)
+                self._colours[each] = told or seen
+        return self._colours[item]
 
     @property
     def countable(self) -> list[str]:
@@ -69,8 +92,18 @@ class Subject:
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
+_IRREGULAR = {"person": "people", "man": "men", "woman": "women", "aircraft": "aircraft", "sheep": "sheep"}
+
+
 def plural(category: str) -> str:
     """The plural of a category's name."""
+    first, last = category[: category.rfind(" ") + 1], category[category.rfind(" ") + 1 :]
+    if last in _IRREGULAR:
+        return first + _IRREGULAR[last]
+    if last.endswith(("s", "x", "z", "ch", "sh")):
+        return category + "es"
+    if last.endswith("y") and last[-2:-1] not in "aeiou":
+        return category[:-1] + "ies"
     return category + "s"
 
 

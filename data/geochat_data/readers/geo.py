@@ -79,7 +79,7 @@ def _window(source: Source, view: GeoImage, shapes: list[_Shape], names: set[str
         objects=objects,
         ignore=ignore,
         split=source.split,
-        labelled=source.labelled(names),
+        labelled=source.labelled(names, ignore),
         pixels=view.pixels,
         name=f"{view.path.stem if view.path else 'window'}_{column}_{row}",
     )

@@ -22,6 +22,8 @@ from geochat_data.records import LabelledImage, LabelledObject, Point, as_polygo
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".jp2"})
 LEAST_VISIBLE = 0.5  # of a box, inside the image, for its object to count
 LEAST_SIDE = 1.0  # pixels
+UNNAMED = frozenset({"ignore", "ignored", "ignored regions", "dontcare", "don't care", "dont care"})
+"""What data sets call regions in which nothing was labelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,13 @@ class Source:
     column: str | None = None
     report: Report = field(default_factory=Report)
 
-    def labelled(self, categories: Iterable[str]) -> frozenset[str]:
-        """Those of the data set's categories whose absence is known: all or none."""
-        return frozenset(categories) if self.exhaustive else frozenset()
+    def labelled(self, categories: Iterable[str], doubtful: Iterable[LabelledObject] = ()) -> frozenset[str]:
+        """Those of the data set's categories whose absence from an image is known: all, or none.
+
+        None where the labels are not exhaustive, or where a region of the image was left unlooked at.
+        """
+        unlooked = any(item.category in UNNAMED for item in doubtful)
+        return frozenset(categories) - UNNAMED if self.exhaustive and not unlooked else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,7 @@ def labelled_image(
         scene=scene,
         captions=captions,
         split=source.split,
-        labelled=source.labelled(categories),
+        labelled=source.labelled(categories, ignore),
     )
 
 
@@ -120,7 +126,8 @@ def check_labels(
             report.skip("box outside the image", label.where)
             continue
         item = LabelledObject(category_name(label.category), as_polygon(box.corners()), truncated=inside < 0.98)
-        (doubtful if label.doubtful or inside < LEAST_VISIBLE else objects).append(item)
+        unsure = label.doubtful or inside < LEAST_VISIBLE or item.category in UNNAMED
+        (doubtful if unsure else objects).append(item)
     return tuple(objects), tuple(doubtful)
 
 

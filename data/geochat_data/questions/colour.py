@@ -1,0 +1,85 @@
+"""The colour of an object, from its pixels, or unknown.
+
+Only the middle of the box is looked at: its corners show ground. Each pixel is given a plain colour name by hue,
+saturation and value; where no name has a clear majority the colour is unknown, since a guess would teach guessing.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from geochat_data.records import Polygon
+
+COLOURS = ("black", "gray", "white", "red", "orange", "yellow", "green", "blue", "purple", "brown")
+MIDDLE = 0.6  # of the box's sides
+MAJORITY = 0.65  # of the pixels
+LEAST_PIXELS = 12
+LEAST_CHROMA = 12  # grey levels between an image's most different channels
+_HUES = ((15, "red"), (42, "orange"), (70, "yellow"), (165, "green"), (260, "blue"), (330, "purple"), (360, "red"))
+UNCOLOURED = frozenset(
+    {"person", "baseball diamond", "ground track field", "soccer ball field", "golf course", "harbor", "roundabout"}
+)
+"""Categories nobody would give one colour: ground of several, and people."""
+
+
+def daylight(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """The image with its brightest parts made bright, as the eye sees it; None where it has no colours at all.
+
+    A white roof in a hazy or dark photograph is grey by its numbers. Thermal and panchromatic images have no colour.
+    """
+    sample = pixels[::4, ::4].reshape(-1, 3).astype(np.int16)
+    if np.percentile(np.ptp(sample, axis=1), 95) < LEAST_CHROMA:
+        return None
+    bright = max(1.0, float(np.percentile(sample.max(axis=1), 98)))
+    brighter: NDArray[np.uint8] = np.clip(pixels * max(1.0, 240 / bright), 0, 255).astype(np.uint8)
+    return brighter
+
+
+def colour_of(pixels: NDArray[np.uint8], polygon: Polygon) -> str | None:
+    """The name of the colour most of the middle of a box has, None where none is clear.
+
+    Args:
+        pixels: The image, (height, width, 3).
+        polygon: The box's corners in its pixels.
+    """
+    names = _names(_middle(pixels, polygon))
+    if len(names) < LEAST_PIXELS:
+        return None
+    counts = np.bincount(names, minlength=len(COLOURS))
+    best = int(counts.argmax())
+    return COLOURS[best] if counts[best] >= MAJORITY * len(names) else None
+
+
+def _middle(pixels: NDArray[np.uint8], polygon: Polygon) -> NDArray[np.uint8]:
+    """The pixels (N, 3) of the middle of a box."""
+    height, width = pixels.shape[:2]
+    corners = np.array(polygon)
+    corners = corners.mean(axis=0) + (corners - corners.mean(axis=0)) * MIDDLE
+    left, top = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, (width, height))
+    right, bottom = np.clip(np.ceil(corners.max(axis=0)).astype(int), 0, (width, height))
+    if right <= left or bottom <= top:
+        return np.empty((0, 3), np.uint8)
+    mask = Image.new("1", (int(right - left), int(bottom - top)))
+    ImageDraw.Draw(mask).polygon([(x - left, y - top) for x, y in corners], fill=1)
+    found: NDArray[np.uint8] = pixels[top:bottom, left:right][np.asarray(mask)]
+    return found
+
+
+def _names(rgb: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The index in `COLOURS` of each pixel (N, 3)."""
+    values = rgb.astype(np.float32) / 255
+    high, low = values.max(axis=1), values.min(axis=1)
+    chroma = high - low
+    red, green, blue = values.T
+    safe = np.maximum(chroma, 1e-6)
+    beyond_red = np.where(high == green, (blue - red) / safe + 2, (red - green) / safe + 4)
+    hue = 60 * np.where(high == red, (green - blue) / safe % 6, beyond_red)
+    names = np.full(len(values), COLOURS.index("red"))
+    for limit, name in reversed(_HUES):
+        names[hue < limit] = COLOURS.index(name)
+    names[(hue < 42) & (high < 0.62)] = COLOURS.index("brown")
+    grey = (chroma < 0.13) | (chroma < 0.2 * high)
+    names[grey & (high >= 0.3)] = COLOURS.index("gray")
+    names[grey & (low >= 0.72)] = COLOURS.index("white")
+    names[high < 0.3] = COLOURS.index("black")
+    return names
