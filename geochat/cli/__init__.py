@@ -9,14 +9,13 @@ import argparse
 import logging
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
 from geochat import __version__
-from geochat.errors import GeoChatError
+from geochat.cli.reporting import report
 
-_COMMANDS = ("geochat.cli.demo", "geochat.cli.ask", "geochat.cli.info", "geochat.cli.doctor")
+_COMMANDS = ("geochat.cli.demo", "geochat.cli.ask", "geochat.cli.chat", "geochat.cli.info", "geochat.cli.doctor")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: Arguments without the program's name; None takes the process's.
     """
-    args = build_parser().parse_args(argv)
+    args = _parse(argv)
     _quiet(args.debug)
     try:
         status: int = args.run(args)
@@ -36,8 +35,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at exit
         return 141
     except Exception as error:  # the last stop before the user
-        return _report(error, debug=args.debug)
+        return report(error, debug=args.debug)
     return status
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse, and take a question that stands behind an option: argparse has then already settled for none."""
+    parser = build_parser()
+    args, rest = parser.parse_known_args(argv)
+    if len(rest) == 1 and not rest[0].startswith("-") and getattr(args, "question", "") is None:
+        args.question, rest = rest[0], []
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return args
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -64,13 +74,3 @@ def _quiet(debug: bool) -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-
-
-def _report(error: Exception, *, debug: bool) -> int:
-    if debug:
-        traceback.print_exception(error)
-    message = " ".join(str(error).split())
-    if not isinstance(error, GeoChatError):
-        message = f"unexpected {type(error).__name__}: {message}; run again with --debug and report what it shows"
-    print(f"geochat: error: {message}", file=sys.stderr)
-    return 1

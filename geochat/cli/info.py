@@ -1,47 +1,63 @@
-"""`geochat info`: what a checkpoint is and can do."""
+"""`geochat info`: what a checkpoint is, can do and needs."""
 
 import argparse
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from geochat.checkpoints import Checkpoint
+    from geochat.checkpoints import ModelDescription
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
     """Declare the command."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        "info", help="describe a model", description="Say what a checkpoint is and what it can do."
+        "info",
+        help="describe a model",
+        description="Say what a checkpoint is, what it can do and what memory it needs. Every tensor is accounted for, "
+        "none is loaded.",
     )
     parser.add_argument(
         "model", metavar="MODEL", nargs="?", help="checkpoint directory or hub id (default: the bundled model)"
     )
+    parser.add_argument("--base", metavar="MODEL", help="what MODEL adapts, where it is an adapter")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Load the checkpoint, which checks every tensor, and print what is known of it."""
-    from geochat.checkpoints import load
+    """Look at the checkpoint's config and headers, and print what is known of it."""
+    from geochat.checkpoints import describe
     from geochat.cli import output
 
-    facts = describe(load(args.model, device="cpu"))
+    facts = facts_of(describe(args.model, base=args.base))
     if args.json:
         output.print_json(facts)
         return 0
-    for name, value in facts.items():
-        print(f"{name.replace('_', ' '):<18}{_text(value)}")
+    for name, value in _lines(facts):
+        print(f"{name:<22}{value}")
     return 0
 
 
-def describe(checkpoint: "Checkpoint") -> dict[str, Any]:
-    """Facts about a checkpoint, JSON-ready."""
-    vision: Any = checkpoint.model.config.vision_config
-    text = checkpoint.model.config.get_text_config()
+def facts_of(described: "ModelDescription") -> dict[str, Any]:
+    """Facts about a checkpoint, JSON-ready; sizes in bytes, of parts in the files and of memory once loaded."""
+    source = described.source
+    vision: Any = source.config.vision_config
+    text = source.config.get_text_config()
     return {
-        **checkpoint.settings.to_dict(),
-        "path": str(checkpoint.path),
-        "sha256": checkpoint.sha256,
-        "parameters": sum(parameter.numel() for parameter in checkpoint.model.parameters()),
+        **described.settings.to_dict(),
+        "path": str(source.folder),
+        "layout": described.kind,
+        "sha256": described.sha256,
+        "parameters": described.parameters,
+        "parts": {
+            name: {"parameters": part.parameters, "bytes": part.size}
+            for name, part in (
+                ("vision_tower", described.tower),
+                ("projector", described.projector),
+                ("language_model", described.language_model),
+            )
+        },
+        "memory": described.memory,
         "image_size": vision.image_size,
         "patch_size": vision.patch_size,
         "image_tokens": (vision.image_size // vision.patch_size) ** 2,
@@ -49,9 +65,34 @@ def describe(checkpoint: "Checkpoint") -> dict[str, Any]:
         "vision_width": vision.hidden_size,
         "text_layers": text.num_hidden_layers,
         "text_width": text.hidden_size,
-        "vocabulary": len(checkpoint.processor.tokenizer),
+        "vocabulary": text.vocab_size,
         "context": text.max_position_embeddings,
     }
+
+
+def _lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in facts.items():
+        match name:
+            case "parts":
+                for part, numbers in value.items():
+                    size = _size(numbers["bytes"])
+                    yield f"  {_words(part)}", f"{numbers['parameters']:,} parameters, {size} on disk"
+            case "memory":
+                yield "memory for weights", ", ".join(f"{kind} {_size(size)}" for kind, size in value.items())
+            case _:
+                yield _words(name), _text(value)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.1f} GB"
 
 
 def _text(value: object) -> str:

@@ -1,61 +1,98 @@
-"""Arguments that several commands share, and the types of their values."""
+"""Arguments that several commands share, and what is made of them."""
 
 import argparse
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING
 
-Number = TypeVar("Number", int, float)
+from geochat.cli import values
+
+if TYPE_CHECKING:
+    from geochat.engines import GenerationSettings
+    from geochat.imagery import GeoImage
+    from geochat.prompts import Task
+
+TASKS = {
+    "auto": None,
+    "describe": "caption",
+    **{name: name for name in ("chat", "caption", "scene", "vqa", "grounding", "refer", "identify")},
+}
+"""Names people type and the values of `geochat.prompts.Task` they stand for; "auto" goes by the question's token."""
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """`--model`, `--device` and `--dtype`."""
+    """What is loaded, and how; `geochat.cli.output.load` reads it."""
     group = parser.add_argument_group("model")
     group.add_argument("--model", metavar="MODEL", help="checkpoint directory or hub id (default: the bundled model)")
+    group.add_argument("--base", metavar="MODEL", help="what MODEL adapts, where it is an adapter")
     group.add_argument("--device", metavar="NAME", help="such as cpu or cuda:1 (default: the best there is)")
     group.add_argument("--dtype", metavar="NAME", help="float32, bfloat16 or float16 (default: the device's usual one)")
+    group.add_argument("--quantization", choices=("4bit", "8bit"), help="load the language model in fewer bits")
 
 
-def region(text: str) -> tuple[float, ...]:
-    """`x1,y1,x2,y2` or `x1,y1,x2,y2,θ`."""
-    numbers = _numbers(text, float)
-    if len(numbers) not in (4, 5):
-        raise argparse.ArgumentTypeError(f"{text!r} has {len(numbers)} numbers; give x1,y1,x2,y2 or x1,y1,x2,y2,angle")
-    return numbers
+def add_view_options(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
+    """Which part of an image is looked at, and how its bands become a picture; `open_view` reads it."""
+    group = parser.add_argument_group("what is looked at")
+    group.add_argument("--window", metavar="col,row,width,height", type=values.window, help="look at this part only")
+    group.add_argument(
+        "--bands",
+        metavar="r,g,b",
+        type=values.bands,
+        default="auto",
+        help="band numbers from 1, or rgb, nir, swir, or as landsat8:nir",
+    )
+    group.add_argument(
+        "--stretch",
+        metavar="HOW",
+        type=values.stretch,
+        default={},
+        help="band values to brightness: auto, none, percentile, percentile:1,99, or the values low,high",
+    )
+    return group
 
 
-def window(text: str) -> tuple[int, int, int, int]:
-    """`column,row,width,height`."""
-    numbers = _numbers(text, int)
-    if len(numbers) != 4:
-        raise argparse.ArgumentTypeError(f"{text!r} has {len(numbers)} numbers; give column,row,width,height")
-    column, row, width, height = numbers
-    return column, row, width, height
+def add_generation_options(parser: argparse.ArgumentParser) -> None:
+    """How answers are written; `generation` reads it."""
+    group = parser.add_argument_group("how it is answered")
+    group.add_argument("--max-new-tokens", metavar="N", type=int, default=512, help="answer budget (default: 512)")
+    group.add_argument(
+        "--temperature", metavar="T", type=float, default=0.0, help="above 0 draws words at random (default: 0)"
+    )
+    group.add_argument(
+        "--top-p", metavar="P", type=float, default=1.0, help="draw among the likeliest words that hold P (default: 1)"
+    )
+    group.add_argument("--seed", metavar="N", type=int, help="make drawing repeatable")
+    group.add_argument(
+        "--stop", metavar="TEXT", action="append", default=[], help="end the answer before TEXT; may be repeated"
+    )
 
 
-def bands(text: str) -> str | tuple[int, ...]:
-    """Band numbers from 1, as `4,3,2`, or the name of a choice."""
-    return _numbers(text, int) if text[:1].isdecimal() else text
+def open_view(args: argparse.Namespace) -> "GeoImage":
+    """Open the image of a command that has `add_view_options`.
+
+    Raises:
+        ImageError: The image cannot be read, or has no such window or bands.
+        SettingsError: The stretch is impossible.
+    """
+    from geochat.imagery import Stretch, open_image
+
+    return open_image(args.image, bands=args.bands, window=args.window, stretch=Stretch(**args.stretch))
 
 
-def stretch(text: str) -> dict[str, Any]:
-    """A method, `percentile:low,high`, or the band values `low,high`; as the fields of `geochat.imagery.Stretch`."""
-    method, _, percentiles = text.partition(":")
-    if percentiles:
-        return {"method": method, "percentiles": _pair(percentiles)}
-    if method.isalpha():
-        return {"method": method}
-    return {"method": "limits", "limits": (_pair(text),)}
+def generation(args: argparse.Namespace) -> "GenerationSettings":
+    """The settings of a command that has `add_generation_options`.
+
+    Raises:
+        SettingsError: A value is impossible.
+    """
+    from geochat.engines import GenerationSettings
+
+    return GenerationSettings(
+        args.max_new_tokens, args.temperature, top_p=args.top_p, seed=args.seed, stop=tuple(args.stop)
+    )
 
 
-def _pair(text: str) -> tuple[float, float]:
-    numbers = _numbers(text, float)
-    if len(numbers) != 2:
-        raise argparse.ArgumentTypeError(f"{text!r} has {len(numbers)} numbers; give low,high")
-    return numbers[0], numbers[1]
+def task(name: str) -> "Task | None":
+    """The task that a name of `TASKS` stands for."""
+    from geochat.prompts import Task
 
-
-def _numbers(text: str, kind: Callable[[str], Number]) -> tuple[Number, ...]:
-    try:
-        return tuple(kind(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not numbers separated by commas") from None
+    value = TASKS[name]
+    return None if value is None else Task(value)

@@ -2,53 +2,78 @@
 
 import argparse
 import json
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from geochat.assistant import Answer, AnswerStream, GeoChat
+from geochat.cli.reporting import note
 from geochat.errors import RegionError
 from geochat.exports import check_target
-from geochat.regions import Phrase, Region, Text
+from geochat.regions import Event, Phrase, Region, Text
 
 
 def load(args: argparse.Namespace) -> GeoChat:
-    """The façade over the checkpoint that `--model`, `--device` and `--dtype` name."""
-    return GeoChat.from_pretrained(args.model, device=args.device, dtype=args.dtype)
+    """The façade over the checkpoint that `options.add_model_options` lets name."""
+    from geochat.checkpoints import load as load_checkpoint
+    from geochat.engines import LocalEngine
+
+    return GeoChat(
+        LocalEngine(
+            load_checkpoint(
+                args.model, base=args.base, device=args.device, dtype=args.dtype, quantization=args.quantization
+            )
+        )
+    )
 
 
-def print_json(value: Mapping[str, Any]) -> None:
-    """Print one JSON object."""
-    print(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
+def print_json(value: Mapping[str, Any], *, indent: int | None = 2) -> None:
+    """Print one JSON object, in one line where `indent` is None."""
+    print(json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False))
 
 
 def print_stream(stream: AnswerStream) -> Answer:
-    """Print words as they come, `[1]` where the first region was written, and the regions below."""
-    count = 0
-    for event in stream:
-        match event:
-            case Text() | Phrase():
-                print(event.text, end="", flush=True)
-            case Region():
-                count += 1
-                print(f"[{count}]", end="", flush=True)
+    """Print words as they come, and the regions below."""
+    for piece in as_words(stream):
+        print(piece, end="", flush=True)
     print()
-    print_regions(stream.answer)
+    if stream.answer.regions:
+        print("\nregions, corners x,y in pixels of the image:")
+        print("\n".join(region_lines(stream.answer)))
+    note_problems(stream.answer)
     return stream.answer
 
 
-def print_regions(answer: Answer) -> None:
-    """Print where the regions are, and on standard error what is wrong with the answer."""
-    if answer.regions:
-        print("\nregions, corners x,y in pixels of the image:")
-    for number, region in enumerate(answer.regions, 1):
-        corners = "  ".join(f"{x:.1f},{y:.1f}" for x, y in region.pixels)
-        print(f"[{number}] {region.phrase or 'region'}: {corners}")
+def as_words(events: Iterable[Event]) -> Iterator[str]:
+    """The words of an answer, with `[1]` where the first region was written."""
+    count = 0
+    for event in events:
+        match event:
+            case Text() | Phrase():
+                yield event.text
+            case Region():
+                count += 1
+                yield f"[{count}]"
+
+
+def region_lines(answer: Answer) -> list[str]:
+    """A numbered line for each region, with its corners in pixels of the image."""
+    return [
+        f"[{number}] {region.phrase or 'region'}: {'  '.join(f'{x:.1f},{y:.1f}' for x, y in region.pixels)}"
+        for number, region in enumerate(answer.regions, 1)
+    ]
+
+
+def note_problems(answer: Answer) -> None:
+    """Tell what is wrong with an answer."""
     for problem in answer.problems:
-        _note(f"the model wrote {problem.text!r}, which could not be read: {problem.reason}")
+        note(f"the model wrote {problem.text!r}, which could not be read: {problem.reason}")
+    if not answer.text and answer.finish == "stop":
+        note("the model had nothing to say; ask in other words")
     if answer.finish == "length":
-        _note(f"the answer was cut off after {answer.usage.completion_tokens} tokens; raise --max-new-tokens")
+        note(f"the answer was cut off after {answer.usage.completion_tokens} tokens; raise --max-new-tokens")
+    if answer.finish == "cancelled":
+        note("the answer was cancelled; what there is of it stays in the conversation")
 
 
 def read_geojson(path: Path) -> dict[str, Any]:
@@ -88,7 +113,3 @@ def write_files(answer: Answer, args: argparse.Namespace) -> None:
         answer.save_geojson(args.geojson)
     if args.geopackage:
         answer.to_geopackage(args.geopackage)
-
-
-def _note(text: str) -> None:
-    print(f"geochat: note: {text}", file=sys.stderr)

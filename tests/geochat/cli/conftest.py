@@ -1,6 +1,6 @@
 import pytest
 
-from geochat import GeoChat
+from geochat.cli import output
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +15,7 @@ def answering(monkeypatch, chat_with):
 
     def patch(*answers):
         chat = chat_with(*answers)
-        monkeypatch.setattr(GeoChat, "from_pretrained", classmethod(lambda _cls, *_args, **_options: chat))
+        monkeypatch.setattr(output, "load", lambda _args: chat)
         return chat.engine
 
     return patch

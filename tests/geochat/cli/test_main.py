@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from geochat import __version__
-from geochat.cli import ask, main
+from geochat.cli import main, options
 from geochat.prompts import Task
 
 GOLDEN = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parents[3]
-COMMANDS = ["", "ask", "demo", "doctor", "info"]
+COMMANDS = ["", "ask", "chat", "demo", "doctor", "info"]
 
 
 def shell(*argv, **options):
@@ -60,7 +60,7 @@ def test_version(capsys):
 
 
 def test_every_task_has_a_name():
-    assert {Task(value) for value in ask.TASKS.values() if value} == set(Task)
+    assert {Task(value) for value in options.TASKS.values() if value} == set(Task)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,10 @@ def test_every_task_has_a_name():
         (["ask", "a.tif", "q", "--stretch", "1,2,3"], "give low,high"),
         (["ask", "a.tif", "q", "--task", "fly"], "invalid choice: 'fly'"),
         (["ask", "a.tif", "q", "--max-new-tokens", "many"], "invalid int"),
+        (["ask", "a.tif", "q", "--quantization", "2bit"], "invalid choice: '2bit'"),
+        (["ask", "a.tif", "q", "--json", "r"], "unrecognized arguments: r"),
+        (["ask", "a.tif", "--json", "q", "--debug", "r"], "unrecognized arguments: q r"),
+        (["chat", "a.tif", "q"], "unrecognized arguments: q"),
     ],
 )
 def test_wrong_usage_is_2(argv, message, capsys):
