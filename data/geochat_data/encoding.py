@@ -12,6 +12,7 @@ from transformers import LlavaProcessor
 
 from geochat.errors import DataError
 from geochat.prompts import IMAGE_TOKEN, Message, chat_messages
+from geochat_data.samples import Sample, check_messages
 
 IGNORED = -100
 
@@ -39,12 +40,9 @@ def encode(messages: Sequence[Message], processor: LlavaProcessor, *, image_toke
         max_length: Longest allowed, in tokens, image included.
 
     Raises:
-        DataError: The conversation does not end with an answer, an answer is empty, or it is too long.
+        DataError: The conversation cannot be trained on (see `check_messages`) or is too long.
     """
-    if not messages or messages[-1].role != "assistant":
-        raise DataError("a training conversation must end with the assistant's answer; this one does not")
-    if any(m.role == "assistant" and not m.text.strip() for m in messages):
-        raise DataError("an answer in a training conversation is empty; remove the turn or fill it")
+    check_messages(messages)
     tokenizer = processor.tokenizer
     rendered = tokenizer.apply_chat_template(
         _with_placeholders(messages, image_tokens),
@@ -57,6 +55,22 @@ def encode(messages: Sequence[Message], processor: LlavaProcessor, *, image_toke
     if len(ids) > max_length:
         raise DataError(f"a training conversation has {len(ids)} tokens, {max_length} are allowed; shorten it")
     return Example(ids, [token if spoken else IGNORED for token, spoken in zip(ids, mask, strict=True)])
+
+
+def encode_sample(sample: Sample, processor: LlavaProcessor, max_length: int) -> Example:
+    """Tokenise a sample with the placeholders its image takes in the processor's model.
+
+    Raises:
+        DataError: See `encode`.
+    """
+    image_tokens = image_token_count(processor) if sample.image else 0
+    return encode(sample.messages, processor, image_tokens=image_tokens, max_length=max_length)
+
+
+def image_token_count(processor: LlavaProcessor) -> int:
+    """Patch tokens of one image: (side / patch size) squared, the class token left out."""
+    side = processor.image_processor.crop_size["height"]
+    return int(side // processor.patch_size) ** 2
 
 
 def _with_placeholders(messages: Sequence[Message], image_tokens: int) -> list[dict[str, Any]]:
