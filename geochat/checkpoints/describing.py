@@ -1,5 +1,6 @@
 """What a checkpoint is and needs, from its config and headers alone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -78,8 +79,9 @@ def describe(source: str | Path | None = None, *, base: str | Path | None = None
     """
     found = recognise(bundled_path() if source is None else source, base=base)
     parts = {part: _part(found.recipes, prefixes) for part, prefixes in _PARTS.items()}
+    memory = memory_needed({name: recipe.shape for name, recipe in found.recipes.items()})
     kind = "native" if found.native else "converted on load"
-    return ModelDescription(found, kind, **parts, memory=_memory(found.recipes))
+    return ModelDescription(found, kind, **parts, memory=memory)
 
 
 def _part(recipes: dict[str, Recipe], prefixes: tuple[str, ...]) -> Part:
@@ -88,15 +90,19 @@ def _part(recipes: dict[str, Recipe], prefixes: tuple[str, ...]) -> Part:
     return Part(parameters, sum(prod(r.stored.shape) * r.stored.dtype.itemsize for r in own))
 
 
-def _memory(recipes: dict[str, Recipe]) -> dict[str, int]:
-    total = sum(prod(recipe.shape) for recipe in recipes.values())
-    linear = [r.shape for name, r in recipes.items() if name.startswith(f"{LANGUAGE}layers.") and len(r.shape) == 2]
+def memory_needed(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    """Bytes that weights take once loaded, in each precision.
+
+    Args:
+        shapes: Of every tensor, by the hub's name.
+    """
+    total = sum(prod(shape) for shape in shapes.values())
+    linear = [shape for name, shape in shapes.items() if name.startswith(f"{LANGUAGE}layers.") and len(shape) == 2]
     quantized = sum(prod(shape) for shape in linear)
-    rows = sum(shape[0] for shape in linear)
     rest = 2 * (total - quantized)
     return {
         "float32": 4 * total,
         "bfloat16": 2 * total,
-        "8bit": rest + quantized + 4 * rows,  # a float32 scale for each row
+        "8bit": rest + quantized + 4 * sum(shape[0] for shape in linear),  # a float32 scale for each row
         "4bit": rest + quantized // 2 + 4 * quantized // _NF4_BLOCK,
     }

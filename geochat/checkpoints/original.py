@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 from torch.nn import functional
 from transformers import AutoConfig, CLIPConfig, CLIPVisionConfig, LlamaConfig, LlavaConfig
@@ -89,7 +90,7 @@ def llava_config(raw: dict[str, Any], vision: CLIPVisionConfig, image_size: int)
             projector_hidden_act="gelu",
             tie_word_embeddings=raw.get("tie_word_embeddings", False),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, StrictDataclassError) as error:
         raise CheckpointError(f"config.json does not describe a GeoChat or LLaVA-1.5 model: {error!r}") from error
 
 
@@ -148,7 +149,7 @@ def tower_config(name: str, folder: Path, tensors: dict[str, Stored]) -> CLIPVis
     tower = find(name, beside=folder)
     try:
         config = AutoConfig.from_pretrained(tower, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, StrictDataclassError) as error:
         raise CheckpointError(f"{tower / 'config.json'} cannot be read: {error}") from error
     if isinstance(config, CLIPConfig):
         config = config.vision_config

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoProcessor, LlavaConfig, LlavaProcessor
 
 from geochat.checkpoints.adapters import ADAPTER_CONFIG, Adapter, read_adapter
@@ -139,7 +140,7 @@ def _whole(folder: Path, described: Path, overrides: dict[str, Stored], *, name:
 def _native(folder: Path, overrides: dict[str, Stored], name: str) -> Source:
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, StrictDataclassError) as error:
         raise CheckpointError(f"{folder / 'config.json'} cannot be read: {error}") from error
     if not isinstance(config, LlavaConfig):
         raise CheckpointError(f"{folder} is a {config.model_type!r} model, expected 'llava'")

@@ -2,10 +2,15 @@
 
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
+import textwrap
 
 import pytest
 import torch
+from PIL import Image
 from sentencepiece import SentencePieceTrainer
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
@@ -38,6 +43,38 @@ TOWER = CLIPVisionConfig(
     hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, image_size=56, patch_size=14
 )
 TOWER_PREFIX = "model.vision_tower.vision_tower."
+
+
+@pytest.fixture(scope="session")
+def logits():
+    """What a model says to one question about one image, (1, T, V)."""
+
+    def compute(model, processor):
+        content = [{"type": "image"}, {"type": "text", "text": "What is in the image?"}]
+        prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+        image = Image.linear_gradient("L").resize((60, 40)).convert("RGB")
+        inputs = processor(text=prompt, images=image, add_special_tokens=False, return_tensors="pt")
+        with torch.inference_mode():
+            return model(**inputs.to(model.device, model.dtype)).logits
+
+    return compute
+
+
+@pytest.fixture(scope="session")
+def run():
+    """Run a script in a process of its own."""
+
+    def run(script, **environment):
+        return subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(script)],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"} | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@ import json
 
 import pytest
 import torch
-from PIL import Image
 from safetensors import safe_open
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -10,16 +9,7 @@ from geochat.checkpoints import load, save_checkpoint
 from geochat.errors import CheckpointError, SettingsError
 
 
-def logits(model, processor):
-    content = [{"type": "image"}, {"type": "text", "text": "What is in the image?"}]
-    prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-    image = Image.linear_gradient("L").resize((60, 40)).convert("RGB")
-    inputs = processor(text=prompt, images=image, add_special_tokens=False, return_tensors="pt")
-    with torch.inference_mode():
-        return model(**inputs.to(model.device, model.dtype)).logits
-
-
-def test_what_is_saved_loads_with_equal_logits(checkpoint, saved):
+def test_what_is_saved_loads_with_equal_logits(checkpoint, saved, logits):
     loaded = load(saved, device="cpu", dtype="float32")
     assert loaded.settings == checkpoint.settings
     assert loaded.name == "tiny"
@@ -27,7 +17,7 @@ def test_what_is_saved_loads_with_equal_logits(checkpoint, saved):
     assert torch.equal(logits(loaded.model, loaded.processor), logits(checkpoint.model, checkpoint.processor))
 
 
-def test_what_is_saved_loads_in_plain_transformers(checkpoint, saved):
+def test_what_is_saved_loads_in_plain_transformers(checkpoint, saved, logits):
     model = AutoModelForImageTextToText.from_pretrained(saved, dtype=torch.float32)
     processor = AutoProcessor.from_pretrained(saved)
     assert torch.equal(logits(model, processor), logits(checkpoint.model, checkpoint.processor))
