@@ -1,11 +1,13 @@
 """Text generation behind one protocol: messages and an image in, text out.
 
-`LocalEngine` is loaded on first use, so that the protocol can be spoken without torch.
+What needs torch is loaded on first use, so that the protocol can be spoken without it.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from geochat.engines.protocol import (
+    BatchEvent,
     Chunk,
     Completion,
     Engine,
@@ -15,28 +17,38 @@ from geochat.engines.protocol import (
     TokenScore,
     Usage,
     complete,
+    complete_all,
+    one_by_one,
 )
 
 if TYPE_CHECKING:
+    from geochat.engines.batching import EngineLimits
     from geochat.engines.local import LocalEngine
+    from geochat.engines.prefix import PrefixStats
 
 __all__ = [
+    "BatchEvent",
     "Chunk",
     "Completion",
     "Engine",
+    "EngineLimits",
     "Finish",
     "GenerationSettings",
     "LocalEngine",
+    "PrefixStats",
     "Request",
     "TokenScore",
     "Usage",
     "complete",
+    "complete_all",
+    "one_by_one",
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - the module protocol has no narrower type
-    if name != "LocalEngine":
-        raise AttributeError(f"module 'geochat.engines' has no attribute {name!r}")
-    from geochat.engines.local import LocalEngine  # noqa: PLC0415 - imports torch
+_WITH_TORCH = {"EngineLimits": "batching", "LocalEngine": "local", "PrefixStats": "prefix"}
 
-    return LocalEngine
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - the module protocol has no narrower type
+    if name not in _WITH_TORCH:
+        raise AttributeError(f"module 'geochat.engines' has no attribute {name!r}")
+    return getattr(import_module(f"geochat.engines.{_WITH_TORCH[name]}"), name)

@@ -1,41 +1,53 @@
 """Generation in this process, with transformers.
 
-The decoding loop is our own: one prefill, then one token at a time on the same key/value cache. That gives what
-`generate` does not: an answer that stops computing when cancelled, log-probabilities without a second pass, and a
-cache in our own hands. Inference mode is entered per forward pass, never around a `yield`, where it would leak into
-the caller.
+The decoding loop is our own: a prompt up to its image is read once for all questions about it, the rest with the other rows
+of a batch, then one token a row at a time. That gives what `generate` does not: answers that stop computing when
+cancelled, log-probabilities without a second pass, rows that leave a batch, and keys and values in our own hands. A
+single request is a batch of one. Inference mode is entered per forward pass, never around a `yield`, where it would
+leak into the caller.
 """
 
-import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
-from transformers import BatchFeature, DynamicCache
+from torch import Tensor
+from transformers import DynamicCache
 
 from geochat.checkpoints import Checkpoint, Settings
-from geochat.engines.protocol import Chunk, Completion, Finish, GenerationSettings, Request, Usage, complete
-from geochat.engines.sampling import choose, generator_for
-from geochat.engines.writing import Writer
-from geochat.errors import ContextLengthError
-from geochat.prompts import chat_messages
+from geochat.engines.adapters import active_adapters
+from geochat.engines.attention import share_beginnings
+from geochat.engines.batch import Batch
+from geochat.engines.batching import EngineLimits, batches
+from geochat.engines.keyvalues import KeyValues
+from geochat.engines.prefix import Beginning, Key, PrefixCache, PrefixStats
+from geochat.engines.prompt import Encoder, Prompt
+from geochat.engines.protocol import BatchEvent, Chunk, Completion, Request, complete
+from geochat.engines.rows import Job, Row
+from geochat.errors import GeoChatError
+
+_WINDOW = 4  # batches' worth of requests looked at together: enough to find rows of like length
 
 
 class LocalEngine:
-    """Answers with a checkpoint loaded in this process.
+    """Answers with a checkpoint loaded in this process. May be used from several threads.
 
     Attributes:
         checkpoint: The model, its processor and settings.
+        limits: How much is computed together and kept.
     """
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Checkpoint, limits: EngineLimits | None = None) -> None:
         self.checkpoint = checkpoint
+        self.limits = limits or EngineLimits()
         self._model = checkpoint.model
-        self._tokenizer = checkpoint.processor.tokenizer
-        self._encoding = threading.Lock()  # fast tokenizers may not be used from two threads at once
+        self._encoder = Encoder(checkpoint)
+        self._prefixes = PrefixCache(self.limits.prefix_bytes)
         self._ends = _end_tokens(checkpoint)
         self._suppressed = _suppressed_tokens(checkpoint, self._ends)
+        share_beginnings(self._model)
 
     @property
     def name(self) -> str:
@@ -58,6 +70,15 @@ class LocalEngine:
         vision: Any = self._model.config.vision_config
         return int(vision.image_size)
 
+    @property
+    def prefix_stats(self) -> PrefixStats:
+        """What was found of prompts read before, and the memory it takes."""
+        return self._prefixes.stats
+
+    def forget_prefixes(self) -> None:
+        """Give up everything read before; to be called when the model's weights have been changed."""
+        self._prefixes.clear()
+
     def stream(self, request: Request, cancel: threading.Event | None = None) -> Iterator[Chunk]:
         """Answer piece by piece.
 
@@ -68,79 +89,112 @@ class LocalEngine:
         Raises:
             ContextLengthError: Prompt and answer budget exceed the model's context. Raised by the call itself.
             PromptError: There is an image and no user turn. Raised by the call itself.
+            ImageError: The image cannot be decoded. Raised by the call itself.
         """
-        inputs = self._encode(request)
-        self._check_length(inputs, request.generation)
-        return self._answer(inputs, request.generation, cancel or threading.Event())
+        return self._answer(self._job(0, request, cancel))
 
     def generate(self, request: Request) -> Completion:
         """Answer at once; errors as in `stream`."""
         return complete(self.stream(request))
 
-    def _encode(self, request: Request) -> BatchFeature:
-        """Token ids (1, T) with one placeholder per image patch, attention mask (1, T), pixel values (1, 3, S, S)."""
-        processor = self.checkpoint.processor
-        messages = chat_messages(request.messages, with_image=request.image is not None)
-        prompt = processor.apply_chat_template(messages, add_generation_prompt=True)
-        bos = self._tokenizer.bos_token
-        with self._encoding:
-            inputs: BatchFeature = processor(
-                text=prompt,
-                images=None if request.image is None else request.image.convert("RGB"),
-                add_special_tokens=not (bos and prompt.startswith(bos)),  # a second one changes the answer
-                return_tensors="pt",
-            )
-        return inputs
+    def stream_batch(
+        self, requests: Iterable[Request], cancels: Sequence[threading.Event | None] = ()
+    ) -> Iterator[BatchEvent]:
+        """Answer many requests, several at a time, piece by piece.
 
-    def _check_length(self, inputs: BatchFeature, generation: GenerationSettings) -> None:
-        context = self._model.config.get_text_config().max_position_embeddings
-        prompt, budget = inputs["input_ids"].shape[1], generation.max_new_tokens
-        excess = prompt + budget - context
-        if excess > 0:
-            raise ContextLengthError(
-                f"the prompt has {prompt} tokens and the answer may take {budget}, {excess} more than the model's "
-                f"context of {context}; shorten the question, start a new conversation or lower max_new_tokens"
-            )
+        Each answer is the one its request gets alone. Requests are taken from the iterable a few batches at a time,
+        and computed in the order that wastes least.
 
-    def _answer(self, inputs: BatchFeature, generation: GenerationSettings, cancel: threading.Event) -> Iterator[Chunk]:
-        writer = Writer(self._tokenizer, generation.stop)
-        finish: Finish = "length"
-        generated = 0
-        for token, logprob in self._tokens(inputs, generation, cancel):
-            generated += 1
-            text = writer.feed(token, logprob)
-            if text:
-                yield Chunk(text)
-            if token in self._ends or writer.stopped:
-                finish = "stop"
-                break
-        else:
-            if generated < generation.max_new_tokens:
-                finish = "cancelled"
-        usage = Usage(inputs["input_ids"].shape[1], generated)
-        yield Chunk(writer.close(), finish, usage, writer.scores)
+        Args:
+            requests: Conversations and images.
+            cancels: Each request's own event; once set, nothing more is computed for it.
 
-    def _tokens(
-        self, inputs: BatchFeature, generation: GenerationSettings, cancel: threading.Event
-    ) -> Iterator[tuple[int, float]]:
-        """Up to `max_new_tokens` tokens with their log-probabilities; ends early only when cancelled."""
-        model = self._model
-        cache = DynamicCache(config=model.config.get_text_config())
-        generator = generator_for(generation)
-        step = dict(inputs.to(model.device, model.dtype))
-        for _ in range(generation.max_new_tokens):
-            if cancel.is_set():
-                return
-            token, logprob = choose(self._forward(step, cache), generation, generator)
-            yield token, logprob
-            step = {"input_ids": torch.tensor([[token]], device=model.device)}
+        Yields:
+            A request's place among `requests`, and the next piece of its answer or the error that ended it, which
+            leaves the others alone.
+        """
+        numbered = enumerate(requests)
+        while window := list(islice(numbered, _WINDOW * self.limits.batch_rows)):
+            jobs = []
+            for number, request in window:
+                try:
+                    jobs.append(self._job(number, request, cancels[number] if number < len(cancels) else None))
+                except GeoChatError as error:
+                    yield number, error
+            for batch in batches(jobs, self.limits):
+                yield from self._run(batch)
+
+    def _job(self, number: int, request: Request, cancel: threading.Event | None) -> Job:
+        return Job(number, self._encoder.encode(request), request.generation, cancel or threading.Event())
+
+    def _answer(self, job: Job) -> Iterator[Chunk]:
+        for _, event in self._run([job]):
+            if isinstance(event, GeoChatError):
+                raise event
+            yield event
+
+    def _run(self, jobs: Sequence[Job]) -> Iterator[BatchEvent]:
+        """Compute one batch to its end."""
+        adapter = active_adapters(self._model)
+        rows: list[Row] = []
+        for job, beginning in self._beginnings(jobs, adapter):
+            if isinstance(beginning, GeoChatError):
+                yield job.number, beginning
+                continue
+            row = Row(job, beginning, self.checkpoint.processor.tokenizer, self._ends)
+            if (end := row.end()) is None:
+                rows.append(row)
+            else:
+                yield job.number, end
+        batch = Batch(self._model, rows, self._suppressed)
+        while batch.rows:
+            for row, logits in zip(batch.rows, batch.forward(), strict=True):
+                if text := row.take(logits):
+                    yield row.job.number, Chunk(text)
+            yield from self._retire(batch, adapter)
+
+    def _retire(self, batch: Batch, adapter: str) -> Iterator[BatchEvent]:
+        """Take rows that have ended out of the batch, and keep what they have read and written for later prompts."""
+        kept = []
+        for index, row in enumerate(batch.rows):
+            if (end := row.end()) is None:
+                kept.append(index)
+                continue
+            if isinstance(end, Chunk) and self.limits.prefix_bytes:
+                self._prefixes.insert(row.read, len(row.beginning), batch.keyvalues(index), adapter)
+            yield row.job.number, end
+        if len(kept) < len(batch.rows):
+            batch.keep(kept)
+
+    def _beginnings(self, jobs: Sequence[Job], adapter: str) -> Iterator[tuple[Job, Beginning | GeoChatError]]:
+        """What need not be computed of each prompt: up to its image's end at least, reading the image where needed."""
+        fresh: dict[Key, Beginning] = {}
+        for job in jobs:
+            prompt = job.prompt
+            image = prompt.key[: prompt.image_end]
+            try:
+                if job.cancel.is_set():
+                    beginning = Beginning()
+                elif not (beginning := self._prefixes.find(prompt.key, prompt.image_end, adapter)) and image:
+                    if image not in fresh:
+                        fresh[image] = self._prefixes.insert(image, 0, self._read_image(prompt), adapter)
+                    beginning = fresh[image]
+                yield job, beginning
+            except GeoChatError as error:
+                yield job, error
 
     @torch.inference_mode()
-    def _forward(self, step: dict[str, torch.Tensor], cache: DynamicCache) -> torch.Tensor:
-        """Logits (V,) on the CPU after the last token of `step`, whose keys and values are added to `cache`."""
-        output = self._model(**step, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        logits: torch.Tensor = output.logits[0, -1].float().cpu()
-        return logits.index_fill(-1, self._suppressed, -math.inf)
+    def _read_image(self, prompt: Prompt) -> KeyValues:
+        """Keys and values of a prompt up to the end of its image."""
+        device, dtype = self._model.device, self._model.dtype
+        cache = DynamicCache(config=self._model.config.get_text_config())
+        self._model.model(  # without the head: nothing is predicted yet
+            input_ids=torch.tensor([prompt.ids[: prompt.image_end]], device=device),
+            pixel_values=self._encoder.pixels(prompt).to(device, dtype),
+            past_key_values=cache,
+            use_cache=True,
+        )
+        return KeyValues.of(cache)
 
 
 def _end_tokens(checkpoint: Checkpoint) -> frozenset[int]:
@@ -150,7 +204,7 @@ def _end_tokens(checkpoint: Checkpoint) -> frozenset[int]:
     return frozenset(i for i in [*listed, checkpoint.processor.tokenizer.eos_token_id] if i is not None)
 
 
-def _suppressed_tokens(checkpoint: Checkpoint, ends: frozenset[int]) -> torch.Tensor:
+def _suppressed_tokens(checkpoint: Checkpoint, ends: frozenset[int]) -> Tensor:
     """Ids that are never generated: special tokens that end nothing, and rows that only pad the vocabulary."""
     tokenizer = checkpoint.processor.tokenizer
     padding = range(len(tokenizer), checkpoint.model.config.get_text_config().vocab_size)

@@ -5,11 +5,11 @@ Nothing here knows token ids: an engine in another process, behind HTTP, speaks 
 
 import math
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from geochat.errors import SettingsError
+from geochat.errors import GeoChatError, SettingsError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -115,6 +115,10 @@ class Completion:
     tokens: tuple[TokenScore, ...] = ()
 
 
+BatchEvent = tuple[int, Chunk | GeoChatError]
+"""Which of several requests, and a piece of its answer or the error that ended it."""
+
+
 class Engine(Protocol):
     """Writes answers.
 
@@ -145,6 +149,20 @@ class Engine(Protocol):
         """Answer at once."""
         ...
 
+    def stream_batch(
+        self, requests: Iterable[Request], cancels: Sequence[threading.Event | None] = ()
+    ) -> Iterator[BatchEvent]:
+        """Answer many requests, each as if it were alone, in any order; the pieces of one answer keep theirs.
+
+        Args:
+            requests: Taken a few at a time.
+            cancels: Each request's own event, as `cancel` of `stream`.
+
+        Yields:
+            A request's number, and the next piece of its answer or the error that ended it.
+        """
+        ...
+
 
 def complete(chunks: Iterable[Chunk]) -> Completion:
     """Join a stream into one completion.
@@ -158,3 +176,34 @@ def complete(chunks: Iterable[Chunk]) -> Completion:
         if chunk.finish is not None and chunk.usage is not None:
             return Completion("".join(texts), chunk.finish, chunk.usage, chunk.tokens)
     raise ValueError("the engine's stream ended without saying how; its last chunk must have finish and usage")
+
+
+def one_by_one(
+    engine: Engine, requests: Iterable[Request], cancels: Sequence[threading.Event | None] = ()
+) -> Iterator[BatchEvent]:
+    """`stream_batch` for an engine that computes one answer at a time."""
+    for number, request in enumerate(requests):
+        try:
+            for chunk in engine.stream(request, cancels[number] if number < len(cancels) else None):
+                yield number, chunk
+        except GeoChatError as error:
+            yield number, error
+
+
+def complete_all(events: Iterable[BatchEvent]) -> Iterator[tuple[int, Completion | GeoChatError]]:
+    """Join a batch's pieces: each request's number with its completion or error, as soon as that is there.
+
+    Raises:
+        ValueError: A stream ended without a last chunk, which breaks the protocol.
+    """
+    written: dict[int, list[Chunk]] = {}
+    for number, event in events:
+        if isinstance(event, GeoChatError):
+            written.pop(number, None)
+            yield number, event
+            continue
+        written.setdefault(number, []).append(event)
+        if event.finish is not None:
+            yield number, complete(written.pop(number))
+    for unfinished in written.values():
+        complete(unfinished)

@@ -30,14 +30,13 @@ def choose(logits: torch.Tensor, settings: GenerationSettings, generator: torch.
         CheckpointError: The logits are not numbers.
     """
     logprobs = torch.log_softmax(logits.float(), dim=-1)  # (V,)
+    if math.isnan(logprobs[0].item()):  # one NaN among the logits makes all of these NaN
+        raise CheckpointError("the model computed NaN instead of probabilities; load it with dtype float32")
     if settings.temperature == 0:
         token = logprobs.argmax()
     else:
         token = torch.multinomial(_nucleus(logprobs, settings), 1, generator=generator)[0]
-    chosen = logprobs[token].item()
-    if math.isnan(chosen):
-        raise CheckpointError("the model computed NaN instead of probabilities; load it with dtype float32")
-    return int(token), chosen
+    return int(token), logprobs[token].item()
 
 
 def _nucleus(logprobs: torch.Tensor, settings: GenerationSettings) -> torch.Tensor:
