@@ -1,10 +1,15 @@
 """Which adapters act in a model, so that what it computes with one is never taken for what it computes with another."""
 
+from typing import Any
+
 from torch import nn
 
 
 def active_adapters(model: nn.Module) -> str:
     """A name for the LoRA adapters that act now, empty for none."""
-    layers = (module for module in model.modules() if hasattr(module, "merged_adapters"))  # PEFT's tuner layers
-    states = {(tuple(layer.active_adapters), bool(layer.disable_adapters), *layer.merged_adapters) for layer in layers}
+    modules: list[Any] = list(model.modules())
+    layers = [module for module in modules if hasattr(module, "merged_adapters")]  # PEFT's tuner layers
+    states = {
+        (tuple(layer.active_adapters), bool(layer.disable_adapters), tuple(layer.merged_adapters)) for layer in layers
+    }
     return repr(sorted(states, key=repr)) if states else ""

@@ -1,7 +1,7 @@
 """Generation in this process, with transformers.
 
-The decoding loop is our own: a prompt up to its image is read once for all questions about it, the rest with the other rows
-of a batch, then one token a row at a time. That gives what `generate` does not: answers that stop computing when
+The decoding loop is our own: a prompt up to its image is read once for all questions about it, the rest with the other
+rows of a batch, then one token a row at a time. That gives what `generate` does not: answers that stop computing when
 cancelled, log-probabilities without a second pass, rows that leave a batch, and keys and values in our own hands. A
 single request is a batch of one. Inference mode is entered per forward pass, never around a `yield`, where it would
 leak into the caller.

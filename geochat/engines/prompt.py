@@ -100,9 +100,9 @@ class Encoder:
 def _patches(checkpoint: Checkpoint) -> int:
     """Tokens an image takes in a prompt."""
     vision: Any = checkpoint.model.config.vision_config
-    kept = checkpoint.processor.vision_feature_select_strategy != "default"  # "default" drops the class token
+    strategy: str = checkpoint.processor.vision_feature_select_strategy
     side = int(vision.image_size) // int(vision.patch_size)
-    return side * side + kept
+    return side * side + (strategy != "default")  # "default" drops the class token
 
 
 def _decoded(image: Image.Image) -> Image.Image:
