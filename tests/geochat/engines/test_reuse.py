@@ -47,7 +47,7 @@ def test_the_second_question_about_an_image_pays_only_for_itself(fresh, answers,
 
 
 def test_a_later_turn_pays_only_for_what_is_new(fresh, answers, ask, picture, passes):
-    question = "A large airplane and two small vehicles near the harbor, " * 2
+    question = "A large airplane and two small vehicles near the harbor, " * 3
     first = fresh.generate(ask(question, image=picture()))
     passes.clear()
     later = ask(question, first.text, "near", image=picture())
