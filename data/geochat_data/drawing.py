@@ -1,0 +1,72 @@
+"""Pictures of data, drawn with Pillow: a contact sheet of samples with their boxes, and bar charts of statistics."""
+
+import textwrap
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
+
+from geochat.frames import Frame
+from geochat.regions import parse
+from geochat_data.samples import Sample
+
+CELL = 320  # pixels, the side of a picture on the sheet
+TEXT = 96  # pixels below it
+_ASKED, _ANSWERED, _INK, _PAPER, _BAR = (255, 200, 0), (0, 255, 120), (30, 30, 30), (255, 255, 255), (70, 110, 170)
+
+
+def contact_sheet(samples: Iterable[Sample], images: Path, columns: int = 5) -> Image.Image:
+    """Samples side by side: boxes of answers green, of questions yellow, the first turns below."""
+    cells = [_cell(sample, images) for sample in samples]
+    rows = max(1, -(-len(cells) // columns))
+    sheet = Image.new("RGB", (columns * CELL, rows * (CELL + TEXT)), _PAPER)
+    for index, cell in enumerate(cells):
+        sheet.paste(cell, (index % columns * CELL, index // columns * (CELL + TEXT)))
+    return sheet
+
+
+def _cell(sample: Sample, images: Path) -> Image.Image:
+    cell = Image.new("RGB", (CELL, CELL + TEXT), _PAPER)
+    draw = ImageDraw.Draw(cell)
+    if sample.image is not None:
+        _paste(cell, draw, images / sample.image, sample)
+    text = "  ".join(f"{'Q' if m.role == 'user' else 'A'}: {parse(m.text).plain_text}" for m in sample.messages)
+    lines = textwrap.wrap(text.replace("\nAnswer the question using a single word or phrase.", ""), 52)
+    draw.multiline_text((4, CELL + 2), "\n".join(lines[:7]), _INK, ImageFont.load_default(11), spacing=1)
+    return cell
+
+
+def _paste(cell: Image.Image, draw: ImageDraw.ImageDraw, path: Path, sample: Sample) -> None:
+    try:
+        with Image.open(path) as opened:
+            image = opened.convert("RGB")
+    except (OSError, UnidentifiedImageError):
+        draw.text((4, CELL // 2), f"{sample.image} cannot be read", _INK)
+        return
+    to_view, scale = Frame(view_size=image.size).model_to_view, (CELL - 4) / max(image.size)
+    cell.paste(image.resize((round(image.width * scale), round(image.height * scale))), (2, 2))
+    for message in sample.messages:
+        for region in parse(message.text).regions:
+            corners = region.box.transform(to_view).corners()
+            outline = [(2 + x * scale, 2 + y * scale) for x, y in (*corners, corners[0])]
+            draw.line(outline, _ASKED if message.role == "user" else _ANSWERED, 2)
+
+
+def bar_charts(charts: Mapping[str, Mapping[str, int]], width: int = 640) -> Image.Image:
+    """Horizontal bar charts below one another, each with its title; values are counts."""
+    row, font = 18, ImageFont.load_default(13)
+    height = sum(row * (len(bars) + 3) for bars in charts.values())
+    sheet = Image.new("RGB", (width, max(row, height)), _PAPER)
+    draw, y = ImageDraw.Draw(sheet), row // 2
+    for title, bars in charts.items():
+        draw.text((8, y), title, _INK, ImageFont.load_default(15))
+        y += row + 6
+        top = max([1, *bars.values()])
+        for name, count in bars.items():
+            draw.text((8, y), name[:24], _INK, font)
+            long = round((width - 300) * count / top)
+            draw.rectangle((190, y + 2, 190 + long, y + row - 4), fill=_BAR)
+            draw.text((198 + long, y), f"{count:,}", _INK, font)
+            y += row
+        y += 2 * row - 6
+    return sheet

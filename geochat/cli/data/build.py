@@ -1,0 +1,84 @@
+"""`geochat data build`: labelled imagery to a training file."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from geochat.cli.data import options
+
+FORMATS = ("boxes", "coco", "dota", "folders", "geo", "ucm", "voc", "yolo")
+
+
+def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
+    """Declare the action."""
+    parser: argparse.ArgumentParser = actions.add_parser(
+        "build",
+        help="make conversations from labels",
+        description="Make grounded conversations from labelled imagery. What the reader had to leave out is told on "
+        "standard error.",
+    )
+    parser.add_argument("format", metavar="FORMAT", choices=FORMATS, help=f"one of {', '.join(FORMATS)}")
+    parser.add_argument("source", metavar="PATH", type=Path, help="label file or folder of the data set")
+    parser.add_argument("--out", metavar="FILE", type=Path, required=True, help=".json as GeoChat_Instruct, or .jsonl")
+    parser.add_argument("--images", metavar="PATH", type=Path, help="folder of images; for geo the raster")
+    parser.add_argument(
+        "--image-root",
+        metavar="DIR",
+        type=Path,
+        help="folder the file's image paths are relative to (default: the data set's; for geo, where windows are "
+        "written, FILE_images)",
+    )
+    labels = parser.add_argument_group("labels")
+    labels.add_argument("--split", default="train", help="split to read where the format has several (default: train)")
+    labels.add_argument("--strict", action="store_true", help="stop at the first thing that cannot be used")
+    labels.add_argument("--report", metavar="FILE", type=Path, help="write what was left out, and where, as JSON")
+    labels.add_argument(
+        "--incomplete", action="store_true", help="not every object is labelled: do not ask for counts or absence"
+    )
+    labels.add_argument("--window", metavar="N", type=int, default=512, help="side of geo's windows (default: 512)")
+    labels.add_argument("--column", metavar="NAME", help="geo's attribute with the category")
+    made = parser.add_argument_group("questions")
+    made.add_argument(
+        "--questions", metavar="MIN-MAX", type=options.extent, default=(6, 10), help="an image (default: 6-10)"
+    )
+    made.add_argument("--packed", action="store_true", help="one sample an image, its questions as turns")
+    made.add_argument("--dialogues", metavar="SHARE", type=float, default=0.2, help="of images (default: 0.2)")
+    made.add_argument("--held-out", action="store_true", help="only wordings that training never sees")
+    made.add_argument("--scenes", metavar="A,B,C", type=options.names, default=(), help="scene classes to choose from")
+    made.add_argument("--seed", metavar="N", type=int, default=0)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, ask and write."""
+    from geochat_data.building import BuildSettings, build_samples
+    from geochat_data.formats import write_samples
+    from geochat_data.readers import Report, Source, read
+
+    report = Report(strict=args.strict)
+    source = Source(args.source, args.images, args.split, not args.incomplete, args.window, args.column, report=report)
+    settings = BuildSettings(
+        questions=args.questions,
+        packed=args.packed,
+        dialogues=args.dialogues,
+        wording="held out" if args.held_out else "varied",
+        scenes=args.scenes,
+        seed=args.seed,
+    )
+    records = options.counted(read(args.format, source), "images")
+    written = write_samples(args.out, build_samples(records, _image_root(args), settings))
+    options.tell(f"{report}; {written} samples written to {args.out}, image paths relative to {_image_root(args)}")
+    if args.report:
+        args.report.write_text(json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return 0
+
+
+def _image_root(args: argparse.Namespace) -> Path:
+    if args.image_root is not None:
+        root: Path = args.image_root
+    elif args.format == "geo":
+        root = args.out.with_name(f"{args.out.stem}_images")
+    else:
+        root = args.images or (args.source if args.source.is_dir() else args.source.parent)
+    return root

@@ -1,0 +1,45 @@
+"""Arguments and messages that the actions share."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def add_file(parser: argparse.ArgumentParser) -> None:
+    """`FILE` and `--images`."""
+    parser.add_argument("file", metavar="FILE", type=Path, help="samples, .json or .jsonl")
+    parser.add_argument("--images", metavar="DIR", type=Path, help="folder the file's image paths are relative to")
+
+
+def extent(text: str) -> tuple[int, int]:
+    """`6-10`, or `8` for exactly eight."""
+    low, _, high = text.partition("-")
+    try:
+        return int(low), int(high or low)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no range; write 6-10") from None
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names separated by commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def tell(text: str) -> None:
+    """Tell something beside the results."""
+    print(text, file=sys.stderr)
+
+
+def counted(items: Iterable[Item], what: str) -> Iterator[Item]:
+    """The items, with a running count where somebody watches."""
+    watched = sys.stderr.isatty()
+    for number, item in enumerate(items, start=1):
+        yield item
+        if watched and number % 20 == 0:
+            print(f"\r{number} {what}", end="", file=sys.stderr, flush=True)
+    if watched:
+        print("\r", end="", file=sys.stderr)
