@@ -6,16 +6,22 @@ told in one line, 2 wrong usage, 130 interrupted, 141 the reader of the output w
 """
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from geochat import __version__
+from geochat.cli import process
 from geochat.cli.reporting import report
 
-_COMMANDS = ("geochat.cli.demo", "geochat.cli.ask", "geochat.cli.chat", "geochat.cli.info", "geochat.cli.doctor")
+_COMMANDS = (
+    "geochat.cli.demo",
+    "geochat.cli.ask",
+    "geochat.cli.chat",
+    "geochat.cli.info",
+    "geochat.cli.doctor",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,8 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: Arguments without the program's name; None takes the process's.
     """
-    args = _parse(argv)
-    _quiet(args.debug)
+    process.open_streams()
+    args = process.parse(build_parser(), sys.argv[1:] if argv is None else argv)
+    process.limit_talk(debug=args.debug)
     try:
         status: int = args.run(args)
         sys.stdout.flush()  # a reader that went away shows here at the latest
@@ -37,17 +44,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # the last stop before the user
         return report(error, debug=args.debug)
     return status
-
-
-def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parse, and take a question that stands behind an option: argparse has then already settled for none."""
-    parser = build_parser()
-    args, rest = parser.parse_known_args(argv)
-    if len(rest) == 1 and not rest[0].startswith("-") and getattr(args, "question", "") is None:
-        args.question, rest = rest[0], []
-    if rest:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    return args
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -63,14 +59,3 @@ def build_parser() -> argparse.ArgumentParser:
         command.set_defaults(run=module.run)
         command.add_argument("--debug", action="store_true", help="show warnings and, on an error, the traceback")
     return parser
-
-
-def _quiet(debug: bool) -> None:
-    """Keep the libraries' progress bars, warnings and advice off the user's screen."""
-    logging.basicConfig(level=logging.INFO if debug else logging.ERROR, format="geochat: %(message)s")
-    if debug:
-        return
-    logging.captureWarnings(True)  # to a logger, which the level above silences
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

@@ -32,8 +32,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argp
         type=values.region,
         action="append",
         default=[],
-        help="a box asked about, in pixels of the whole image, turned by θ degrees clockwise; may be repeated; "
-        "write --region=-5,... where it begins with a minus",
+        help="a box asked about, in pixels of the whole image, turned by θ degrees clockwise; may be repeated",
     )
     view.add_argument(
         "--region-file",

@@ -38,7 +38,7 @@ def converse(talk: Talk, *, as_json: bool, debug: bool) -> int:
                 _answer(talk, line, as_json=as_json, typed=typed)
             elif not obey(talk, line):
                 break
-        except BrokenPipeError:
+        except OSError:  # nobody reads the answers any more
             raise
         except KeyboardInterrupt:
             if not typed:

@@ -2,13 +2,15 @@
 
 import argparse
 import json
+import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from geochat.assistant import Answer, AnswerStream, GeoChat
 from geochat.cli.reporting import note
-from geochat.errors import RegionError
+from geochat.errors import ExportError, RegionError
 from geochat.exports import check_target
 from geochat.regions import Event, Phrase, Region, Text
 
@@ -29,7 +31,8 @@ def load(args: argparse.Namespace) -> GeoChat:
 
 def print_json(value: Mapping[str, Any], *, indent: int | None = 2) -> None:
     """Print one JSON object, in one line where `indent` is None."""
-    print(json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False))
+    legible = (sys.stdout.encoding or "").lower().startswith("utf")
+    print(json.dumps(value, ensure_ascii=not legible, indent=indent, allow_nan=False))
 
 
 def print_stream(stream: AnswerStream) -> Answer:
@@ -80,7 +83,7 @@ def read_geojson(path: Path) -> dict[str, Any]:
     """Read the regions of a GeoJSON file.
 
     Raises:
-        RegionError: The file cannot be read or is no JSON object.
+        RegionError: The file cannot be read, is no JSON object or holds no region.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -90,6 +93,8 @@ def read_geojson(path: Path) -> dict[str, Any]:
         raise RegionError(f"the region file {path} is not GeoJSON: {error}") from error
     if not isinstance(value, dict):
         raise RegionError(f"the region file {path} holds a {type(value).__name__}; give a GeoJSON object")
+    if value.get("type") == "FeatureCollection" and not value.get("features"):
+        raise RegionError(f"the region file {path} holds no feature; leave it out to ask about the whole image")
     return value
 
 
@@ -97,12 +102,17 @@ def check_targets(args: argparse.Namespace) -> None:
     """Find out before the model is loaded that a result could not be written.
 
     Raises:
-        ExportError: A file's folder is missing, or its ending is not one of its kind.
+        ExportError: A file is a folder, its folder is missing or read-only, or its ending is not one of its kind.
     """
     kinds = {"overlay": (".png", ".jpg", ".jpeg"), "geojson": (".geojson", ".json"), "geopackage": (".gpkg",)}
     for name, endings in kinds.items():
-        if getattr(args, name) is not None:
-            check_target(getattr(args, name), endings)
+        if getattr(args, name) is None:
+            continue
+        path = check_target(getattr(args, name), endings)
+        if path.is_dir():
+            raise ExportError(f"{path} cannot be written: it is a folder; name a file")
+        if not os.access(path.parent, os.W_OK):
+            raise ExportError(f"{path} cannot be written: the folder {path.parent} is read-only; choose another place")
 
 
 def write_files(answer: Answer, args: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 """What is told beside the results, on standard error, each in one line."""
 
+import errno
 import sys
 import traceback
 
@@ -15,7 +16,9 @@ def report(error: Exception, *, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
     message = " ".join(str(error).split())
-    if not isinstance(error, GeoChatError):
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        message = f"the output cannot be written: {error.strerror}; make room or choose another place"
+    elif not isinstance(error, GeoChatError):
         message = f"unexpected {type(error).__name__}: {message}; run again with --debug and report what it shows"
     print(f"geochat: error: {message}", file=sys.stderr)
     return 1

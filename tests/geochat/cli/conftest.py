@@ -6,7 +6,7 @@ from geochat.cli import output
 @pytest.fixture(autouse=True)
 def _own_process_state(monkeypatch):
     """What a command line sets for its whole process must not outlive a test."""
-    monkeypatch.setattr("geochat.cli._quiet", lambda debug: None)
+    monkeypatch.setattr("geochat.cli.process.limit_talk", lambda debug: None)
 
 
 @pytest.fixture

@@ -6,8 +6,10 @@ import shapely
 from PIL import Image
 
 from geochat.cli import main
+from geochat.engines import GenerationSettings
 
 PLANE = "There is <p>1 plane</p> {<10><30><30><40>|<90>} here."
+NO_FEATURES = b'{"type": "FeatureCollection", "features": []}'
 
 
 def test_text_streams_to_standard_output_with_the_regions_below(answering, geotiff, capsys):
@@ -74,14 +76,54 @@ def test_the_view_can_be_chosen(answering, geotiff, capsys):
     assert capsys.readouterr().out == "yes\n"
 
 
+def test_a_question_may_stand_anywhere_or_not_at_all(answering, geotiff, capsys):
+    engine = answering(*"abcdef")
+    image = str(geotiff)
+    assert main(["ask", image, "--task", "refer", "plane", "--json"]) == 0
+    assert main(["ask", "--task", "refer", image, "plane"]) == 0
+    assert main(["ask", image, "--task", "grounding", "--json"]) == 0
+    assert main(["ask", image, "--task", "describe"]) == 0
+    assert main(["ask", image, "--task", "identify", "--region", "30,0,50,40"]) == 0
+    assert main(["ask", image, "[grounding]"]) == 0
+    refer, again, grounding, caption, identify, token = engine.prompts
+    assert refer == again == "[refer] Give me the location of <p> plane </p>"
+    assert grounding == token
+    assert grounding.startswith("[grounding] ")
+    assert caption
+    assert identify.startswith("[identify] ")
+    assert identify.endswith("{<10><30><30><40>|<90>}")
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("task", ["auto", "chat", "scene", "vqa", "refer"])
+def test_other_tasks_need_words(answering, geotiff, capsys, task):
+    answering()
+    for question in ([], [""], [" "]):
+        assert main(["ask", str(geotiff), *question, "--task", task]) == 1
+        error = capsys.readouterr().err
+        assert error.startswith("geochat: error: the question is empty")
+        assert error.count("\n") == 1
+
+
+def test_how_it_is_answered_can_be_chosen(answering, geotiff, capsys):
+    engine = answering("yes")
+    options = ["--temperature", "0.7", "--top-p", "0.9", "--seed", "3", "--stop", "###", "--stop", "Q:"]
+    assert main(["ask", str(geotiff), "Is there a plane?", *options]) == 0
+    assert engine.requests[0].generation == GenerationSettings(512, 0.7, 0.9, 3, ("###", "Q:"))
+    capsys.readouterr()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--overlay", "gone/a.png"], "no folder gone"),
         (["--overlay", "a.bmp"], "'.bmp'; this result is written as .png or .jpg"),
+        (["--overlay", "folder.png"], "folder.png cannot be written: it is a folder"),
         (["--geojson", "a.gpkg"], "'.gpkg'"),
         (["--geopackage", "a.json"], "'.json'"),
         (["--window", "0,0,999,999"], "window (0, 0, 999, 999)"),
+        (["--window", "-5,0,9,9"], "window (-5, 0, 9, 9)"),
+        (["--region", "-9,-9,-5,-5"], "region 1 lies outside"),
         (["--bands", "7,8,9"], "bands (7, 8, 9)"),
         (["--bands", "purple"], "'purple'"),
         (["--stretch", "purple"], "'purple'"),
@@ -89,10 +131,19 @@ def test_the_view_can_be_chosen(answering, geotiff, capsys):
         (["--region", "900,900,950,950"], "region 1 lies outside"),
         (["--region-file", "gone.geojson"], "gone.geojson cannot be read"),
         (["--max-new-tokens", "0"], "max_new_tokens=0"),
+        (["--temperature", "-1"], "temperature=-1"),
+        (["--temperature", "nan"], "temperature=nan"),
+        (["--top-p", "2"], "top_p=2"),
+        (["--seed", "-1"], "seed=-1"),
+        (["--stop", ""], "stop="),
         (["--task", "identify"], "asks about a region"),
     ],
 )
-def test_what_cannot_be_is_said_before_anything_is_computed(answering, geotiff, capsys, options, message):
+def test_what_cannot_be_is_said_before_anything_is_computed(
+    answering, geotiff, tmp_path, monkeypatch, capsys, options, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.png").mkdir()
     engine = answering("never")
     assert main(["ask", str(geotiff), "What?", *options]) == 1
     captured = capsys.readouterr()
@@ -103,7 +154,7 @@ def test_what_cannot_be_is_said_before_anything_is_computed(answering, geotiff, 
     assert engine.requests == []
 
 
-@pytest.mark.parametrize("content", [b"", b"[1, 2]", b"{", b"\xff\xfe", b'{"type": "Point"}'])
+@pytest.mark.parametrize("content", [b"", b"[1, 2]", b"{", b"\xff\xfe", b'{"type": "Point"}', NO_FEATURES])
 def test_a_region_file_that_holds_no_regions(answering, geotiff, capsys, tmp_path, content):
     answering("never")
     (tmp_path / "r.geojson").write_bytes(content)
@@ -118,3 +169,11 @@ def test_what_could_not_be_read_is_noted_aside(answering, geotiff, capsys):
     assert "a ship" in captured.out
     assert "{<1><2>}" not in captured.out
     assert captured.err.startswith("geochat: note: the model wrote '{<1><2>}', which could not be read")
+
+
+def test_a_read_only_folder_is_found_before_anything_is_computed(answering, geotiff, tmp_path, monkeypatch, capsys):
+    engine = answering("never")
+    monkeypatch.setattr("os.access", lambda path, _mode: path != tmp_path)  # whoever runs the test may be root
+    assert main(["ask", str(geotiff), "What?", "--overlay", str(tmp_path / "a.png")]) == 1
+    assert f"the folder {tmp_path} is read-only; choose another place" in capsys.readouterr().err
+    assert engine.requests == []

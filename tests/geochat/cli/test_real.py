@@ -10,6 +10,7 @@ import pytest
 
 from geochat.checkpoints import save_checkpoint
 from geochat.cli import main
+from geochat.errors import CheckpointError
 
 ROOT = Path(__file__).parents[3]
 
@@ -58,8 +59,45 @@ def test_info_as_text_and_json_agree(saved, checkpoint, capsys):
     assert (facts["image_size"], facts["image_tokens"], facts["context"]) == (28, 4, 256)
     assert f"{facts['parameters']:,}" in text
     assert facts["sha256"] in text
+    assert sum(part["parameters"] for part in facts["parts"].values()) == facts["parameters"]
+    assert sum(part["bytes"] for part in facts["parts"].values()) == 4 * facts["parameters"]  # saved as float32
+    assert facts["memory"]["float32"] == 2 * facts["memory"]["bfloat16"] == 4 * facts["parameters"]
+    assert facts["memory"]["4bit"] < facts["memory"]["8bit"] < facts["memory"]["bfloat16"]
+    for line in ("vision tower", "projector", "language model", "memory for weights", "licence"):
+        assert line in text
 
 
 def test_info_about_what_is_not_there(capsys):
     assert main(["info", "./gone"]) == 1
     assert capsys.readouterr().err.startswith("geochat: error: there is no checkpoint directory './gone'")
+
+
+def test_what_is_loaded_and_how_reaches_the_loader(geotiff, capsys, monkeypatch):
+    asked = {}
+
+    def load(source, **options):
+        asked.update(source=source, **options)
+        raise CheckpointError("enough")
+
+    monkeypatch.setattr("geochat.checkpoints.load", load)
+    options = ["--model", "a", "--base", "b", "--device", "cpu", "--dtype", "float16", "--quantization", "4bit"]
+    assert main(["ask", str(geotiff), "What?", *options]) == 1
+    assert capsys.readouterr().err == "geochat: error: enough\n"
+    assert asked == {"source": "a", "base": "b", "device": "cpu", "dtype": "float16", "quantization": "4bit"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "./gone"], "no checkpoint directory './gone'"),
+        (["--base", "./gone"], "is not an adapter and takes no base"),
+        (["--device", "abacus"], "abacus"),
+        (["--dtype", "float7"], "float7"),
+    ],
+)
+def test_a_model_that_cannot_be_loaded_is_one_line(saved, geotiff, capsys, options, message):
+    assert main(["ask", str(geotiff), "What?", "--model", str(saved), *options]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("geochat: error: ")
+    assert message in captured.err
+    assert captured.err.count("\n") == 1

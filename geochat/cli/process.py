@@ -1,0 +1,58 @@
+"""The process a command runs in: what it was called with, its streams, and how much its libraries may say."""
+
+import argparse
+import io
+import logging
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+_NUMBERS = ("--region", "--window", "--stretch")  # options whose values may begin with a minus
+_NEGATIVE = re.compile(r"-[\d.]")
+
+
+def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+    """Parse, and help argparse out twice.
+
+    It takes a value that begins with a minus for an option, and settles for no question at all when one stands behind
+    an option.
+    """
+    args, rest = parser.parse_known_args(_joined(argv))
+    if len(rest) == 1 and not rest[0].startswith("-") and getattr(args, "question", "") is None:
+        args.question, rest = rest[0], []
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return args
+
+
+def _joined(argv: Sequence[str]) -> list[str]:
+    """`--region -5,0,9,9` as `--region=-5,0,9,9`."""
+    words: list[str] = []
+    for word in argv:
+        if words and words[-1] in _NUMBERS and _NEGATIVE.match(word):
+            words[-1] = f"{words[-1]}={word}"
+        else:
+            words.append(word)
+    return words
+
+
+def open_streams() -> None:
+    """Escape what the terminal's encoding lacks, and give streams that came closed somewhere to go."""
+    sys.stdin = sys.stdin or Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for as long as the process
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def limit_talk(*, debug: bool) -> None:
+    """Keep the libraries' progress bars, warnings and advice off the user's screen, but for `debug`."""
+    logging.basicConfig(level=logging.INFO if debug else logging.ERROR, format="geochat: %(message)s")
+    if debug:
+        return
+    logging.captureWarnings(True)  # to a logger, which the level above silences
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
