@@ -76,7 +76,7 @@ def llava_config(raw: dict[str, Any], vision: CLIPVisionConfig, image_size: int)
             raise CheckpointError(f"config.json has {name}={raw[name]!r}; only {values[0]!r} can be converted")
     tower = vision.to_dict() | {"image_size": image_size}
     patch = int(tower["patch_size"])
-    if image_size % patch:
+    if image_size < patch or image_size % patch:
         raise CheckpointError(f"an image of {image_size} px does not divide into the tower's patches of {patch} px")
     text = {name: raw[name] for name in _LLAMA_FIELDS if name in raw}
     try:

@@ -20,6 +20,7 @@ _COMMANDS = (
     "geochat.cli.ask",
     "geochat.cli.chat",
     "geochat.cli.info",
+    "geochat.cli.convert",
     "geochat.cli.doctor",
 )
 

@@ -14,7 +14,7 @@ from geochat.prompts import Task
 
 GOLDEN = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parents[3]
-COMMANDS = ["", "ask", "chat", "demo", "doctor", "info"]
+COMMANDS = ["", "ask", "chat", "convert", "demo", "doctor", "info"]
 
 
 def shell(*argv, **options):

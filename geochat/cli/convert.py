@@ -1,0 +1,67 @@
+"""`geochat convert`: any checkpoint as one in the native layout, which transformers, vLLM and SGLang load."""
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from geochat.cli.reporting import note
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
+    """Declare the command."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "convert",
+        help="rewrite a model in the native layout",
+        description="Rewrite a checkpoint in the native layout: the original GeoChat's or LLaVA-1.5's, or a LoRA "
+        "adapter, which is merged into its base. Every tensor is accounted for. An interrupted conversion goes on "
+        "when it is run again.",
+    )
+    parser.add_argument("source", metavar="SRC", help="checkpoint directory or hub id")
+    parser.add_argument("destination", metavar="DST", type=Path, help="folder to write; must not exist")
+    parser.add_argument("--base", metavar="MODEL", help="what SRC adapts (default: what it names itself)")
+    parser.add_argument("--dtype", metavar="NAME", help="float32, bfloat16 or float16 (default: that of SRC)")
+    parser.add_argument("--shard-size", metavar="SIZE", default="5GB", help="largest weights file (default: 5GB)")
+    parser.add_argument(
+        "--image-size",
+        metavar="PIXELS",
+        type=int,
+        default=504,
+        help="side of the square the model sees, where SRC does not say (default: 504, as GeoChat)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert, and print what was written."""
+    from geochat.checkpoints import convert
+    from geochat.cli import output
+
+    try:
+        done = convert(
+            args.source,
+            args.destination,
+            base=args.base,
+            dtype=args.dtype,
+            shard_size=args.shard_size,
+            image_size=args.image_size,
+            progress=_show if sys.stderr.isatty() else None,
+        )
+    except KeyboardInterrupt:
+        note("interrupted; run the same command again to go on")
+        raise
+    if args.json:
+        output.print_json({**asdict(done), "folder": str(done.folder)})
+        return 0
+    print(f"{done.folder}: {done.tensors} tensors, {done.size / 1e9:.2f} GB as {done.dtype} in {done.shards} files")
+    if done.resumed:
+        print(f"{done.resumed} of the files were finished by an earlier run")
+    if done.dropped:
+        print(f"{len(done.dropped)} tensors of the source are not needed, such as {done.dropped[-1]}")
+    return 0
+
+
+def _show(written: int, total: int) -> None:
+    print(f"\r{written / 1e9:.2f} of {total / 1e9:.2f} GB", end="\n" if written == total else "", file=sys.stderr)
