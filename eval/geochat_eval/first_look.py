@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import shapely
 
 from geochat import GeoChat
@@ -28,6 +29,8 @@ from geochat_data.questions import Subject, expressions
 from geochat_data.readers import UCM_SCENES, read_ucm
 from geochat_data.records import LabelledImage
 from geochat_data.splits import read_names
+from geochat_eval.overlaps import iou_matrix
+from geochat_eval.scorers.labels import plain
 
 _GENERATION = GenerationSettings(max_new_tokens=64)
 
@@ -58,7 +61,7 @@ def scene_accuracy(chat: GeoChat, images: list[LabelledImage]) -> dict[str, Any]
     right: dict[str, list[bool]] = {}
     for image in images:
         answer = chat.ask(image.open(), question, task=Task.SCENE, generation=_GENERATION)
-        right.setdefault(str(image.scene), []).append(_plain(answer.text) == _plain(str(image.scene)))
+        right.setdefault(str(image.scene), []).append(plain(answer.text) == plain(str(image.scene)))
     hits = [hit for of_class in right.values() for hit in of_class]
     by_class = {name: Share(sum(found), len(found)).to_dict()["percent"] for name, found in sorted(right.items())}
     return {**Share(sum(hits), len(hits)).to_dict(), "by_class": by_class}
@@ -93,12 +96,7 @@ def _overlap(found: shapely.Polygon, truth: shapely.Polygon, size: tuple[int, in
     """IoU of the parts inside the image."""
     frame = shapely.box(0, 0, *size)
     seen, real = found.buffer(0).intersection(frame), truth.intersection(frame)
-    union = seen.union(real).area
-    return float(seen.intersection(real).area / union) if union else 0.0
-
-
-def _plain(text: str) -> str:
-    return text.lower().replace(" ", "").replace(".", "")
+    return float(iou_matrix(np.array([seen], dtype=object), np.array([real], dtype=object))[0, 0])
 
 
 def _images(imagery: Path, split: str) -> list[LabelledImage]:

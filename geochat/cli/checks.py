@@ -23,6 +23,7 @@ def all_checks() -> Iterator[tuple[str, Callable[[], str]]]:
     yield "memory", _memory
     yield "rasters", _rasters
     yield "vectors", _vectors
+    yield "captions", _captions
     yield "write access", _write_access
     yield "model", _model
 
@@ -73,6 +74,13 @@ def _vectors() -> str:
     if missing:
         raise RuntimeError(f"pyogrio's GDAL cannot write {', '.join(sorted(missing))}; install pyogrio's wheel")
     return f"GDAL {'.'.join(map(str, pyogrio.__gdal_version__))} writes {', '.join(_VECTOR_DRIVERS)}"
+
+
+def _captions() -> str:
+    """Which caption metrics can be computed; they are an extra, so a missing one is no failure."""
+    from geochat_eval.scorers.caption_tools import finding
+
+    return finding()
 
 
 def _write_access() -> str:

@@ -1,0 +1,96 @@
+"""Whose answers are read: the names of the fields and the way boxes are written.
+
+A file holds one JSON object a line. `geochat` is what the original's evaluation scripts write, `earthdial` what
+EarthDial's do, `lmms-eval` what that harness logs with `--log_samples`: the model's words in `filtered_resps`, the
+truth in `target`, and what is known of the question in `doc`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from geochat_eval.grounded import GroundedText, read_any, read_brackets, read_markup
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer with what its line says of the question.
+
+    Attributes:
+        text: What the model wrote.
+        truth: Decoded JSON of the truth, None where the line has none under the format's names.
+        fields: All fields of the line.
+        read: How boxes are written in it.
+    """
+
+    text: str
+    truth: Any
+    fields: Mapping[str, Any]
+    read: Callable[[str], GroundedText]
+
+    @property
+    def label(self) -> str:
+        """The truth as words.
+
+        Raises:
+            ValueError: There is none, or it is neither text nor a number.
+        """
+        if self.truth is None:
+            raise ValueError("it has no ground truth")
+        return _words(self.truth, "the ground truth")
+
+    def group(self, *names: str) -> str | None:
+        """The first of the fields `names` that is there, as a word."""
+        values = (self.fields[name] for name in names if self.fields.get(name) not in (None, ""))
+        return next((str(value) for value in values if isinstance(value, str | int)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """Where an answer and its truth are, in order of preference, and how boxes are written."""
+
+    answer: tuple[str, ...]
+    truth: tuple[str, ...]
+    read_boxes: Callable[[str], GroundedText]
+    unpack: Callable[[dict[str, Any]], dict[str, Any]] = dict
+
+    def read(self, row: dict[str, Any]) -> Answer:
+        """Read one line.
+
+        Raises:
+            ValueError: It has no answer, or one that is no text.
+        """
+        fields = self.unpack(row)
+        name = next((name for name in self.answer if name in fields), None)
+        if name is None:
+            raise ValueError(f"it has no field {' or '.join(map(repr, self.answer))}")
+        truth = next((fields[name] for name in self.truth if fields.get(name) is not None), None)
+        return Answer(_words(fields[name], "the answer"), truth, fields, self.read_boxes)
+
+
+def _words(value: Any, what: str) -> str:  # noqa: ANN401 - decoded JSON
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise ValueError(f"{what} is {'null' if value is None else f'a {type(value).__name__}'}, not text")
+
+
+def _unpack_lmms_eval(row: dict[str, Any]) -> dict[str, Any]:
+    """One level: what a metric noted, what the document says, then the line's own fields; the first response."""
+    fields: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, dict) and name != "doc":
+            fields |= value
+    fields |= row["doc"] if isinstance(row.get("doc"), dict) else {}
+    fields |= row
+    for name in ("filtered_resps", "resps"):
+        while isinstance(fields.get(name), list) and fields[name]:
+            fields[name] = fields[name][0]
+    return fields
+
+
+FORMATS: dict[str, Format] = {
+    "geochat": Format(("answer",), ("ground_truth", "description", "captions", "references", "label"), read_markup),
+    "earthdial": Format(("answer",), ("annotation", "gt_bbox", "groundtruth"), read_brackets),
+    "lmms-eval": Format(("filtered_resps", "resps"), ("target",), read_any, _unpack_lmms_eval),
+}
+"""The formats by the name the command line knows them under."""

@@ -1,0 +1,84 @@
+"""Words with boxes in them, in the two ways they are written.
+
+Boxes are in percent of the square the model sees, and turn clockwise on screen. In markup they follow
+`<p>phrase</p>`; in brackets, `[[x1, y1, x2, y2, θ], ...]`, they follow plain words or `<ref>phrase</ref>`. Where no
+phrase is marked, the words since the last box or the last end of a clause stand for it.
+"""
+
+import re
+from dataclasses import dataclass
+
+from geochat.regions import OrientedBox, Region, Text, parse
+
+_NUMBER = r"\s*([-+]?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9}))\s*"
+_BRACKETS = re.compile(rf"\[{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}(?:,{_NUMBER})?\]")
+_TAG = re.compile(r"</?(?:box|ref|p)>")
+_MARKED = re.compile(r"<ref>([^<>]*)</ref>")
+_FILLING = " \t\n[](),"
+_CLAUSE_ENDS = re.compile(r"[.,;:!?\n]")
+
+
+@dataclass(frozen=True, slots=True)
+class GroundedText:
+    """A text taken apart.
+
+    Attributes:
+        words: The text without boxes and marks.
+        boxes: The boxes, as they were written.
+        phrases: For each box the words it belongs to, empty where there are none.
+    """
+
+    words: str
+    boxes: tuple[OrientedBox, ...] = ()
+    phrases: tuple[str, ...] = ()
+
+
+def read_markup(text: str) -> GroundedText:
+    """Read `<p>phrase</p> {<x1><y1><x2><y2>|<θ>}`."""
+    parsed = parse(text)
+    boxes, phrases, words = [], [], ""
+    for event in parsed.events:
+        if isinstance(event, Region):
+            boxes.append(event.box)
+            phrases.append(event.phrase if event.phrase is not None else last_clause(words))
+        elif isinstance(event, Text) and event.text.strip(_FILLING):
+            words = event.text
+    return GroundedText(parsed.plain_text, tuple(boxes), tuple(phrases))
+
+
+def read_brackets(text: str) -> GroundedText:
+    """Read `words [[x1, y1, x2, y2, θ]]`; the angle may be missing, and boxes may stand alone."""
+    boxes, phrases, pieces = [], [], []
+    end, phrase = 0, ""
+    for match in _BRACKETS.finditer(text):
+        gap = text[end : match.start()]
+        if _bare(gap):
+            marked = _MARKED.findall(gap)
+            phrase = marked[-1].strip() if marked else last_clause(_bare(gap))
+            pieces.append(_bare(gap))
+        boxes.append(OrientedBox(*(float(number or 0) for number in match.groups())))
+        phrases.append(phrase)
+        end = match.end()
+    pieces.append(_bare(text[end:]))
+    return GroundedText(_join(pieces), tuple(boxes), tuple(phrases))
+
+
+def read_any(text: str) -> GroundedText:
+    """Read markup, or brackets where there is no box in markup."""
+    grounded = read_markup(text)
+    return grounded if grounded.boxes else read_brackets(text)
+
+
+def last_clause(words: str) -> str:
+    """The words after the last end of a clause, ends in `words` left out."""
+    return _CLAUSE_ENDS.split(words.rstrip(" .,;:!?\n"))[-1].strip()
+
+
+def _bare(gap: str) -> str:
+    """A piece between two boxes without tags and the brackets at its ends."""
+    return _TAG.sub("", gap).strip(" \t\n[]").removeprefix(",").strip()
+
+
+def _join(pieces: list[str]) -> str:
+    joined = " ".join(piece for piece in pieces if piece)
+    return re.sub(r"\s+([.,;:!?])", r"\1", " ".join(joined.split()))

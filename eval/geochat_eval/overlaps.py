@@ -1,0 +1,71 @@
+"""How far boxes overlap, and which boxes match.
+
+An intersection over union counts as reaching a threshold when it does so within 1e-9: boxes are written in whole
+percents, so many lie exactly on 0.5, and rounding must not decide about them.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geochat.regions import OrientedBox
+
+Polygons = NDArray[np.object_]
+Array = NDArray[np.float64]
+
+SLACK = 1e-9
+
+
+def rotated(boxes: Sequence[OrientedBox]) -> Polygons:
+    """Boxes as polygons, shape (N,)."""
+    corners = np.array([box.corners() for box in boxes], float).reshape(-1, 4, 2)
+    return np.asarray(shapely.polygons(corners), dtype=object).reshape(-1)
+
+
+def aligned(polygons: Polygons) -> Polygons:
+    """The upright rectangles around polygons, shape (N,)."""
+    return np.asarray(shapely.envelope(polygons), dtype=object).reshape(-1)
+
+
+def iou_matrix(found: Polygons, truth: Polygons) -> Array:
+    """Intersection over union of every pair; 0 where neither has an area.
+
+    Args:
+        found: Shape (P,).
+        truth: Shape (T,).
+
+    Returns:
+        Shape (P, T).
+    """
+    shared = shapely.area(shapely.intersection(found[:, None], truth[None, :]))
+    union = shapely.area(found)[:, None] + shapely.area(truth)[None, :] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def greedy_matches(iou: Array) -> list[int]:
+    """Pair boxes one to one, always the pair that overlaps most among those left.
+
+    Stopping at a threshold gives the matches at that threshold, so one pass serves them all. The rule is that of GREC
+    (He et al. 2023, "Generalized Referring Expression Comprehension").
+
+    Args:
+        iou: Shape (P, T).
+
+    Returns:
+        Flat indices into `iou`, best first, as many as the smaller side has boxes.
+    """
+    left = iou.copy()
+    matches = []
+    for _ in range(min(iou.shape)):
+        best = int(left.argmax())
+        row, column = divmod(best, iou.shape[1])
+        left[row], left[:, column] = -1, -1
+        matches.append(best)
+    return matches
+
+
+def reaches(iou: Array, threshold: float) -> NDArray[np.bool_]:
+    """Which overlaps reach a threshold."""
+    return np.asarray(iou >= threshold - SLACK)

@@ -1,0 +1,88 @@
+"""What every scorer takes and gives."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from geochat.errors import SettingsError
+from geochat_eval.bootstrap import Figure
+from geochat_eval.formats import Answer
+
+MAX_REPLICATES = 10_000
+
+
+@dataclass(frozen=True)
+class ScorerSettings:
+    """How answers are scored.
+
+    Attributes:
+        replicates: Bootstrap replicates behind each 95 % interval; 0 for no intervals.
+        seed: Of the bootstrap.
+        images: Folder of images, where truths are in pixels and the lines do not say how large the images are.
+        meteor: Whether METEOR is computed, whose Java program takes half a minute to start.
+    """
+
+    replicates: int = 1000
+    seed: int = 0
+    images: Path | None = None
+    meteor: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.replicates <= MAX_REPLICATES:
+            raise SettingsError(
+                f"replicates={self.replicates} is impossible; give a number from 0 to {MAX_REPLICATES:,}"
+            )
+        if self.seed < 0:
+            raise SettingsError(f"seed={self.seed} is negative; give a seed from 0")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a scorer found.
+
+    Attributes:
+        figures: Every figure under its rule, "rule/group" for a group of the answers.
+        baselines: What answers without a model would get, in percent, by what answers and the rule.
+        details: Anything else worth reporting, JSON-ready.
+        not_computed: Rules that could not be computed, with the reason and the next step.
+    """
+
+    figures: Mapping[str, Figure]
+    baselines: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    not_computed: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """One object: a percentage under each rule's name, then what stands beside them; two decimals."""
+        return {
+            **{name: _rounded(figure.percent) for name, figure in self.figures.items()},
+            "n": {name: figure.n for name, figure in self.figures.items()},
+            "intervals": {
+                name: [_rounded(figure.low), _rounded(figure.high)]
+                for name, figure in self.figures.items()
+                if math.isfinite(figure.low)
+            },
+            "baselines": {name: _rounded(percent) for name, percent in self.baselines.items()},
+            **({"not_computed": dict(self.not_computed)} if self.not_computed else {}),
+            **self.details,
+        }
+
+
+class Scorer(Protocol):
+    """Takes answers one by one; holds counts rather than answers wherever the rule allows it."""
+
+    def add(self, answer: Answer) -> None:
+        """Count one answer.
+
+        Raises:
+            ValueError, RegionError: Its line lacks what the rules need; nothing was counted.
+        """
+
+    def result(self) -> Scored:
+        """The figures of all answers so far."""
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 2) if math.isfinite(value) else None

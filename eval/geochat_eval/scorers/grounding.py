@@ -1,0 +1,134 @@
+"""Boxes against true boxes, by every published rule.
+
+Rules at IoU t, where one box reaches another when their intersection over union is at least t:
+
+- `matched_boxes@t`: boxes are paired one to one, always the pair that overlaps most among those left; true boxes
+  paired at t or more, out of all true boxes.
+- `all_matched@t`: answers whose boxes all pair at t or more with none left over on either side (F1 = 1, the rule of
+  GREC), out of all answers. Where there is no true box, an answer without boxes is right.
+- `predicted_hit@t`: predicted boxes that reach any true box of their answer, out of all predicted boxes. A true box
+  may be used again, and an answer without boxes counts nowhere.
+- `earthdial@t`: `predicted_hit` as EarthDial's scorer computes it: angles turn counter-clockwise on both sides, boxes
+  that hold a negative number are dropped on both sides, and an answer is `single` when one true box is left.
+- `earthdial_clockwise@t`, `earthdial_with_negatives@t`: the same with angles read clockwise, as they are written; the
+  same with no box dropped. They show what each of its two habits is worth.
+
+The first three come rotated and, as `..._aligned@t`, between the upright rectangles around the boxes.
+Groups: the line's `size_group`, `single` where there is one true box and `multiple` otherwise, `refer` and `grounding`
+by the line's `task_type` or `type`.
+
+Baseline `constant_box`: of the true boxes (of 500 of them, evenly spread, where there are more) the one that, given as
+the one box of every answer, makes most of them hit at 0.5. It has seen the answers, a model has not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from geochat.regions import OrientedBox
+from geochat_eval.bootstrap import Figure, Shares
+from geochat_eval.constant_box import ConstantBox
+from geochat_eval.formats import Answer
+from geochat_eval.grounded import GroundedText
+from geochat_eval.overlaps import Array, aligned, greedy_matches, iou_matrix, reaches, rotated
+from geochat_eval.scorers.base import Scored, ScorerSettings
+from geochat_eval.truths import true_boxes
+
+THRESHOLDS = (0.25, 0.5, 0.75)
+_RULES = [
+    f"{rule}{shape}@{threshold:g}"
+    for shape in ("", "_aligned")
+    for threshold in THRESHOLDS
+    for rule in ("matched_boxes", "all_matched", "predicted_hit")
+]
+_EARTHDIAL = {  # name of the reading: whether angles are mirrored, whether boxes with negative numbers are dropped
+    "earthdial": (True, True),
+    "earthdial_clockwise": (False, True),
+    "earthdial_with_negatives": (True, False),
+}
+_KINDS = {"ref": "refer", "refer": "refer", "referring": "refer", "grounding": "grounding"}
+
+
+class GroundingScorer:
+    """Referring and grounding answers: boxes alone."""
+
+    def __init__(self, settings: ScorerSettings) -> None:
+        self._images = settings.images
+        self._shares = Shares(_RULES, replicates=settings.replicates, seed=settings.seed)
+        self._earthdial = {
+            reading: Shares(
+                [f"{reading}@{threshold:g}" for threshold in THRESHOLDS],
+                replicates=settings.replicates,
+                seed=settings.seed,
+            )
+            for reading in _EARTHDIAL
+        }
+        self._constant = ConstantBox()
+        self._without_box = 0
+
+    def add(self, answer: Answer) -> None:
+        """Count one answer."""
+        self.add_boxes(answer, answer.read(answer.text), true_boxes(answer, self._images))
+
+    def add_boxes(self, answer: Answer, found: GroundedText, truth: GroundedText) -> Array:
+        """Count the boxes of one answer; returns their rotated IoU, shape (predicted, true)."""
+        found_shapes, true_shapes = rotated(found.boxes), rotated(truth.boxes)
+        iou = iou_matrix(found_shapes, true_shapes)
+        shares = _shares(iou) + _shares(iou_matrix(aligned(found_shapes), aligned(true_shapes)))
+        self._shares.add(shares, _groups(answer, truth.boxes))
+        for reading in _EARTHDIAL:
+            self._add_earthdial(reading, answer, found.boxes, truth.boxes)
+        self._constant.add(truth.boxes)
+        self._without_box += not found.boxes
+        return iou
+
+    def result(self) -> Scored:
+        """Figures, the best constant box, and how many answers held no box."""
+        figures: dict[str, Figure] = self._shares.figures()
+        for shares in self._earthdial.values():
+            figures |= shares.figures()
+        box, hits, rows, boxes = self._constant.best()
+        baselines = {"constant_box/predicted_hit@0.5": 100 * hits / rows, "constant_box/matched_boxes@0.5": 0.0}
+        if boxes:
+            baselines["constant_box/matched_boxes@0.5"] = 100 * hits / boxes
+        details = {"answers_without_box": self._without_box, "constant_box": box}
+        return Scored(figures, baselines, details)
+
+    def _add_earthdial(
+        self, reading: str, answer: Answer, found: Sequence[OrientedBox], truth: Sequence[OrientedBox]
+    ) -> None:
+        found, truth = _as_earthdial_reads(found, reading), _as_earthdial_reads(truth, reading)
+        best = _best(iou_matrix(rotated(found), rotated(truth)))
+        shares = [(float(reaches(best, threshold).sum()), float(len(found))) for threshold in THRESHOLDS]
+        self._earthdial[reading].add(shares, _groups(answer, truth))
+
+
+def _shares(iou: Array) -> list[tuple[float, float]]:
+    """What each rule counts in one answer, in the order of the rules."""
+    found, truth = iou.shape
+    matched = iou.ravel()[greedy_matches(iou)]
+    best = _best(iou)
+    shares: list[tuple[float, float]] = []
+    for threshold in THRESHOLDS:
+        pairs = int(reaches(matched, threshold).sum())
+        shares += [(pairs, truth), (pairs == found == truth, 1), (int(reaches(best, threshold).sum()), found)]
+    return shares
+
+
+def _best(iou: Array) -> Array:
+    """For each predicted box its greatest overlap, shape (P,)."""
+    return np.asarray(iou.max(axis=1, initial=0.0))
+
+
+def _as_earthdial_reads(boxes: Sequence[OrientedBox], reading: str) -> list[OrientedBox]:
+    mirrored, positive = _EARTHDIAL[reading]
+    kept = (b for b in boxes if not positive or min(b.x1, b.y1, b.x2, b.y2, b.angle) >= 0)
+    return [replace(box, angle=-box.angle) if mirrored else box for box in kept]
+
+
+def _groups(answer: Answer, truth: Sequence[OrientedBox]) -> list[str]:
+    kind = _KINDS.get((answer.group("task_type", "type") or "").lower())
+    size = answer.group("size_group") or ""
+    names = (size if size.isalpha() else None, "single" if len(truth) == 1 else "multiple", kind)
+    return list(dict.fromkeys(name for name in names if name))

@@ -1,0 +1,31 @@
+"""Figures as a table people can read."""
+
+import math
+from collections.abc import Iterator
+
+from geochat_eval.bootstrap import Figure
+from geochat_eval.scorers.base import Scored
+
+
+def lines(scored: Scored) -> Iterator[str]:
+    """A line for each figure, those of groups indented below; then the baselines and what could not be computed."""
+    names = [f"  {name.split('/', 1)[1]}" if "/" in name else name for name in scored.figures]
+    width = max(map(len, [*names, *scored.baselines, *scored.not_computed]))
+    yield f"{'':<{width}}  {'percent':>8}  {'95 % interval':<16}  {'n':>8}"
+    for name, figure in zip(names, scored.figures.values(), strict=True):
+        yield f"{name:<{width}}  {_number(figure.percent)}  {_interval(figure):<16}  {figure.n:>8}"
+    for title, rows in (
+        ("without a model", {name: _number(percent) for name, percent in scored.baselines.items()}),
+        ("not computed", {name: f"  {reason}" for name, reason in scored.not_computed.items()}),
+    ):
+        if rows:
+            yield f"\n{title}"
+            yield from (f"{name:<{width}}  {text}" for name, text in rows.items())
+
+
+def _number(percent: float) -> str:
+    return f"{percent:8.2f}" if math.isfinite(percent) else f"{'-':>8}"
+
+
+def _interval(figure: Figure) -> str:
+    return f"{figure.low:6.2f} - {figure.high:6.2f}" if math.isfinite(figure.low) else ""

@@ -1,0 +1,78 @@
+"""`geochat eval`: what answers are worth. The work is done in `geochat_eval`, imported when a command runs."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geochat.cli.reporting import note
+
+if TYPE_CHECKING:
+    from geochat_eval.score import ScoredFile
+
+_TASKS = ("scene", "vqa", "referring", "region-caption", "image-caption", "grounded-description")
+_FORMATS = ("geochat", "earthdial", "lmms-eval")
+_NOTED = 5  # places named for each reason
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
+    """Declare the command and what stands under it."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "eval", help="score answers", description="Measure models by their answers."
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    score = actions.add_parser(
+        "score",
+        help="score a file of answers, without a model",
+        description="Score a file of answers, anybody's, without a model: a percentage for every rule, each stated in "
+        "docs/evaluation.md.",
+    )
+    score.add_argument(
+        "file", metavar="FILE", type=Path, help="answers with their ground truth, one JSON object a line"
+    )
+    score.add_argument("--as", dest="task", required=True, choices=_TASKS, help="what the questions ask for")
+    score.add_argument(
+        "--format", choices=_FORMATS, default="geochat", help="whose field names and boxes (%(default)s)"
+    )
+    score.add_argument("--images", metavar="DIR", type=Path, help="where true boxes are in pixels: to see image sizes")
+    score.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which starts slowly")
+    score.add_argument(
+        "--bootstrap", metavar="N", type=int, default=1000, help="replicates behind the 95%% intervals (%(default)s)"
+    )
+    score.add_argument("--seed", metavar="N", type=int, default=0, help="of the bootstrap (%(default)s)")
+    score.add_argument("--strict", action="store_true", help="stop at a line that cannot be scored")
+    score.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    score.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    score.set_defaults(act=_score)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the action says."""
+    status: int = args.act(args)
+    return status
+
+
+def _score(args: argparse.Namespace) -> int:
+    """Print the figures of a file; lines that could not be scored are told on standard error."""
+    from geochat.cli.output import print_json
+    from geochat_eval.score import score_file
+    from geochat_eval.scorers import ScorerSettings
+    from geochat_eval.table import lines
+
+    settings = ScorerSettings(args.bootstrap, args.seed, args.images, not args.no_meteor)
+    result = score_file(args.file, args.task, args.format, settings, strict=args.strict)
+    if args.json:
+        print_json(result.to_dict())
+    else:
+        print("\n".join(lines(result.scored)))
+    _note_skipped(result)
+    return 0
+
+
+def _note_skipped(result: "ScoredFile") -> None:
+    sys.stdout.flush()  # the figures first, also where both streams go to one screen
+    for reason, count in result.report.reasons.items():
+        places = result.report.places[reason]
+        more = ", ..." if count > _NOTED else ""
+        note(f"{count} lines left out: {reason} ({', '.join(places[:_NOTED])}{more})")
