@@ -92,6 +92,12 @@ def copy(saved, tmp_path):
 
 
 @pytest.fixture(scope="session")
+def original_config():
+    """The config of the original checkpoints below."""
+    return CONFIG
+
+
+@pytest.fixture(scope="session")
 def sentencepiece_file(tmp_path_factory):
     """A tokenizer made as Llama-2's was."""
     file = tmp_path_factory.mktemp("tokenizer") / "tokenizer.model"

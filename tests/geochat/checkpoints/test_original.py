@@ -5,8 +5,14 @@ import os
 
 import pytest
 import torch
+from PIL import Image
 
+from geochat import GeoChat
 from geochat.checkpoints import load
+from geochat.checkpoints.layout import expected_shapes
+from geochat.checkpoints.original import llava_config, tower_config
+from geochat.checkpoints.tensors import Stored
+from geochat.engines import GenerationSettings
 from geochat.errors import CheckpointError
 
 BIN = "pytorch_model.bin"
@@ -26,6 +32,26 @@ def state(original_state):
 @pytest.fixture(autouse=True)
 def _tower_beside(write_tower):
     write_tower()
+
+
+def test_it_answers_like_any_other(write_original):
+    chat = GeoChat.from_pretrained(write_original(), device="cpu")
+    answer = chat.ask(Image.new("RGB", (60, 40)), "What is in the image?", generation=GenerationSettings(4))
+    assert answer.usage.completion_tokens <= 4
+    assert answer.usage.prompt_tokens > 1296
+
+
+def test_the_published_tower_needs_no_download(original_config, tmp_path, monkeypatch):
+    """Its config is known by the shape of its patches, which the checkpoint holds."""
+    patches = Stored(tmp_path / "weights", "patches", (1024, 3, 14, 14), torch.float16)
+    name = "vision_tower.vision_model.embeddings.patch_embedding.weight"
+    config = tower_config("someone/clip-that-is-nowhere", tmp_path, {name: patches})
+    layers = [name for name in expected_shapes(llava_config(original_config, config, 504)) if ".mlp.fc1.weight" in name]
+    assert len(layers) == 24
+    assert (config.hidden_act, config.patch_size, config.num_attention_heads) == ("quick_gelu", 14, 16)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(CheckpointError, match="neither a directory nor a hub id"):
+        tower_config("someone/clip-that-is-nowhere", tmp_path, {})
 
 
 def test_missing_tensor_by_the_originals_name(write_original, state):
