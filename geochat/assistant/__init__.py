@@ -4,6 +4,7 @@ from geochat.assistant.answer import Answer
 from geochat.assistant.asking import RegionFrame, RegionLike
 from geochat.assistant.chat import GeoChat
 from geochat.assistant.conversation import AnswerStream, Conversation
+from geochat.assistant.many import Question
 from geochat.exports import GroundedRegion
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Conversation",
     "GeoChat",
     "GroundedRegion",
+    "Question",
     "RegionFrame",
     "RegionLike",
 ]

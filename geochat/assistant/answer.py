@@ -9,6 +9,7 @@ from typing import Any, Self
 from PIL import Image
 
 from geochat import __version__
+from geochat.assistant.scoring import region_score
 from geochat.engines import Completion, Engine, Finish, TokenScore, Usage
 from geochat.exports import (
     GroundedRegion,
@@ -35,7 +36,7 @@ class Answer:
         model: Name of the model.
         finish: Why the text ends: "stop", "length" (the budget was spent) or "cancelled".
         usage: Tokens read and written.
-        seconds: From the question to the end of the answer.
+        seconds: From the question to the end of the answer, with the time it waited for others asked with it.
         tokens: What each token added to the text, with its log-probability.
     """
 
@@ -64,7 +65,10 @@ class Answer:
     ) -> Self:
         """Read and place what the engine wrote; never fails on what a model may write."""
         parsed = parse(completion.text, engine.settings.convention)
-        regions = tuple(GroundedRegion.place(region, image.frame) for region in parsed.regions)
+        regions = tuple(
+            GroundedRegion.place(region, image.frame, region_score(region, completion.tokens))
+            for region in parsed.regions
+        )
         return cls(
             question,
             prompt,
@@ -122,7 +126,9 @@ class Answer:
         """The answer as JSON-ready values, the object `geochat ask --json` prints.
 
         A region's `box` is [x1, y1, x2, y2, θ] in the model's frame: percent of the square it sees, θ in degrees
-        clockwise on screen. `pixels` are its corners on the whole image, `map` in the CRS `crs` or null.
+        clockwise on screen. `pixels` are its corners on the whole image, `map` in the CRS `crs` or null. `score`
+        is how sure the model was, the geometric mean of the probabilities of its coordinates' and phrase's tokens.
+        `tokens` are the pieces of the text with the natural logarithms of their probabilities.
         """
         return {
             "text": self.text,
@@ -133,6 +139,7 @@ class Answer:
                     "box": [region.box.x1, region.box.y1, region.box.x2, region.box.y2, region.box.angle],
                     "pixels": [list(point) for point in region.pixels],
                     "map": None if region.map is None else [list(point) for point in region.map],
+                    "score": region.score,
                 }
                 for region in self.regions
             ],
@@ -141,6 +148,7 @@ class Answer:
             "model": self.model,
             "usage": dataclasses.asdict(self.usage),
             "seconds": round(self.seconds, 3),
+            "tokens": [{"text": self.text[token.start : token.end], "logprob": token.logprob} for token in self.tokens],
         }
 
     def draw(self) -> Image.Image:

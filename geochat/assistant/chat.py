@@ -1,18 +1,25 @@
 """The door most users come through."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self, cast, overload
 
 from geochat.assistant.answer import Answer
 from geochat.assistant.asking import RegionFrame, RegionLike
 from geochat.assistant.conversation import AnswerStream, Conversation
+from geochat.assistant.many import Question, answer_each
 from geochat.engines import Engine, GenerationSettings
-from geochat.errors import ImageError
+from geochat.errors import GeoChatError, ImageError
 from geochat.imagery import BandChoice, GeoImage, ImageSource, Stretch, open_image
 from geochat.imagery.stretch import Method
 from geochat.prompts import Task
+
+if TYPE_CHECKING:
+    from geochat.engines import EngineLimits
+
+ImageLike = ImageSource | GeoImage
+Pair = tuple[ImageLike, str | Question]
 
 
 class GeoChat:
@@ -27,27 +34,38 @@ class GeoChat:
 
     @classmethod
     def from_pretrained(
-        cls, source: str | Path | None = None, *, device: str | None = None, dtype: str | None = None
+        cls,
+        source: str | Path | None = None,
+        *,
+        base: str | Path | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        quantization: str | None = None,
+        limits: "EngineLimits | None" = None,
     ) -> Self:
         """Load a checkpoint into this process.
 
         Args:
             source: A directory or hub id; None takes the model that ships with the package.
+            base: What an adapter adapts; None takes what it names itself.
             device: Such as "cpu" or "cuda:1"; None takes the best there is.
             dtype: Such as "float32"; None takes the device's usual one.
+            quantization: "4bit" or "8bit" to quantise the language model.
+            limits: How much is computed together and kept from one question to the next.
 
         Raises:
             CheckpointError: There is no such checkpoint or it is damaged.
-            SettingsError: The device or dtype does not exist here.
+            SettingsError: The device, dtype or quantization does not exist here.
         """
         from geochat.checkpoints import load  # noqa: PLC0415 - imports torch, which other engines do not need
         from geochat.engines import LocalEngine  # noqa: PLC0415
 
-        return cls(LocalEngine(load(source, device=device, dtype=dtype)))
+        checkpoint = load(source, base=base, device=device, dtype=dtype, quantization=quantization)
+        return cls(LocalEngine(checkpoint, limits))
 
     def start(
         self,
-        image: ImageSource | GeoImage,
+        image: ImageLike,
         *,
         window: Sequence[int] | None = None,
         bands: BandChoice = "auto",
@@ -76,7 +94,7 @@ class GeoChat:
 
     def ask(
         self,
-        image: ImageSource | GeoImage,
+        image: ImageLike,
         question: str,
         *,
         regions: RegionLike | Iterable[RegionLike] = (),
@@ -94,7 +112,7 @@ class GeoChat:
 
     def stream(
         self,
-        image: ImageSource | GeoImage,
+        image: ImageLike,
         question: str,
         *,
         regions: RegionLike | Iterable[RegionLike] = (),
@@ -109,3 +127,101 @@ class GeoChat:
         return self.start(image, window=window, bands=bands, stretch=stretch).stream(
             question, regions=regions, region_frame=region_frame, task=task, generation=generation
         )
+
+    @overload
+    def ask_many(
+        self,
+        image: ImageLike,
+        questions: Iterable[str | Question],
+        *,
+        task: Task | None = None,
+        generation: GenerationSettings | None = None,
+    ) -> list[Answer | GeoChatError]: ...
+
+    @overload
+    def ask_many(
+        self, pairs: Iterable[Pair], /, *, task: Task | None = None, generation: GenerationSettings | None = None
+    ) -> list[Answer | GeoChatError]: ...
+
+    def ask_many(
+        self,
+        image: ImageLike | Iterable[Pair],
+        questions: Iterable[str | Question] | None = None,
+        *,
+        task: Task | None = None,
+        generation: GenerationSettings | None = None,
+    ) -> list[Answer | GeoChatError]:
+        """Ask many questions, several at a time.
+
+        >>> chat.ask_many("scene.tif", ["How many planes are there?", "Is there a ship?"])
+        >>> chat.ask_many([("a.tif", "What is this?"), ("b.tif", Question("What is this?", regions=(10, 10, 50, 40)))])
+
+        Each question stands alone, and gets the answer it gets from `ask`. An image is read once for all its questions.
+
+        Args:
+            image: The image they are about, or pairs of an image and a question. Give an image opened by `open_image`
+                to choose a window, bands or a stretch.
+            questions: None where pairs are given.
+            task: For questions that have none of their own.
+            generation: For questions that have none of their own.
+
+        Returns:
+            One result a question, in order: its answer, or the error that kept it from one, which leaves the others
+            alone.
+
+        Raises:
+            ImageError: The one image cannot be read.
+        """
+        results = dict(self._each(image, questions, task, generation))
+        return [results[number] for number in range(len(results))]
+
+    @overload
+    def ask_each(
+        self,
+        image: ImageLike,
+        questions: Iterable[str | Question],
+        *,
+        task: Task | None = None,
+        generation: GenerationSettings | None = None,
+    ) -> Iterator[tuple[int, Answer | GeoChatError]]: ...
+
+    @overload
+    def ask_each(
+        self, pairs: Iterable[Pair], /, *, task: Task | None = None, generation: GenerationSettings | None = None
+    ) -> Iterator[tuple[int, Answer | GeoChatError]]: ...
+
+    def ask_each(
+        self,
+        image: ImageLike | Iterable[Pair],
+        questions: Iterable[str | Question] | None = None,
+        *,
+        task: Task | None = None,
+        generation: GenerationSettings | None = None,
+    ) -> Iterator[tuple[int, Answer | GeoChatError]]:
+        """`ask_many`, giving each question's number and result as soon as it is there; those that end first come first.
+
+        Questions, and the images of pairs, are taken a few batches at a time, so there may be any number of them.
+        Leaving the loop ends the computation.
+        """
+        return self._each(image, questions, task, generation)
+
+    def _each(
+        self,
+        image: ImageLike | Iterable[Pair],
+        questions: Iterable[str | Question] | None,
+        task: Task | None,
+        generation: GenerationSettings | None,
+    ) -> Iterator[tuple[int, Answer | GeoChatError]]:
+        if questions is None:
+            asked = self._opened(cast(Iterable[Pair], image))
+        else:
+            conversation = self.start(cast(ImageLike, image))
+            asked = ((conversation, question) for question in questions)
+        return answer_each(self.engine, asked, task, generation)
+
+    def _opened(self, pairs: Iterable[Pair]) -> Iterator[tuple[Conversation | GeoChatError, str | Question]]:
+        for image, question in pairs:
+            try:
+                yield self.start(image), question
+            except GeoChatError as error:
+                yield error, question

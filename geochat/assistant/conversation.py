@@ -3,6 +3,10 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from PIL import Image
 
 from geochat.assistant.answer import Answer
 from geochat.assistant.asking import RegionFrame, RegionLike, model_boxes
@@ -72,6 +76,21 @@ class AnswerStream:
                 self._answer = self._finish(completion)
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Prepared:
+    """A question ready for an engine.
+
+    Attributes:
+        prompt: The question as the model reads it.
+        request: What to give the engine.
+        read: Makes the engine's completion the answer.
+    """
+
+    prompt: str
+    request: Request
+    read: Callable[[Completion], Answer]
+
+
 class Conversation:
     """Questions about one view of an image, each answered with the earlier ones in mind.
 
@@ -126,28 +145,60 @@ class Conversation:
             PromptError: The question is empty or contradicts its task.
             ContextLengthError: The conversation has become too long for the model.
         """
+        prepared = self.prepare(question, regions=regions, region_frame=region_frame, task=task, generation=generation)
+        cancel = threading.Event()
+        return AnswerStream(
+            prepared.prompt,
+            self._engine.stream(prepared.request, cancel),
+            self._engine.settings.convention,
+            finish=prepared.read,
+            cancel=cancel,
+        )
+
+    def prepare(
+        self,
+        question: str,
+        *,
+        regions: RegionLike | Iterable[RegionLike] = (),
+        region_frame: RegionFrame = "pixels",
+        task: Task | None = None,
+        generation: GenerationSettings | None = None,
+        alone: bool = False,
+    ) -> Prepared:
+        """A question for an engine to answer later; arguments and errors as in `stream`.
+
+        Args:
+            question: What is asked.
+            regions: What it is about.
+            region_frame: What bare numbers and shapes are given in.
+            task: The kind of question.
+            generation: How to answer.
+            alone: Asked without the conversation so far, of which it does not become a part.
+        """
         started = time.perf_counter()
         convention = self._engine.settings.convention
         prompt = compose(question, task, model_boxes(regions, self.image.frame, region_frame), convention=convention)
-        messages = (*self._earlier(), Message("user", prompt))
-        request = Request(messages, self.image.pil(), generation or GenerationSettings())
+        earlier = () if alone else tuple(self._earlier())
+        request = Request((*earlier, Message("user", prompt)), self._view, generation or GenerationSettings())
 
-        def finish(completion: Completion) -> Answer:
-            seconds = time.perf_counter() - started
+        def read(completion: Completion) -> Answer:
             answer = Answer.read(
                 completion,
                 question=question,
                 prompt=prompt,
                 image=self.image,
                 engine=self._engine,
-                seconds=seconds,
+                seconds=time.perf_counter() - started,
             )
-            self._history.append(answer)
+            if not alone:
+                self._history.append(answer)
             return answer
 
-        cancel = threading.Event()
-        chunks = self._engine.stream(request, cancel)
-        return AnswerStream(prompt, chunks, convention, finish=finish, cancel=cancel)
+        return Prepared(prompt, request, read)
+
+    @cached_property
+    def _view(self) -> Image.Image:
+        return self.image.pil()
 
     def _earlier(self) -> Iterator[Message]:
         for answer in self._history:

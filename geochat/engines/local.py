@@ -91,7 +91,8 @@ class LocalEngine:
             PromptError: There is an image and no user turn. Raised by the call itself.
             ImageError: The image cannot be decoded. Raised by the call itself.
         """
-        return self._answer(self._job(0, request, cancel))
+        prompt = self._encoder.encode(request)
+        return self._answer(Job(0, prompt, request.generation, cancel or threading.Event()))
 
     def generate(self, request: Request) -> Completion:
         """Answer at once; errors as in `stream`."""
@@ -115,17 +116,18 @@ class LocalEngine:
         """
         numbered = enumerate(requests)
         while window := list(islice(numbered, _WINDOW * self.limits.batch_rows)):
-            jobs = []
+            jobs: list[Job] = []
+            numbers: dict[int, int] = {}
             for number, request in window:
+                cancel = cancels[number] if number < len(cancels) else None
                 try:
-                    jobs.append(self._job(number, request, cancels[number] if number < len(cancels) else None))
+                    prompt = self._encoder.encode(request, numbers)
                 except GeoChatError as error:
                     yield number, error
+                    continue
+                jobs.append(Job(number, prompt, request.generation, cancel or threading.Event()))
             for batch in batches(jobs, self.limits):
                 yield from self._run(batch)
-
-    def _job(self, number: int, request: Request, cancel: threading.Event | None) -> Job:
-        return Job(number, self._encoder.encode(request), request.generation, cancel or threading.Event())
 
     def _answer(self, job: Job) -> Iterator[Chunk]:
         for _, event in self._run([job]):

@@ -47,27 +47,35 @@ class Encoder:
         self._context = int(config.get_text_config().max_position_embeddings)
         self._tokenizing = threading.Lock()  # fast tokenizers may not be used from two threads at once
 
-    def encode(self, request: Request) -> Prompt:
+    def encode(self, request: Request, numbers: dict[int, int] | None = None) -> Prompt:
         """The prompt of a request.
+
+        Args:
+            request: The conversation and the image.
+            numbers: What the image objects of requests before were hashed to, by their `id`; is added to. The images
+                must be alive and unchanged.
 
         Raises:
             PromptError: There is an image and no user turn.
             ContextLengthError: Prompt and answer budget exceed the model's context.
             ImageError: The image cannot be decoded.
         """
-        image = None if request.image is None else _decoded(request.image)
-        messages = chat_messages(request.messages, with_image=image is not None)
+        messages = chat_messages(request.messages, with_image=request.image is not None)
         text = self._processor.apply_chat_template(messages, add_generation_prompt=True)
         ids = self._tokenize(text)
-        if image is None:
-            prompt = Prompt(ids, ids, None, 0)
-        else:
-            start = ids.index(self._placeholder)
-            before, after, end = ids[:start], ids[start + 1 :], start + self._patches
-            shown = (*before, *[self._placeholder] * self._patches, *after)
-            prompt = Prompt(shown, (*before, *[_number(image)] * self._patches, *after), image, end)
-        self._check_length(len(prompt.ids), request.generation.max_new_tokens)
-        return prompt
+        if request.image is None:
+            self._check_length(len(ids), request.generation.max_new_tokens)
+            return Prompt(ids, ids, None, 0)
+        start = ids.index(self._placeholder)
+        before, after, end = ids[:start], ids[start + 1 :], start + self._patches
+        shown = (*before, *[self._placeholder] * self._patches, *after)
+        self._check_length(len(shown), request.generation.max_new_tokens)
+        image = _decoded(request.image)
+        numbers = {} if numbers is None else numbers
+        if id(request.image) not in numbers:
+            numbers[id(request.image)] = _number(image)
+        number = numbers[id(request.image)]
+        return Prompt(shown, (*before, *[number] * self._patches, *after), image, end)
 
     def pixels(self, prompt: Prompt) -> Tensor:
         """The pixel values (1, 3, S, S) of a prompt's image, letterboxed and normalised.

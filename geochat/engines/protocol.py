@@ -156,7 +156,7 @@ class Engine(Protocol):
 
         Args:
             requests: Taken a few at a time.
-            cancels: Each request's own event, as `cancel` of `stream`.
+            cancels: Each request's own event, as `cancel` of `stream`; may grow as requests are taken.
 
         Yields:
             A request's number, and the next piece of its answer or the error that ended it.

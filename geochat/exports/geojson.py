@@ -64,6 +64,7 @@ def _feature(number: int, region: GroundedRegion, crs: str | None) -> dict[str, 
             "number": number,
             "phrase": region.phrase,
             "box": [box.x1, box.y1, box.x2, box.y2, box.angle],
+            "score": region.score,
             "coordinates": PIXELS if crs is None else WGS84,
         },
     }

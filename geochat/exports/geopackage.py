@@ -70,6 +70,7 @@ def _columns(regions: Sequence[GroundedRegion], notes: Mapping[str, str]) -> dic
         "number": np.arange(1, len(regions) + 1),
         "phrase": np.array([region.phrase for region in regions], dtype=object),
         **{name: boxes[:, column] for column, name in enumerate(("x1", "y1", "x2", "y2", "angle"))},
+        "score": np.array([region.score for region in regions], dtype=np.float64),  # None becomes NaN, written as NULL
         **{key: np.array([text] * len(regions), dtype=object) for key, text in notes.items()},
     }
 

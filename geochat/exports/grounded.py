@@ -21,15 +21,18 @@ class GroundedRegion:
         box: In the model's frame, percent of the square it sees; its angle turns clockwise on screen.
         pixels: Corners (x, y) in pixels of the whole image at full resolution, y down.
         map: Corners (x, y) in the image's CRS, None for an image without one.
+        score: How sure the model was of what it wrote, from 0 to 1: the geometric mean of the probabilities of the
+            tokens that wrote the coordinates and the phrase. None where the engine gives no probabilities.
     """
 
     phrase: str | None
     box: OrientedBox
     pixels: Quadrilateral
     map: Quadrilateral | None
+    score: float | None = None
 
     @classmethod
-    def place(cls, region: Region, frame: Frame) -> Self:
+    def place(cls, region: Region, frame: Frame, score: float | None = None) -> Self:
         """Place what the parser read on the image that was asked about."""
         to_map = frame.model_to_map if frame.crs is not None else None
         return cls(
@@ -37,6 +40,7 @@ class GroundedRegion:
             region.box,
             pixels=_corners(region.box, frame.model_to_image),
             map=None if to_map is None else _corners(region.box, to_map),
+            score=score,
         )
 
 

@@ -24,7 +24,7 @@ from transformers import (
 
 from geochat import GeoChat
 from geochat.checkpoints import Checkpoint, Settings
-from geochat.engines import Chunk, Usage, complete
+from geochat.engines import Chunk, Usage, complete, one_by_one
 from geochat.prompts import chat_template
 from geochat.vision import build_processor
 
@@ -135,6 +135,9 @@ class ScriptedEngine:
 
     def generate(self, request):
         return complete(self.stream(request))
+
+    def stream_batch(self, requests, cancels=()):
+        return one_by_one(self, requests, cancels)
 
     def _write(self, text, cancel):
         for start in range(0, len(text), 3):

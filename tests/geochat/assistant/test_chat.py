@@ -42,7 +42,7 @@ def test_without_a_crs_there_is_no_map(chat_with, picture):
 
 def test_the_dictionary_has_its_documented_shape(chat_with, geotiff):
     value = chat_with(PLANE).ask(geotiff, "Where?").to_dict()
-    assert list(value) == ["text", "plain_text", "regions", "crs", "image", "model", "usage", "seconds"]
+    assert list(value) == ["text", "plain_text", "regions", "crs", "image", "model", "usage", "seconds", "tokens"]
     (region,) = value["regions"]
     assert region["phrase"] == "1 plane"
     assert region["box"] == [10, 30, 30, 40, 90]

@@ -34,7 +34,7 @@ def test_json_is_one_object_and_agrees_with_the_exports(answering, geotiff, caps
     captured = capsys.readouterr()
     value = json.loads(captured.out)
     assert captured.err == ""
-    assert set(value) == {"text", "plain_text", "regions", "crs", "image", "model", "usage", "seconds"}
+    assert set(value) == {"text", "plain_text", "regions", "crs", "image", "model", "usage", "seconds", "tokens"}
     (region,) = value["regions"]
     assert region["box"] == [10, 30, 30, 40, 90]
 
