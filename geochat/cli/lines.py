@@ -18,17 +18,17 @@ def read_lines(prompt: Callable[[], str], *, typed: bool) -> Iterator[str]:
 
     Args:
         prompt: What to show before the next line.
-        typed: Somebody sits at a terminal. Ctrl-C then drops the line, and twice in a row ends the input.
+        typed: Somebody sits at a terminal. Ctrl-C then drops the line, and once more ends the input.
     """
     if typed:
-        with _editing():
-            yield from _typed(prompt)
+        with _editing() as begun:
+            yield from _typed(prompt, begun)
     else:
         decoded = (line.decode("utf-8-sig", "replace") for line in sys.stdin.buffer)
         yield from filter(None, map(str.strip, decoded))
 
 
-def _typed(prompt: Callable[[], str]) -> Iterator[str]:
+def _typed(prompt: Callable[[], str], begun: Callable[[], str]) -> Iterator[str]:
     interrupted = False
     while True:
         try:
@@ -38,7 +38,7 @@ def _typed(prompt: Callable[[], str]) -> Iterator[str]:
             return
         except KeyboardInterrupt:
             print(file=sys.stderr)
-            if interrupted:
+            if interrupted and not begun():
                 return
             interrupted = True
             continue
@@ -55,18 +55,19 @@ def _ask(prompt: str) -> str:
 
 
 @contextmanager
-def _editing() -> Iterator[None]:
+def _editing() -> Iterator[Callable[[], str]]:
+    """Line editing and history; gives what tells how far a line was typed when it was interrupted."""
     try:
         import readline
     except ImportError:
-        yield
+        yield str
         return
     readline.parse_and_bind("tab: complete")  # file names
     readline.set_history_length(_REMEMBERED)
     with suppress(OSError, RuntimeError):
         readline.read_history_file(_history_file())
     try:
-        yield
+        yield readline.get_line_buffer
     finally:
         with suppress(OSError, RuntimeError):
             file = _history_file()

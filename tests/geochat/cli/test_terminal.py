@@ -131,6 +131,10 @@ def test_interrupting_the_line_drops_it_and_twice_leaves(sit_down):
     terminal.wait_for("> ")
     terminal.interrupt()
     terminal.wait_for("> ")
+    terminal.type("on second thought")
+    terminal.wait_for("on second thought")
+    terminal.interrupt()
+    terminal.wait_for("> ")  # a line was begun: that is another first time
     terminal.interrupt()
     assert terminal.end() == 0
     assert "Traceback" not in terminal.screen
