@@ -1,7 +1,8 @@
 """Augmentation that takes the boxes along.
 
 Overhead images have no up, so all eight symmetries of the square are the same scene; crops and colour change what a
-different flight or sensor would. Every geometric change is one affine map, applied to pixels and corners alike.
+different flight or sensor would. Every geometric change is one affine map, applied to pixels and corners alike. One
+exception: round objects have upright boxes by convention, and a turned disc has the same upright box, not a turned one.
 """
 
 import math
@@ -14,9 +15,12 @@ from PIL import Image, ImageEnhance
 from shapely import Polygon as ShapelyPolygon
 from shapely import box
 
-from geochat_data.records import LabelledImage, LabelledObject, as_polygon
+from geochat.regions import OrientedBox
+from geochat_data.records import LabelledImage, LabelledObject, Polygon, as_polygon
 
 CLIP_MEAN = (122, 116, 104)  # what letterboxing pads with
+UPRIGHT = frozenset({"storage tank", "roundabout", "chimney", "windmill"})
+"""Categories of round objects, whose upright boxes stay upright when the image is turned by any angle."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Augmentation:
 
     Attributes:
         zoom: Smallest and largest side of the crop, as a share of the image's longer side; above 1 letterboxes.
-        tilt: Largest extra rotation, degrees.
+        tilt: Largest extra rotation, degrees; boxes of round objects (`UPRIGHT`) stay upright under it.
         colour: Largest relative change of brightness, contrast and saturation.
         visible: Share of an object's box that must remain for it to count; objects with less become `ignore`.
     """
@@ -58,7 +62,7 @@ def augment(image: LabelledImage, size: int, settings: Augmentation, rng: random
         Image.Resampling.BICUBIC,
         fillcolor=CLIP_MEAN,
     )
-    return move(image, to_view, _recolour(pixels, settings.colour, rng), settings.visible)
+    return move(image, to_view, recolour(pixels, settings.colour, rng), settings.visible)
 
 
 def move(image: LabelledImage, to_view: Affine, pixels: Image.Image, visible: float) -> LabelledImage:
@@ -67,7 +71,7 @@ def move(image: LabelledImage, to_view: Affine, pixels: Image.Image, visible: fl
     kept: list[LabelledObject] = []
     doubtful: list[LabelledObject] = []
     for thing, clear in [(o, True) for o in image.objects] + [(o, False) for o in image.ignore]:
-        moved = replace(thing, polygon=as_polygon([to_view @ corner for corner in thing.polygon]))
+        moved = replace(thing, polygon=_moved(thing, to_view))
         shape = ShapelyPolygon(moved.polygon)
         share = shape.intersection(frame).area / shape.area
         if share <= 0:
@@ -101,7 +105,29 @@ def _random_view(width: int, height: int, size: int, settings: Augmentation, rng
     )
 
 
-def _recolour(image: Image.Image, amount: float, rng: random.Random) -> Image.Image:
+def upright_box(box: OrientedBox) -> OrientedBox:
+    """The upright box of the ellipse that a turned box holds: of a disc, the disc's own box."""
+    turn, (x, y) = math.radians(box.angle), box.center
+    half_width = math.hypot(box.width * math.cos(turn), box.height * math.sin(turn)) / 2
+    half_height = math.hypot(box.width * math.sin(turn), box.height * math.cos(turn)) / 2
+    return OrientedBox(x - half_width, y - half_height, x + half_width, y + half_height)
+
+
+def _moved(thing: LabelledObject, to_view: Affine) -> Polygon:
+    corners = as_polygon([to_view @ corner for corner in thing.polygon])
+    tilted = bool(to_view.a and to_view.b)  # neither a multiple of a quarter turn nor a mirror image of one
+    if tilted and thing.category in UPRIGHT and _is_upright(thing.polygon):
+        return as_polygon(upright_box(OrientedBox.from_polygon(corners)).corners())
+    return corners
+
+
+def _is_upright(polygon: Polygon) -> bool:
+    xs, ys = {round(x, 3) for x, _ in polygon}, {round(y, 3) for _, y in polygon}
+    return len(xs) == len(ys) == 2
+
+
+def recolour(image: Image.Image, amount: float, rng: random.Random) -> Image.Image:
+    """The image with its brightness, contrast and saturation changed by up to `amount`, relative."""
     for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
         image = enhance(image).enhance(math.exp(rng.uniform(-amount, amount)))
     return image

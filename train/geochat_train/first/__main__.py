@@ -19,6 +19,7 @@ from geochat.checkpoints import Settings, save_checkpoint
 from geochat.prompts import SYSTEM_PROMPT, Message, chat_template
 from geochat.vision import build_image_processor, build_processor, interpolate_positions
 from geochat_data.encoding import Example, encode
+from geochat_data.manifest import write_manifest
 from geochat_data.records import LabelledImage
 from geochat_train.first import shape
 from geochat_train.first.dense import TutorHeads, tutor_targets
@@ -114,7 +115,9 @@ def main() -> None:
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     material, report = gather(args.imagery, args.rendered, args.seed)
-    logging.info("material: %s", report)
+    files = {image.path for pool in material.pools for image in pool.images if image.path is not None}
+    count = write_manifest(args.out / "manifest.sha256", files, args.imagery)
+    logging.info("material: %s; %d files named in manifest.sha256", report, count)
     taught = pretrain(material, args.out / "pretrain", steps=args.pretrain_steps, batch=48, seed=args.seed)
     model, processor = instruct(
         material, taught, args.out / "instruct", steps=args.instruct_steps, batch=16, seed=args.seed
