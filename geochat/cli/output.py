@@ -106,13 +106,19 @@ def check_targets(args: argparse.Namespace) -> None:
     """
     kinds = {"overlay": (".png", ".jpg", ".jpeg"), "geojson": (".geojson", ".json"), "geopackage": (".gpkg",)}
     for name, endings in kinds.items():
-        if getattr(args, name) is None:
-            continue
-        path = check_target(getattr(args, name), endings)
-        if path.is_dir():
-            raise ExportError(f"{path} cannot be written: it is a folder; name a file")
-        if not os.access(path.parent, os.W_OK):
-            raise ExportError(f"{path} cannot be written: the folder {path.parent} is read-only; choose another place")
+        if getattr(args, name) is not None:
+            _check_writable(check_target(getattr(args, name), endings))
+
+
+def _check_writable(path: Path) -> None:
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:  # such as a name that is too long
+        raise ExportError(f"{path} cannot be written: {error.strerror}; choose another name") from error
+    if is_folder:
+        raise ExportError(f"{path} cannot be written: it is a folder; name a file")
+    if not os.access(path.parent, os.W_OK):
+        raise ExportError(f"{path} cannot be written: the folder {path.parent} is read-only; choose another place")
 
 
 def write_files(answer: Answer, args: argparse.Namespace) -> None:

@@ -119,6 +119,7 @@ def test_how_it_is_answered_can_be_chosen(answering, geotiff, capsys):
         (["--overlay", "gone/a.png"], "no folder gone"),
         (["--overlay", "a.bmp"], "'.bmp'; this result is written as .png or .jpg"),
         (["--overlay", "folder.png"], "folder.png cannot be written: it is a folder"),
+        (["--overlay", "a" * 300 + ".png"], "File name too long"),
         (["--geojson", "a.gpkg"], "'.gpkg'"),
         (["--geopackage", "a.json"], "'.json'"),
         (["--window", "0,0,999,999"], "window (0, 0, 999, 999)"),
