@@ -21,6 +21,7 @@ _COMMANDS = (
     "geochat.cli.chat",
     "geochat.cli.info",
     "geochat.cli.convert",
+    "geochat.cli.data",
     "geochat.cli.evaluate",
     "geochat.cli.doctor",
 )

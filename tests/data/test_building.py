@@ -204,6 +204,17 @@ def test_the_commands_on_a_dota_folder(tmp_path, scenes, capsys):
     assert json.loads(capsys.readouterr().out)["samples"]["with image"] >= 6
 
 
+def test_a_folder_of_classes_asks_for_its_own(tmp_path, scenes):
+    for number, scene in enumerate(scenes[:6]):
+        folder = tmp_path / "set" / ("Solar_Farm" if number % 2 else "quarry")
+        folder.mkdir(parents=True, exist_ok=True)
+        scene.open().save(folder / f"{number}.png")
+    assert geochat_data("build", "folders", tmp_path / "set", "--out", tmp_path / "f.jsonl") == 0
+    samples = list(read_samples(tmp_path / "f.jsonl"))
+    assert {s.messages[1].text for s in samples} == {"solar farm", "quarry"}
+    assert all("solar farm" in s.messages[0].text and "quarry" in s.messages[0].text for s in samples)
+
+
 def test_real_dota_patches_make_good_samples(shared, tmp_path):
     source = Source(shared / "imagery" / "evaluation-only" / "dota", split="test")
     samples = list(build_samples(read("boxes", source), source.path, BuildSettings()))

@@ -3,6 +3,7 @@
 `read(name, source)` reads any format of `READERS`, with one account (`Report`) of everything that could not be used.
 """
 
+from geochat_data.readers.folders import class_names
 from geochat_data.readers.jsonl import read_jsonl
 from geochat_data.readers.registry import READERS, Reader, read, reader
 from geochat_data.readers.report import Report
@@ -19,6 +20,7 @@ __all__ = [
     "Report",
     "Source",
     "check_labels",
+    "class_names",
     "labelled_image",
     "read",
     "read_jsonl",

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     """Read, ask and write."""
     from geochat_data.building import BuildSettings, build_samples
     from geochat_data.formats import write_samples
-    from geochat_data.readers import Report, Source, read
+    from geochat_data.readers import Report, Source, class_names, read
 
     report = Report(strict=args.strict)
     source = Source(args.source, args.images, args.split, not args.incomplete, args.window, args.column, report=report)
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         packed=args.packed,
         dialogues=args.dialogues,
         wording="held out" if args.held_out else "varied",
-        scenes=args.scenes,
+        scenes=args.scenes or (class_names(source) if args.format == "folders" else ()),
         seed=args.seed,
     )
     records = options.counted(read(args.format, source), "images")

@@ -14,7 +14,10 @@ from geochat.prompts import Task
 
 GOLDEN = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parents[3]
-COMMANDS = ["", "ask", "chat", "convert", "demo", "doctor", "info"]
+COMMANDS = [
+    *("", "ask", "chat", "convert", "demo", "doctor", "info"),
+    *("data", "data build", "data check", "data index", "data show", "data stats"),
+]
 
 
 def shell(*argv, **options):
