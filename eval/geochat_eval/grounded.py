@@ -41,7 +41,7 @@ def read_markup(text: str) -> GroundedText:
         if isinstance(event, Region):
             boxes.append(event.box)
             phrases.append(event.phrase if event.phrase is not None else last_clause(words))
-        elif isinstance(event, Text) and event.text.strip(_FILLING):
+        elif isinstance(event, Text) and not _only_joins(event.text):
             words = event.text
     return GroundedText(parsed.plain_text, tuple(boxes), tuple(phrases))
 
@@ -52,10 +52,10 @@ def read_brackets(text: str) -> GroundedText:
     end, phrase = 0, ""
     for match in _BRACKETS.finditer(text):
         gap = text[end : match.start()]
-        if _bare(gap):
+        if not _only_joins(_bare(gap)):
             marked = _MARKED.findall(gap)
             phrase = marked[-1].strip() if marked else last_clause(_bare(gap))
-            pieces.append(_bare(gap))
+        pieces.append(_bare(gap))
         boxes.append(OrientedBox(*(float(number or 0) for number in match.groups())))
         phrases.append(phrase)
         end = match.end()
@@ -72,6 +72,11 @@ def read_any(text: str) -> GroundedText:
 def last_clause(words: str) -> str:
     """The words after the last end of a clause, ends in `words` left out."""
     return _CLAUSE_ENDS.split(words.rstrip(" .,;:!?\n"))[-1].strip()
+
+
+def _only_joins(words: str) -> bool:
+    """Whether what stands between two boxes leaves them to the same phrase."""
+    return words.strip(_FILLING).lower() in ("", "and")
 
 
 def _bare(gap: str) -> str:
