@@ -17,15 +17,8 @@ from geochat.regions import Event, Phrase, Region, Text
 
 def load(args: argparse.Namespace) -> GeoChat:
     """The façade over the checkpoint that `options.add_model_options` lets name."""
-    from geochat.checkpoints import load as load_checkpoint
-    from geochat.engines import LocalEngine
-
-    return GeoChat(
-        LocalEngine(
-            load_checkpoint(
-                args.model, base=args.base, device=args.device, dtype=args.dtype, quantization=args.quantization
-            )
-        )
+    return GeoChat.from_pretrained(
+        args.model, base=args.base, device=args.device, dtype=args.dtype, quantization=args.quantization
     )
 
 
