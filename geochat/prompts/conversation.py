@@ -31,7 +31,7 @@ class Message:
         text: What is said, without the image placeholder.
 
     Raises:
-        PromptError: The text holds a token that the model reserves, such as `<image>`.
+        PromptError: The text holds a token that the model reserves, such as `<image>`, or characters that are none.
     """
 
     role: Literal["system", "user", "assistant"]
@@ -41,6 +41,13 @@ class Message:
         reserved = next((token for token in _RESERVED if token in self.text), None)
         if reserved:
             raise PromptError(f"the {self.role}'s text holds {reserved}, which the model reserves; remove it")
+        try:
+            self.text.encode()
+        except UnicodeEncodeError as error:
+            bad = self.text[error.start]
+            raise PromptError(
+                f"the {self.role}'s text holds {bad!a}, which is no character; write it in UTF-8"
+            ) from error
 
 
 def chat_template(system_prompt: str = SYSTEM_PROMPT) -> str:

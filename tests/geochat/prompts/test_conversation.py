@@ -59,6 +59,11 @@ def test_reserved_tokens_cannot_be_smuggled_in(token):
         Message("user", f"look {token} here")
 
 
+def test_text_that_is_not_unicode_is_named():
+    with pytest.raises(PromptError, match="udce9"):
+        Message("user", "What is this caf\udce9?")
+
+
 def test_an_image_needs_a_question():
     with pytest.raises(PromptError, match="no user turn"):
         chat_messages([Message("system", "hello")], with_image=True)
