@@ -42,7 +42,7 @@ class Answer:
     def group(self, *names: str) -> str | None:
         """The first of the fields `names` that is there, as a word."""
         values = (self.fields[name] for name in names if self.fields.get(name) not in (None, ""))
-        return next((str(value) for value in values if isinstance(value, str | int)), None)
+        return next((_encodable(value) for value in values if isinstance(value, str | int)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,13 @@ class Format:
 
 def _words(value: Any, what: str) -> str:  # noqa: ANN401 - decoded JSON
     if isinstance(value, str | int | float):
-        return str(value)
+        return _encodable(value)
     raise ValueError(f"{what} is {'null' if value is None else f'a {type(value).__name__}'}, not text")
+
+
+def _encodable(value: str | float) -> str:
+    """As text that can be written; JSON may hold halves of characters, which become question marks."""
+    return str(value).encode("utf-8", "replace").decode("utf-8")
 
 
 def _unpack_lmms_eval(row: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from geochat.errors import DataError, RegionError, SettingsError
+from geochat.errors import DataError, SettingsError
 from geochat_data.readers import Report, read_jsonl
 from geochat_eval.formats import FORMATS
 from geochat_eval.scorers import SCORERS, Scored, ScorerSettings
@@ -30,7 +30,13 @@ class ScoredFile:
 
 
 def score_file(
-    path: Path, task: str, layout: str = "geochat", settings: ScorerSettings | None = None, *, strict: bool = False
+    path: Path,
+    task: str,
+    layout: str = "geochat",
+    settings: ScorerSettings | None = None,
+    *,
+    truths: Path | None = None,
+    strict: bool = False,
 ) -> ScoredFile:
     """Score every line of a file.
 
@@ -39,6 +45,8 @@ def score_file(
         task: A name of `SCORERS`.
         layout: A name of `FORMATS`.
         settings: How; the defaults where left out.
+        truths: A file with the truths, where the answers' own lines lack them: fields that are joined by `question_id`.
+            It is held in memory.
         strict: Whether a line that cannot be scored is an error; otherwise it is counted and left out.
 
     Raises:
@@ -50,11 +58,10 @@ def score_file(
             raise SettingsError(f"{name!r} is unknown; choose one of {', '.join(known)}")
     settings = settings or ScorerSettings()
     scorer, report = SCORERS[task](settings), Report(strict=strict)
+    known_fields = _by_question(truths) if truths else None
     for where, row in read_jsonl(path, report):
         try:
-            scorer.add(FORMATS[layout].read(row))
-        except RegionError:
-            report.skip("it holds a box with a number that is not finite", where)
+            scorer.add(FORMATS[layout].read(row if known_fields is None else _joined(row, known_fields)))
         except ValueError as error:
             report.skip(str(error), where)
         else:
@@ -70,3 +77,19 @@ def score_file(
         "seed": settings.seed,
     }
     return ScoredFile(scorer.result(), report, about)
+
+
+def _by_question(path: Path) -> dict[str, dict[str, Any]]:
+    """The lines of a file by their `question_id`."""
+    rows = {str(row["question_id"]): row for _, row in read_jsonl(path, Report(strict=True)) if "question_id" in row}
+    if not rows:
+        raise DataError(f"{path} has no line with a question_id; give the truths as one JSON object a line")
+    return rows
+
+
+def _joined(row: dict[str, Any], known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """A line with what is known of its question; its own fields win."""
+    question = str(row.get("question_id"))
+    if question not in known:
+        raise ValueError("its question_id is not among the truths")
+    return {**known[question], **row}

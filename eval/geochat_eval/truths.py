@@ -18,6 +18,7 @@ from geochat_eval.formats import Answer
 from geochat_eval.grounded import GroundedText
 
 _DEEPEST = 5  # lists of lists of polygons, and one to spare
+_FARTHEST = 1e9  # a coordinate beyond it is a mistake
 _ENDINGS = ("", ".png", ".jpg", ".tif")
 
 
@@ -30,7 +31,6 @@ def true_boxes(answer: Answer, images: Path | None = None) -> GroundedText:
 
     Raises:
         ValueError: There is no truth, or it cannot be read.
-        RegionError: A coordinate is not finite.
     """
     if answer.truth is None:
         raise ValueError("it has no ground truth")
@@ -52,7 +52,7 @@ def _shapes(value: Any, depth: int = 0) -> Iterator[list[Any]]:  # noqa: ANN401 
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _FARTHEST  # nor NaN
 
 
 def _is_point(value: object) -> bool:

@@ -34,6 +34,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argp
     score.add_argument(
         "--format", choices=_FORMATS, default="geochat", help="whose field names and boxes (%(default)s)"
     )
+    score.add_argument("--truth", metavar="FILE", type=Path, help="truths joined by question_id, where FILE has none")
     score.add_argument("--images", metavar="DIR", type=Path, help="where true boxes are in pixels: to see image sizes")
     score.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which starts slowly")
     score.add_argument(
@@ -61,7 +62,7 @@ def _score(args: argparse.Namespace) -> int:
     from geochat_eval.table import lines
 
     settings = ScorerSettings(args.bootstrap, args.seed, args.images, not args.no_meteor)
-    result = score_file(args.file, args.task, args.format, settings, strict=args.strict)
+    result = score_file(args.file, args.task, args.format, settings, truths=args.truth, strict=args.strict)
     if args.json:
         print_json(result.to_dict())
     else:

@@ -95,6 +95,17 @@ def test_lmms_eval_logs(score):
     assert score("image-caption", captions, layout="lmms-eval")["rouge_1"] == 100
 
 
+def test_truths_from_another_file(tmp_path, write):
+    truths = tmp_path / "truths.jsonl"
+    truths.write_text('{"question_id": 7, "text": "Is there water?", "ground_truth": "yes", "category": "presence"}\n')
+    answers = write({"question_id": "7", "answer": "Yes"}, {"question_id": 8, "answer": "no"})
+    found = score_file(answers, "vqa", settings=ScorerSettings(replicates=0), truths=truths).to_dict()
+    assert found["accuracy/type/presence"] == 100
+    assert list(found["lines"]["reasons"]) == ["its question_id is not among the truths"]
+    with pytest.raises(DataError, match="no line with a question_id"):
+        score_file(answers, "vqa", truths=write(GOOD))
+
+
 def test_a_long_file_is_not_held(write):
     settings = ScorerSettings(replicates=20)
     score_file(write(*[GOOD] * 5), "vqa", settings=settings)  # imports and caches

@@ -77,7 +77,7 @@ class Scorer(Protocol):
         """Count one answer.
 
         Raises:
-            ValueError, RegionError: Its line lacks what the rules need; nothing was counted.
+            ValueError: Its line lacks what the rules need; nothing was counted.
         """
 
     def result(self) -> Scored:

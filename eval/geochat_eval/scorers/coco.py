@@ -54,9 +54,8 @@ def tokenize(captions: Sequence[Caption]) -> list[Caption]:
     command = ["java", "-cp", str(jar), "edu.stanford.nlp.process.PTBTokenizer"]
     command += ["-preserveLines", "-lowerCase", "-encoding", "UTF-8"]
     lines = [" ".join(text.split()) for caption in captions for text in (caption.text, *caption.references)]
-    done = subprocess.run(
-        command, input="".join(f"{line}\n" for line in lines).encode(), capture_output=True, check=False
-    )
+    written = "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
+    done = subprocess.run(command, input=written, capture_output=True, check=False)
     tokenized = done.stdout.decode("utf-8", "replace").split("\n")[:-1]
     if done.returncode or len(tokenized) != len(lines):
         reason = done.stderr.decode("utf-8", "replace").strip()[-200:]
@@ -112,6 +111,8 @@ def _meteor(captions: Sequence[Caption]) -> float:
     from pycocoevalcap.meteor.meteor import Meteor  # noqa: PLC0415 - an extra
 
     meteor = Meteor()
+    # "|||" ends a field of its input; the package takes it out of captions and forgets the references
+    captions = [replace(c, references=tuple(r.replace("|||", "") for r in c.references)) for c in captions]
     try:
         return float(meteor.compute_score(*_by_number(captions))[0])
     except (OSError, ValueError) as error:
