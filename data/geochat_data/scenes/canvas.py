@@ -29,11 +29,13 @@ class Canvas:
         size: Side of the finished image in pixels.
         metre: Pixels per metre.
         rng: Where all chance comes from.
+        worn: Whether ground shows wear: bare spots, damp and dry patches, tracks.
     """
 
-    def __init__(self, size: int, metre: float, rng: np.random.Generator) -> None:
+    def __init__(self, size: int, metre: float, rng: np.random.Generator, *, worn: bool = False) -> None:
         self.size = size
         self.metre = metre
+        self.worn = worn
         self.rng = rng
         side = size * SUPERSAMPLING
         self.image = Image.new("RGB", (side, side))
@@ -50,6 +52,8 @@ class Canvas:
     def fill(self, colour: Colour, roughness: float = 0.1, mottling: float = 0.06) -> None:
         """Covers everything with a textured ground; see `_texture`."""
         self._set(self._texture(colour, roughness, mottling, self.size))
+        if self.worn:
+            self._wear(colour)
 
     def patch(
         self,
@@ -170,9 +174,34 @@ class Canvas:
         """One of the colours, jittered."""
         return self.jitter(colours[int(self.rng.integers(len(colours)))], amount)
 
+    def _wear(self, colour: Colour) -> None:
+        """Patches lighter, darker and barer than the ground, with ragged edges, and a track or two."""
+        rng, size = self.rng, self.size
+        for _ in range(rng.integers(2, 8)):
+            center, reach = tuple(rng.uniform(-0.1, 1.1, 2) * size), rng.uniform(0.04, 0.2) * size
+            stretch, turn = rng.uniform(0.3, 1), rng.uniform(0, math.pi)
+            rim = [reach * rng.uniform(0.5, 1) for _ in range(14)]
+            ragged = [
+                (r * math.cos(k * math.pi / 7), stretch * r * math.sin(k * math.pi / 7)) for k, r in enumerate(rim)
+            ]
+            shade, warm = rng.uniform(0.82, 1.16), rng.uniform(0.97, 1.1)
+            tint = (colour[0] * shade * warm, colour[1] * shade, colour[2] * shade / warm)
+            self.patch(place(ragged, center, turn), tint, roughness=0.14, soft=rng.uniform(1, 7))
+        for _ in range(rng.choice((0, 0, 1, 2))):
+            angle, bend = rng.uniform(0, math.pi), rng.uniform(-0.25, 0.25) * size
+            middle = (rng.uniform(0, size), rng.uniform(0, size))
+            course = [(x * size, bend * (1 - x * x)) for x in (-1.5, -1, -0.5, 0, 0.5, 1, 1.5)]
+            shade = rng.uniform(1.1, 1.3)
+            tint = (colour[0] * shade * 1.04, colour[1] * shade, colour[2] * shade * 0.96)
+            self.line(place(course, middle, angle), tint, rng.uniform(0.6, 2.2) * self.metre)
+
     def _texture(self, colour: Colour, roughness: float, mottling: float, side: int) -> Image.Image:
         """Ground of one colour: fine `roughness` and coarse `mottling`, as shares of the brightness."""
-        light = 1 + roughness * self.noise(side, octaves=3, first=64) * self.rng.uniform(0.5, 1)
+        if self.worn:  # detail of every size; what is coarse comes from `_wear`
+            mottling *= 0.45
+            light = 1 + 0.9 * roughness * self.noise(side, octaves=5, first=16) * self.rng.uniform(0.4, 1)
+        else:
+            light = 1 + roughness * self.noise(side, octaves=3, first=64) * self.rng.uniform(0.5, 1)
         light += mottling * self.noise(side, octaves=4, first=3) * self.rng.uniform(0.3, 1)
         tint = mottling * 0.25 * self.noise(side, octaves=3, first=3)
         bands = [colour[0] * (light + tint), colour[1] * light, colour[2] * (light - tint)]

@@ -41,6 +41,46 @@ def trees(canvas: Canvas, count: int, *, radius: tuple[float, float] = (1.5, 5))
         tree(canvas, center, r, canvas.jitter(colour, 8))
 
 
+def clutter(canvas: Canvas) -> None:
+    """What stands about on ground that is still free: sheds and houses, parked cars, bushes, hedges, a fence."""
+    rng, size, m = canvas.rng, canvas.size, canvas.metre
+    turn, bodies, cars = rng.uniform(0, math.pi), [], []
+    for _ in range(rng.integers(0, 9)):
+        at = (rng.uniform(0, size), rng.uniform(0, size))
+        body = oblong(at, rng.uniform(3, 16) * m, rng.uniform(3, 10) * m, turn + rng.choice((0, math.pi / 2)))
+        yard = oblong(at, rng.uniform(14, 24) * m, rng.uniform(12, 18) * m, turn)
+        if canvas.claim(body, 2):
+            if rng.random() < 0.5 and canvas.free(yard):
+                canvas.patch(yard, canvas.choose([*CONCRETE, *SOIL]), roughness=0.06, soft=0.6)
+            bodies.append(body)
+            canvas.shade(body, rng.uniform(2.2, 5) * m)
+    for _ in range(rng.integers(0, 6)):
+        at, angle = (rng.uniform(0, size), rng.uniform(0, size)), turn + rng.choice((0, math.pi / 2))
+        if canvas.claim(oblong(at, 5.2 * m, 2.4 * m, angle), 1):
+            cars.append((at, angle))
+            shade_car(canvas, at, angle)
+    canvas.cast()
+    for body in bodies:
+        building(canvas, body, gabled=bool(rng.random() < 0.7))
+    for at, angle in cars:
+        car(canvas, at, angle)
+    _hedges(canvas, turn)
+
+
+def _hedges(canvas: Canvas, turn: float) -> None:
+    """Rows of bushes along and across."""
+    rng, size, m = canvas.rng, canvas.size, canvas.metre
+    leaf = canvas.choose(LEAVES)
+    for _ in range(rng.integers(0, 3)):
+        start, angle = (rng.uniform(0, size), rng.uniform(0, size)), turn + rng.choice((0, math.pi / 2))
+        for k in range(int(rng.uniform(6, 40))):
+            at = place([(k * 1.8 * m, rng.normal(0, 0.3) * m)], start, angle)[0]
+            r = rng.uniform(0.7, 1.5) * m
+            if canvas.free(circle(at, r, 6)):
+                canvas.disc((at[0] + canvas.sun[0] * r, at[1] + canvas.sun[1] * r), r, lit_by(leaf, 0.4))
+                tree(canvas, at, r, canvas.jitter(leaf, 8))
+
+
 def tree(canvas: Canvas, center: Point, radius: float, colour: Colour) -> None:
     """A crown of overlapping tufts, lighter towards the sun."""
     rng = canvas.rng
