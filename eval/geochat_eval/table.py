@@ -9,10 +9,12 @@ from geochat_eval.scorers.base import Scored
 
 def lines(scored: Scored) -> Iterator[str]:
     """A line for each figure, those of groups indented below; then the baselines and what could not be computed."""
-    names = [f"  {name.split('/', 1)[1]}" if "/" in name else name for name in scored.figures]
+    rules = list(dict.fromkeys(name.split("/")[0] for name in scored.figures))
+    figures = sorted(scored.figures.items(), key=lambda item: rules.index(item[0].split("/")[0]))  # stable
+    names = [f"  {name.split('/', 1)[1]}" if "/" in name else name for name, _ in figures]
     width = max(map(len, [*names, *scored.baselines, *scored.not_computed]))
     yield f"{'':<{width}}  {'percent':>8}  {'95 % interval':<16}  {'n':>8}"
-    for name, figure in zip(names, scored.figures.values(), strict=True):
+    for name, (_, figure) in zip(names, figures, strict=True):
         yield f"{name:<{width}}  {_number(figure.percent)}  {_interval(figure):<16}  {figure.n:>8}"
     for title, rows in (
         ("without a model", {name: _number(percent) for name, percent in scored.baselines.items()}),

@@ -137,6 +137,12 @@ def test_the_command_prints_a_table(capsys, write):
     assert "without a model" in rest
 
 
+def test_groups_stand_below_their_rule(capsys, write):
+    assert main(["eval", "score", str(write(GOOD)), "--as", "scene", "--bootstrap", "0"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:6]]
+    assert names == ["accuracy", "macro", "class/yes", "geochat", "earthdial"]
+
+
 def test_the_command_stops_where_it_is_strict(capsys, write):
     assert main(["eval", "score", str(write(GOOD, "{")), "--as", "vqa", "--strict"]) == 1
     assert "answers.jsonl:2: not JSON" in capsys.readouterr().err
