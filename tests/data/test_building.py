@@ -192,6 +192,9 @@ def test_the_commands_on_a_dota_folder(tmp_path, scenes, capsys):
     images = tmp_path / "dota"
     assert geochat_data("check", out, "--images", images) == 0
     assert geochat_data("check", out, "--images", images, "--against", images / "images", "--json") == 1
+    tiled = ("build", "dota", tmp_path / "dota", "--out", tmp_path / "tiles.jsonl", "--tile", 64)
+    assert geochat_data(*tiled) == 0
+    assert geochat_data("check", tmp_path / "tiles.jsonl", "--images", tmp_path / "tiles_images") == 0
     sheet, plots, index = tmp_path / "sheet.png", tmp_path / "plots.png", tmp_path / "train.arrow"
     assert geochat_data("show", out, "--images", images, "--out", sheet, "--count", 3, "--seed", 1) == 0
     assert geochat_data("stats", out, "--plots", plots) == 0

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 
 from geochat.errors import DataError, ImageError
 from geochat.regions import OrientedBox
+from geochat_data.cutting import cut
 from geochat_data.readers import READERS, Report, Source, read, reader
 
 
@@ -28,6 +30,7 @@ def box_of(item):
 
 
 def coco(folder):
+    folder.mkdir(exist_ok=True)
     picture(folder / "a.png")
     square = [10, 10, 20, 10, 20, 30, 10, 30]
     diamond = [50, 20, 60, 30, 50, 40, 40, 30]
@@ -200,6 +203,34 @@ def test_dota_says_which_files_have_no_partner(tmp_path):
     assert images[1].objects == ()
     assert source.report.places["image without a label file"] == [str(tmp_path / "images" / "unlabelled.png")]
     assert source.report.places["label file without an image"] == [str(tmp_path / "labelTxt" / "gone.txt")]
+
+
+def test_coco_and_dota_as_they_are_published(tmp_path):
+    source = coco(tmp_path / "flat")
+    (tmp_path / "annotations").mkdir()
+    source.path.rename(tmp_path / "annotations" / "instances_val2017.json")
+    (tmp_path / "val2017").mkdir()
+    (tmp_path / "flat" / "a.png").rename(tmp_path / "val2017" / "a.png")
+    (image,) = read("coco", Source(tmp_path / "annotations" / "instances_val2017.json"))
+    assert image.path.parent.name == "val2017"
+    dota(tmp_path / "DOTA" / "val")
+    upright = tmp_path / "DOTA" / "val" / "labelTxt" / "valset_reclabelTxt"
+    upright.mkdir()
+    (upright / "a.txt").write_text("0 0 9 0 9 9 0 9 plane 0")
+    images = list(read("dota", Source(tmp_path / "DOTA", split="val")))
+    assert {item.category for image in images for item in image.objects} == {"large vehicle", "ship"}
+
+
+def test_large_images_are_cut_with_their_labels(tmp_path):
+    whole = replace(next(read("boxes", boxes(tmp_path))), captions=("A port.",), scene="harbor")
+    assert list(cut([whole], 100)) == [replace(whole, path=None, name="a")]
+    windows = {window.name: window for window in cut([whole], 50)}
+    assert set(windows) == {"a_0_0", "a_50_0", "a_0_40", "a_50_40"}
+    (ship,) = windows["a_50_40"].objects
+    assert box_of(ship).iou(OrientedBox(10, 10, 30, 20)) == pytest.approx(1)
+    assert len(windows["a_0_0"].objects) + len(windows["a_50_0"].objects) >= 2
+    assert {(w.width, w.height, w.scene, w.captions) for w in windows.values()} == {(50, 40, None, ())}
+    assert windows["a_0_0"].labelled == whole.labelled
 
 
 def test_voc_keeps_to_its_split(tmp_path):

@@ -7,6 +7,7 @@ and a segmentation by run lengths, whose outline would have to be traced, is a d
 import json
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from geochat.errors import DataError
@@ -15,7 +16,10 @@ from geochat_data.records import LabelledImage, Point
 
 
 def read_coco(source: Source) -> Iterator[LabelledImage]:
-    """The images of an instances file, in its order; `file_name` is relative to the images' or the file's folder.
+    """The images of an instances file, in its order.
+
+    `file_name` is relative to the folder of images; where none is given, to the first of the usual places, beside
+    the file and beside its folder, that holds the first image.
 
     Raises:
         DataError: The file is missing, is not JSON or has no images.
@@ -32,7 +36,8 @@ def read_coco(source: Source) -> Iterator[LabelledImage]:
             labels[row["image_id"]].append(_label(row, categories, where))
         except (KeyError, TypeError, ValueError) as error:
             source.report.skip(f"malformed annotation ({type(error).__name__})", where)
-    folder, names = source.images or source.path.parent, {category_name(name) for name in categories.values()}
+    folder = source.images or _image_folder(source.path, images)
+    names = {category_name(label.category) for found in labels.values() for label in found}
     for number, row in enumerate(images):
         try:
             path, found = folder / row["file_name"], labels.pop(row["id"], [])
@@ -43,6 +48,13 @@ def read_coco(source: Source) -> Iterator[LabelledImage]:
     for orphans in labels.values():
         for label in orphans:
             source.report.skip("annotation of an unlisted image", label.where)
+
+
+def _image_folder(path: Path, images: list[Any]) -> Path:
+    places = [path.parent, path.parent / "images", path.parent.parent, path.parent.parent / "images"]
+    places.append(path.parent.parent / path.stem.split("_")[-1])  # annotations/instances_val2017.json, val2017/
+    first = images[0].get("file_name", "") if images and isinstance(images[0], dict) else ""
+    return next((place for place in places if first and (place / first).is_file()), path.parent)
 
 
 def _label(row: dict[str, Any], categories: dict[Any, str], where: str) -> Label:

@@ -3,7 +3,9 @@
 Lines such as "imagesource:GoogleEarth" and "gsd:0.14" are the format's own head and are passed over.
 """
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from geochat_data.readers.source import (
@@ -18,16 +20,19 @@ from geochat_data.readers.source import (
 from geochat_data.records import LabelledImage
 
 LABEL_FOLDERS = ("labelTxt", "labelTxt-v1.5", "labelTxt-v1.0", "labelTxt-v2.0", "annfiles", "labels")
+_UPRIGHT = re.compile(r"Task2|reclabel|hbb", re.IGNORECASE)  # DOTA's second set of labels, boxes that are not turned
 
 
 def read_dota(source: Source) -> Iterator[LabelledImage]:
-    """The images of a DOTA folder, `images/` beside `labelTxt/`; those without a label file hold nothing.
+    """The images of a DOTA folder or of `<split>/` in it, `images/` beside `labelTxt/`.
 
     Raises:
         DataError: There is no folder of labels or of images.
     """
+    if (source.path / source.split).is_dir():
+        source = replace(source, path=source.path / source.split)
     folder = find_folder(source, *LABEL_FOLDERS)
-    texts = {path.stem: path for path in sorted(folder.rglob("*.txt"))}
+    texts = {path.stem: path for path in sorted(folder.rglob("*.txt")) if not _UPRIGHT.search(path.as_posix())}
     labels = {stem: list(_read(path, source)) for stem, path in texts.items()}
     names = {category_name(label.category) for found in labels.values() for label in found}
     for stem, path in image_files(source.images or source.path / "images").items():

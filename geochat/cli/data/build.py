@@ -26,8 +26,8 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
         "--image-root",
         metavar="DIR",
         type=Path,
-        help="folder the file's image paths are relative to (default: the data set's; for geo, where windows are "
-        "written, FILE_images)",
+        help="folder the file's image paths are relative to (default: the data set's; FILE_images where windows "
+        "are written, for geo and --tile)",
     )
     labels = parser.add_argument_group("labels")
     labels.add_argument("--split", default="train", help="split to read where the format has several (default: train)")
@@ -37,6 +37,7 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
         "--incomplete", action="store_true", help="not every object is labelled: do not ask for counts or absence"
     )
     labels.add_argument("--window", metavar="N", type=int, default=512, help="side of geo's windows (default: 512)")
+    labels.add_argument("--tile", metavar="N", type=int, help="cut images with longer sides into windows of about N")
     labels.add_argument("--column", metavar="NAME", help="geo's attribute with the category")
     made = parser.add_argument_group("questions")
     made.add_argument(
@@ -53,6 +54,7 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
 def run(args: argparse.Namespace) -> int:
     """Read, ask and write."""
     from geochat_data.building import BuildSettings, build_samples
+    from geochat_data.cutting import cut
     from geochat_data.formats import write_samples
     from geochat_data.readers import Report, Source, class_names, read
 
@@ -67,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
     )
     records = options.counted(read(args.format, source), "images")
+    if args.tile:
+        records = cut(records, args.tile)
     written = write_samples(args.out, build_samples(records, _image_root(args), settings))
     options.tell(f"{report}; {written} samples written to {args.out}, image paths relative to {_image_root(args)}")
     if args.report:
@@ -77,8 +81,9 @@ def run(args: argparse.Namespace) -> int:
 def _image_root(args: argparse.Namespace) -> Path:
     if args.image_root is not None:
         root: Path = args.image_root
-    elif args.format == "geo":
+    elif args.format == "geo" or args.tile:
         root = args.out.with_name(f"{args.out.stem}_images")
     else:
-        root = args.images or (args.source if args.source.is_dir() else args.source.parent)
+        beside = args.source.parent.parent if args.source.parent.name == "annotations" else args.source.parent
+        root = args.images or (args.source if args.source.is_dir() else beside)
     return root
