@@ -3,11 +3,12 @@
     python -m geochat_eval.first_look --imagery DIR --split val|test [--model MODEL] [--out FILE]
 
 Scenes are asked for as the published evaluation does, all 21 classes in the question, and scored as its scene
-scorer does (lower case, no spaces or full stops). [refer] asks for "the airplane" and its like in every image that
-holds exactly one; an answer counts when its first region overlaps the labelled box, clipped to the image, with a
-rotated IoU of at least 0.5. Beside it stands the best constant box: of all labelled boxes the one that, given as the
-answer to every question, would score highest on the very images scored, so the baseline has seen the answers and
-the model has not.
+scorer does (lower case, no spaces or full stops). [refer] asks for single objects: for each labelled object that some
+referring expression selects alone, by that expression ("the airplane", "the leftmost storage tank"). An answer counts
+when its first region overlaps the labelled box, clipped to the image, with a rotated IoU of at least 0.5. The figures
+for the only object of its kind in an image, mostly large and central, are given apart. Beside each stands the best
+constant box: of all labelled boxes the one that, given as the answer to every question, would score highest on the
+very images scored, so the baseline has seen the answers and the model has not.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from geochat.engines import GenerationSettings
 from geochat.prompts import Task
 from geochat_data.questions import Subject, expressions
 from geochat_data.readers import UCM_SCENES, read_ucm
-from geochat_data.records import LabelledImage
+from geochat_data.records import LabelledImage, LabelledObject
 from geochat_data.splits import read_names
 from geochat_eval.overlaps import iou_matrix
 from geochat_eval.scorers.labels import plain
@@ -67,29 +68,61 @@ def scene_accuracy(chat: GeoChat, images: list[LabelledImage]) -> dict[str, Any]
     return {**Share(sum(hits), len(hits)).to_dict(), "by_class": by_class}
 
 
+@dataclass(frozen=True)
+class Referred:
+    """One [refer] question: what was asked, the labelled box, the box answered; both clipped to the image."""
+
+    phrase: str
+    category: str
+    truth: shapely.Polygon
+    found: shapely.Polygon
+    size: tuple[int, int]
+
+    @property
+    def only_one(self) -> bool:
+        """Whether the category alone says which object is meant."""
+        return self.phrase == f"the {self.category}"
+
+
 def refer_accuracy(chat: GeoChat, images: list[LabelledImage]) -> dict[str, Any]:
     """acc@0.5 of [refer] for single objects, mean IoU, and the best constant box."""
-    overlaps: list[float] = []
-    truths: list[tuple[shapely.Polygon, tuple[int, int]]] = []
-    for image, phrase, truth in _single_objects(images):
-        answer = chat.ask(image.open(), phrase, task=Task.REFER, generation=_GENERATION)
-        found = shapely.Polygon(answer.regions[0].pixels) if answer.regions else shapely.Polygon()
-        overlaps.append(_overlap(found, truth, (image.width, image.height)))
-        truths.append((truth, (image.width, image.height)))
-    hits = sum(overlap >= 0.5 for overlap in overlaps)
-    constant = max(sum(_overlap(box, truth, size) >= 0.5 for truth, size in truths) for box, _ in truths)
+    asked = [
+        Referred(
+            phrase,
+            thing.category,
+            shapely.Polygon(thing.polygon),
+            _first_region(chat, image, phrase),
+            (image.width, image.height),
+        )
+        for image, phrase, thing in _single_objects(images)
+    ]
+    return {**_summary(asked), "only_one_of_its_kind": _summary([r for r in asked if r.only_one])}
+
+
+def _summary(asked: list[Referred]) -> dict[str, Any]:
+    overlaps = [_overlap(r.found, r.truth, r.size) for r in asked]
+    constant = max(sum(_overlap(box.truth, r.truth, r.size) >= 0.5 for r in asked) for box in asked)
     return {
-        **Share(hits, len(overlaps)).to_dict(),
+        **Share(sum(overlap >= 0.5 for overlap in overlaps), len(asked)).to_dict(),
         "mean_iou": round(sum(overlaps) / len(overlaps), 3),
-        "best_constant_box": Share(constant, len(overlaps)).to_dict(),
+        "best_constant_box": Share(constant, len(asked)).to_dict(),
     }
 
 
-def _single_objects(images: list[LabelledImage]) -> Iterator[tuple[LabelledImage, str, shapely.Polygon]]:
+def _first_region(chat: GeoChat, image: LabelledImage, phrase: str) -> shapely.Polygon:
+    answer = chat.ask(image.open(), phrase, task=Task.REFER, generation=_GENERATION)
+    return shapely.Polygon(answer.regions[0].pixels) if answer.regions else shapely.Polygon()
+
+
+def _single_objects(images: list[LabelledImage]) -> Iterator[tuple[LabelledImage, str, LabelledObject]]:
+    """Each labelled object once, by the first expression that selects it alone."""
     for image in images:
+        chosen: dict[LabelledObject, str] = {}
         for expression in expressions(Subject(image, random.Random(0))):
-            if len(expression.objects) == 1 and expression.phrase == f"the {expression.objects[0].category}":
-                yield image, expression.phrase, shapely.Polygon(expression.objects[0].polygon)
+            if len(expression.objects) == 1:
+                chosen.setdefault(expression.objects[0], expression.phrase)
+        for thing, phrase in chosen.items():
+            yield image, phrase, thing
 
 
 def _overlap(found: shapely.Polygon, truth: shapely.Polygon, size: tuple[int, int]) -> float:
