@@ -5,6 +5,7 @@ latitude (RFC 7946), or pixels where it carries this project's mark, as an answe
 does.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -87,6 +88,8 @@ def _box(name: str, numbers: Sequence[Any]) -> OrientedBox:
     if len(numbers) not in (4, 5):
         raise RegionError(f"{name} has {len(numbers)} numbers {tuple(numbers)}; give x1,y1,x2,y2 and perhaps an angle")
     x1, y1, x2, y2, *_ = values = [float(number) for number in numbers]
+    if not all(map(math.isfinite, values)):
+        raise RegionError(f"{name} {tuple(numbers)} holds a number that is not finite; give pixels")
     if not (x1 < x2 and y1 < y2):
         raise RegionError(f"{name} {tuple(numbers)} has no area: x1 must be below x2 and y1 below y2")
     try:
@@ -111,7 +114,7 @@ def _geojson_shapes(name: str, value: Mapping[str, Any], frame: RegionFrame | No
     frame = _marked_frame(value) or frame or "geographic"
     match value.get("type"):
         case "FeatureCollection":
-            for number, feature in enumerate(value.get("features") or (), 1):
+            for number, feature in enumerate(_members(name, value, "features"), 1):
                 if not isinstance(feature, Mapping):
                     raise RegionError(f"{name}, feature {number} is {feature!r}; give a GeoJSON feature")
                 yield from _geojson_shapes(f"{name}, feature {number}", feature, frame)
@@ -121,7 +124,7 @@ def _geojson_shapes(name: str, value: Mapping[str, Any], frame: RegionFrame | No
                 raise RegionError(f"{name} is a feature without geometry; leave it out")
             yield from _geojson_shapes(name, geometry, frame)
         case "GeometryCollection":
-            for number, part in enumerate(value.get("geometries") or (), 1):
+            for number, part in enumerate(_members(name, value, "geometries"), 1):
                 yield from _geojson_shapes(f"{name}, part {number}", part, frame)
         case "Polygon" | "MultiPolygon":
             try:
@@ -131,6 +134,14 @@ def _geojson_shapes(name: str, value: Mapping[str, Any], frame: RegionFrame | No
             yield from _parts(name, geometry, frame)
         case other:
             raise RegionError(f"{name} is GeoJSON of type {other!r}; a region is a Polygon or MultiPolygon")
+
+
+def _members(name: str, value: Mapping[str, Any], key: str) -> Sequence[Any]:
+    """What a collection holds; an empty one would silently ask about the whole image."""
+    members = value.get(key)
+    if not isinstance(members, Sequence) or isinstance(members, str) or not members:
+        raise RegionError(f"{name} is a {value['type']} without {key}; leave it out or give it some")
+    return members
 
 
 def _check_crs(name: str, value: Mapping[str, Any]) -> None:

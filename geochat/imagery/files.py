@@ -57,8 +57,8 @@ def local_file(source: str | Path) -> Path:
         ImageError: It is a URL, a GDAL virtual path, a folder, missing, or not an ordinary file.
     """
     text = os.fspath(source)
-    if "\0" in text:
-        raise ImageError(f"{text!r} is not a file name")
+    if not text or "\0" in text:
+        raise ImageError(f"{text!r} is not a file name; give the path of an image")
     if text.startswith("/vsi") or "://" in text:
         raise ImageError(f"{text!r} is not a local file; download the image and give its path")
     path = Path(text).absolute()

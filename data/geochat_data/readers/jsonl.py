@@ -29,7 +29,7 @@ def read_jsonl(path: Path, report: Report) -> Iterator[tuple[str, dict[str, Any]
                 continue
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 report.skip("not JSON", where)
                 continue
             if isinstance(row, dict):

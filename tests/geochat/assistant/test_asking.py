@@ -112,7 +112,7 @@ def test_a_region_may_reach_over_the_edge():
     [
         ((10, 20, 30), "region 1 .*3 numbers"),
         ((30, 20, 10, 40), "region 1 .*no area: x1 must be below x2"),
-        ((10, 20, float("nan"), 40), "region 1 .*no area"),
+        ((10, 20, float("nan"), 40), "region 1 .*not finite"),
         ((10, 20, float("inf"), 40), "region 1.*not finite"),
         ((300, 20, 340, 40), "region 1 lies outside .*300.* view"),
         ((-30, 20, 0, 40), "region 1 lies outside"),  # touches without overlapping
@@ -131,6 +131,8 @@ def test_a_region_may_reach_over_the_edge():
         ({"coordinates": 1}, "region 1 is GeoJSON of type None"),
         (feature(None), "region 1 is a feature without geometry"),
         (collection(None), "region 1, feature 1 is None"),
+        (collection(), "region 1 is a FeatureCollection without features"),
+        ({"type": "GeometryCollection", "geometries": []}, "region 1 is a GeometryCollection without geometries"),
         (
             collection(feature(geojson()), feature(geojson(points=[(0, 0), (1, 0), (1, 1)]))),
             "feature 2: it lies beyond",
