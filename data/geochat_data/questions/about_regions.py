@@ -54,7 +54,10 @@ def _refer_absent(subject: Subject) -> Turn | None:
 
 
 def _refer_question(subject: Subject, phrase: str) -> str:
-    return compose(subject.word(wordings.REFER).format(phrase=phrase), Task.REFER)
+    question = subject.word(wordings.REFER).format(phrase=phrase)
+    if phrase.startswith("all "):
+        question = question.replace("Where is", "Where are")
+    return compose(question, Task.REFER)
 
 
 def grounding(subject: Subject) -> Turn | None:
