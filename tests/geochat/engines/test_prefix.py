@@ -74,6 +74,13 @@ def test_what_ends_within_the_image_is_nothing_and_little_beyond_it_is_cut(monke
     assert len(cache.find((1, 2, 3, 4, 5, 6, 9), 3)) == 6
 
 
+def test_what_continues_something_given_up_is_not_kept():
+    cache = PrefixCache(1000)
+    cache.insert((1, 2, 3, 4), 2, keyvalues((1, 2, 3, 4), start=2))
+    assert cache.stats.entries == 0
+    assert not cache.find((1, 2, 3, 4, 5), 0)
+
+
 def test_adapters_have_trees_of_their_own():
     cache = PrefixCache(10_000)
     cache.insert((1, 2, 3), 0, keyvalues((1, 2, 3)), "a")
