@@ -28,7 +28,7 @@ from geochat.engines.protocol import BatchEvent, Chunk, Completion, Request, com
 from geochat.engines.rows import Job, Row
 from geochat.errors import GeoChatError
 
-_WINDOW = 4  # batches' worth of requests looked at together: enough to find rows of like length
+_WINDOW = 2  # batches' worth of requests looked at together: finds rows of like length, holds few images
 
 
 class LocalEngine:
@@ -108,7 +108,7 @@ class LocalEngine:
 
         Args:
             requests: Conversations and images.
-            cancels: Each request's own event; once set, nothing more is computed for it.
+            cancels: Each request's own event; once set, nothing more is computed for it. May grow as requests are taken.
 
         Yields:
             A request's place among `requests`, and the next piece of its answer or the error that ended it, which
@@ -139,7 +139,9 @@ class LocalEngine:
         """Compute one batch to its end."""
         adapter = active_adapters(self._model)
         rows: list[Row] = []
-        for job, beginning in self._beginnings(jobs, adapter):
+        for job, beginning in list(
+            self._beginnings(jobs, adapter)
+        ):  # all first: reading images takes time to cancel in
             if isinstance(beginning, GeoChatError):
                 yield job.number, beginning
                 continue
