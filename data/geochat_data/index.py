@@ -59,7 +59,7 @@ def write_index(
                 try:
                     measured = length(sample)
                 except DataError as error:
-                    report.skip(str(error), sample.id)
+                    report.skip("sample that cannot be trained on", f"{sample.id}: {error}")
                     continue
                 roles = [message.role for message in sample.messages]
                 row = (sample.id, sample.image, roles, [message.text for message in sample.messages], measured)

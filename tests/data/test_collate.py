@@ -1,10 +1,12 @@
 """Labels are those the original trainer makes, and what it loses without a word is refused with a reason."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from geochat.checkpoints.tokenizer import llama_tokenizer
@@ -83,6 +85,39 @@ def test_what_is_too_long_is_refused_with_its_length(recorded, processor):
 def test_every_recorded_sample_is_accounted_for(recorded):
     names = {key.removeprefix("v1/") for key in recorded if key.startswith("v1/")}
     assert names == {*ORDINARY, *REFUSED, "long_over_2048"}
+
+
+def test_the_guides_table_names_them_all():
+    guide = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    assert all(f"| `{name}`" in guide for name in (*REFUSED, "long_over_2048"))
+
+
+@pytest.fixture(scope="module")
+def model(processor):
+    text = LlamaConfig(
+        hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2, vocab_size=32064
+    )
+    vision = CLIPVisionConfig(
+        hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2, image_size=28, patch_size=14
+    )
+    image = processor.tokenizer.convert_tokens_to_ids("<image>")
+    torch.manual_seed(0)
+    return LlavaForConditionalGeneration(
+        LlavaConfig(vision_config=vision, text_config=text, image_token_index=image, image_seq_length=4)
+    ).eval()
+
+
+def test_rows_of_a_mixed_batch_are_what_they_are_alone(processor, images, model):
+    collate = Collator(processor, images, 512)
+    samples = [talk(0, None, 20), talk(1, "a.png", 3), talk(2, "b.png", 9)]
+    with torch.inference_mode():
+        together = model(**collate(samples))
+        for row, sample in enumerate(samples):
+            batch = collate([sample])
+            alone = model(**batch)
+            length = batch["input_ids"].shape[1]
+            assert torch.allclose(together.logits[row, :length], alone.logits[0], atol=1e-5)
+            assert alone.loss.isfinite()
 
 
 def talk(number, image, words):

@@ -191,6 +191,17 @@ def test_positions_and_colours_are_those_of_the_object():
     assert ("What is the color of the car at the bottom right?", "red") in colours
 
 
+def test_grounded_descriptions_may_tell_colour_and_place():
+    image = painted(*TRAFFIC, ("airplane", "white", 20, 200, 30, 20), ("airplane", "white", 80, 200, 30, 20))
+    plain, rich = (turns_of(image, {"grounding": 1}, 1, rich=rich)[0].answer for rich in (False, True))
+    assert re.sub(r" ?(\{.+?\})(<delim>)?", "", plain) == (
+        "The image shows <p>2 airplanes</p>, <p>2 cars</p> and <p>a ship</p>."
+    )
+    assert re.sub(r" ?(\{.+?\})(<delim>)?", "", rich) == (
+        "The image shows <p>2 white airplanes</p>, <p>2 cars</p> and <p>a black ship</p> in the center."
+    )
+
+
 def test_what_is_not_there_is_said_not_to_be_there():
     image = painted(("car", "white", 20, 20, 60, 30))
     for turn in turns_of(image, {"negative": 1}, wording="varied"):
@@ -215,7 +226,7 @@ def test_held_out_wordings_are_never_trained_on(kind):
 
 def skeleton(question, kind):
     """The wording of a question, found among those of its kind."""
-    pools = getattr(wordings, kind.upper())
+    pools, question = getattr(wordings, kind.upper()), question.replace("Where are <p>", "Where is <p>")
     found = {
         pattern
         for pattern in (*pools.published, *pools.varied, *pools.held_out)

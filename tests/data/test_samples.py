@@ -123,7 +123,7 @@ def test_an_index_gives_back_any_sample(tmp_path):
         return len(item.messages[0].text)
 
     assert write_index(path, iter(SAMPLES), length, report) == 2499
-    assert report.places == {"too long": ["s7"]}
+    assert report.places == {"sample that cannot be trained on": ["s7: too long"]}
     kept, index = [s for s in SAMPLES if s.id != "s7"], SampleIndex(path)
     assert len(index) == 2499
     order = random.Random(0).sample(range(2499), 300)

@@ -3,7 +3,7 @@
 from geochat.prompts import Task, compose
 from geochat_data.questions import wordings
 from geochat_data.questions.conversation import Turn
-from geochat_data.questions.expressions import PARTS, ROOM, Expression, expressions, in_part
+from geochat_data.questions.expressions import PARTS, Expression, expressions, part_of
 from geochat_data.questions.qualities import HALVES
 from geochat_data.questions.subject import Subject, plural
 
@@ -12,12 +12,14 @@ _PLACE_WORDS = (*PARTS, *HALVES, "leftmost", "rightmost", "topmost", "bottommost
 
 def position(subject: Subject) -> Turn | None:
     """Which ninth of the image an object is in; it is named without saying so."""
-    found = [(e, part) for e in _single(subject) if not _says_where(e.phrase) and (part := part_of(subject, e))]
+    found = [
+        (e, part) for e in _single(subject) if not _says_where(e.phrase) and (part := part_of(subject, e.objects[0]))
+    ]
     if not found:
         return None
     expression, part = subject.rng.choice(found)
     question = subject.word(wordings.POSITION).format(thing=expression.phrase)
-    return Turn(compose(_sentence(question), Task.VQA), part, Task.VQA, about=expression.phrase)
+    return Turn(compose(_sentence(question), Task.VQA), part.split("the ")[1], Task.VQA, about=expression.phrase)
 
 
 def colour(subject: Subject) -> Turn | None:
@@ -37,15 +39,6 @@ def negative(subject: Subject) -> Turn | None:
     category = subject.rng.choice(subject.absent)
     question = subject.word(wordings.NEGATIVE).format(name=category, many=plural(category))
     return Turn(question, f"There is no {category} in the image.", Task.CHAT, about=category)
-
-
-def part_of(subject: Subject, expression: Expression) -> str | None:
-    """The ninth of the image a single object is clearly in, as a short answer: "top left"."""
-    center = subject.place(expression.objects[0])[0]
-    for words, part in PARTS.items():
-        if in_part(center, part, -ROOM / 2):
-            return words.split("the ")[1]
-    return None
 
 
 def _single(subject: Subject) -> list[Expression]:

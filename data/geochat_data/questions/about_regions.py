@@ -4,9 +4,10 @@ from geochat.prompts import Task, compose
 from geochat.regions import format_regions
 from geochat_data.questions import wordings
 from geochat_data.questions.conversation import Turn
-from geochat_data.questions.expressions import Expression, expressions
+from geochat_data.questions.expressions import Expression, expressions, part_of
 from geochat_data.questions.qualities import described
 from geochat_data.questions.subject import MAX_COUNT, Subject, listed, plural, with_article
+from geochat_data.records import LabelledObject
 
 ABSENT_SHARE = 0.12  # of refer questions that ask for what is not there
 
@@ -65,10 +66,19 @@ def grounding(subject: Subject) -> Turn | None:
     groups = [subject.members(c) for c in subject.present if c in subject.countable]
     if not groups or sum(map(len, groups)) > MAX_COUNT:
         return None
-    parts = []
-    for group in groups:
-        category = group[0].category
-        phrase = with_article(category) if len(group) == 1 else f"{len(group)} {plural(category)}"
-        parts.append(format_regions(phrase, subject.boxes(group), subject.convention))
+    parts = [_grounded(subject, group) for group in groups]
     question = compose(subject.word(wordings.GROUNDING), Task.GROUNDING)
     return Turn(question, f"The image shows {listed(parts)}.", Task.GROUNDING)
+
+
+def _grounded(subject: Subject, group: tuple[LabelledObject, ...]) -> str:
+    """A kind of object with its regions; with its colour and place too, where these are clear and wanted."""
+    category, colour, where = group[0].category, "", ""
+    if subject.rich:
+        colours = {subject.colour(item) for item in group}
+        colour = f"{colours.pop() or ''} " if len(colours) == 1 else ""
+        place = part_of(subject, group[0]) if len(group) == 1 else None
+        where = f" {place}" if place else ""
+    noun = f"{colour}{category if len(group) == 1 else plural(category)}".strip()
+    phrase = with_article(noun) if len(group) == 1 else f"{len(group)} {noun}"
+    return format_regions(phrase, subject.boxes(group), subject.convention) + where

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from geochat.prompts import Task
 from geochat.regions import DEFAULT_CONVENTION, AngleConvention, format_regions
 from geochat_data.questions import wordings
-from geochat_data.questions.about_objects import part_of
 from geochat_data.questions.conversation import Conversation, Turn
-from geochat_data.questions.expressions import Expression, expressions
+from geochat_data.questions.expressions import Expression, expressions, part_of
 from geochat_data.questions.subject import MAX_COUNT, NUMBERS, Subject, plural, with_article
 from geochat_data.questions.wordings import Choice
 from geochat_data.records import LabelledImage
@@ -68,8 +67,9 @@ def _details(subject: Subject, category: str, many: bool) -> Iterator[Turn]:
     if not found:
         return
     one = "the largest one" if many else "it"
-    if part := part_of(subject, found[0]):
-        where = f"{'in' if part == 'center' else 'on' if part in ('left', 'right') else 'at'} the {part} of the image"
-        yield Turn(f"In which part of the image is {one}?", f"It is {where}.", Task.CHAT, "dialogue")
+    place = part_of(subject, found[0].objects[0])
+    if place:
+        question = f"In which part of the image is {one}?"
+        yield Turn(question, f"It is {place} of the image.", Task.CHAT, "dialogue")
     if name := subject.colour(found[0].objects[0]):
-        yield Turn(f"What color is {one if not part else 'it'}?", f"It is {name}.", Task.CHAT, "dialogue")
+        yield Turn(f"What color is {'it' if place else one}?", f"It is {name}.", Task.CHAT, "dialogue")

@@ -75,3 +75,9 @@ def in_part(point: Point, part: tuple[int, int], room: float) -> bool:
         (index == 0 or index / 3 - room <= value) and (index == 2 or value <= (index + 1) / 3 + room)
         for value, index in zip(point, part, strict=True)
     )
+
+
+def part_of(subject: Subject, item: LabelledObject) -> str | None:
+    """The ninth of the image an object is clearly in: "at the top left"."""
+    center = subject.place(item)[0]
+    return next((words for words, part in PARTS.items() if in_part(center, part, -ROOM / 2)), None)
