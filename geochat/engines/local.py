@@ -108,7 +108,8 @@ class LocalEngine:
 
         Args:
             requests: Conversations and images.
-            cancels: Each request's own event; once set, nothing more is computed for it. May grow as requests are taken.
+            cancels: Each request's own event; once set, nothing more is computed for it. May grow as requests are
+                taken.
 
         Yields:
             A request's place among `requests`, and the next piece of its answer or the error that ended it, which
