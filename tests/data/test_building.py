@@ -207,6 +207,18 @@ def test_the_commands_on_a_dota_folder(tmp_path, scenes, capsys):
     assert json.loads(capsys.readouterr().out)["samples"]["with image"] >= 6
 
 
+def test_scenes_are_written_with_their_labels(tmp_path, capsys):
+    assert geochat_data("scenes", tmp_path, "--count", 4, "--size", 96, "--seed", 20) == 0
+    assert "4 scenes" in capsys.readouterr().out
+    for record, seed in zip(read("boxes", Source(tmp_path)), range(20, 24), strict=True):
+        scene = render_scene(seed, 96, version=2)
+        assert np.array_equal(np.asarray(record.open()), scene.pixels)
+        assert [i.category for i in record.objects] == [i.category for i in scene.objects]
+        assert (record.scene, record.labelled) == (scene.scene, scene.labelled)
+    with pytest.raises(DataError, match="choose another"):
+        geochat_data("scenes", tmp_path / "boxes.jsonl", "--count", 1)
+
+
 def test_a_folder_of_classes_asks_for_its_own(tmp_path, scenes):
     for number, scene in enumerate(scenes[:6]):
         folder = tmp_path / "set" / ("Solar_Farm" if number % 2 else "quarry")

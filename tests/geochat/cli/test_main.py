@@ -16,7 +16,7 @@ GOLDEN = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parents[3]
 COMMANDS = [
     *("", "ask", "chat", "convert", "demo", "doctor", "info"),
-    *("data", "data build", "data check", "data index", "data show", "data stats"),
+    *("data", "data build", "data check", "data index", "data scenes", "data show", "data stats"),
 ]
 
 
