@@ -81,7 +81,10 @@ def render_scene(seed: int, size: int = 256, kind: str | None = None, version: i
     scene = painter(canvas)
     if version > 1 and kind in _SPARSE:
         clutter(canvas)
-    canvas.grain(rng.uniform(0.02, 0.05))
+    grain = rng.uniform(0.02, 0.05)
+    if version == 1:
+        canvas.grain(grain)
+    modern = None if version == 1 else canvas.gain(grain)
     return LabelledImage(
         path=None,
         width=size,
@@ -91,6 +94,6 @@ def render_scene(seed: int, size: int = 256, kind: str | None = None, version: i
         scene=scene if subject is None or subject in {item.category for item in canvas.objects} else None,
         split="train",
         labelled=SCENE_CATEGORIES if version == 1 else SCENE_CATEGORIES | {"solar panel"},
-        pixels=photograph(canvas.image, size, rng, stretched=version > 1),
+        pixels=photograph(canvas.image, size, rng, modern=modern),
         name=f"{kind.replace(' ', '_')}_{seed}",
     )

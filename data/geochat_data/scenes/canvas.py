@@ -103,18 +103,27 @@ class Canvas:
 
     def cast(self) -> None:
         """Darkens the ground by the shadows noted so far; call it before drawing what throws them."""
-        mask = self._shade.filter(ImageFilter.GaussianBlur(1))
+        found = self._shade.getbbox()
+        if found is None:
+            return
+        left, upper = (max(0, v - 8) for v in found[:2])  # room for the blur
+        right, lower = (min(self._shade.width, v + 8) for v in found[2:])
+        area = (left, upper, right, lower)
+        mask = self._shade.crop(area).filter(ImageFilter.GaussianBlur(1))
         keep = 1 - self.shadow_depth
-        dark = self.image.point([round(v * keep) for v in range(256)] * 3)
-        self.image.paste(dark, mask=mask)
+        dark = self.image.crop(area).point([round(v * keep) for v in range(256)] * 3)
+        self.image.paste(dark, area, mask)
         self._shade.paste(0, (0, 0, *self._shade.size))
 
     def grain(self, amount: float) -> None:
         """Multiplies the whole picture by one noise, so that painted areas are not flat."""
-        noise = 1 + amount * self.noise(self.size, octaves=4, first=16)
-        gain = Image.fromarray(np.clip(noise * 128, 0, 255).astype(np.uint8)).resize(self.image.size)
+        gain = Image.fromarray(np.clip(self.gain(amount) * 128, 0, 255).astype(np.uint8)).resize(self.image.size)
         pixels = np.asarray(self.image, dtype=np.uint16) * np.asarray(gain, dtype=np.uint16)[..., None] >> 7
         self._set(Image.fromarray(np.minimum(pixels, 255).astype(np.uint8)))
+
+    def gain(self, amount: float) -> NDArray[np.float32]:
+        """Noise about 1 that `grain` multiplies by, (size, size)."""
+        return 1 + amount * self.noise(self.size, octaves=4, first=16)
 
     def label(self, category: str, polygon: Polygon, *attributes: str) -> None:
         """Records an object just drawn: labelled, doubtful when hardly inside, forgotten when outside."""
