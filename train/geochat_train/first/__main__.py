@@ -6,10 +6,8 @@ Stopped at any moment and started again with the same arguments, it goes on wher
 import argparse
 import logging
 import random
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,17 +16,25 @@ from transformers import CLIPVisionModel, LlavaProcessor
 from geochat.checkpoints import Settings, save_checkpoint
 from geochat.prompts import SYSTEM_PROMPT, Message, chat_template
 from geochat.vision import build_image_processor, build_processor, interpolate_positions
-from geochat_data.encoding import Example, encode
 from geochat_data.manifest import write_manifest
 from geochat_data.records import LabelledImage
 from geochat_train.first import shape
 from geochat_train.first.dense import TutorHeads, tutor_targets
-from geochat_train.first.material import Material, converse, gather
-from geochat_train.first.packing import Packed, pack, pad
+from geochat_train.first.material import Material, clipped, converse, gather, locating
 from geochat_train.first.pools import Views
 from geochat_train.first.stages import TutoredChat, TutoredTower, run_stage
+from geochat_train.first.talk import Talk
 
-_CONVERSATIONS = 0.2  # share of rows whose questions see those before them, as in a chat
+_BATCH = 16
+_LOCATING = {
+    "refer": 4.0,
+    "identify": 1.2,
+    "grounding": 1.5,
+    "scene": 1.2,
+    "caption": 0.5,
+    "presence": 0.5,
+    "count": 0.8,
+}
 _SETTINGS = Settings(
     name="geochat-first",
     ground_resolution=(0.15, 0.6),
@@ -48,44 +54,51 @@ def pretrain(material: Material, folder: Path, *, steps: int, batch: int, seed: 
         return {"pixel_values": values, **tutor_targets(image, material.scenes, grid)}
 
     views = Views(material.pools, shape.PRETRAINING_SIZE, steps * batch, seed, make)
-    run_stage(model, views, folder, steps=steps, batch=batch, rates={"": 1e-3}, seed=seed)
+    run_stage(model, views, folder, steps=steps, schedule=steps, batch=batch, rates={"": 1e-3}, seed=seed)
     return model
 
 
-def instruct(
-    material: Material, taught: TutoredTower, folder: Path, *, steps: int, batch: int, seed: int
-) -> tuple[TutoredChat, LlavaProcessor]:
-    """Stage two: tower, projector and language model together, at the resolution of the chat."""
+def assemble(material: Material, taught: TutoredTower, seed: int) -> tuple[TutoredChat, LlavaProcessor]:
+    """The whole model around the taught tower, whose position embeddings are interpolated to the chat's resolution."""
     tokenizer = shape.train_tokenizer(_texts(material, seed))
     torch.manual_seed(seed)
     chat = shape.build_model(tokenizer)
-    grid = shape.CHAT_SIZE // shape.PATCH
-    chat.model.vision_tower.load_state_dict(_at_resolution(taught.tower, grid))
+    chat.model.vision_tower.load_state_dict(_at_resolution(taught.tower, shape.CHAT_SIZE // shape.PATCH))
     processor = build_processor(tokenizer, shape.CHAT_SIZE, shape.PATCH, chat_template(SYSTEM_PROMPT))
+    numbers = tokenizer.convert_tokens_to_ids(shape.NUMBERS)
+    return TutoredChat(chat, taught.heads, numbers, tutoring=0.3), processor
 
-    def tokens(messages: Sequence[Message]) -> Example:
-        return encode(messages, processor, image_tokens=grid * grid, max_length=shape.CONTEXT)
 
-    def make(image: LabelledImage, rng: random.Random) -> tuple[Packed, Tensor, dict[str, Tensor]] | None:
-        turns = converse(image, rng)
-        if not turns:
-            return None
-        together = rng.random() < _CONVERSATIONS
-        examples = [tokens([m for turn in turns for m in turn])] if together else [tokens(turn) for turn in turns]
-        packed = pack(examples, chat.config.image_token_id)
-        pixels = processor.image_processor(image.open(), return_tensors="pt")["pixel_values"][0]
-        return packed, pixels, tutor_targets(image, material.scenes, grid)
+def instruct(
+    material: Material, model: TutoredChat, processor: LlavaProcessor, folder: Path, *, steps: int, seed: int
+) -> None:
+    """Stage two: tower, projector and language model together, on all kinds of questions.
 
-    def collate(items: list[Any]) -> dict[str, Tensor]:
-        words, pixels, targets = zip(*items, strict=True)
-        stacked = {name: torch.stack([target[name] for target in targets]) for name in targets[0]}
-        return {**pad(words, tokenizer.pad_token_id), "pixel_values": torch.stack(pixels), **stacked}
-
-    model = TutoredChat(chat, taught.heads, tutoring=0.3)
-    views = Views(material.pools, shape.CHAT_SIZE, steps * batch, seed + 1, make)
+    It is left before its learning rate has fallen to zero, for stage three to go on.
+    """
+    talk = Talk(processor, material.scenes, shape.CHAT_SIZE // shape.PATCH, converse)
+    views = Views(material.pools, shape.CHAT_SIZE, steps * _BATCH, seed + 1, talk.make)
     rates = {"": 1.5e-3, "chat.model.vision_tower": 4e-4, "heads": 4e-4}
-    run_stage(model, views, folder, steps=steps, batch=batch, rates=rates, seed=seed, collate=collate)
-    return model, processor
+    run_stage(
+        model, views, folder, steps=steps, schedule=1300, batch=_BATCH, rates=rates, seed=seed, collate=talk.collate
+    )
+
+
+def locate(
+    material: Material, model: TutoredChat, processor: LlavaProcessor, folder: Path, *, steps: int, seed: int
+) -> None:
+    """Stage three: mostly questions about places, and a loss that knows how far off a coordinate is."""
+
+    def ask(image: LabelledImage, rng: random.Random) -> list[tuple[Message, Message]]:
+        return converse(clipped(image), rng, turns=4, shares=_LOCATING)
+
+    model.distance = 5.0
+    talk = Talk(processor, material.scenes, shape.CHAT_SIZE // shape.PATCH, ask)
+    views = Views(locating(material).pools, shape.CHAT_SIZE, steps * _BATCH, seed + 3, talk.make)
+    rates = {"": 1.2e-3, "chat.model.vision_tower": 3e-4, "heads": 3e-4}
+    run_stage(
+        model, views, folder, steps=steps, schedule=steps, batch=_BATCH, rates=rates, seed=seed, collate=talk.collate
+    )
 
 
 def _at_resolution(tower: CLIPVisionModel, grid: int) -> dict[str, Tensor]:
@@ -104,13 +117,14 @@ def _texts(material: Material, seed: int, count: int = 4000) -> list[str]:
 
 
 def main() -> None:
-    """Parse, train both stages, save."""
+    """Parse, train the three stages, save."""
     parser = argparse.ArgumentParser(prog="python -m geochat_train.first", description=__doc__)
     parser.add_argument("--imagery", type=Path, required=True, help="folder with ucm/ and oam-buildings/")
     parser.add_argument("--out", type=Path, required=True, help="folder for stages, log and checkpoint")
     parser.add_argument("--rendered", type=int, default=3000, help="synthetic scenes to render")
     parser.add_argument("--pretrain-steps", type=int, default=1500)
-    parser.add_argument("--instruct-steps", type=int, default=1300)
+    parser.add_argument("--instruct-steps", type=int, default=1000)
+    parser.add_argument("--locate-steps", type=int, default=700)
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -119,9 +133,9 @@ def main() -> None:
     count = write_manifest(args.out / "manifest.sha256", files, args.imagery)
     logging.info("material: %s; %d files named in manifest.sha256", report, count)
     taught = pretrain(material, args.out / "pretrain", steps=args.pretrain_steps, batch=48, seed=args.seed)
-    model, processor = instruct(
-        material, taught, args.out / "instruct", steps=args.instruct_steps, batch=16, seed=args.seed
-    )
+    model, processor = assemble(material, taught, args.seed)
+    instruct(material, model, processor, args.out / "instruct", steps=args.instruct_steps, seed=args.seed)
+    locate(material, model, processor, args.out / "locate", steps=args.locate_steps, seed=args.seed)
     settings = replace(_SETTINGS, scene_classes=material.scenes)
     save_checkpoint(args.out / "checkpoint", model.chat, processor, settings, dtype=torch.float16)
     logging.info("saved %s", args.out / "checkpoint")

@@ -1,18 +1,20 @@
 """The images and conversations the first model is made from."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from shapely import Polygon, box
 
 from geochat.prompts import Message
+from geochat.regions import OrientedBox
 from geochat_data.augment import Augmentation
-from geochat_data.questions import build_conversation
+from geochat_data.questions import DEFAULT_SHARES, build_conversation
 from geochat_data.readers import Report, read_tiles, read_ucm
-from geochat_data.records import LabelledImage
+from geochat_data.records import LabelledImage, as_polygon
 from geochat_data.scenes import render_scene
 from geochat_data.splits import read_names
 from geochat_train.first.pools import Pool
@@ -71,7 +73,34 @@ def _in_memory(images: Iterable[LabelledImage]) -> list[LabelledImage]:
     return [replace(image, pixels=np.asarray(image.open())) for image in images]
 
 
-def converse(image: LabelledImage, rng: random.Random) -> list[tuple[Message, Message]]:
-    """Up to six independent questions about an image, each with its answer; none if its labels offer nothing."""
-    turns = build_conversation(image, rng).turns
-    return [(Message("user", turn.question), Message("assistant", turn.answer)) for turn in turns]
+def locating(material: Material) -> Material:
+    """The same images, those with boxes drawn more often."""
+    shares = (0.2, 0.4, 0.05, 0.35)  # photographs, those with boxes, tiles, rendered
+    pools = tuple(replace(pool, weight=share) for pool, share in zip(material.pools, shares, strict=True))
+    return replace(material, pools=pools)
+
+
+def clipped(image: LabelledImage) -> LabelledImage:
+    """The image with the boxes of truncated objects fitted to the part that shows.
+
+    Coordinates outside 0-100 are several tokens that all begin with "<", which together outweigh any one number
+    while the model is still unsure.
+    """
+    frame = box(0, 0, image.width, image.height)
+    shown = [
+        replace(
+            thing, polygon=as_polygon(OrientedBox.from_polygon(Polygon(thing.polygon).intersection(frame)).corners())
+        )
+        if thing.truncated
+        else thing
+        for thing in image.objects
+    ]
+    return replace(image, objects=tuple(shown))
+
+
+def converse(
+    image: LabelledImage, rng: random.Random, *, turns: int = 6, shares: Mapping[str, float] = DEFAULT_SHARES
+) -> list[tuple[Message, Message]]:
+    """Up to `turns` independent questions about an image, each with its answer; none if its labels offer nothing."""
+    made = build_conversation(image, rng, turns=turns, shares=shares).turns
+    return [(Message("user", turn.question), Message("assistant", turn.answer)) for turn in made]

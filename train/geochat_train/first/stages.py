@@ -7,8 +7,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils.data import Dataset
-from transformers import CLIPVisionModel, LlavaForConditionalGeneration, Trainer, TrainingArguments, set_seed
+from transformers import (
+    CLIPVisionModel,
+    LlavaForConditionalGeneration,
+    Trainer,
+    TrainingArguments,
+    get_cosine_schedule_with_warmup,
+    set_seed,
+)
 from transformers.trainer_utils import get_last_checkpoint
 
 from geochat_train.first.dense import TutorHeads
@@ -29,17 +37,27 @@ class TutoredTower(nn.Module):
         """The weighted loss, and its parts, of images (B, 3, S, S)."""
         patches = self.tower(pixel_values).last_hidden_state[:, 1:]  # (B, N, D)
         parts = self.heads(patches, targets)
-        return {"loss": _weighted(parts), **{name: part.detach() for name, part in parts.items()}}
+        return {"loss": _weighted(parts)}
 
 
 class TutoredChat(nn.Module):
-    """Stage two: next-token loss on the assistant's words, the tutor heads still looking over the tower's shoulder."""
+    """Stages two and three: next-token loss on the assistant's words, the tutor heads still looking over its shoulder.
 
-    def __init__(self, chat: LlavaForConditionalGeneration, heads: TutorHeads, tutoring: float) -> None:
+    Next-token loss alone treats a coordinate that is off by one like one that is off by fifty. Stage three adds the
+    distance between a coordinate and the mean of the distribution the model gives it.
+    """
+
+    _keys_to_ignore_on_save = ("chat.lm_head.weight",)  # tells the Trainer, on resuming, that its absence is meant
+
+    def __init__(
+        self, chat: LlavaForConditionalGeneration, heads: TutorHeads, numbers: list[int], *, tutoring: float
+    ) -> None:
         super().__init__()
         self.chat = chat
         self.heads = heads
+        self.numbers = numbers  # ids of <0>..<100>
         self.tutoring = tutoring
+        self.distance = 0.0
         self.register_state_dict_post_hook(_without_tied_head)  # type: ignore[no-untyped-call]
 
     def forward(
@@ -56,12 +74,26 @@ class TutoredChat(nn.Module):
         embeddings = self.chat.get_input_embeddings()(input_ids)  # (B, T, D')
         here = (input_ids == self.chat.config.image_token_id)[..., None].expand_as(embeddings)
         embeddings = embeddings.masked_scatter(here, self.chat.model.multi_modal_projector(patches))
-        spoken = self.chat(
+        said = self.chat(
             inputs_embeds=embeddings, position_ids=position_ids, attention_mask=attention_mask, labels=labels
-        ).loss
-        parts = self.heads(patches, targets)
-        loss = spoken + self.tutoring * _weighted(parts)
-        return {"loss": loss, "words": spoken.detach(), **{name: part.detach() for name, part in parts.items()}}
+        )
+        loss = said.loss + self.tutoring * _weighted(self.heads(patches, targets))
+        if self.distance:
+            loss = loss + self.distance * self._distance(said.logits[:, :-1], labels[:, 1:])
+        return {"loss": loss}
+
+    def tie_weights(self) -> None:
+        """Called by the Trainer on resuming."""
+        self.chat.tie_weights()
+
+    def _distance(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Mean distance, as a share of the frame, of coordinate labels (B, T) from the mean logits (B, T, V) give."""
+        ids = torch.tensor(self.numbers)
+        values = torch.linspace(0, 1, len(ids))
+        is_number = torch.isin(labels, ids)
+        expected = logits[is_number][:, ids].softmax(-1) @ values  # (N,)
+        true = values[torch.searchsorted(ids, labels[is_number])]
+        return functional.smooth_l1_loss(expected, true, beta=0.02) if len(true) else logits.sum() * 0
 
 
 def _without_tied_head(_: nn.Module, state: dict[str, Tensor], prefix: str, __: dict[str, Any]) -> None:
@@ -79,6 +111,7 @@ def run_stage(
     folder: Path,
     *,
     steps: int,
+    schedule: int,
     batch: int,
     rates: dict[str, float],
     seed: int,
@@ -91,6 +124,7 @@ def run_stage(
         data: Its length is at least `steps` x `batch`; items depend on their index alone.
         folder: Where checkpoints and the log go.
         steps: Optimizer steps.
+        schedule: Steps over which the learning rate follows its cosine to zero; more than `steps` leaves it early.
         batch: Images a step.
         rates: Peak learning rate by prefix of the parameter's name; "" is the rest.
         seed: Seeds everything.
@@ -101,8 +135,6 @@ def run_stage(
         output_dir=str(folder),
         max_steps=steps,
         per_device_train_batch_size=batch,
-        lr_scheduler_type="cosine",
-        warmup_steps=min(200, steps // 10),
         logging_steps=50,
         save_steps=250,
         save_total_limit=1,
@@ -115,8 +147,9 @@ def run_stage(
         use_cpu=not torch.cuda.is_available(),
     )
     optimizer = torch.optim.AdamW(_groups(model, rates), betas=(0.9, 0.98))
+    rate = get_cosine_schedule_with_warmup(optimizer, min(200, schedule // 10), schedule)
     trainer = _InOrder(
-        model=model, args=arguments, train_dataset=data, data_collator=collate, optimizers=(optimizer, None)
+        model=model, args=arguments, train_dataset=data, data_collator=collate, optimizers=(optimizer, rate)
     )
     last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     _LOG.info("stage %s: %s", folder.name, f"resuming from {last}" if last else "starting")
