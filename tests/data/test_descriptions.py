@@ -22,6 +22,7 @@ from geochat_data.questions import (
     described,
     wordings,
 )
+from geochat_data.questions.subject import plural
 from geochat_data.readers import Source, read, read_ucm
 from geochat_data.records import LabelledImage, LabelledObject
 from geochat_data.scenes import SCENE_CATEGORIES, render_scene
@@ -127,7 +128,7 @@ def selected(image, category, phrase, colours):
     """What an expression refers to, worked out again from the labels and the pixels."""
     many = phrase.startswith("all ")
     words = phrase.removeprefix("all ").removeprefix("the ")
-    before, after = re.fullmatch(rf"(.*?) ?{category}(?:e?s)?(?: (.+))?", words).groups()
+    before, after = re.fullmatch(rf"(.*?) ?(?:{category}|{plural(category)})(?: (.+))?", words).groups()
     found = [i for i in image.objects if i.category == category]
     if before:
         found = [i for i in found if colours[i] == before]
@@ -164,6 +165,23 @@ def test_expressions_by_colour_place_and_relation_select_exactly_their_objects()
                 assert found == set(expression.objects), expression.phrase
                 kinds.update(w for w in SAMPLED if w in expression.phrase)
     assert min(kinds[w] for w in SAMPLED) > 20, kinds
+
+
+def test_expressions_about_real_photographs_select_exactly_their_objects(shared):
+    imagery = shared / "imagery"
+    sources = [Source(imagery / "evaluation-only" / "dota"), Source(imagery / "hit-uav", split="val")]
+    photographs = [image for source in sources for image in read("boxes", source)]
+    photographs += [image for image in read_ucm(imagery / "ucm", "train") if len(image.objects) > 1][:80]
+    checked = 0
+    for image in photographs:
+        subject = Subject(image, random.Random(0))
+        colours = {item: subject.colour(item) for item in image.objects}
+        for category in subject.present:
+            for expression in described(subject, category):
+                found = selected(image, category, expression.phrase, colours)
+                assert found == set(expression.objects), (image.path, expression.phrase)
+                checked += 1
+    assert checked > 1000
 
 
 def test_a_doubtful_object_that_fits_forbids_the_expression():

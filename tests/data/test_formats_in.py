@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -327,6 +328,18 @@ def test_a_reader_may_be_added():
 
     assert list(read("nothing", Source(Path()))) == []
     del READERS["nothing"]
+
+
+def test_the_readme_shows_a_reader_that_works(tmp_path):
+    guide = (Path(__file__).parents[2] / "data" / "README.md").read_text(encoding="utf-8")
+    exec(re.search(r"```python\n(.*?)```", guide, re.DOTALL)[1], {})
+    picture(tmp_path / "a.png")
+    (tmp_path / "labels.csv").write_text("a.png,ship,10,10,30,40\noops\n")
+    source = Source(tmp_path / "labels.csv")
+    (image,) = read("mine", source)
+    del READERS["mine"]
+    assert box_of(image.objects[0]).iou(OrientedBox(10, 10, 30, 40)) == pytest.approx(1)
+    assert source.report.places == {"malformed line": [f"{source.path}:2"]}
 
 
 def test_real_sets(shared):
