@@ -34,24 +34,27 @@ def read_samples(path: Path, report: Report | None = None) -> Iterator[Sample]:
 
 
 def write_samples(path: Path, samples: Iterable[Sample]) -> int:
-    """Write samples as .json or .jsonl by the file's name; returns how many.
+    """Write samples as .json or .jsonl by the file's name, whole or not at all; returns how many.
 
     Raises:
         DataError: The name has another ending or the file cannot be written.
     """
     if path.suffix not in (".json", ".jsonl"):
         raise DataError(f"{path} is neither .json nor .jsonl; choose one of them")
-    array = path.suffix == ".json"
+    array, part = path.suffix == ".json", path.with_name(f"{path.name}.part")
     count = 0
     try:
-        with path.open("w", encoding="utf-8") as file:
+        with part.open("w", encoding="utf-8") as file:
             file.write("[\n" if array else "")
             for count, sample in enumerate(samples, start=1):
                 row = json.dumps(to_published(sample), ensure_ascii=False)
                 file.write(f",\n{row}" if array and count > 1 else row if array else f"{row}\n")
             file.write("\n]\n" if array else "")
+        part.replace(path)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror}; choose another place") from error
+    finally:
+        part.unlink(missing_ok=True)
     return count
 
 

@@ -185,8 +185,11 @@ def test_the_commands_on_a_dota_folder(tmp_path, scenes, capsys):
     assert geochat_data(*build) == 0
     assert "8 used, 8 skipped: 8 malformed line" in capsys.readouterr().err
     assert json.loads(report.read_text())["reasons"]["malformed line"]["count"] == 8
+    before = out.read_bytes()
     with pytest.raises(DataError, match="malformed line"):
         geochat_data(*build, "--strict")
+    assert out.read_bytes() == before, "a build that fails leaves the last file as it was"
+    assert not list(tmp_path.glob("*.part"))
     geochat_data(*build)
     assert len(list(read_samples(out))) >= 6
     images = tmp_path / "dota"
@@ -217,6 +220,15 @@ def test_scenes_are_written_with_their_labels(tmp_path, capsys):
         assert (record.scene, record.labelled) == (scene.scene, scene.labelled)
     with pytest.raises(DataError, match="choose another"):
         geochat_data("scenes", tmp_path / "boxes.jsonl", "--count", 1)
+
+
+@pytest.mark.parametrize(
+    "wrong", [("scenes", "d", "--seed", "-1"), ("show", "f", "--count", "0"), ("build", "dota", "d", "--tile", "x")]
+)
+def test_wrong_numbers_are_wrong_usage(wrong, capsys):
+    with pytest.raises(SystemExit):
+        geochat_data(*wrong)
+    assert "no whole number" in capsys.readouterr().err
 
 
 def test_a_folder_of_classes_asks_for_its_own(tmp_path, scenes):

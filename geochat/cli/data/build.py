@@ -36,8 +36,12 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
     labels.add_argument(
         "--incomplete", action="store_true", help="not every object is labelled: do not ask for counts or absence"
     )
-    labels.add_argument("--window", metavar="N", type=int, default=512, help="side of geo's windows (default: 512)")
-    labels.add_argument("--tile", metavar="N", type=int, help="cut images with longer sides into windows of about N")
+    labels.add_argument(
+        "--window", metavar="N", type=options.positive, default=512, help="side of geo's windows (default: 512)"
+    )
+    labels.add_argument(
+        "--tile", metavar="N", type=options.positive, help="cut images with longer sides into windows of about N"
+    )
     labels.add_argument("--column", metavar="NAME", help="geo's attribute with the category")
     made = parser.add_argument_group("questions")
     made.add_argument(

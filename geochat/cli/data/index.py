@@ -19,7 +19,9 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
     parser.add_argument("--out", metavar="FILE", type=Path, help="(default: FILE with the ending .arrow)")
     parser.add_argument("--strict", action="store_true", help="stop at the first sample that cannot be used")
     parser.add_argument("--model", metavar="MODEL", help="checkpoint whose tokens are counted")
-    parser.add_argument("--max-length", metavar="N", type=int, help="longest sample (default: the model's context)")
+    parser.add_argument(
+        "--max-length", metavar="N", type=options.positive, help="longest sample (default: the model's context)"
+    )
     return parser
 
 

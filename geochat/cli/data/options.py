@@ -24,6 +24,26 @@ def extent(text: str) -> tuple[int, int]:
         raise argparse.ArgumentTypeError(f"{text!r} is no range; write 6-10") from None
 
 
+def positive(text: str) -> int:
+    """A whole number from 1 up."""
+    return _whole(text, 1)
+
+
+def number(text: str) -> int:
+    """A whole number from 0 up."""
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} up")
+    return value
+
+
 def names(text: str) -> tuple[str, ...]:
     """Names separated by commas."""
     return tuple(name.strip() for name in text.split(",") if name.strip())

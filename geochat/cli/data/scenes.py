@@ -16,9 +16,11 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
         "`geochat data build boxes` reads. The same numbers give the same scenes.",
     )
     parser.add_argument("out", metavar="DIR", type=Path, help="folder to write to, created if missing")
-    parser.add_argument("--count", metavar="N", type=int, default=100, help="how many (default: 100)")
-    parser.add_argument("--size", metavar="N", type=int, default=288, help="side in pixels (default: 288)")
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="the first scene's number (default: 0)")
+    parser.add_argument("--count", metavar="N", type=options.positive, default=100, help="how many (default: 100)")
+    parser.add_argument("--size", metavar="N", type=options.positive, default=288, help="side in pixels (default: 288)")
+    parser.add_argument(
+        "--seed", metavar="N", type=options.number, default=0, help="the first scene's number (default: 0)"
+    )
     parser.add_argument("--kind", metavar="NAME", help="airport, junction, solar farm, ... (default: all)")
     return parser
 

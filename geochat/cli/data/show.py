@@ -16,7 +16,9 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
     )
     options.add_file(parser)
     parser.add_argument("--out", metavar="FILE", type=Path, default=Path("samples.png"), help="(default: samples.png)")
-    parser.add_argument("--count", metavar="N", type=int, default=25, help="how many samples (default: 25)")
+    parser.add_argument(
+        "--count", metavar="N", type=options.positive, default=25, help="how many samples (default: 25)"
+    )
     parser.add_argument("--seed", metavar="N", type=int, help="draw at random (default: the first ones)")
     return parser
 
