@@ -34,7 +34,7 @@ def write_index(
     length: Callable[[Sample], int] = estimated_length,
     report: Report | None = None,
 ) -> int:
-    """Write an index; returns how many samples it holds.
+    """Write an index, whole or not at all; returns how many samples it holds.
 
     Args:
         path: The file to write.
@@ -52,9 +52,9 @@ def write_index(
     schema = arrow.schema(
         [("id", text), ("image", text), ("roles", texts), ("texts", texts), ("length", arrow.int32())]
     )
-    count = 0
+    count, part = 0, path.with_name(f"{path.name}.part")
     try:
-        with arrow.OSFile(str(path), "wb") as file, arrow.ipc.new_file(file, schema) as writer:
+        with arrow.OSFile(str(part), "wb") as file, arrow.ipc.new_file(file, schema) as writer:
             for sample in samples:
                 try:
                     measured = length(sample)
@@ -71,8 +71,11 @@ def write_index(
                     columns = {name: [] for name in columns}
             if columns["id"]:
                 writer.write_batch(arrow.record_batch(columns, schema=schema))
+        part.replace(path)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error}; choose another place") from error
+    finally:
+        part.unlink(missing_ok=True)
     return count
 
 
