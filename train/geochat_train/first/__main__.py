@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPVisionModel, LlavaProcessor
 
 from geochat.checkpoints import Settings, save_checkpoint
@@ -90,12 +90,14 @@ def locate(
     """Stage three: mostly questions about places, and a loss that knows how far off a coordinate is."""
 
     def ask(image: LabelledImage, rng: random.Random) -> list[tuple[Message, Message]]:
-        return converse(clipped(image), rng, turns=4, shares=_LOCATING)
+        return converse(clipped(image), rng, turns=3, shares=_LOCATING)
 
-    model.distance = 5.0
+    torch.manual_seed(seed)
+    model.distance, model.tutoring = 5.0, 0.6
+    model.place = nn.Linear(model.heads.norm.normalized_shape[0], 2)
     talk = Talk(processor, material.scenes, shape.CHAT_SIZE // shape.PATCH, ask)
     views = Views(locating(material).pools, shape.CHAT_SIZE, steps * _BATCH, seed + 3, talk.make)
-    rates = {"": 1.2e-3, "chat.model.vision_tower": 3e-4, "heads": 3e-4}
+    rates = {"": 1.2e-3, "chat.model.vision_tower": 5e-4, "heads": 5e-4}
     run_stage(
         model, views, folder, steps=steps, schedule=steps, batch=_BATCH, rates=rates, seed=seed, collate=talk.collate
     )
@@ -124,7 +126,7 @@ def main() -> None:
     parser.add_argument("--rendered", type=int, default=3000, help="synthetic scenes to render")
     parser.add_argument("--pretrain-steps", type=int, default=1500)
     parser.add_argument("--instruct-steps", type=int, default=1000)
-    parser.add_argument("--locate-steps", type=int, default=700)
+    parser.add_argument("--locate-steps", type=int, default=450)
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

@@ -1,6 +1,7 @@
 """The two training stages, both run by transformers' `Trainer`, which checkpoints and resumes them."""
 
 import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,12 @@ class TutoredTower(nn.Module):
 
 
 class TutoredChat(nn.Module):
-    """Stages two and three: next-token loss on the assistant's words, the tutor heads still looking over its shoulder.
+    """Stages two and three: next-token loss on the assistant's words, the tutor heads still looking on.
 
     Next-token loss alone treats a coordinate that is off by one like one that is off by fifty. Stage three adds the
-    distance between a coordinate and the mean of the distribution the model gives it.
+    distance between a coordinate and the mean of the distribution the model gives it. Nor does anything so far ask a
+    patch token where it is: the dense boxes are relative to it, and the language model's rotary positions count from
+    the question's end. Stage three has each patch token name its own place.
     """
 
     _keys_to_ignore_on_save = ("chat.lm_head.weight",)  # tells the Trainer, on resuming, that its absence is meant
@@ -58,6 +61,7 @@ class TutoredChat(nn.Module):
         self.numbers = numbers  # ids of <0>..<100>
         self.tutoring = tutoring
         self.distance = 0.0
+        self.place: nn.Linear | None = None
         self.register_state_dict_post_hook(_without_tied_head)  # type: ignore[no-untyped-call]
 
     def forward(
@@ -78,6 +82,10 @@ class TutoredChat(nn.Module):
             inputs_embeds=embeddings, position_ids=position_ids, attention_mask=attention_mask, labels=labels
         )
         loss = said.loss + self.tutoring * _weighted(self.heads(patches, targets))
+        if self.place is not None:
+            loss = loss + self.tutoring * functional.smooth_l1_loss(
+                self.place(self.heads.norm(patches)), _centers(patches.shape[1]).expand(len(patches), -1, -1), beta=0.1
+            )
         if self.distance:
             loss = loss + self.distance * self._distance(said.logits[:, :-1], labels[:, 1:])
         return {"loss": loss}
@@ -94,6 +102,14 @@ class TutoredChat(nn.Module):
         expected = logits[is_number][:, ids].softmax(-1) @ values  # (N,)
         true = values[torch.searchsorted(ids, labels[is_number])]
         return functional.smooth_l1_loss(expected, true, beta=0.02) if len(true) else logits.sum() * 0
+
+
+def _centers(patches: int) -> Tensor:
+    """Where the patches of a square lie, row by row: (N, 2) of (x, y) between -1 and 1."""
+    side = math.isqrt(patches)
+    ticks = (torch.arange(side) + 0.5) * 2 / side - 1
+    rows, columns = torch.meshgrid(ticks, ticks, indexing="ij")
+    return torch.stack([columns.flatten(), rows.flatten()], dim=1)
 
 
 def _without_tied_head(_: nn.Module, state: dict[str, Tensor], prefix: str, __: dict[str, Any]) -> None:
