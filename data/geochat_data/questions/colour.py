@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from geochat_data.records import Polygon
 
 COLOURS = ("black", "gray", "white", "red", "orange", "yellow", "green", "blue", "purple", "brown")
+_UNNAMED = len(COLOURS)
 MIDDLE = 0.6  # of the box's sides
 MAJORITY = 0.65  # of the pixels
 LEAST_PIXELS = 12
@@ -45,7 +46,7 @@ def colour_of(pixels: NDArray[np.uint8], polygon: Polygon) -> str | None:
     names = _names(_middle(pixels, polygon))
     if len(names) < LEAST_PIXELS:
         return None
-    counts = np.bincount(names, minlength=len(COLOURS))
+    counts = np.bincount(names, minlength=len(COLOURS) + 1)[:_UNNAMED]
     best = int(counts.argmax())
     return COLOURS[best] if counts[best] >= MAJORITY * len(names) else None
 
@@ -66,7 +67,7 @@ def _middle(pixels: NDArray[np.uint8], polygon: Polygon) -> NDArray[np.uint8]:
 
 
 def _names(rgb: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The index in `COLOURS` of each pixel (N, 3)."""
+    """The index in `COLOURS` of each pixel (N, 3), one more for what has no plain name."""
     values = rgb.astype(np.float32) / 255
     high, low = values.max(axis=1), values.min(axis=1)
     chroma = high - low
@@ -78,6 +79,7 @@ def _names(rgb: NDArray[np.uint8]) -> NDArray[np.int64]:
     for limit, name in reversed(_HUES):
         names[hue < limit] = COLOURS.index(name)
     names[(hue < 42) & (high < 0.62)] = COLOURS.index("brown")
+    names[(hue < 70) & (chroma < 0.4 * high) & (high >= 0.5)] = _UNNAMED  # beige, pink, sand
     grey = (chroma < 0.13) | (chroma < 0.2 * high)
     names[grey & (high >= 0.3)] = COLOURS.index("gray")
     names[grey & (low >= 0.72)] = COLOURS.index("white")
