@@ -11,6 +11,7 @@ read, with the engine and with transformers' static cache, which it compiles to 
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import time
@@ -39,12 +40,12 @@ class Plain:
         tokenizer = checkpoint.processor.tokenizer
         padding = range(len(tokenizer), checkpoint.model.config.get_text_config().vocab_size)
         special = set(tokenizer.all_special_ids) - {tokenizer.eos_token_id}
-        self._checkpoint = checkpoint
+        self.checkpoint = checkpoint
         self._suppressed = sorted(special | set(padding))
 
     def answer(self, asked: Request) -> str:
         """The whole answer."""
-        processor, model = self._checkpoint.processor, self._checkpoint.model
+        processor, model = self.checkpoint.processor, self.checkpoint.model
         messages = chat_messages(asked.messages, with_image=True)
         prompt = processor.apply_chat_template(messages, add_generation_prompt=True)
         inputs = processor(text=prompt, images=asked.image, add_special_tokens=False, return_tensors="pt")
@@ -61,26 +62,32 @@ def request(image: Image.Image, question: str, tokens: int) -> Request:
     return Request((Message("user", question),), image, GenerationSettings(max_new_tokens=tokens))
 
 
-def seconds(work: Callable[[], Any], runs: int = 1) -> float:
-    """Median wall time."""
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        work()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+class Stopwatch:
+    """Seconds by the clock on the wall, or of this process's work on the CPU, which other programs do not disturb."""
+
+    def __init__(self, clock: str) -> None:
+        self.now = {"wall": time.perf_counter, "cpu": time.process_time}[clock]
+
+    def seconds(self, work: Callable[[], Any], runs: int = 1) -> float:
+        """The median over some runs."""
+        times = []
+        for _ in range(runs):
+            start = self.now()
+            work()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            times.append(self.now() - start)
+        return statistics.median(times)
 
 
-def first_token_figures(plain: Plain, checkpoint: Checkpoint, image: Image.Image, runs: int) -> dict[str, float]:
+def first_token_figures(plain: Plain, watch: Stopwatch, image: Image.Image, runs: int) -> dict[str, float]:
     """Seconds to the first token: `generate`, the first question about an image, and the second."""
-    engine = LocalEngine(checkpoint)
+    engine = LocalEngine(plain.checkpoint)
     questions = iter(QUESTIONS)
-    generate = seconds(lambda: plain.answer(request(image, next(questions), 1)), runs)
-    first = seconds(lambda: LocalEngine(checkpoint).generate(request(image, QUESTIONS[0], 1)), runs)
+    generate = watch.seconds(lambda: plain.answer(request(image, next(questions), 1)), runs)
+    first = watch.seconds(lambda: LocalEngine(plain.checkpoint).generate(request(image, QUESTIONS[0], 1)), runs)
     engine.generate(request(image, QUESTIONS[-1], 1))
-    second = seconds(lambda: engine.generate(request(image, next(questions), 1)), 3 * runs)
+    second = watch.seconds(lambda: engine.generate(request(image, next(questions), 1)), 3 * runs)
     return {
         "generate_s": generate,
         "first_question_s": first,
@@ -89,38 +96,38 @@ def first_token_figures(plain: Plain, checkpoint: Checkpoint, image: Image.Image
     }
 
 
-def streaming_figures(checkpoint: Checkpoint, image: Image.Image, tokens: int, runs: int) -> dict[str, float]:
+def streaming_figures(checkpoint: Checkpoint, watch: Stopwatch, requests: Sequence[Request]) -> dict[str, float]:
     """What is spent outside the model's forward passes: choosing tokens, making text, handing out pieces."""
     engine, model = LocalEngine(checkpoint), checkpoint.model
-    engine.generate(request(image, QUESTIONS[0], 1))
+    engine.generate(requests[0])
     inside: list[float] = []
     hooks = [
-        model.register_forward_pre_hook(lambda *_: inside.append(-time.perf_counter())),
-        model.register_forward_hook(lambda *_: inside.append(time.perf_counter())),
+        model.register_forward_pre_hook(lambda *_: inside.append(-watch.now())),
+        model.register_forward_hook(lambda *_: inside.append(watch.now())),
     ]
     shares = []
-    for question in QUESTIONS[1 : runs + 1]:
+    for asked in requests[1:]:
         inside.clear()
-        start = time.perf_counter()
-        for _ in engine.stream(request(image, question, tokens)):
+        start = watch.now()
+        for _ in engine.stream(asked):
             pass
-        shares.append((time.perf_counter() - start) / sum(inside) - 1)
+        shares.append((watch.now() - start) / sum(inside) - 1)
     for hook in hooks:
         hook.remove()
     return {"streaming_overhead": statistics.median(shares)}
 
 
 def throughput_figures(
-    plain: Plain, checkpoint: Checkpoint, requests: Sequence[Request], sizes: Sequence[int]
+    plain: Plain, watch: Stopwatch, requests: Sequence[Request], sizes: Sequence[int]
 ) -> dict[str, Any]:
     """Seconds for many questions about one image: one `generate` each, one by one with reuse, and in batches."""
     expected: list[str] = []
-    figures: dict[str, Any] = {"generate_s": seconds(lambda: expected.extend(map(plain.answer, requests)))}
+    figures: dict[str, Any] = {"generate_s": watch.seconds(lambda: expected.extend(map(plain.answer, requests)))}
     batches = {}
     for size in (1, *sizes):
-        engine = LocalEngine(checkpoint, EngineLimits(batch_rows=size))
+        engine = LocalEngine(plain.checkpoint, EngineLimits(batch_rows=size))
         found: dict[int, Any] = {}
-        batches[size] = seconds(lambda: found.update(complete_all(engine.stream_batch(requests))))  # noqa: B023
+        batches[size] = watch.seconds(lambda: found.update(complete_all(engine.stream_batch(requests))))  # noqa: B023
         unequal = sum(found[number].text != text for number, text in enumerate(expected))
         figures["unequal_answers"] = figures.get("unequal_answers", 0) + unequal
     figures["batch_s"] = batches
@@ -139,20 +146,22 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=32, help="length of an answer")
     parser.add_argument("--batches", type=int, nargs="+", default=[2, 4, 8, 16, 32], metavar="ROWS")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: where other programs run too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args()
     device = torch.device(args.device)
     dtype = getattr(torch, args.dtype or ("float32" if device.type == "cpu" else "bfloat16"))
     checkpoint = random_checkpoint(args.shape, device, dtype, args.quantization)
-    plain = Plain(checkpoint)
+    about = setting(checkpoint, args)
+    plain, watch = Plain(checkpoint), Stopwatch(args.clock)
     image = Image.radial_gradient("L").resize((504, 504)).convert("RGB")
     plain.answer(request(image, QUESTIONS[0], 2))  # warm-up
     requests = [request(image, question, args.tokens) for question in QUESTIONS[: args.questions]]
     figures = {
-        "setting": setting(checkpoint, args),
-        "first_token": first_token_figures(plain, checkpoint, image, args.runs),
-        "streaming": streaming_figures(checkpoint, image, args.tokens, args.runs),
-        "questions": throughput_figures(plain, checkpoint, requests, args.batches),
+        "setting": about,
+        "first_token": first_token_figures(plain, watch, image, args.runs),
+        "streaming": streaming_figures(checkpoint, watch, requests[: args.runs + 1]),
+        "questions": throughput_figures(plain, watch, requests, args.batches),
     }
     if device.type == "cuda":
         figures["decoding"] = decoding_figures(checkpoint, request(image, QUESTIONS[0], 129))
@@ -169,7 +178,9 @@ def setting(checkpoint: Checkpoint, args: argparse.Namespace) -> dict[str, Any]:
         "dtype": str(model.dtype).removeprefix("torch."),
         "quantization": args.quantization,
         "device": torch.cuda.get_device_name() if model.device.type == "cuda" else platform.processor() or "cpu",
+        "clock": args.clock,
         "threads": torch.get_num_threads(),
+        "load_before": round(os.getloadavg()[0], 1),
         "torch": torch.__version__,
         "questions": args.questions,
         "answer_tokens": args.tokens,
