@@ -1,8 +1,14 @@
 """Fixtures every test may use."""
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Machines are shared, so no deadlines; CI tries the same examples each time, people new ones.
+settings.register_profile("geochat", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("geochat")
 
 
 @pytest.fixture(scope="session")

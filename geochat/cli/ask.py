@@ -20,6 +20,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argp
         "question",
         metavar="QUESTION",
         nargs="?",
+        type=values.words,
         help="what to ask; for --task scene the classes, a,b,c; caption, grounding and identify need no words",
     )
     parser.add_argument(

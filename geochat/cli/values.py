@@ -1,10 +1,19 @@
 """Values people type as words: boxes, windows, bands and stretches."""
 
 import argparse
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 Number = TypeVar("Number", int, float)
+
+
+def words(text: str) -> str:
+    """What was typed, also where the locale knows no such letters and Python kept them as bytes."""
+    try:
+        return os.fsencode(text).decode()
+    except UnicodeError as error:
+        raise argparse.ArgumentTypeError(f"{text!a} is not UTF-8; set a UTF-8 locale") from error
 
 
 def region(text: str) -> tuple[float, ...]:

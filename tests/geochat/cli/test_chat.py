@@ -125,7 +125,7 @@ def test_quit_leaves(answering, talk):
         ("/region 1,2", "'1,2' has 2 numbers"),
         ("/region a,b,c,d", "not numbers"),
         ("/region 900,900,950,950", "lies outside"),
-        ("/region nan,0,1,1", "has no area"),
+        ("/region nan,0,1,1", "not finite"),
         ("/region gone.geojson", "gone.geojson cannot be read"),
         ("/region scene.tif", "'scene.tif' is not numbers separated by commas; or name a .geojson file"),
         ("/task fly", "no task 'fly'; choose from auto,"),

@@ -215,6 +215,6 @@ def test_a_zero_angle_read_counterclockwise_is_plain_zero():
 )
 def test_reading_takes_linear_time(part):
     text = part * (200_000 // len(part))
-    began = time.perf_counter()
+    began = time.process_time()  # not the wall clock: the machine may be busy
     assert isinstance(parse(text).plain_text, str)
-    assert time.perf_counter() - began < 5, "about a second on a slow core; quadratic reading takes minutes"
+    assert time.process_time() - began < 5, "about a second on a slow core; quadratic reading takes minutes"
