@@ -65,7 +65,8 @@ def assemble(material: Material, taught: TutoredTower, seed: int) -> tuple[Tutor
     chat = shape.build_model(tokenizer)
     chat.model.vision_tower.load_state_dict(_at_resolution(taught.tower, shape.CHAT_SIZE // shape.PATCH))
     processor = build_processor(tokenizer, shape.CHAT_SIZE, shape.PATCH, chat_template(SYSTEM_PROMPT))
-    numbers = tokenizer.convert_tokens_to_ids(shape.NUMBERS)
+    vocabulary = tokenizer.get_vocab()
+    numbers = [vocabulary[number] for number in shape.NUMBERS]
     return TutoredChat(chat, taught.heads, numbers, tutoring=0.3), processor
 
 
