@@ -21,6 +21,7 @@ from geochat_data.records import LabelledImage
 from geochat_train.first import shape
 from geochat_train.first.dense import TutorHeads, tutor_targets
 from geochat_train.first.material import Material, clipped, converse, gather, locating
+from geochat_train.first.places import write_places
 from geochat_train.first.pools import Views
 from geochat_train.first.stages import TutoredChat, TutoredTower, run_stage
 from geochat_train.first.talk import Talk
@@ -95,6 +96,7 @@ def locate(
 
     torch.manual_seed(seed)
     model.distance, model.tutoring = 5.0, 0.6
+    write_places(model.chat.model.vision_tower)
     model.place = nn.Linear(model.heads.norm.normalized_shape[0], 2)
     talk = Talk(processor, material.scenes, shape.CHAT_SIZE // shape.PATCH, ask)
     views = Views(locating(material).pools, shape.CHAT_SIZE, steps * _BATCH, seed + 3, talk.make)
@@ -127,7 +129,7 @@ def main() -> None:
     parser.add_argument("--rendered", type=int, default=3000, help="synthetic scenes to render")
     parser.add_argument("--pretrain-steps", type=int, default=1500)
     parser.add_argument("--instruct-steps", type=int, default=1000)
-    parser.add_argument("--locate-steps", type=int, default=450)
+    parser.add_argument("--locate-steps", type=int, default=330)
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

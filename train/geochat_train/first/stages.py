@@ -1,7 +1,6 @@
 """The two training stages, both run by transformers' `Trainer`, which checkpoints and resumes them."""
 
 import logging
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from geochat_train.first.dense import TutorHeads
+from geochat_train.first.places import centers
 
 _LOG = logging.getLogger(__name__)
 _LOSS_WEIGHTS = {"scene": 1.0, "category": 1.0, "geometry": 1.0}
@@ -84,7 +84,7 @@ class TutoredChat(nn.Module):
         loss = said.loss + self.tutoring * _weighted(self.heads(patches, targets))
         if self.place is not None:
             loss = loss + self.tutoring * functional.smooth_l1_loss(
-                self.place(self.heads.norm(patches)), _centers(patches.shape[1]).expand(len(patches), -1, -1), beta=0.1
+                self.place(self.heads.norm(patches)), centers(patches.shape[1]).expand(len(patches), -1, -1), beta=0.1
             )
         if self.distance:
             loss = loss + self.distance * self._distance(said.logits[:, :-1], labels[:, 1:])
@@ -102,14 +102,6 @@ class TutoredChat(nn.Module):
         expected = logits[is_number][:, ids].softmax(-1) @ values  # (N,)
         true = values[torch.searchsorted(ids, labels[is_number])]
         return functional.smooth_l1_loss(expected, true, beta=0.02) if len(true) else logits.sum() * 0
-
-
-def _centers(patches: int) -> Tensor:
-    """Where the patches of a square lie, row by row: (N, 2) of (x, y) between -1 and 1."""
-    side = math.isqrt(patches)
-    ticks = (torch.arange(side) + 0.5) * 2 / side - 1
-    rows, columns = torch.meshgrid(ticks, ticks, indexing="ij")
-    return torch.stack([columns.flatten(), rows.flatten()], dim=1)
 
 
 def _without_tied_head(_: nn.Module, state: dict[str, Tensor], prefix: str, __: dict[str, Any]) -> None:
