@@ -1,9 +1,9 @@
 """Writing into the vision tower where each patch lies.
 
-A tower trained on scene classes and on boxes relative to each patch has no use for positions and loses them: after stage
-two, a linear probe on its output reads a patch's place with a mean error of 0.35 (sides run from -1 to 1, where not
-knowing costs 0.5). The residual stream carries what the position embeddings write, so smooth patterns of the place
-are added to a few channels there, strongly enough to survive to the output.
+A tower trained on scene classes and on boxes relative to each patch has no use for positions and loses them: after
+stage two, a linear probe on its output reads a patch's place with a mean error of 0.35 (sides run from -1 to 1, where
+not knowing costs 0.5). The residual stream carries what the position embeddings write, so smooth patterns of the
+place are added to a few channels there, strongly enough to survive to the output.
 """
 
 import math
