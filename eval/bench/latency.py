@@ -68,26 +68,26 @@ class Stopwatch:
     def __init__(self, clock: str) -> None:
         self.now = {"wall": time.perf_counter, "cpu": time.process_time}[clock]
 
-    def seconds(self, work: Callable[[], Any], runs: int = 1) -> float:
-        """The median over some runs."""
-        times = []
-        for _ in range(runs):
-            start = self.now()
-            work()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            times.append(self.now() - start)
-        return statistics.median(times)
+    def seconds(self, work: Callable[[], Any]) -> float:
+        """What some work takes."""
+        start = self.now()
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return self.now() - start
 
 
 def first_token_figures(plain: Plain, watch: Stopwatch, image: Image.Image, runs: int) -> dict[str, float]:
     """Seconds to the first token: `generate`, the first question about an image, and the second."""
     engine = LocalEngine(plain.checkpoint)
-    questions = iter(QUESTIONS)
-    generate = watch.seconds(lambda: plain.answer(request(image, next(questions), 1)), runs)
-    first = watch.seconds(lambda: LocalEngine(plain.checkpoint).generate(request(image, QUESTIONS[0], 1)), runs)
     engine.generate(request(image, QUESTIONS[-1], 1))
-    second = watch.seconds(lambda: engine.generate(request(image, next(questions), 1)), 3 * runs)
+    asked = (request(image, question, 1) for question in QUESTIONS)
+    times: dict[str, list[float]] = {"generate": [], "first": [], "second": []}
+    for _ in range(runs):  # in turn, so that what else the machine does falls on all alike
+        times["generate"].append(watch.seconds(lambda: plain.answer(next(asked))))
+        times["first"].append(watch.seconds(lambda: LocalEngine(plain.checkpoint).generate(next(asked))))
+        times["second"] += [watch.seconds(lambda: engine.generate(next(asked))) for _ in range(3)]
+    generate, first, second = map(statistics.median, times.values())
     return {
         "generate_s": generate,
         "first_question_s": first,
@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=32, help="at most %(default)s")
     parser.add_argument("--tokens", type=int, default=32, help="length of an answer")
     parser.add_argument("--batches", type=int, nargs="+", default=[2, 4, 8, 16, 32], metavar="ROWS")
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--runs", type=int, choices=range(1, 7), default=5, help="of the first-token figures")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: where other programs run too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args()

@@ -108,7 +108,7 @@ def _attend(
 
 
 def _softmax_parts(scores: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Over the last axis of scores, used up: its peak, the sum of w = exp(score - peak), and the sum of w times value."""
+    """Over the last axis of scores, overwritten: peak, sum of w = exp(score - peak), and sum of w times value."""
     peak = scores.amax(-1, keepdim=True)
     weights = scores.sub_(peak).exp_()
     return peak, weights.sum(-1, keepdim=True), (weights.to(values.dtype) @ values).float()
