@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
+from geochat.errors import DataError
 from geochat.frames import Frame
 from geochat.regions import parse
 from geochat_data.samples import Sample
@@ -16,8 +17,16 @@ _ASKED, _ANSWERED, _INK, _PAPER, _BAR = (255, 200, 0), (0, 255, 120), (30, 30, 3
 
 
 def contact_sheet(samples: Iterable[Sample], images: Path, columns: int = 5) -> Image.Image:
-    """Samples side by side: boxes of answers green, of questions yellow, the first turns below."""
-    cells = [_cell(sample, images) for sample in samples]
+    """Samples side by side: boxes of answers green, of questions yellow, the first turns below.
+
+    Raises:
+        DataError: None of the samples' images is in `images`.
+    """
+    drawn = list(samples)
+    names = [sample.image for sample in drawn if sample.image is not None]
+    if names and not any((images / name).is_file() for name in names):
+        raise DataError(f"none of the images, such as {names[0]}, is in {images}; give the folder they are relative to")
+    cells = [_cell(sample, images) for sample in drawn]
     rows = max(1, -(-len(cells) // columns))
     sheet = Image.new("RGB", (columns * CELL, rows * (CELL + TEXT)), _PAPER)
     for index, cell in enumerate(cells):
