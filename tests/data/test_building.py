@@ -200,6 +200,8 @@ def test_the_commands_on_a_dota_folder(tmp_path, scenes, capsys):
     assert geochat_data("check", tmp_path / "tiles.jsonl", "--images", tmp_path / "tiles_images") == 0
     sheet, plots, index = tmp_path / "sheet.png", tmp_path / "plots.png", tmp_path / "train.arrow"
     assert geochat_data("show", out, "--images", images, "--out", sheet, "--count", 3, "--seed", 1) == 0
+    with pytest.raises(DataError, match="none of the images"):
+        geochat_data("show", out, "--images", tmp_path / "elsewhere", "--out", sheet)
     assert geochat_data("stats", out, "--plots", plots) == 0
     assert geochat_data("index", out) == 0
     assert index.is_file()
