@@ -1,0 +1,78 @@
+"""The model that ships: small, loadable by plain transformers, and used alike by every door."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from geochat import GeoChat, Task
+from geochat.checkpoints import bundled_path
+from geochat.prompts import Message, chat_messages, compose
+
+SCENE = Path(str(files("geochat") / "samples" / "airport.tif"))
+
+
+@pytest.fixture(scope="module")
+def chat() -> GeoChat:
+    return GeoChat.from_pretrained(device="cpu")
+
+
+def test_its_weights_are_small():
+    weights = [file.stat().st_size for file in bundled_path().glob("*.safetensors")]
+    assert weights
+    assert sum(weights) <= 8_000_000
+
+
+def test_its_card_names_these_very_weights(chat):
+    card = (bundled_path() / "README.md").read_text(encoding="utf-8")
+    assert chat.engine.sha256 in card
+
+
+def test_it_loads_and_answers_in_plain_transformers(chat):
+    processor = AutoProcessor.from_pretrained(bundled_path())
+    model = AutoModelForImageTextToText.from_pretrained(bundled_path(), dtype=torch.float32)
+    with Image.open(SCENE) as image:
+        inputs = processor.apply_chat_template(
+            chat_messages([Message("user", compose("the leftmost airplane", Task.REFER))], with_image=True),
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+        batch = processor(images=image.convert("RGB"), text=inputs, add_special_tokens=False, return_tensors="pt")
+    written = model.generate(**batch, max_new_tokens=40)[0, batch["input_ids"].shape[1] :]
+    plain = processor.tokenizer.decode(written, skip_special_tokens=True).strip()
+    assert chat.ask(SCENE, "the leftmost airplane", task=Task.REFER).text == plain
+
+
+@pytest.mark.parametrize("task", [Task.CAPTION, Task.GROUNDING])
+def test_it_answers_what_needs_no_words(chat, task):
+    answer = chat.ask(SCENE, "", task=task)
+    assert answer.plain_text
+    assert answer.finish == "stop"
+    assert not answer.problems
+
+
+def test_what_it_finds_lies_on_the_map(chat):
+    answer = chat.ask(SCENE, "all airplanes", task=Task.REFER)
+    assert answer.regions
+    for region in answer.regions:
+        for column, row in region.pixels:
+            assert -320 <= column <= 640
+            assert -256 <= row <= 512
+        for (column, row), (x, y) in zip(region.pixels, region.map, strict=True):
+            assert x == pytest.approx(451_200 + 0.3 * column)
+            assert y == pytest.approx(5_411_400 - 0.3 * row)
+
+
+def test_its_vocabulary_has_one_token_a_coordinate(chat):
+    tokenizer = chat.engine.checkpoint.processor.tokenizer
+    pieces = tokenizer.tokenize("{<8><26><22><100>|<90>}")
+    assert pieces == ["{", "<8>", "<26>", "<22>", "<100>", "|", "<90>", "}"]
+
+
+def test_the_scene_classes_are_listed_with_the_weights():
+    settings = json.loads((bundled_path() / "geochat.json").read_text(encoding="utf-8"))
+    assert len(settings["scene_classes"]) == 21
