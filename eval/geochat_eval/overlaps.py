@@ -41,7 +41,8 @@ def iou_matrix(found: Polygons, truth: Polygons) -> Array:
     """
     shared = shapely.area(shapely.intersection(found[:, None], truth[None, :]))
     union = shapely.area(found)[:, None] + shapely.area(truth)[None, :] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    iou: Array = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return iou
 
 
 def greedy_matches(iou: Array) -> list[int]:

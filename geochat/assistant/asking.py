@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 import shapely
@@ -24,7 +24,7 @@ from geochat.regions import OrientedBox
 RegionFrame = Literal["pixels", "geographic"]
 """What bare numbers and shapes are given in: pixels of the whole image, or WGS 84 longitude and latitude."""
 
-RegionLike = OrientedBox | BaseGeometry | Mapping[str, Any] | Sequence[float] | Sequence[Sequence[float]]
+RegionLike: TypeAlias = OrientedBox | BaseGeometry | Mapping[str, Any] | Sequence[float] | Sequence[Sequence[float]]
 """A box, a shape, GeoJSON, the numbers (x1, y1, x2, y2[, θ]), or the points of a polygon."""
 
 

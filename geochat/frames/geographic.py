@@ -41,12 +41,14 @@ def geometry_to_geographic(geometry: Geometry, crs: str | None) -> Geometry:
 
     Edges are not densified: within one image the difference is far below a pixel.
     """
-    return shapely.transform(geometry, lambda points: to_geographic(points, crs))
+    moved: Geometry = shapely.transform(geometry, lambda points: to_geographic(points, crs))
+    return moved
 
 
 def geometry_from_geographic(geometry: Geometry, crs: str | None) -> Geometry:
     """Take the vertices of a shapely geometry from longitude and latitude to map coordinates."""
-    return shapely.transform(geometry, lambda points: from_geographic(points, crs))
+    moved: Geometry = shapely.transform(geometry, lambda points: from_geographic(points, crs))
+    return moved
 
 
 def ground_sample_distance(image_to_map: Affine, crs: str, at: tuple[float, float]) -> float | None:

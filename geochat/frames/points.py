@@ -26,7 +26,8 @@ def transform_points(points: PointsLike, affine: Affine) -> Points:
 
 def transform_geometry(geometry: Geometry, affine: Affine) -> Geometry:
     """Take any shapely geometry through an affine map."""
-    return shapely.transform(geometry, lambda points: transform_points(points, affine))
+    moved: Geometry = shapely.transform(geometry, lambda points: transform_points(points, affine))
+    return moved
 
 
 def as_points(points: PointsLike) -> Points:
