@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geochat.regions import OrientedBox
-from geochat_eval.overlaps import SLACK, Array, iou_matrix, reaches, rotated
+from geochat_eval.overlaps import SLACK, Array, Polygons, iou_matrix, reaches, rotated
 
 _CANDIDATES = 500
 _THRESHOLD = 0.5
@@ -23,12 +23,14 @@ class ConstantBox:
     def __init__(self) -> None:
         self._boxes: list[tuple[float, ...]] = []
         self._rows: list[int] = []
+        self._clips: list[shapely.Polygon | None] = []
         self._count = 0
 
-    def add(self, truth: Sequence[OrientedBox]) -> None:
-        """Collect the true boxes of one answer."""
+    def add(self, truth: Sequence[OrientedBox], clip: shapely.Polygon | None = None) -> None:
+        """Collect the true boxes of one answer, and where in them it is looked at."""
         self._boxes += [(box.x1, box.y1, box.x2, box.y2, box.angle) for box in truth]
         self._rows += [self._count] * len(truth)
+        self._clips += [clip] * len(truth)
         self._count += 1
 
     def best(self) -> tuple[list[float] | None, int, int, int]:
@@ -37,7 +39,7 @@ class ConstantBox:
         candidates = distinct[:: max(1, -(-len(distinct) // _CANDIDATES))]
         if not candidates:
             return None, 0, self._count, 0
-        shapes, rows = rotated([OrientedBox(*box) for box in self._boxes]), np.array(self._rows)
+        shapes, rows = self._shapes(), np.array(self._rows)
         bounds, areas = shapely.bounds(shapes), shapely.area(shapes)
         hits = []
         for shape in rotated([OrientedBox(*candidate) for candidate in candidates]):
@@ -46,6 +48,14 @@ class ConstantBox:
             hits.append(len(np.unique(rows[near[reached]])))
         best = int(np.argmax(hits))
         return list(candidates[best]), hits[best], self._count, len(shapes)
+
+    def _shapes(self) -> Polygons:
+        shapes = rotated([OrientedBox(*box) for box in self._boxes])
+        if any(self._clips):
+            whole = shapely.box(*shapely.total_bounds(shapes))
+            clips = np.array([clip or whole for clip in self._clips], dtype=object)
+            shapes = np.asarray(shapely.intersection(shapes, clips), dtype=object)
+        return shapes
 
 
 def _may_reach(shape: shapely.Polygon, bounds: Array, areas: Array) -> NDArray[np.bool_]:

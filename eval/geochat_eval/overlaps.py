@@ -24,6 +24,11 @@ def rotated(boxes: Sequence[OrientedBox]) -> Polygons:
     return np.asarray(shapely.polygons(corners), dtype=object).reshape(-1)
 
 
+def clipped(polygons: Polygons, clip: shapely.Polygon | None) -> Polygons:
+    """What of the polygons lies inside `clip`, where there is one, shape (N,)."""
+    return polygons if clip is None else np.asarray(shapely.intersection(polygons, clip), dtype=object).reshape(-1)
+
+
 def aligned(polygons: Polygons) -> Polygons:
     """The upright rectangles around polygons, shape (N,)."""
     return np.asarray(shapely.envelope(polygons), dtype=object).reshape(-1)

@@ -22,7 +22,7 @@ _COMMANDS = (
     "geochat.cli.info",
     "geochat.cli.convert",
     "geochat.cli.data",
-    "geochat.cli.evaluate",
+    "geochat.cli.eval",
     "geochat.cli.doctor",
 )
 

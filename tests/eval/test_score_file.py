@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 
 from geochat.cli import main
-from geochat.cli.evaluate import _FORMATS, _TASKS
+from geochat.cli.eval.scoring import _FORMATS, _TASKS
 from geochat.errors import DataError, SettingsError
 from geochat_eval.formats import FORMATS
 from geochat_eval.score import score_file

@@ -11,6 +11,7 @@ from geochat_eval.scorers.captions import CaptionScorer
 from geochat_eval.scorers.descriptions import DescriptionScorer
 from geochat_eval.scorers.grounding import GroundingScorer
 from geochat_eval.scorers.labels import SceneScorer, VqaScorer
+from geochat_eval.scorers.looking import ExistenceScorer, IdentifyScorer
 
 SCORERS: dict[str, Callable[[ScorerSettings], Scorer]] = {
     "scene": SceneScorer,
@@ -19,6 +20,8 @@ SCORERS: dict[str, Callable[[ScorerSettings], Scorer]] = {
     "region-caption": CaptionScorer,
     "image-caption": CaptionScorer,
     "grounded-description": DescriptionScorer,
+    "existence": ExistenceScorer,
+    "identify": IdentifyScorer,
 }
 """The scorers by the name the command line knows them under."""
 

@@ -73,8 +73,11 @@ class Scored:
 class Scorer(Protocol):
     """Takes answers one by one; holds counts rather than answers wherever the rule allows it."""
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: Answer) -> float:
         """Count one answer.
+
+        Returns:
+            How good it is by itself, from 0 to 1, by which the worst and the best of a run are found.
 
         Raises:
             ValueError: Its line lacks what the rules need; nothing was counted.

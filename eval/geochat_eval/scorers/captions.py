@@ -41,19 +41,20 @@ class CaptionScorer:
         self._shares = Shares(self._rules, replicates=settings.replicates, seed=settings.seed)
         self._captions: list[coco.Caption] = []
 
-    def add(self, answer: Answer) -> None:
-        """Count one answer."""
+    def add(self, answer: Answer) -> float:
+        """Count one answer; its `rouge_l`."""
         size = answer.group("size_group") or ""
-        self.add_text(answer.text, references(answer), [size] if size.isalpha() else [])
+        return self.add_text(answer.text, references(answer), [size] if size.isalpha() else [])
 
-    def add_text(self, text: str, truths: Sequence[str], groups: Sequence[str]) -> None:
-        """Count one caption against its references."""
+    def add_text(self, text: str, truths: Sequence[str], groups: Sequence[str]) -> float:
+        """Count one caption against its references; its `rouge_l`."""
         rouge = self._rouge.score_multi(truths, text)
         words = [truth.split() for truth in truths]
         shares = [rouge[name].fmeasure for name in _ROUGE.values()]
         shares += [score(words, text.split()) for score in self._meteor.values()]
         self._shares.add([(share, 1) for share in shares], groups)
         self._captions.append(coco.Caption(text, tuple(truths), tuple(groups)))
+        return float(rouge["rougeL"].fmeasure)
 
     def result(self) -> Scored:
         """Figures, and which rules could not be computed here."""

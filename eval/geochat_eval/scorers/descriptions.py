@@ -14,7 +14,7 @@ from geochat_eval.formats import Answer
 from geochat_eval.overlaps import greedy_matches, reaches
 from geochat_eval.scorers.base import Scored, ScorerSettings
 from geochat_eval.scorers.captions import CaptionScorer
-from geochat_eval.scorers.grounding import THRESHOLDS, GroundingScorer
+from geochat_eval.scorers.grounding import THRESHOLDS, GroundingScorer, overlap
 from geochat_eval.truths import true_boxes
 
 _SAYS_LITTLE = re.compile(
@@ -38,8 +38,8 @@ class DescriptionScorer:
 
         self._stemmer = PorterStemmer()
 
-    def add(self, answer: Answer) -> None:
-        """Count one answer."""
+    def add(self, answer: Answer) -> float:
+        """Count one answer; the overlap of its boxes with the true ones."""
         found, truth = answer.read(answer.text), true_boxes(answer, self._images)
         if not truth.words:
             raise ValueError("its ground truth has no words")
@@ -49,6 +49,7 @@ class DescriptionScorer:
         named = [pair for pair in pairs if self._stems(found.phrases[pair[0]]) & self._stems(truth.phrases[pair[1]])]
         counts = [sum(bool(reaches(iou[pair], threshold)) for pair in named) for threshold in THRESHOLDS]
         self._named.add([(count, len(truth.boxes)) for count in counts])
+        return overlap(iou)
 
     def result(self) -> Scored:
         """Figures of all three kinds."""

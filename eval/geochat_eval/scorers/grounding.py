@@ -8,30 +8,35 @@ Rules at IoU t, where one box reaches another when their intersection over union
   GREC), out of all answers. Where there is no true box, an answer without boxes is right.
 - `predicted_hit@t`: predicted boxes that reach any true box of their answer, out of all predicted boxes. A true box
   may be used again, and an answer without boxes counts nowhere.
+- `f1@t`: twice the true boxes paired at t or more, out of predicted and true boxes together.
+- `first_box@t`: answers to questions with one true box whose first box reaches it, out of such answers.
 - `earthdial@t`: `predicted_hit` as EarthDial's scorer computes it: angles turn counter-clockwise on both sides, boxes
   that hold a negative number are dropped on both sides, and an answer is `single` when one true box is left.
 - `earthdial_clockwise@t`, `earthdial_with_negatives@t`: the same with angles read clockwise, as they are written; the
   same with no box dropped. They show what each of its two habits is worth.
 
-The first three come rotated and, as `..._aligned@t`, between the upright rectangles around the boxes.
+The first five come rotated and, as `..._aligned@t`, between the upright rectangles around the boxes. Where the line's
+`clip` gives the image in the model's frame, [x1, y1, x2, y2], they compare what of the boxes lies inside it.
 Groups: the line's `size_group`, `single` where there is one true box and `multiple` otherwise, `refer` and `grounding`
 by the line's `task_type` or `type`.
 
 Baseline `constant_box`: of the true boxes (of 500 of them, evenly spread, where there are more) the one that, given as
-the one box of every answer, makes most of them hit at 0.5. It has seen the answers, a model has not.
+the one box of every answer, makes most of them hit at 0.5; and the same among the questions with one true box. It has
+seen the answers, a model has not.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import shapely
 
 from geochat.regions import OrientedBox
 from geochat_eval.bootstrap import Figure, Shares
 from geochat_eval.constant_box import ConstantBox
 from geochat_eval.formats import Answer
 from geochat_eval.grounded import GroundedText
-from geochat_eval.overlaps import Array, aligned, greedy_matches, iou_matrix, reaches, rotated
+from geochat_eval.overlaps import Array, aligned, clipped, greedy_matches, iou_matrix, reaches, rotated
 from geochat_eval.scorers.base import Scored, ScorerSettings
 from geochat_eval.truths import true_boxes
 
@@ -40,7 +45,7 @@ _RULES = [
     f"{rule}{shape}@{threshold:g}"
     for shape in ("", "_aligned")
     for threshold in THRESHOLDS
-    for rule in ("matched_boxes", "all_matched", "predicted_hit")
+    for rule in ("matched_boxes", "all_matched", "predicted_hit", "f1", "first_box")
 ]
 _EARTHDIAL = {  # name of the reading: whether angles are mirrored, whether boxes with negative numbers are dropped
     "earthdial": (True, True),
@@ -64,34 +69,41 @@ class GroundingScorer:
             )
             for reading in _EARTHDIAL
         }
-        self._constant = ConstantBox()
+        self._constant, self._constant_single = ConstantBox(), ConstantBox()
         self._without_box = 0
 
-    def add(self, answer: Answer) -> None:
-        """Count one answer."""
-        self.add_boxes(answer, answer.read(answer.text), true_boxes(answer, self._images))
+    def add(self, answer: Answer) -> float:
+        """Count one answer; how far its boxes and the true ones overlap."""
+        return overlap(self.add_boxes(answer, answer.read(answer.text), true_boxes(answer, self._images)))
 
     def add_boxes(self, answer: Answer, found: GroundedText, truth: GroundedText) -> Array:
         """Count the boxes of one answer; returns their rotated IoU, shape (predicted, true)."""
-        found_shapes, true_shapes = rotated(found.boxes), rotated(truth.boxes)
+        clip = _clip(answer)
+        found_shapes, true_shapes = clipped(rotated(found.boxes), clip), clipped(rotated(truth.boxes), clip)
         iou = iou_matrix(found_shapes, true_shapes)
         shares = _shares(iou) + _shares(iou_matrix(aligned(found_shapes), aligned(true_shapes)))
         self._shares.add(shares, _groups(answer, truth.boxes))
         for reading in _EARTHDIAL:
             self._add_earthdial(reading, answer, found.boxes, truth.boxes)
-        self._constant.add(truth.boxes)
+        self._constant.add(truth.boxes, clip)
+        if len(truth.boxes) == 1:
+            self._constant_single.add(truth.boxes, clip)
         self._without_box += not found.boxes
         return iou
 
     def result(self) -> Scored:
         """Figures, the best constant box, and how many answers held no box."""
-        figures: dict[str, Figure] = self._shares.figures()
+        never = {f"{rule}/multiple" for rule in _RULES if rule.startswith("first_box")}
+        figures: dict[str, Figure] = {n: figure for n, figure in self._shares.figures().items() if n not in never}
         for shares in self._earthdial.values():
             figures |= shares.figures()
         box, hits, rows, boxes = self._constant.best()
         baselines = {"constant_box/predicted_hit@0.5": 100 * hits / rows, "constant_box/matched_boxes@0.5": 0.0}
         if boxes:
             baselines["constant_box/matched_boxes@0.5"] = 100 * hits / boxes
+        _, hits, singles, _ = self._constant_single.best()
+        if singles:
+            baselines["constant_box/first_box@0.5"] = 100 * hits / singles
         details = {"answers_without_box": self._without_box, "constant_box": box}
         return Scored(figures, baselines, details)
 
@@ -109,11 +121,33 @@ def _shares(iou: Array) -> list[tuple[float, float]]:
     found, truth = iou.shape
     matched = iou.ravel()[greedy_matches(iou)]
     best = _best(iou)
+    single = float(truth == 1)
     shares: list[tuple[float, float]] = []
     for threshold in THRESHOLDS:
         pairs = int(reaches(matched, threshold).sum())
-        shares += [(pairs, truth), (pairs == found == truth, 1), (int(reaches(best, threshold).sum()), found)]
+        hits = reaches(best, threshold)
+        shares += [(pairs, truth), (pairs == found == truth, 1), (int(hits.sum()), found)]
+        shares += [(2 * pairs, found + truth), (single * bool(hits[:1].any()), single)]
     return shares
+
+
+def overlap(iou: Array) -> float:
+    """What paired boxes overlap, all together, out of the boxes of the larger side; 1 where there are none to find."""
+    return float(iou.ravel()[greedy_matches(iou)].sum() / max(iou.shape)) if max(iou.shape) else 1.0
+
+
+def _clip(answer: Answer) -> shapely.Polygon | None:
+    """The image in the model's frame, where the line says so.
+
+    Raises:
+        ValueError: It is not four numbers.
+    """
+    clip = answer.fields.get("clip")
+    if clip is None:
+        return None
+    if not (isinstance(clip, list) and len(clip) == 4 and all(isinstance(number, int | float) for number in clip)):
+        raise ValueError("its clip is not [x1, y1, x2, y2]")
+    return shapely.box(*clip)
 
 
 def _best(iou: Array) -> Array:

@@ -9,6 +9,8 @@ Rules, each the share of answers equal to the truth after both have been changed
 
 `accuracy/macro` is the mean over classes or types, `accuracy/without_count` leaves questions for a number out
 (types that hold "count" or "quantity"), `accuracy/without_count_macro` is the mean over the types left.
+`accuracy/balanced/TYPE` is the mean over the true answers to a type of question, where these are yes and no: 50 for
+whoever always says the same.
 """
 
 from collections import Counter, defaultdict
@@ -21,6 +23,8 @@ from geochat_eval.scorers.base import Scored, ScorerSettings
 _SPLIT = "/"
 _MAX_CLASSES = 1000  # of which a confusion matrix is kept
 _NO_CLASS = "(no class)"
+_YES_NO = {"yes", "no"}
+_YES_NO_OF = "yes or no/"
 
 
 def plain(text: str) -> str:
@@ -38,8 +42,8 @@ class SceneScorer:
         self._shares = Shares(("accuracy", "geochat", "earthdial"), replicates=settings.replicates, seed=settings.seed)
         self._pairs: dict[str, Counter[str]] = defaultdict(Counter)
 
-    def add(self, answer: Answer) -> None:
-        """Count one answer."""
+    def add(self, answer: Answer) -> float:
+        """Count one answer; 1 where `accuracy` finds it right."""
         truth = _scene(answer)
         rights = (
             plain(answer.text) == plain(truth),
@@ -48,6 +52,7 @@ class SceneScorer:
         )
         self._shares.add([(right, 1) for right in rights], [f"class/{plain(truth)}"])
         self._pairs[plain(truth)][plain(answer.text)] += 1
+        return float(rights[0])
 
     def result(self) -> Scored:
         """Figures, the share of the commonest class, and the confusion matrix {truth: {answer: count}}."""
@@ -77,19 +82,22 @@ class VqaScorer:
         self._shares = Shares(("accuracy", "earthdial"), replicates=settings.replicates, seed=settings.seed)
         self._truths: dict[str, Counter[str]] = defaultdict(Counter)
 
-    def add(self, answer: Answer) -> None:
-        """Count one answer."""
+    def add(self, answer: Answer) -> float:
+        """Count one answer; 1 where `accuracy` finds it right."""
         truth = answer.label
         kind = answer.group("vqa_type", "category", "question_type", "type") or "untyped"
         counting = "count" in kind.lower() or "quantity" in kind.lower()
         rights = (plain(answer.text) == plain(truth), answer.text.lower() == truth.lower())
         groups = [f"type/{kind}", *([] if counting else ["without_count"])]
+        if plain(truth) in _YES_NO:
+            groups.append(f"{_YES_NO_OF}{kind}/{plain(truth)}")
         self._shares.add([(right, 1) for right in rights], groups)
         self._truths[kind][plain(truth)] += 1
+        return float(rights[0])
 
     def result(self) -> Scored:
         """Figures, and what the commonest answer to each type of question would get."""
-        types = [group for group in self._shares.groups if group != "without_count"]
+        types = [group for group in self._shares.groups if group.startswith("type/")]
         others = [name for name in types if "count" not in name.lower() and "quantity" not in name.lower()]
         figures: dict[str, Figure] = {}
         for rule in ("accuracy", "earthdial"):
@@ -99,6 +107,10 @@ class VqaScorer:
                 figures[f"{rule}/without_count"] = self._shares.figure(rule, "without_count")
                 figures[f"{rule}/without_count_macro"] = self._shares.mean(rule, others)
             figures |= {f"{rule}/{name}": self._shares.figure(rule, name) for name in types}
+        for kind, truths in sorted(self._truths.items()):
+            if truths.keys() == _YES_NO:
+                halves = [f"{_YES_NO_OF}{kind}/{truth}" for truth in sorted(_YES_NO)]
+                figures[f"accuracy/balanced/{kind}"] = self._shares.mean("accuracy", halves)
         return Scored(figures, _majorities(self._truths))
 
 

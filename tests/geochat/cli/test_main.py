@@ -16,6 +16,7 @@ GOLDEN = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parents[3]
 COMMANDS = [
     *("", "ask", "chat", "convert", "demo", "doctor", "info"),
+    *("eval", "eval list", "eval run", "eval score"),
     *("data", "data build", "data check", "data index", "data scenes", "data show", "data stats"),
 ]
 

@@ -1,4 +1,4 @@
-"""`geochat eval`: what answers are worth. The work is done in `geochat_eval`, imported when a command runs."""
+"""`geochat eval score`: what answers are worth."""
 
 import argparse
 import sys
@@ -10,18 +10,17 @@ from geochat.cli.reporting import note
 if TYPE_CHECKING:
     from geochat_eval.score import ScoredFile
 
-_TASKS = ("scene", "vqa", "referring", "region-caption", "image-caption", "grounded-description")
+_TASKS = (
+    *("scene", "vqa", "referring", "region-caption", "image-caption", "grounded-description"),
+    *("existence", "identify"),
+)
 _FORMATS = ("geochat", "earthdial", "lmms-eval")
 _NOTED = 5  # places named for each reason
 
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the command and what stands under it."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "eval", help="score answers", description="Measure models by their answers."
-    )
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    score = actions.add_parser(
+def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
+    """Declare the action."""
+    score: argparse.ArgumentParser = actions.add_parser(
         "score",
         help="score a file of answers, without a model",
         description="Score a file of answers, anybody's, without a model: a percentage for every rule, each stated in "
@@ -43,18 +42,10 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argp
     score.add_argument("--seed", metavar="N", type=int, default=0, help="of the bootstrap (%(default)s)")
     score.add_argument("--strict", action="store_true", help="stop at a line that cannot be scored")
     score.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    score.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-    score.set_defaults(act=_score)
-    return parser
+    return score
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the action says."""
-    status: int = args.act(args)
-    return status
-
-
-def _score(args: argparse.Namespace) -> int:
     """Print the figures of a file; lines that could not be scored are told on standard error."""
     from geochat.cli.output import print_json
     from geochat_eval.score import score_file

@@ -1,0 +1,117 @@
+"""What a benchmark is: a reader of its files, the words it asks in, and how its answers are scored."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from geochat.errors import SettingsError
+from geochat_data.questions import Choice
+from geochat_data.readers import Report
+
+Split = Literal["train", "val", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where a benchmark's files are, and which part of them is asked.
+
+    Attributes:
+        images: The folder of images, or of labelled imagery.
+        questions: The file of questions, or of labels.
+        truth: A file with the answers, where the questions come without.
+        split: Which part, where the files hold several.
+        wording: Which wordings questions are drawn from, where the benchmark makes them.
+        scenes: How many synthetic scenes are drawn, where the benchmark asks about these.
+        rendered: The folder that images the benchmark makes are written into.
+    """
+
+    images: Path | None = None
+    questions: Path | None = None
+    truth: Path | None = None
+    split: Split = "test"
+    wording: Choice = "published"
+    scenes: int = 500
+    rendered: Path = Path("images")
+
+    @property
+    def root(self) -> Path:
+        """What images that are found rather than made are relative to: the folder of images, or that of the file."""
+        return self.images or (self.questions or Path()).parent
+
+    def file(self, what: str) -> Path:
+        """The file of questions.
+
+        Raises:
+            SettingsError: It was not given.
+        """
+        if self.questions is None:
+            raise SettingsError(f"the benchmark asks from a file; name {what} with --questions")
+        return self.questions
+
+    def folder(self, what: str) -> Path:
+        """The folder of images.
+
+        Raises:
+            SettingsError: It was not given, or is not a folder.
+        """
+        if self.images is None or not self.images.is_dir():
+            raise SettingsError(f"--images is {self.images or 'missing'}; name {what} with it")
+        return self.images
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One question of a benchmark, in the benchmark's own words.
+
+    Attributes:
+        id: Its `question_id`.
+        image: Its image, relative to the folder of images.
+        question: What the file asks: words, a phrase, the classes, or a whole prompt.
+        truth: The true answer, None where the files hold none.
+        fields: What else is known of it: its type, the size of its objects.
+    """
+
+    id: str | int
+    image: str
+    question: str
+    truth: Any = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_row(self, prompt: str) -> dict[str, Any]:
+        """The question as one JSON object, under the names of GeoChat's answer files."""
+        row = {"question_id": self.id, "image_id": self.image, "image": self.image, "question": self.question}
+        truth = {} if self.truth is None else {"ground_truth": self.truth}
+        return {**row, **self.fields, **truth, "prompt": prompt}
+
+
+def as_written(item: Item) -> str:
+    """The prompt of files that hold whole prompts."""
+    return item.question
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark.
+
+    Attributes:
+        name: What the command line calls it.
+        summary: What it measures, in a few words.
+        files: What `--images` and `--questions` must name.
+        read: Reads its files; what cannot be used is counted in the report and left out.
+        prompt: What the model is asked, task token and regions included.
+        scorer: A name of `SCORERS`.
+        max_new_tokens: The answer budget.
+        published: Figures of other systems, in percent, by rule and system.
+        makes_images: Whether its images are made, in `Sources.rendered`, rather than found in `Sources.images`.
+    """
+
+    name: str
+    summary: str
+    files: str
+    read: Callable[[Sources, Report], Iterator[Item]]
+    scorer: str
+    prompt: Callable[[Item], str] = as_written
+    max_new_tokens: int = 64
+    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    makes_images: Callable[[Sources], bool] = lambda _sources: False

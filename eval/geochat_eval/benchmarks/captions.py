@@ -1,0 +1,77 @@
+"""Image captioning: UCM-captions, Sydney-captions, RSICD and VRSBench.
+
+The first three come as `dataset*.json` with `images` of `filename`, `split` and `sentences` of `raw`; for UC Merced a
+folder with `captions.jsonl` (`image`, `split`, `scene`, `captions`) serves too.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+from geochat.prompts import DEFAULT_QUESTIONS, Task
+from geochat_data.readers import Report
+from geochat_eval.benchmarks.base import Benchmark, Item, Sources
+from geochat_eval.benchmarks.files import Row, image_name, read_items, text
+from geochat_eval.benchmarks.labelled import is_ucm, labelled_images
+
+_QUESTION = DEFAULT_QUESTIONS[Task.CAPTION]
+_FILES = "--questions dataset.json --images DIR"
+
+
+def _read(sources: Sources, report: Report) -> Iterator[Item]:
+    path = sources.file("the captions file, dataset.json")
+    sources.folder("the folder of its images")
+    return read_items(path, report, partial(_make, sources.split), "images")
+
+
+def _make(split: str, row: Row, number: str) -> Item | None:
+    name = image_name(row, "filename")
+    if row.get("split", split) != split:
+        return None
+    captions = [text(sentence, "raw") for sentence in row["sentences"]]
+    if not captions:
+        raise ValueError("it has no caption")
+    return Item(str(row.get("imgid", number)), name, _QUESTION, captions)
+
+
+def _read_ucm(sources: Sources, report: Report) -> Iterator[Item]:
+    if sources.questions is not None or not is_ucm(sources):
+        yield from _read(sources, report)
+        return
+    root = sources.folder("the folder of UC Merced")
+    for image in labelled_images(sources, report):
+        if image.path is not None and image.captions:
+            path = image.path.relative_to(root).as_posix()
+            yield Item(path, path, _QUESTION, list(image.captions), {"scene": image.scene})
+
+
+def _read_vrsbench(sources: Sources, report: Report) -> Iterator[Item]:
+    path = sources.file("VRSBench_EVAL_Cap.json")
+    sources.folder("the folder of its images")
+    return read_items(path, report, _make_vrsbench)
+
+
+def _make_vrsbench(row: Row, number: str) -> Item:
+    name = str(row.get("question_id", number))
+    return Item(name, image_name(row, "image_id"), text(row, "question"), text(row, "ground_truth"))
+
+
+CAPTIONS = (
+    Benchmark(
+        "ucm-captions",
+        "image captions, UC Merced",
+        f"{_FILES}; or --images DIR with captions.jsonl",
+        _read_ucm,
+        "image-caption",
+        max_new_tokens=96,
+    ),
+    Benchmark("sydney-captions", "image captions, Sydney", _FILES, _read, "image-caption", max_new_tokens=96),
+    Benchmark("rsicd", "image captions, RSICD", _FILES, _read, "image-caption", max_new_tokens=96),
+    Benchmark(
+        "vrsbench-caption",
+        "long image captions, VRSBench",
+        "--questions VRSBench_EVAL_Cap.json --images DIR",
+        _read_vrsbench,
+        "image-caption",
+        max_new_tokens=512,
+    ),
+)

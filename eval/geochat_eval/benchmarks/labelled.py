@@ -1,0 +1,122 @@
+"""Labelled imagery that questions are made about: UC Merced's folder, any file of boxes, or synthetic scenes.
+
+`--images` with UC Merced's `captions.jsonl` in it is read as that; `--questions boxes.jsonl` is read as labels of the
+images in `--images`; with neither, scenes are drawn whose seeds no training run uses. Images come in an order shuffled
+once, so that the first hundred are of all kinds.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from geochat.errors import DataError
+from geochat_data.readers import Report, Source, read, read_ucm
+from geochat_data.records import LabelledImage, LabelledObject, as_polygon
+from geochat_data.scenes import render_scene
+from geochat_data.splits import read_names
+from geochat_eval.benchmarks.base import Sources
+
+FIRST_SEED = 900_000_000  # far above those of training
+_VERSION = 2
+_TILES = 4  # of a mosaic, two by two
+
+
+def is_ucm(sources: Sources) -> bool:
+    """Whether the folder of images is UC Merced with its captions."""
+    return sources.images is not None and (sources.images / "captions.jsonl").is_file()
+
+
+def is_synthetic(sources: Sources) -> bool:
+    """Whether scenes are drawn."""
+    return sources.images is None and sources.questions is None
+
+
+def reading_split(sources: Sources) -> str:
+    """The split on disk: validation is a part of UC Merced's training photographs."""
+    return "train" if sources.split == "val" else sources.split
+
+
+def kept_for(sources: Sources) -> Callable[[str], bool]:
+    """Which file names belong to the split."""
+    if sources.split == "test":
+        return lambda _name: True
+    held_out, overlap = read_names("ucm_val"), read_names("ucm_overlap")
+    if sources.split == "val":
+        return lambda name: name in held_out - overlap
+    return lambda name: name not in held_out | overlap
+
+
+def labelled_images(sources: Sources, report: Report) -> Iterator[LabelledImage]:
+    """The images asked about, the same in the same order for the same sources."""
+    if is_synthetic(sources):
+        for seed in range(FIRST_SEED, FIRST_SEED + sources.scenes):
+            report.used += 1
+            yield render_scene(seed, version=_VERSION)
+        return
+    if sources.questions is None and is_ucm(sources):
+        kept = kept_for(sources)
+        images = read_ucm(sources.folder("UC Merced"), reading_split(sources), report=report)
+        found = [image for image in images if image.path is not None and kept(image.path.name)]
+    else:
+        path = sources.file("the labels, boxes.jsonl")
+        found = list(read("boxes", Source(path, sources.images, sources.split, report=report)))
+    random.Random(0).shuffle(found)
+    yield from found
+
+
+def image_path(image: LabelledImage, sources: Sources) -> str:
+    """What to call a record's image in a question; one that is made is written first.
+
+    Raises:
+        DataError: The image cannot be written, or is not below the folder of images.
+    """
+    if image.path is not None:
+        root = sources.root
+        try:
+            return image.path.resolve().relative_to(root.resolve()).as_posix()
+        except ValueError:
+            raise DataError(f"{image.path} is not below {root}; give a folder above it with --images") from None
+    path = sources.rendered / f"{image.name}.png"
+    if not path.exists():
+        part = path.with_suffix(".part")
+        try:
+            sources.rendered.mkdir(parents=True, exist_ok=True)
+            image.open().save(part, format="PNG")
+            part.replace(path)
+        except OSError as error:
+            raise DataError(f"{path} cannot be written: {error.strerror}; choose another --out") from error
+    return path.name
+
+
+def mosaics(images: Iterator[LabelledImage]) -> Iterator[LabelledImage]:
+    """Photographs of one category each put together two by two, so that each mosaic holds several categories."""
+    waiting: dict[str, list[LabelledImage]] = {}
+    for image in images:
+        categories = {item.category for item in image.objects}
+        if len(categories) == 1:
+            waiting.setdefault(categories.pop(), []).append(image)
+    number = 0
+    while len(waiting) > 1:
+        fullest = sorted(waiting, key=lambda category: (-len(waiting[category]), category))[:_TILES]
+        yield _mosaic([waiting[category].pop() for category in fullest], number)
+        waiting = {category: left for category, left in waiting.items() if left}
+        number += 1
+
+
+def _mosaic(tiles: list[LabelledImage], number: int) -> LabelledImage:
+    side = max(max(tile.width, tile.height) for tile in tiles)
+    canvas = Image.new("RGB", (2 * side, 2 * side))
+    objects: list[LabelledObject] = []
+    for place, tile in enumerate(tiles):
+        x, y = side * (place % 2), side * (place // 2)
+        canvas.paste(tile.open(), (x, y))
+        objects += [_moved(item, x, y) for item in tile.objects if not item.truncated]
+    pixels = np.asarray(canvas, np.uint8)
+    return LabelledImage(None, 2 * side, 2 * side, tuple(objects), pixels=pixels, name=f"mosaic_{number:04d}")
+
+
+def _moved(item: LabelledObject, x: int, y: int) -> LabelledObject:
+    return replace(item, polygon=as_polygon([(px + x, py + y) for px, py in item.polygon]))

@@ -1,0 +1,152 @@
+"""Questions made from labels, on UC Merced, on any file of boxes, or on synthetic scenes drawn for the purpose.
+
+- `refer`: each object once, by the first expression that selects it alone, and all objects of a category together.
+- `refer-absent`: in each image one category that is there and one that is not, [refer] for both.
+- `identify`: in images with two or more categories an object of each of two, as a pair: a model that looks at the
+  region gives two answers, and exchanges them when the regions are exchanged. UC Merced's photographs hold one
+  category each and are put together two by two first.
+- `presence`, `comparison`, `count`: answers balanced over the images.
+- `describe`: descriptions in which everything is located.
+
+Truths are not rounded to whole percents. `clip` is the image in the model's frame: boxes of objects cut by the border
+reach outside, and are compared inside only.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import combinations
+from typing import Any
+
+from geochat.frames import Frame
+from geochat.prompts import Task, compose
+from geochat_data.questions import Balance, Expression, Subject, Turn, build_conversation, expressions
+from geochat_data.questions.subject import plural
+from geochat_data.questions.wordings import IDENTIFY, REFER
+from geochat_data.readers import Report
+from geochat_data.records import LabelledImage, LabelledObject
+from geochat_eval.benchmarks.base import Benchmark, Item, Sources
+from geochat_eval.benchmarks.labelled import image_path, is_synthetic, is_ucm, labelled_images, mosaics
+
+_FILES = "--images DIR of UC Merced; or --questions boxes.jsonl [--images DIR]; or nothing: synthetic scenes"
+_MOST = 3  # questions of one kind about an image
+
+
+def _subject(image: LabelledImage, sources: Sources, kind: str) -> Subject:
+    name = image.name or (image.path.name if image.path else "")
+    return Subject(image, random.Random(f"{kind}/{name}"), wording=sources.wording)
+
+
+def _frame_fields(image: LabelledImage) -> dict[str, Any]:
+    to_model = Frame((image.width, image.height)).between("image", "model")
+    return {"clip": [*(to_model * (0, 0)), *(to_model * (image.width, image.height))]}
+
+
+def _refer(sources: Sources, report: Report) -> Iterator[Item]:
+    for image in labelled_images(sources, report):
+        subject = _subject(image, sources, "refer")
+        for number, expression in enumerate(_expressions(subject)):
+            path = image_path(image, sources)
+            boxes = [[b.x1, b.y1, b.x2, b.y2, b.angle] for b in subject.boxes(expression.objects)]
+            category = expression.objects[0].category
+            alone = expression.phrase == f"the {category}"
+            fields = {"type": "ref", "phrase": expression.phrase, "only_one": alone, **_frame_fields(image)}
+            yield Item(f"{path}#{number}", path, _refer_words(subject, expression.phrase), boxes, fields)
+
+
+def _expressions(subject: Subject) -> list[Expression]:
+    """Each object by its first expression, and each group."""
+    chosen: dict[tuple[LabelledObject, ...], Expression] = {}
+    for expression in expressions(subject):
+        chosen.setdefault(expression.objects, expression)
+    return list(chosen.values())
+
+
+def _refer_words(subject: Subject, phrase: str) -> str:
+    question = subject.word(REFER).format(phrase=phrase)
+    if phrase.startswith("all "):
+        question = question.replace("Where is", "Where are")
+    return compose(question, Task.REFER)
+
+
+def _refer_absent(sources: Sources, report: Report) -> Iterator[Item]:
+    for image in labelled_images(sources, report):
+        subject = _subject(image, sources, "absent")
+        present = [category for category in subject.present if category in subject.countable]
+        if not present or not subject.absent:
+            continue
+        path = image_path(image, sources)
+        form: Callable[[str], str] = subject.rng.choice(
+            [lambda name: f"the {name}", lambda name: f"all {plural(name)}"]
+        )
+        for there, categories in (("yes", present), ("no", subject.absent)):
+            category = subject.rng.choice(categories)
+            question = _refer_words(subject, form(category))
+            yield Item(f"{path}#{there}", path, question, there, {"category": category, "type": "refer"})
+
+
+def _identify(sources: Sources, report: Report) -> Iterator[Item]:
+    images = labelled_images(sources, report)
+    for image in mosaics(images) if is_ucm(sources) and sources.questions is None else images:
+        subject = _subject(image, sources, "identify")
+        groups = [[item for item in image.objects if item.category == c] for c in subject.present]
+        pairs = list(combinations([group for group in groups if group], 2))
+        for number, pair in enumerate(subject.rng.sample(pairs, min(_MOST, len(pairs)))):
+            path = image_path(image, sources)
+            words = subject.word(IDENTIFY)
+            for side, group in zip("ab", pair, strict=True):
+                item = subject.rng.choice(group)
+                question = compose(words, Task.IDENTIFY, subject.boxes([item]), subject.convention)
+                name = f"{path}#{number}"
+                yield Item(f"{name}{side}", path, question, item.category, {"type": "identify", "pair": name})
+
+
+def _asked(kind: str, sources: Sources, report: Report) -> Iterator[Item]:
+    """Questions of one kind, by the builder that makes those of training."""
+    balance = Balance()
+    for image in labelled_images(sources, report):
+        rng = _subject(image, sources, kind).rng
+        talk = build_conversation(image, rng, turns=_MOST, shares={kind: 1.0}, wording=sources.wording, balance=balance)
+        for number, turn in enumerate(talk.turns):
+            path = image_path(image, sources)
+            yield Item(f"{path}#{number}", path, turn.question, turn.answer, _about(turn, image))
+
+
+def _about(turn: Turn, image: LabelledImage) -> dict[str, Any]:
+    grounded = _frame_fields(image) if turn.task is Task.GROUNDING else {}
+    return {"type": turn.kind, "about": turn.about, **grounded}
+
+
+def _made(name: str, summary: str, read: Any, scorer: str, budget: int) -> Benchmark:  # noqa: ANN401 - see Benchmark
+    return Benchmark(
+        name,
+        summary,
+        _FILES,
+        read,
+        scorer,
+        max_new_tokens=budget,
+        makes_images=lambda sources: is_synthetic(sources) or (name == "identify" and is_ucm(sources)),
+    )
+
+
+MADE = (
+    _made("refer", "boxes of phrases", _refer, "referring", 320),
+    _made("refer-absent", "[refer] for what is there and what is not", _refer_absent, "existence", 320),
+    _made("identify", "what is in a region, and in another of the same image", _identify, "identify", 32),
+    _made("presence", "is there one? answers balanced", partial(_asked, "presence"), "vqa", 16),
+    _made(
+        "comparison",
+        "are there more of these than of those? answers balanced",
+        partial(_asked, "comparison"),
+        "vqa",
+        16,
+    ),
+    _made("count", "how many are there? answers balanced", partial(_asked, "count"), "vqa", 16),
+    _made(
+        "describe",
+        "descriptions in which everything is located",
+        partial(_asked, "grounding"),
+        "grounded-description",
+        384,
+    ),
+)

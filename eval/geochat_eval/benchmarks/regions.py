@@ -1,0 +1,98 @@
+"""Boxes in questions and answers: referring, region captioning and grounded description, GeoChat-Bench and VRSBench.
+
+GeoChat-Bench names images without their ending, `.png`. Its referring truths are polygons in pixels; those of VRSBench
+are boxes in percent of the image. The prompts are those of the original's scripts.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+from geochat.prompts import DEFAULT_QUESTIONS, Task, refer_question
+from geochat_data.readers import Report
+from geochat_eval.benchmarks.base import Benchmark, Item, Sources
+from geochat_eval.benchmarks.files import Row, image_name, read_items, text
+
+_KEPT = ("type", "dataset", "obj_ids", "size_group", "image_id", "unique", "obj_cls")
+_PUBLISHED = {
+    f"matched_boxes@0.5{group}": {"GeoChat-7B (rule not stated)": percent}
+    for group, percent in {
+        "": 10.6, "/small": 2.9, "/medium": 13.6, "/large": 21.7, "/single": 16.0, "/multiple": 4.3
+    }.items()
+}  # fmt: skip
+
+
+def _read(what: str, truth: str, sources: Sources, report: Report) -> Iterator[Item]:
+    path = sources.file(what)
+    sources.folder("the folder of its images")
+    return read_items(path, report, partial(_make, truth))
+
+
+def _make(truth: str, row: Row, number: str) -> Item:
+    name = image_name(row, "image_id")
+    image = name if "." in name.rsplit("/", 1)[-1] else f"{name}.png"
+    if row.get(truth) is None:
+        raise KeyError(truth)
+    kept = {key: row[key] for key in _KEPT if key in row}
+    question = text(row, "question") if truth == "ground_truth" else str(row.get("question", ""))
+    return Item(str(row.get("question_id", number)), image, question, row[truth], kept)
+
+
+def _refer_prompt(item: Item) -> str:
+    """[refer] for a phrase, [grounding] for a description to be located, as `type` says."""
+    if str(item.fields.get("type", "ref")).startswith("ref"):
+        return f"{Task.REFER.token} {refer_question(item.question)}"
+    return f"{Task.GROUNDING.token}{item.question}"
+
+
+def _identify_prompt(item: Item) -> str:
+    return f"{Task.IDENTIFY.token} {DEFAULT_QUESTIONS[Task.IDENTIFY]} {item.question}"
+
+
+def _grounding_prompt(item: Item) -> str:
+    return f"{Task.GROUNDING.token} {item.question or DEFAULT_QUESTIONS[Task.GROUNDING]}"
+
+
+REGIONS = (
+    Benchmark(
+        "referring",
+        "boxes of phrases, GeoChat-Bench",
+        "--questions referring.jsonl --images DIR",
+        partial(_read, "GeoChat-Bench's referring.jsonl", "ground_truth"),
+        "referring",
+        _refer_prompt,
+        256,
+        published=_PUBLISHED,
+    ),
+    Benchmark(
+        "region-captioning",
+        "what is in a region, GeoChat-Bench",
+        "--questions region_captioning.jsonl --images DIR",
+        partial(_read, "GeoChat-Bench's region_captioning.jsonl", "ground_truth"),
+        "region-caption",
+        _identify_prompt,
+        128,
+        published={
+            "rouge_1": {"GeoChat-7B": 87.3, "EarthDial-4B (its answers, scored here)": 73.35},
+            "rouge_l": {"GeoChat-7B": 87.2, "EarthDial-4B (its answers, scored here)": 73.31},
+            "meteor": {"GeoChat-7B (which METEOR is not stated)": 83.9},
+        },
+    ),
+    Benchmark(
+        "grounding-description",
+        "descriptions with boxes, GeoChat-Bench",
+        "--questions grounding_description.jsonl --images DIR",
+        partial(_read, "GeoChat-Bench's grounding_description.jsonl", "description"),
+        "grounded-description",
+        _grounding_prompt,
+        512,
+    ),
+    Benchmark(
+        "vrsbench-referring",
+        "boxes of phrases, VRSBench",
+        "--questions VRSBench_EVAL_referring.json --images DIR",
+        partial(_read, "VRSBench_EVAL_referring.json", "ground_truth"),
+        "referring",
+        _refer_prompt,
+        128,
+    ),
+)

@@ -1,0 +1,68 @@
+"""Scene classification: any folder of classes, and the question files of GeoChat-Bench.
+
+A folder is asked with all its classes in the published question; a file holds whole prompts, and the class is the truth
+it gives or the part of `question_id` before the slash. UC Merced's own 21 class names are asked for as words.
+"""
+
+from collections.abc import Iterator
+
+from geochat.prompts import scene_question
+from geochat_data.readers import UCM_SCENES, Report, Source, class_names, read
+from geochat_eval.benchmarks.base import Benchmark, Item, Sources
+from geochat_eval.benchmarks.files import Row, image_name, read_items, text
+from geochat_eval.benchmarks.labelled import kept_for, reading_split
+
+_SPACED = {name.replace(" ", ""): name for name in UCM_SCENES}
+_FILES = "--images DIR of class folders; or --questions FILE (question_id, image, text) with its images"
+
+
+def _read(sources: Sources, report: Report) -> Iterator[Item]:
+    if sources.questions is not None:
+        sources.folder("the folder of the file's images")
+        return read_items(sources.questions, report, _from_file)
+    return _from_folders(sources, report)
+
+
+def _from_file(row: Row, number: str) -> Item:
+    name = text(row, "question_id")
+    truth = text(row, "ground_truth") if row.get("ground_truth") is not None else name.split("/")[0]
+    return Item(name or number, image_name(row, "image", "image_id"), text(row, "text", "question"), truth)
+
+
+def _from_folders(sources: Sources, report: Report) -> Iterator[Item]:
+    root = sources.folder("the folder whose folders are the classes")
+    source = Source(root, split=reading_split(sources), report=report)
+    names = class_names(source)
+    ours = {name: _SPACED[name] for name in names} if set(names) <= set(_SPACED) else {name: name for name in names}
+    question = scene_question([ours[name] for name in names])
+    kept = kept_for(sources)
+    for image in read("folders", source):
+        if image.path is None or not kept(image.path.name):
+            continue
+        scene, path = str(image.scene), image.path.relative_to(root).as_posix()
+        name = f"{image.path.parent.name}/{image.path.name}"
+        yield Item(name, path, question, ours[scene], {"scene": ours[scene]})
+
+
+SCENES = (
+    Benchmark(
+        "ucmerced",
+        "scene classification, UC Merced, 21 classes",
+        _FILES,
+        _read,
+        "scene",
+        max_new_tokens=32,
+        published={"accuracy": {"GeoChat-7B (zero-shot)": 84.43, "EarthDial-4B": 92.4}},
+    ),
+    Benchmark(
+        "aid",
+        "scene classification, AID, 30 classes",
+        _FILES,
+        _read,
+        "scene",
+        max_new_tokens=32,
+        published={"accuracy": {"GeoChat-7B (zero-shot)": 72.03}},
+    ),
+    Benchmark("whu-rs19", "scene classification, WHU-RS19, 19 classes", _FILES, _read, "scene", max_new_tokens=32),
+    Benchmark("scenes", "scene classification, any folder of classes", _FILES, _read, "scene", max_new_tokens=32),
+)

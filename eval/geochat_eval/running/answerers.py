@@ -1,0 +1,198 @@
+"""What answers questions: a model, or a file of somebody's answers.
+
+Whatever has a name and an `answer` can be measured: a classifier of images beside a model that talks, a server. It is
+given questions as a stream, those of one image side by side, and gives replies in any order.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, Protocol
+
+from PIL import Image
+
+from geochat.engines import Engine, GenerationSettings, Request, complete_all
+from geochat.errors import DataError, GeoChatError, ImageError
+from geochat.imagery import open_image
+from geochat.prompts import Message
+from geochat_data.readers import Report, read_jsonl
+from geochat_eval.formats import FORMATS
+
+_BATCH_ERRORS = (RuntimeError, ValueError, IndexError)  # what torch raises, out of memory among them
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question on its way to an answerer.
+
+    Attributes:
+        number: Its place among the questions.
+        prompt: What is asked, task token and regions included.
+        image: The file of its image, None where it is withheld.
+        max_new_tokens: The answer budget.
+        row: Everything the run knows of the question, its truth included, which is not for models.
+    """
+
+    number: int
+    prompt: str
+    image: Path | None
+    max_new_tokens: int
+    row: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer; `finish` is "length" where the budget was spent."""
+
+    text: str
+    finish: str = "stop"
+
+
+class Answerer(Protocol):
+    """Answers questions.
+
+    Attributes:
+        name: What reports call it.
+        sha256: Hash of its weights or of its file, None where there is none.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def sha256(self) -> str | None: ...  # noqa: D102
+
+    def answer(self, questions: Iterable[Asked]) -> Iterator[tuple[int, Reply | GeoChatError]]:
+        """Each question's number with its answer, or what kept it from one, as soon as that is there.
+
+        Args:
+            questions: Taken a few at a time; there may be any number.
+        """
+
+
+class ChatAnswerer:
+    """Answers with an engine, greedily.
+
+    An image is opened once for all its questions, and the engine reads it once. Where a batch fails as a whole, its
+    questions are asked again one by one, so that only those at fault fail.
+
+    Args:
+        engine: The model.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._opened: tuple[Path, Image.Image | ImageError] | None = None
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._engine.name
+
+    @property
+    def sha256(self) -> str | None:
+        """Hash of the weights."""
+        return self._engine.sha256
+
+    def answer(self, questions: Iterable[Asked]) -> Iterator[tuple[int, Reply | GeoChatError]]:
+        """See `Answerer`."""
+        source = iter(questions)
+        while True:
+            waiting: dict[int, Asked] = {}
+            try:
+                yield from self._batch(source, waiting)
+            except _BATCH_ERRORS:
+                if not waiting:
+                    raise
+            if not waiting:
+                return
+            for asked in list(waiting.values()):
+                yield from self._alone(asked)
+
+    def _batch(self, source: Iterator[Asked], waiting: dict[int, Asked]) -> Iterator[tuple[int, Reply | GeoChatError]]:
+        """Answer what `source` gives; `waiting` holds what was taken and not yet answered."""
+        numbers: dict[int, int] = {}
+        places = count()
+        failed: list[tuple[int, GeoChatError]] = []
+
+        def requests() -> Iterator[Request]:
+            for asked in source:
+                waiting[asked.number] = asked
+                try:
+                    request = self._request(asked)
+                except GeoChatError as error:
+                    failed.append((asked.number, error))
+                    continue
+                numbers[next(places)] = asked.number
+                yield request
+
+        for place, result in complete_all(self._engine.stream_batch(requests())):
+            number = numbers.pop(place)
+            del waiting[number]
+            yield number, result if isinstance(result, GeoChatError) else Reply(result.text, result.finish)
+            while failed:
+                number, error = failed.pop()
+                del waiting[number]
+                yield number, error
+        for number, error in failed:
+            del waiting[number]
+            yield number, error
+
+    def _alone(self, asked: Asked) -> Iterator[tuple[int, Reply | GeoChatError]]:
+        try:
+            completion = self._engine.generate(self._request(asked))
+            yield asked.number, Reply(completion.text, completion.finish)
+        except GeoChatError as error:
+            yield asked.number, error
+        except _BATCH_ERRORS as error:
+            yield asked.number, GeoChatError(f"{type(error).__name__}: {str(error)[:500]}")
+
+    def _request(self, asked: Asked) -> Request:
+        image = None if asked.image is None else self._image(asked.image)
+        return Request((Message("user", asked.prompt),), image, GenerationSettings(asked.max_new_tokens))
+
+    def _image(self, path: Path) -> Image.Image:
+        if self._opened is None or self._opened[0] != path:
+            try:
+                self._opened = path, open_image(path).pil()
+            except ImageError as error:
+                self._opened = path, error
+        image = self._opened[1]
+        if isinstance(image, ImageError):
+            raise image
+        return image
+
+
+class FileAnswerer:
+    """Answers with the lines of a file, found by `question_id`: an import of what somebody else's model said.
+
+    Args:
+        path: One JSON object a line. It is held in memory.
+        layout: A name of `FORMATS`.
+
+    Raises:
+        DataError: The file cannot be read or holds no answer.
+    """
+
+    def __init__(self, path: Path, layout: str = "geochat") -> None:
+        self.name = path.stem
+        self.sha256: str | None = None
+        self._answers: dict[str, str] = {}
+        report = Report()
+        for where, row in read_jsonl(path, report):
+            try:
+                self._answers[str(row["question_id"])] = FORMATS[layout].read(row).text
+            except (KeyError, ValueError) as error:
+                report.skip(str(error), where)
+        if not self._answers:
+            raise DataError(f"{path} holds no answer with a question_id: {report}")
+
+    def answer(self, questions: Iterable[Asked]) -> Iterator[tuple[int, Reply | GeoChatError]]:
+        """See `Answerer`."""
+        for asked in questions:
+            name = str(asked.row["question_id"])
+            if name in self._answers:
+                yield asked.number, Reply(self._answers[name])
+            else:
+                yield asked.number, DataError("the file holds no answer to this question")

@@ -1,0 +1,83 @@
+"""The folder of a run, and writing into it so that a killed process leaves nothing half.
+
+questions.jsonl    what is asked, one object a line; written whole or not at all
+images/            images the benchmark makes
+run.json           settings, and what of the benchmark's files could not be used
+journal/N.jsonl    what process N has answered so far, one line an answer; only ever appended to
+answers.jsonl      every question with its answer, in order; written once all are there
+failures.jsonl     the questions that got none, with the reason
+report.*           see `geochat_eval.reporting`
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from geochat.errors import DataError
+
+
+class RunFolder:
+    """Names of a run's files.
+
+    Attributes:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.questions = path / "questions.jsonl"
+        self.images = path / "images"
+        self.settings = path / "run.json"
+        self.journal = path / "journal"
+        self.answers = path / "answers.jsonl"
+        self.failures = path / "failures.jsonl"
+
+    def create(self) -> None:
+        """Make the folder and the journal's.
+
+        Raises:
+            DataError: It cannot be made.
+        """
+        try:
+            self.journal.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"{self.path} cannot be written: {error.strerror}; choose another --out") from error
+
+    def read_settings(self) -> dict[str, Any]:
+        """What `run.json` holds.
+
+        Raises:
+            DataError: It is missing or damaged.
+        """
+        try:
+            value = json.loads(self.settings.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(f"{self.path} holds no run of `geochat eval run` ({error}); check the folder") from error
+        if not isinstance(value, dict):
+            raise DataError(f"{self.settings} holds no JSON object; delete it and run again")
+        return value
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> int:
+    """Write lines whole or not at all; returns how many."""
+    part, count = path.with_name(f"{path.name}.part"), 0
+    with part.open("w", encoding="utf-8") as file:
+        for line in lines:
+            file.write(f"{line}\n")
+            count += 1
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    return count
+
+
+def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - anything JSON holds
+    """Write one JSON value whole or not at all."""
+    write_lines(path, [json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)])
+
+
+def to_line(row: dict[str, Any]) -> str:
+    """A row as one line; halves of characters, which JSON may hold and UTF-8 may not, become question marks."""
+    return json.dumps(row, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")

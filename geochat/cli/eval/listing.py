@@ -1,0 +1,38 @@
+"""`geochat eval list`: the benchmarks there are."""
+
+import argparse
+from typing import Any
+
+
+def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
+    """Declare the action."""
+    parser: argparse.ArgumentParser = actions.add_parser(
+        "list", help="name the benchmarks", description="Name the benchmarks, what each measures and what it reads."
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the benchmarks."""
+    from geochat.cli.output import print_json
+    from geochat_eval.benchmarks import BENCHMARKS
+
+    if args.json:
+        print_json(
+            {
+                each.name: {
+                    "measures": each.summary,
+                    "reads": each.files,
+                    "scored_as": each.scorer,
+                    "max_new_tokens": each.max_new_tokens,
+                    "published": {k: dict(v) for k, v in each.published.items()},
+                }
+                for each in BENCHMARKS.values()
+            }
+        )
+        return 0
+    width = max(map(len, BENCHMARKS))
+    for each in BENCHMARKS.values():
+        print(f"{each.name:<{width}}  {each.summary}; scored as {each.scorer}\n{'':<{width}}  {each.files}")
+    return 0
