@@ -30,6 +30,7 @@ ROOMS = {  # room of geochat -> rooms it may import
     "vision": {"errors", "prompts"},
     "checkpoints": {"errors", "regions", "prompts", "vision"},
     "engines": {"errors", "regions", "prompts", "vision", "checkpoints"},
+    "clip": {"errors", "imagery", "vision", "checkpoints"},
     "exports": {"errors", "regions", "frames", "imagery"},
     "assistant": {"errors", "regions", "frames", "imagery", "prompts", "vision", "checkpoints", "engines", "exports"},
 }

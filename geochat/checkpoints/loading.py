@@ -5,8 +5,6 @@ from its files, and nothing is written to disk: merging an adapter or renaming 7
 copy of them would have to be kept, found and thrown away. To keep one, convert it.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
@@ -15,16 +13,15 @@ from typing import Any
 
 import torch
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
-from transformers.utils import logging as transformers_logging
 
 from geochat.checkpoints.digest import sha256_of
-from geochat.checkpoints.layout import DTYPES
+from geochat.checkpoints.placing import choose_device, choose_dtype, quiet
 from geochat.checkpoints.quantization import quantization_config
 from geochat.checkpoints.saving import generation_config
 from geochat.checkpoints.settings import Settings
 from geochat.checkpoints.sources import Source, recognise
 from geochat.checkpoints.tensors import Reader, weight_files
-from geochat.errors import CheckpointError, SettingsError
+from geochat.errors import CheckpointError
 
 _DEFAULT_DTYPES = {"cpu": torch.float32, "cuda": torch.bfloat16, "mps": torch.float16}
 
@@ -85,14 +82,14 @@ def load(
         CheckpointError: There is no such checkpoint, or it is incomplete, damaged or unknown; names the file or tensor.
         SettingsError: The device, dtype or quantization does not exist here.
     """
-    chosen = _device(device)
-    precision = _dtype(dtype, chosen)
+    chosen = choose_device(device)
+    precision = choose_dtype(dtype, _DEFAULT_DTYPES.get(chosen.type, torch.float32))
     options: dict[str, Any] = {"dtype": precision}
     if quantization is not None:
         options["quantization_config"] = quantization_config(quantization, chosen, precision)
         options["device_map"] = {"": chosen}
     found = recognise(bundled_path() if source is None else source, base=base)
-    with _quiet():
+    with quiet():
         processor = found.processor()
         try:
             model = _native(found, options) if found.native else _converted(found, processor, options)
@@ -115,39 +112,3 @@ def _converted(source: Source, processor: LlavaProcessor, options: dict[str, Any
     model = LlavaForConditionalGeneration.from_pretrained(None, config=source.config, state_dict=state, **options)
     model.generation_config = generation_config(source.config, processor)
     return model
-
-
-def _device(name: str | None) -> torch.device:
-    if name is None:
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise SettingsError(f"the device {name!r} cannot be used here; leave it out or use 'cpu'") from error
-    return device
-
-
-def _dtype(name: str | None, device: torch.device) -> torch.dtype:
-    if name is None:
-        return _DEFAULT_DTYPES.get(device.type, torch.float32)
-    if name not in DTYPES:
-        raise SettingsError(f"unknown dtype {name!r}; use {', '.join(DTYPES)}")
-    return DTYPES[name]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and no load report: what they would say has been checked, and stderr is the user's."""
-    verbosity = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()

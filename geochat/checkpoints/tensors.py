@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,6 +22,7 @@ from geochat.errors import CheckpointError
 WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
 _LFS_POINTER = b"version https://git-lfs"
 _ZIP = b"PK"
+_TRAINING_STATE = "state_dict"
 _DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -128,7 +130,7 @@ def _safetensors(file: Path) -> safe_open:
 def _pytorch(file: Path) -> dict[str, Tensor]:
     _refuse_pointer(file)
     try:
-        state = torch.load(file, map_location="cpu", weights_only=True, mmap=_starts_with(file, _ZIP))
+        state: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=_starts_with(file, _ZIP))
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{file} holds Python objects besides tensors, or is damaged; it is not loaded, because such a file can "
@@ -139,10 +141,13 @@ def _pytorch(file: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{file} cannot be read as PyTorch weights ({reason}); copy it again") from error
     if not isinstance(state, dict):
         raise CheckpointError(f"{file} holds a {type(state).__name__}, expected named tensors")
-    for name, tensor in state.items():
+    if isinstance(state.get(_TRAINING_STATE), dict):  # of a checkpoint that training can go on from
+        state = state[_TRAINING_STATE]
+    tensors: dict[str, Tensor] = state
+    for name, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
             raise CheckpointError(f"{file} holds {name!r}, which is a {type(tensor).__name__} and not a tensor")
-    return state
+    return tensors
 
 
 def _refuse_pointer(file: Path) -> None:

@@ -1,0 +1,74 @@
+"""Arguments that the actions, and the training of prompts, share."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from geochat.errors import ImageError, SettingsError
+
+if TYPE_CHECKING:
+    from geochat.clip import DualEncoder
+
+_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".jp2")
+
+
+_MODEL = "CLIP or SigLIP directory or hub id, or a weights file in open_clip's format"
+
+
+def add_encoder_options(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    """Which dual encoder is loaded, and how; `load_encoder` reads it. A `required` one is an argument by place."""
+    group = parser.add_argument_group("model")
+    if required:
+        parser.add_argument("model", metavar="MODEL", help=_MODEL)
+    else:
+        group.add_argument("--model", metavar="MODEL", help=f"{_MODEL} (default: the bundled one)")
+    group.add_argument(
+        "--activation",
+        choices=("gelu", "quick_gelu"),
+        help="of an open_clip file, which does not say it: gelu for RemoteCLIP, quick_gelu for OpenAI's and GeoRSCLIP",
+    )
+    group.add_argument("--tokenizer", metavar="PATH", help="directory, hub id or list of merges, where MODEL has none")
+    group.add_argument("--device", metavar="NAME", help="such as cpu or cuda:1 (default: the best there is)")
+    group.add_argument("--dtype", metavar="NAME", help="float32, bfloat16 or float16 (default: float32)")
+
+
+def load_encoder(args: argparse.Namespace) -> "DualEncoder":
+    """The encoder that `add_encoder_options` lets name."""
+    from geochat.clip import DualEncoder
+
+    return DualEncoder.from_pretrained(
+        args.model, device=args.device, dtype=args.dtype, tokenizer=args.tokenizer, activation=args.activation
+    )
+
+
+def class_names(text: str) -> tuple[str, ...]:
+    """Names separated by commas, or those of a .txt file, one a line.
+
+    Raises:
+        SettingsError: The file cannot be read.
+    """
+    if not text.endswith(".txt"):
+        return tuple(name.strip() for name in text.split(",") if name.strip())
+    try:
+        lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"the file of classes {text} cannot be read ({error}); write a name a line") from error
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def image_files(paths: list[Path]) -> list[Path]:
+    """The files, and the images below the folders, by name.
+
+    Raises:
+        ImageError: A folder holds no image.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in _ENDINGS and file.is_file())
+        if not found:
+            raise ImageError(f"the folder {path} holds no image ({', '.join(_ENDINGS)}); name another")
+        files += found
+    return files

@@ -1,0 +1,235 @@
+"""Classifying images by the texts, or the learned prompts, they are closest to."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from geochat.clip.cache import FeatureCache, image_key
+from geochat.clip.encoder import DualEncoder, Picture
+from geochat.clip.layout import check_classes
+from geochat.clip.learned import CoCoOp
+from geochat.clip.prompt_files import LearnedPrompts
+from geochat.clip.templates import REMOTE_SENSING, check_templates, fill
+from geochat.errors import GeoChatError
+from geochat.imagery import GeoImage, open_image
+
+Opener = Callable[[Picture], GeoImage]
+OnError = Callable[[Picture, GeoChatError], None]
+_READERS = 2
+_TOGETHER = 16  # images whose own prompts are encoded at once
+
+
+@dataclass(frozen=True)
+class Classification:
+    """What an image was found to be.
+
+    Attributes:
+        image: The file, or "image" for one given in memory.
+        label: The likeliest class.
+        probabilities: By class, in the order of the classes; they sum to 1.
+    """
+
+    image: str
+    label: str
+    probabilities: dict[str, float]
+
+    @property
+    def probability(self) -> float:
+        """Of the likeliest class."""
+        return self.probabilities[self.label]
+
+    def ranked(self) -> list[tuple[str, float]]:
+        """The classes from the likeliest down."""
+        return sorted(self.probabilities.items(), key=lambda item: -item[1])
+
+
+class Classifier:
+    """An encoder with classes.
+
+    Attributes:
+        encoder: Makes the images' features.
+        classes: Names, K of them.
+    """
+
+    def __init__(self, encoder: DualEncoder, classes: Sequence[str], logits: Callable[[Tensor], Tensor]) -> None:
+        """A classifier whose `logits` make (N, K) of features (N, D)."""
+        self.encoder = encoder
+        self.classes = tuple(classes)
+        self._logits = logits
+
+    @classmethod
+    def zero_shot(
+        cls, encoder: DualEncoder, classes: Sequence[str], templates: Sequence[str] = REMOTE_SENSING
+    ) -> "Classifier":
+        """Classes known by their names alone.
+
+        p(y=i|x) = softmax_i cos(w_i, f) / τ (Radford et al. 2021); w_i is the normalised mean of the
+        normalised features of the templates filled with the class.
+
+        Args:
+            encoder: Of images and texts.
+            classes: Their names.
+            templates: Sentences in which `{}` stands for the class.
+
+        Raises:
+            SettingsError: There are no classes, or one is there twice.
+            PromptError: A template has no `{}`, or a prompt is too long.
+        """
+        names = check_classes(classes)
+        weights = text_weights(encoder, names, templates)  # (K, D)
+        return cls(encoder, names, lambda features: encoder.scale * features @ weights.T)
+
+    @classmethod
+    def learned(
+        cls, encoder: DualEncoder, prompts: LearnedPrompts, classes: Sequence[str] | None = None
+    ) -> "Classifier":
+        """Classes with prompts that CoOp or CoCoOp learned; the arguments and errors are those of `attach`."""
+        module = prompts.attach(encoder, None if classes is None else tuple(classes))
+        if isinstance(module, CoCoOp):
+            conditional = module
+            return cls(
+                encoder, module.classes, lambda features: torch.cat([*map(conditional, features.split(_TOGETHER))])
+            )
+        weights = module.text_features()
+        return cls(encoder, module.classes, lambda features: encoder.scale * features @ weights.T)
+
+    @torch.no_grad()
+    def probabilities(self, features: Tensor) -> Tensor:
+        """Probabilities (N, K) of images' features (N, D)."""
+        return self._logits(features).softmax(-1)
+
+    def classify(self, image: Picture) -> Classification:
+        """What one image is.
+
+        Raises:
+            ImageError: It cannot be read.
+        """
+        return next(self.classify_many([image]))
+
+    def classify_many(
+        self,
+        images: Iterable[Picture],
+        *,
+        batch_size: int = 32,
+        opener: Opener | None = None,
+        cache: FeatureCache | None = None,
+        on_error: OnError | None = None,
+    ) -> Iterator[Classification]:
+        """What images are, in order, as they are found; images are read while others are encoded.
+
+        Args:
+            images: Files, PIL images, arrays or opened images.
+            batch_size: How many are encoded at once.
+            opener: Opens an image; None takes `open_image` as it is.
+            cache: Where features are kept and looked for.
+            on_error: Called with an image that cannot be read, which is then left out; None raises.
+
+        Raises:
+            ImageError: An image cannot be read and there is no `on_error`.
+        """
+        batch: list[_Prepared] = []
+        for prepared in _prepare(self.encoder, images, batch_size, opener or _open, cache):
+            if isinstance(prepared, _Failed):
+                if on_error is None:
+                    raise prepared.error
+                on_error(prepared.image, prepared.error)
+                continue
+            batch.append(prepared)
+            if len(batch) == batch_size:
+                yield from self._classified(batch, cache)
+                batch = []
+        if batch:
+            yield from self._classified(batch, cache)
+
+    def _classified(self, batch: list["_Prepared"], cache: FeatureCache | None) -> Iterator[Classification]:
+        features = _features(self.encoder, batch, cache)
+        for prepared, row in zip(batch, self.probabilities(features).tolist(), strict=True):
+            by_class = dict(zip(self.classes, row, strict=True))
+            yield Classification(prepared.name, max(by_class, key=by_class.__getitem__), by_class)
+
+
+def text_weights(encoder: DualEncoder, classes: Sequence[str], templates: Sequence[str]) -> Tensor:
+    """w_i: the normalised mean of the normalised features of each class's prompts; (K, D).
+
+    Raises:
+        PromptError: A template has no `{}`, or a prompt is too long.
+    """
+    wordings = check_templates(templates)
+    texts = [fill(template, name) for name in classes for template in wordings]
+    features = encoder.encode_texts(texts).view(len(classes), len(wordings), -1)  # (K, templates, D)
+    return functional.normalize(features.mean(1), dim=-1)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """An image ready to be encoded, or its features where they were in the cache."""
+
+    name: str
+    key: str | None
+    pixels: Tensor | None
+    features: Tensor | None
+
+
+@dataclass(frozen=True)
+class _Failed:
+    image: Picture
+    error: GeoChatError
+
+
+def _open(image: Picture) -> GeoImage:
+    return image if isinstance(image, GeoImage) else open_image(image)
+
+
+def _name(image: Picture) -> str:
+    if isinstance(image, GeoImage):
+        return str(image.path) if image.path else "image"
+    return str(image) if isinstance(image, (str, Path)) else "image"
+
+
+def _prepare(
+    encoder: DualEncoder, images: Iterable[Picture], ahead: int, opener: Opener, cache: FeatureCache | None
+) -> Iterator[_Prepared | _Failed]:
+    """Read images in threads, up to `ahead` of them before they are asked for."""
+
+    def prepare(image: Picture) -> _Prepared | _Failed:
+        try:
+            opened = opener(image)
+            key = image_key(opened) if cache is not None else None
+            found = cache.get(key) if cache is not None and key is not None else None
+            pixels = encoder.pixels([opened]) if found is None else None
+        except GeoChatError as error:
+            return _Failed(image, error)
+        return _Prepared(_name(image), key, pixels, found)
+
+    waiting: deque[Future[_Prepared | _Failed]] = deque()
+    pool = ThreadPoolExecutor(_READERS, "images")
+    try:
+        for image in images:
+            waiting.append(pool.submit(prepare, image))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _features(encoder: DualEncoder, batch: list[_Prepared], cache: FeatureCache | None) -> Tensor:
+    """(N, D), from the cache or encoded, and then kept."""
+    missing = [number for number, prepared in enumerate(batch) if prepared.features is None]
+    made: dict[int, Tensor] = {}
+    if missing:
+        pixels = [batch[number].pixels for number in missing]
+        encoded = encoder.encode_pixels(torch.cat([each for each in pixels if each is not None]))
+        made = dict(zip(missing, encoded, strict=True))
+        keys = [batch[number].key for number in missing]
+        if cache is not None:
+            cache.put([key for key in keys if key is not None], encoded)
+    rows = [made[number] if each.features is None else each.features for number, each in enumerate(batch)]
+    return torch.stack([row.to(encoder.device) for row in rows])

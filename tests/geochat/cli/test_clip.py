@@ -1,0 +1,149 @@
+"""`geochat clip`: what is printed, what goes where, and what is said of broken input."""
+
+import csv
+import json
+import shutil
+from importlib.util import module_from_spec, spec_from_file_location
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import CLIPConfig, CLIPModel
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+from geochat.cli import main
+from geochat.clip.tokenizer import read_merges
+
+TOWER = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, fixtures):
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("tiny")
+    tokenizer = read_merges(fixtures / "open_clip" / "merges.txt.gz")
+    end = len(tokenizer) - 1
+    text = TOWER | {"vocab_size": end + 1, "max_position_embeddings": 64, "bos_token_id": end - 1, "eos_token_id": end}
+    vision = TOWER | {"image_size": 16, "patch_size": 8}
+    CLIPModel(CLIPConfig(vision_config=vision, text_config=text, projection_dim=16)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def scenes(tmp_path):
+    """Two folders, called as classes, with two images each."""
+    draw = np.random.default_rng(0)
+    for name in ("golfcourse", "airport"):
+        (tmp_path / "scenes" / name).mkdir(parents=True)
+        for number in range(2):
+            picture = Image.fromarray(draw.integers(0, 256, (20, 24, 3), np.uint8))
+            picture.save(tmp_path / "scenes" / name / f"{number}.png")
+    return tmp_path / "scenes"
+
+
+def test_json_lines(model, scenes, capsys):
+    assert main(["clip", "classify", str(scenes), "--classes", "airport, golf course", "--model", model, "--json"]) == 0
+    captured = capsys.readouterr()
+    rows = [json.loads(line) for line in captured.out.splitlines()]
+    folders = ["airport", "airport", "golfcourse", "golfcourse"]
+    assert [row["image"] for row in rows] == [str(scenes / name / f"{n % 2}.png") for n, name in enumerate(folders)]
+    for row in rows:
+        assert list(row) == ["image", "label", "probabilities"]
+        assert list(row["probabilities"]) == ["airport", "golf course"]
+        assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-6)
+        assert row["label"] == max(row["probabilities"], key=row["probabilities"].get)
+    assert captured.err == ""
+
+
+def test_csv_and_table_say_the_same(model, scenes, capsys, tmp_path):
+    (tmp_path / "classes.txt").write_text("airport\ngolf course\n")
+    arguments = ["clip", "classify", str(scenes), "--classes", str(tmp_path / "classes.txt"), "--model", model]
+    assert main([*arguments, "--csv"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert list(rows[0]) == ["image", "label", "airport", "golf course"]
+    assert main([*arguments, "--score"]) == 0
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert len(lines) == len(rows) == 4
+    for row, line in zip(rows, lines, strict=True):
+        share = max(float(row["airport"]), float(row["golf course"]))
+        assert line.split(row["label"])[1].split()[0] == f"{share:.1%}"
+    right = sum(row["label"].replace(" ", "") in row["image"] for row in rows)
+    assert f"accuracy {right / 4:.1%} of 4 images (airport" in captured.err
+
+
+def test_templates_change_the_answer(model, scenes, capsys):
+    arguments = ["clip", "classify", str(scenes / "airport" / "0.png"), "--classes", "a,b", "--model", model, "--json"]
+    answers = set()
+    for templates in ([], ["--templates", "satellite"], ["--templates", "{} from above", "{} seen from space"]):
+        assert main([*arguments, *templates]) == 0
+        answers.add(capsys.readouterr().out)
+    assert len(answers) == 3
+
+
+def test_what_cannot_be_read_is_left_out(model, scenes, capsys):
+    (scenes / "airport" / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    arguments = ["clip", "classify", str(scenes), "gone.tif", "--classes", "a,b", "--model", model, "--json"]
+    assert main(arguments) == 0
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 3
+    assert "left out: " in captured.err
+    assert "1.png" in captured.err
+    assert captured.err.endswith("2 of 5 images left out\n")
+    assert main(["clip", "classify", "gone.tif", "--classes", "a,b", "--model", model]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give --classes a,b,c or --prompts FILE"),
+        (["--classes", ","], "no classes"),
+        (["--classes", "a,a"], "'a' is named twice"),
+        (["--classes", "gone.txt"], "gone.txt cannot be read"),
+        (["--classes", "a", "--templates", "plain"], "'plain' is neither a template"),
+        (["--classes", "a", "--batch-size", "0"], "--batch-size 0"),
+        (["--classes", "a", "--prompts", "gone.safetensors"], "no file gone.safetensors"),
+        (["--classes", "a", "--device", "warp"], "the device 'warp' cannot be used"),
+    ],
+)
+def test_impossible_wishes_are_one_line(arguments, message, model, scenes, capsys):
+    assert main(["clip", "classify", str(scenes), "--model", model, *arguments]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_an_empty_folder_says_so(model, tmp_path, capsys):
+    assert main(["clip", "classify", str(tmp_path), "--classes", "a", "--model", model]) == 1
+    assert "holds no image" in capsys.readouterr().err
+
+
+def test_convert(fixtures, tmp_path, scenes, capsys):
+    spec = spec_from_file_location("make", fixtures / "open_clip" / "make.py")
+    make = module_from_spec(spec)
+    spec.loader.exec_module(make)
+    with np.load(fixtures / "open_clip" / "features.npz") as recorded:
+        shapes = json.loads(str(recorded["shapes"]))
+    torch.save({name: torch.from_numpy(a) for name, a in make.random_state(shapes, 1).items()}, tmp_path / "geo.pt")
+    shutil.copy(fixtures / "open_clip" / "merges.txt.gz", tmp_path / "bpe_simple_vocab_16e6.txt.gz")
+    source, target = str(tmp_path / "geo.pt"), str(tmp_path / "geo")
+    assert main(["clip", "convert", source, target]) == 1
+    assert "does not say its activation" in capsys.readouterr().err
+    assert main(["clip", "convert", source, target, "--activation", "quick_gelu"]) == 0
+    assert capsys.readouterr().out.startswith(f"wrote {target}: geo, ")
+    assert main(["clip", "convert", source, target, "--activation", "quick_gelu"]) == 1
+    assert "is not empty" in capsys.readouterr().err
+    arguments = ["clip", "classify", str(scenes), "--classes", "airport,port", "--json", "--model"]
+    assert main([*arguments, source, "--activation", "quick_gelu"]) == 0
+    raw = capsys.readouterr().out
+    assert main([*arguments, target]) == 0
+    assert capsys.readouterr().out == raw
