@@ -24,3 +24,38 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the reference material in ../shared, which a clone does not have")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(fixtures, tmp_path_factory) -> Path:
+    """The directory of a tiny random CLIP, as transformers saves one."""
+    import torch
+    from transformers import CLIPConfig, CLIPModel
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    from geochat.clip.tokenizer import read_merges
+
+    folder = tmp_path_factory.mktemp("clip")
+    tokenizer = read_merges(fixtures / "open_clip" / "merges.txt.gz")
+    end = len(tokenizer) - 1
+    tower = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 2}
+    text = tower | {"vocab_size": end + 1, "max_position_embeddings": 64, "pad_token_id": end}
+    text |= {"bos_token_id": end - 1, "eos_token_id": end}
+    vision = tower | {"image_size": 32, "patch_size": 8}
+    torch.manual_seed(0)
+    model = CLIPModel(CLIPConfig(vision_config=vision, text_config=text, projection_dim=32))
+    for name, parameter in model.named_parameters():  # wider than the initialisation, so that classes differ
+        if parameter.dim() > 1:
+            parameter.data.mul_(10 if "embedding" in name else 3)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def encoder(tiny_clip):
+    """The tiny random CLIP as a dual encoder."""
+    from geochat.clip import DualEncoder
+
+    return DualEncoder.from_pretrained(tiny_clip, device="cpu")

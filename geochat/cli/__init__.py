@@ -23,6 +23,7 @@ _COMMANDS = (
     "geochat.cli.convert",
     "geochat.cli.data",
     "geochat.cli.eval",
+    "geochat.cli.train",
     "geochat.cli.clip",
     "geochat.cli.doctor",
 )

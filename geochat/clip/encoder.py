@@ -70,7 +70,7 @@ class DualEncoder:
     @cached_property
     def scale(self) -> float:
         """1/τ, what cosines are multiplied by before the softmax."""
-        return self.model.logit_scale.float().exp().item()
+        return self.model.logit_scale.double().exp().item()
 
     @cached_property
     def dimension(self) -> int:
@@ -78,6 +78,12 @@ class DualEncoder:
         config: Any = self.model.config
         siglip = isinstance(self.model, SiglipModel)
         return int(config.vision_config.hidden_size if siglip else config.projection_dim)
+
+    @cached_property
+    def image_size(self) -> int:
+        """Side of the square the image tower reads, in pixels."""
+        config: Any = self.model.config
+        return int(config.vision_config.image_size)
 
     @cached_property
     def context_length(self) -> int:

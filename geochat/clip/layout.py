@@ -123,7 +123,8 @@ def encode_prompts(encoder: DualEncoder, layout: PromptLayout, vectors: Tensor) 
     batch, (rows, places) = vectors.shape[0], layout.index.shape
     pool = torch.cat([vectors.to(layout.fixed.dtype), layout.fixed.expand(batch, -1, -1)], 1)  # (B, V + U, W)
     embedded = pool[:, layout.index.flatten()].reshape(batch * rows, places, -1)  # (B R, T, W)
-    hidden = tower.embeddings(inputs_embeds=embedded, position_ids=layout.positions.repeat(batch, 1))
+    # rows may hold more places than a prompt has positions, so that the embeddings' own forward would refuse them
+    hidden = embedded + tower.embeddings.position_embedding(layout.positions).repeat(batch, 1, 1)
     mask = None if layout.mask is None else layout.mask.repeat(batch, 1, 1, 1)
     hidden = tower.encoder(inputs_embeds=hidden, attention_mask=mask).last_hidden_state
     ends = hidden.view(batch, rows, places, -1)[:, layout.ends[:, 0], layout.ends[:, 1]]  # (B, K, W)

@@ -115,6 +115,20 @@ Prompts = CoOp | CoCoOp
 METHODS: dict[str, type[CoOp] | type[CoCoOp]] = {CoOp.method: CoOp, CoCoOp.method: CoCoOp}
 
 
+def with_classes(prompts: Prompts, classes: Sequence[str]) -> Prompts:
+    """What was learned, said of other classes.
+
+    Raises:
+        SettingsError: Each class has vectors of its own, so that there are none for others.
+    """
+    if prompts.settings.class_specific:
+        learned = ", ".join(prompts.classes)
+        raise SettingsError(f"there are vectors for each of {learned}, and no other classes can be told apart by them")
+    others = METHODS[prompts.method](prompts.encoder, classes, prompts.settings, prompts.context.detach())
+    others.load_state_dict(prompts.state_dict())
+    return others.eval()
+
+
 def resolved(encoder: DualEncoder, settings: PromptSettings) -> PromptSettings:
     """The settings with as many vectors as their words have tokens, where there are words.
 

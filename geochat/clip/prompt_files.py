@@ -13,7 +13,7 @@ from torch import Tensor
 
 from geochat.clip.encoder import DualEncoder
 from geochat.clip.layout import PromptSettings
-from geochat.clip.learned import METHODS, Prompts
+from geochat.clip.learned import METHODS, Prompts, with_classes
 from geochat.errors import CheckpointError, SettingsError
 
 _KEY = "geochat_prompts"
@@ -59,21 +59,16 @@ class LearnedPrompts:
                 f"{self.file} was learned for {self.encoder} (weights {self.encoder_sha256[:12]}), not for "
                 f"{encoder.name} (weights {encoder.sha256[:12]}); load that model"
             )
-        asked = self.classes if classes is None else tuple(classes)
-        if self.settings.class_specific and asked != self.classes:
-            raise SettingsError(
-                f"{self.file} has vectors for each of {', '.join(self.classes)}; it can tell no other classes apart"
-            )
         if "context" not in self.tensors:
             raise CheckpointError(f"{self.file} holds no context vectors; learn the prompts again")
         context = self.tensors["context"].to(encoder.device)
         try:
-            prompts: Prompts = METHODS[self.method](encoder, asked, self.settings, context)
+            prompts: Prompts = METHODS[self.method](encoder, self.classes, self.settings, context)
             prompts.load_state_dict(self.tensors)
         except RuntimeError as error:
             raise CheckpointError(f"{self.file} does not hold what {self.method} learns: {error}") from error
-        prompts.eval().requires_grad_(requires_grad=False)
-        return prompts
+        asked = prompts.eval() if classes in {None, self.classes} else with_classes(prompts, tuple(classes or ()))
+        return asked.requires_grad_(requires_grad=False)
 
 
 def save_prompts(prompts: Prompts, file: Path, training: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[3]
 COMMANDS = [
     *("", "ask", "chat", "convert", "demo", "doctor", "info"),
     *("eval", "eval list", "eval run", "eval score"),
+    *("train", "train coop", "train cocoop"),
     *("clip", "clip classify", "clip convert"),
     *("data", "data build", "data check", "data index", "data scenes", "data show", "data stats"),
 ]

@@ -8,18 +8,10 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
-from transformers import (
-    CLIPConfig,
-    CLIPModel,
-    PreTrainedTokenizerFast,
-    SiglipConfig,
-    SiglipModel,
-)
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipModel
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from geochat.clip import DualEncoder
-from geochat.clip.tokenizer import read_merges
 
 TOWER = {
     "hidden_size": 64,
@@ -59,32 +51,6 @@ def open_clip_state(recorded, make):
     return lambda seed: {name: torch.from_numpy(array) for name, array in make.random_state(shapes, seed).items()}
 
 
-def clip_folder(folder, tokenizer, seed=0):
-    torch.manual_seed(seed)
-    end = len(tokenizer) - 1
-    text = TOWER | {
-        "vocab_size": len(tokenizer),
-        "max_position_embeddings": 64,
-        "bos_token_id": end - 1,
-        "eos_token_id": end,
-        "pad_token_id": end,
-    }
-    model = CLIPModel(CLIPConfig(vision_config=VISION, text_config=text, projection_dim=32))
-    for name, parameter in model.named_parameters():  # wider than the initialisation, so that classes differ
-        if parameter.dim() > 1:
-            parameter.data.mul_(3 if "embedding" not in name else 10)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def clip_path(tmp_path_factory, open_clip_folder):
-    """A directory with a tiny CLIP."""
-    return clip_folder(tmp_path_factory.mktemp("clip"), read_merges(open_clip_folder / "merges.txt.gz"))
-
-
 @pytest.fixture(scope="session")
 def siglip_path(tmp_path_factory):
     """A directory with a tiny SigLIP, whose texts have no beginning token."""
@@ -107,11 +73,6 @@ def siglip_path(tmp_path_factory):
     tokenizer.save_pretrained(folder)
     SiglipImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
     return folder
-
-
-@pytest.fixture(scope="session")
-def encoder(clip_path):
-    return DualEncoder.from_pretrained(clip_path, device="cpu")
 
 
 @pytest.fixture(scope="session")

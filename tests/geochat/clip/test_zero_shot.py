@@ -18,8 +18,8 @@ from geochat.imagery import open_image
 CLASSES = ["airport", "harbor", "golf_course"]
 
 
-def test_probabilities_are_clips_formula(encoder, clip_path, pictures):
-    model, processor = CLIPModel.from_pretrained(clip_path), CLIPImageProcessorPil.from_pretrained(clip_path)
+def test_probabilities_are_clips_formula(encoder, tiny_clip, pictures):
+    model, processor = CLIPModel.from_pretrained(tiny_clip), CLIPImageProcessorPil.from_pretrained(tiny_clip)
     templates = ["a satellite photo of {}.", "an aerial view of a {}."]
     pixels = processor(images=[Image.fromarray(picture) for picture in pictures], return_tensors="pt")["pixel_values"]
     with torch.no_grad():
@@ -179,7 +179,7 @@ def test_no_bundled_encoder_names_the_remedy(monkeypatch, tmp_path):
         DualEncoder.from_pretrained()
 
 
-def test_folders_that_are_no_dual_encoder(tmp_path, clip_path):
+def test_folders_that_are_no_dual_encoder(tmp_path, tiny_clip):
     with pytest.raises(CheckpointError, match="no checkpoint directory 'gone'"):
         DualEncoder.from_pretrained("gone")
     with pytest.raises(CheckpointError, match="name the weights file itself"):
@@ -191,11 +191,11 @@ def test_folders_that_are_no_dual_encoder(tmp_path, clip_path):
     with pytest.raises(CheckpointError, match=r"config\.json cannot be read"):
         DualEncoder.from_pretrained(tmp_path)
     with pytest.raises(CheckpointError, match="says its activation in config"):
-        DualEncoder.from_pretrained(clip_path, activation="gelu")
+        DualEncoder.from_pretrained(tiny_clip, activation="gelu")
 
 
-def test_missing_and_foreign_tensors_are_named(tmp_path, encoder, clip_path):
-    for file in clip_path.iterdir():
+def test_missing_and_foreign_tensors_are_named(tmp_path, encoder, tiny_clip):
+    for file in tiny_clip.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     state = encoder.model.state_dict()
     encoder.model.save_pretrained(tmp_path, state_dict=state | {"extra.weight": torch.zeros(1)})
@@ -207,8 +207,8 @@ def test_missing_and_foreign_tensors_are_named(tmp_path, encoder, clip_path):
         DualEncoder.from_pretrained(tmp_path)
 
 
-def test_a_foreign_tokenizer_is_refused(tmp_path, clip_path, siglip_path):
-    for file in clip_path.iterdir():
+def test_a_foreign_tokenizer_is_refused(tmp_path, tiny_clip, siglip_path):
+    for file in tiny_clip.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     config = json.loads((tmp_path / "config.json").read_text())
     config["text_config"]["vocab_size"] = 100

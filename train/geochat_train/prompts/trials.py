@@ -1,0 +1,112 @@
+"""Trials: prompts learned from some shots and a seed, and how many other images they then name rightly."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+
+from geochat.clip import PromptSettings
+from geochat.clip.classifier import text_weights
+from geochat.clip.learned import METHODS, Prompts, resolved, with_classes
+from geochat.errors import SettingsError
+from geochat_train.prompts.images import SceneImages
+from geochat_train.prompts.learning import OnEpoch, accuracy, learn
+from geochat_train.prompts.settings import LearningSettings
+from geochat_train.prompts.views import Features
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is learned, and from what.
+
+    Attributes:
+        method: "coop" or "cocoop".
+        prompt: What a prompt looks like.
+        learning: The schedule and the seed.
+        shots: Images a class; 0 takes all.
+    """
+
+    method: str
+    prompt: PromptSettings
+    learning: LearningSettings
+    shots: int = 16
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise SettingsError(f"unknown method {self.method!r}; choose {' or '.join(METHODS)}")
+        if self.shots < 0:
+            raise SettingsError(f"shots={self.shots} cannot be; give images a class, or 0 for all")
+
+    def described(self) -> dict[str, object]:
+        """As JSON values, for the file of what was learned."""
+        return {"shots": self.shots, **asdict(self.learning)}
+
+
+def run_trial(trial: Trial, images: SceneImages, features: Features, on_epoch: OnEpoch | None = None) -> Prompts:
+    """Learn the trial's prompts from the images.
+
+    Raises:
+        SettingsError: The settings contradict each other or the encoder.
+        DataError: A class has too few images.
+        ImageError: An image cannot be read.
+    """
+    few = images.few(trial.shots, trial.learning.seed) if trial.shots else images
+    torch.manual_seed(trial.learning.seed)
+    encoder = features.encoder
+    prompts = METHODS[trial.method](encoder, few.classes, resolved(encoder, trial.prompt))
+    views = features.views(few.files, trial.learning.views)
+    learn(prompts, views, torch.tensor(few.labels, device=encoder.device), trial.learning, on_epoch)
+    return prompts
+
+
+def score(prompts: Prompts, images: SceneImages, features: Features) -> float:
+    """The share of images that learned prompts name rightly, among the classes of `images`.
+
+    Raises:
+        SettingsError: Each class has vectors of its own and the images' classes are others.
+    """
+    asked = prompts if prompts.classes == images.classes else with_classes(prompts, images.classes)
+    return accuracy(asked, features.plain(images.files), torch.tensor(images.labels, device=prompts.encoder.device))
+
+
+def zero_shot(images: SceneImages, features: Features, templates: Sequence[str]) -> float:
+    """The share of images that templates name rightly, among the classes of `images`."""
+    weights = text_weights(features.encoder, images.classes, templates)
+    found = (features.plain(images.files) @ weights.T).argmax(-1).cpu()
+    return (found == torch.tensor(images.labels)).float().mean().item()
+
+
+@dataclass(frozen=True)
+class BaseToNew:
+    """Accuracy on the classes learned from and on those that were not."""
+
+    base: float
+    new: float
+
+    @property
+    def harmonic(self) -> float:
+        """H = 2 base new / (base + new); 0 where one is."""
+        return 2 * self.base * self.new / (self.base + self.new) if self.base and self.new else 0.0
+
+
+def halves(classes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Base and new classes: the first half, the larger one where they are odd, and the rest.
+
+    Raises:
+        SettingsError: There are too few for both.
+    """
+    middle = (len(classes) + 1) // 2
+    if middle == len(classes):
+        raise SettingsError(f"{len(classes)} classes have no second half; base-to-new needs at least two")
+    return tuple(classes[:middle]), tuple(classes[middle:])
+
+
+def base_to_new(trial: Trial, train: SceneImages, test: SceneImages, features: Features) -> BaseToNew:
+    """Learn from the base classes, then tell the base classes apart, and the new ones apart.
+
+    Raises:
+        SettingsError: As `run_trial`, or there are too few classes.
+    """
+    base, new = halves(train.classes)
+    prompts = run_trial(trial, train.of(base), features)
+    return BaseToNew(score(prompts, test.of(base), features), score(prompts, test.of(new), features))
