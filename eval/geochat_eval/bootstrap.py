@@ -6,8 +6,10 @@ can be kept while answers come in. An answer is resampled whole, with all its bo
 same answers in the same order give the same ones.
 """
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,19 +28,37 @@ class Figure:
         low: Lower end of the 95 % interval, NaN where none was asked for.
         high: Upper end.
         n: What it is a share of, or a mean over: so many questions, boxes or captions.
+        draws: The value and its bootstrap replicates, in [0, 1], shape (1 + replicates,); None where there are none.
     """
 
     percent: float
     low: float
     high: float
     n: int
+    draws: Array | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(cls, values: Array, n: float) -> "Figure":
         """The figure of shares in [0, 1] of shape (1 + replicates,): the value, then its bootstrap replicates."""
         replicates = values[1:][np.isfinite(values[1:])]
         low, high = np.percentile(replicates, (2.5, 97.5)) if replicates.size else (np.nan, np.nan)
-        return cls(float(100 * values[0]), float(100 * low), float(100 * high), round(n))
+        return cls(float(100 * values[0]), float(100 * low), float(100 * high), round(n), values)
+
+    @property
+    def rounded(self) -> dict[str, Any]:
+        """The value, its interval and its n, JSON-ready: two decimals, None for what is not a number."""
+        return {"percent": rounded(self.percent), "interval": [rounded(self.low), rounded(self.high)], "n": self.n}
+
+    def minus(self, other: "Figure") -> "Figure":
+        """The difference of two figures of the same questions in the same order: replicates drew the same ones."""
+        if self.draws is None or other.draws is None:
+            return Figure(self.percent - other.percent, np.nan, np.nan, self.n)
+        return Figure.of(self.draws - other.draws, self.n)
+
+
+def rounded(value: float) -> float | None:
+    """Two decimals; None for what is not a number, which JSON has no word for."""
+    return round(value, 2) if math.isfinite(value) else None
 
 
 class Sums:

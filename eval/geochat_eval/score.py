@@ -1,13 +1,18 @@
 """Scoring a file of answers, anybody's, without a model."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from geochat.errors import DataError, SettingsError
 from geochat_data.readers import Report, read_jsonl
-from geochat_eval.formats import FORMATS
+from geochat_eval.form import Form
+from geochat_eval.formats import FORMATS, Answer
 from geochat_eval.scorers import SCORERS, Scored, ScorerSettings
+
+Watcher = Callable[[Answer, float], None]
+"""Is shown an answer and how good it is by itself, from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -18,15 +23,18 @@ class ScoredFile:
         scored: The figures.
         report: How many lines were used, and which were not and why.
         about: The file, and how it was read and scored.
+        form: What the answers look like, right or wrong.
     """
 
     scored: Scored
     report: Report
     about: dict[str, Any]
+    form: Form
 
     def to_dict(self) -> dict[str, Any]:
         """One JSON object: a percentage under each rule's name, then counts, intervals, baselines and the account."""
-        return {**self.scored.to_dict(), "lines": self.report.to_dict(), "about": self.about}
+        form = self.form.to_dict()
+        return {**self.scored.to_dict(), "form": form, "lines": self.report.to_dict(), "about": self.about}
 
 
 def score_file(
@@ -37,6 +45,7 @@ def score_file(
     *,
     truths: Path | None = None,
     strict: bool = False,
+    watchers: Sequence[Watcher] = (),
 ) -> ScoredFile:
     """Score every line of a file.
 
@@ -48,6 +57,7 @@ def score_file(
         truths: A file with the truths, where the answers' own lines lack them: fields that are joined by `question_id`.
             It is held in memory.
         strict: Whether a line that cannot be scored is an error; otherwise it is counted and left out.
+        watchers: Are shown each answer that was scored, and how good it is by itself.
 
     Raises:
         SettingsError: The task or format is unknown, or the packages it needs are not installed.
@@ -57,15 +67,18 @@ def score_file(
         if name not in known:
             raise SettingsError(f"{name!r} is unknown; choose one of {', '.join(known)}")
     settings = settings or ScorerSettings()
-    scorer, report = SCORERS[task](settings), Report(strict=strict)
+    scorer, report, form = SCORERS[task](settings), Report(strict=strict), Form(settings)
     known_fields = _by_question(truths) if truths else None
     for where, row in read_jsonl(path, report):
         try:
-            scorer.add(FORMATS[layout].read(row if known_fields is None else _joined(row, known_fields)))
+            answer = FORMATS[layout].read(row if known_fields is None else _joined(row, known_fields))
+            worth = scorer.add(answer)
         except ValueError as error:
             report.skip(str(error), where)
-        else:
-            report.used += 1
+            continue
+        report.used += 1
+        for watch in (form.add, *watchers):
+            watch(answer, worth)
     if not report.used:
         found = str(report) if report.skipped else "it is empty"
         raise DataError(f"{path} holds no answer that can be scored as {task} in the format {layout}: {found}")
@@ -76,7 +89,7 @@ def score_file(
         "replicates": settings.replicates,
         "seed": settings.seed,
     }
-    return ScoredFile(scorer.result(), report, about)
+    return ScoredFile(scorer.result(), report, about, form)
 
 
 def _by_question(path: Path) -> dict[str, dict[str, Any]]:

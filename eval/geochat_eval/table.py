@@ -1,7 +1,7 @@
 """Figures as a table people can read."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from geochat_eval.bootstrap import Figure
 from geochat_eval.scorers.base import Scored
@@ -23,6 +23,24 @@ def lines(scored: Scored) -> Iterator[str]:
         if rows:
             yield f"\n{title}"
             yield from (f"{name:<{width}}  {text}" for name, text in rows.items())
+
+
+def headline_lines(figures: Mapping[str, Figure]) -> Iterator[str]:
+    """A line for each of a few figures."""
+    width = max(map(len, figures), default=0)
+    for name, figure in figures.items():
+        yield f"{name:<{width}}  {_number(figure.percent)}  {_interval(figure):<16}  n {figure.n}"
+
+
+def difference_lines(first: Scored, second: Scored, differences: Mapping[str, Figure]) -> Iterator[str]:
+    """A line for each rule: both figures, the difference and its paired interval, * where that excludes zero."""
+    width = max(map(len, differences))
+    yield f"{'':<{width}}  {'A':>8}  {'B':>8}  {'A - B':>8}  {'95 % interval':<16}  {'n':>8}"
+    for rule, difference in differences.items():
+        both = f"{_number(first.figures[rule].percent)}  {_number(second.figures[rule].percent)}"
+        mark = "*" if difference.low > 0 or difference.high < 0 else ""
+        found = f"{_number(difference.percent)}  {_interval(difference):<16}  {difference.n:>8} {mark}"
+        yield f"{rule:<{width}}  {both}  {found}".rstrip()
 
 
 def _number(percent: float) -> str:

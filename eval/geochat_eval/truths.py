@@ -12,7 +12,7 @@ from typing import Any
 
 import PIL.Image
 
-from geochat.frames import Frame
+from geochat.frames import Frame, transform_points
 from geochat.regions import OrientedBox
 from geochat_eval.formats import Answer
 from geochat_eval.grounded import GroundedText
@@ -38,6 +38,12 @@ def true_boxes(answer: Answer, images: Path | None = None) -> GroundedText:
         return answer.read(answer.truth)
     boxes = tuple(_box(shape, answer, images) for shape in _shapes(answer.truth))
     return GroundedText("", boxes, ("",) * len(boxes))
+
+
+def image_in_square(size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Where an image of (width, height) lies in the square the model sees: x1, y1, x2, y2 in percent."""
+    (x1, y1), (x2, y2) = transform_points([(0, 0), size], Frame(size).between("image", "model")).tolist()
+    return x1, y1, x2, y2
 
 
 def _shapes(value: Any, depth: int = 0) -> Iterator[list[Any]]:  # noqa: ANN401 - decoded JSON

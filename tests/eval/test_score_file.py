@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 
 from geochat.cli import main
-from geochat.cli.eval.scoring import _FORMATS, _TASKS
+from geochat.cli.eval import scoring
 from geochat.errors import DataError, SettingsError
 from geochat_eval.formats import FORMATS
 from geochat_eval.score import score_file
@@ -16,8 +16,8 @@ GOOD = {"answer": "yes", "ground_truth": "yes"}
 
 
 def test_the_command_line_knows_every_scorer_and_format():
-    assert set(_TASKS) == set(SCORERS)
-    assert set(_FORMATS) == set(FORMATS)
+    assert set(scoring.TASKS) == set(SCORERS)
+    assert set(scoring.FORMATS) == set(FORMATS)
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,7 @@ class Benchmark:
         prompt: What the model is asked, task token and regions included.
         scorer: A name of `SCORERS`.
         max_new_tokens: The answer budget.
+        headline: The rules it is known by, which summaries show.
         published: Figures of other systems, in percent, by rule and system.
         makes_images: Whether its images are made, in `Sources.rendered`, rather than found in `Sources.images`.
     """
@@ -113,5 +114,6 @@ class Benchmark:
     scorer: str
     prompt: Callable[[Item], str] = as_written
     max_new_tokens: int = 64
+    headline: tuple[str, ...] = ("accuracy",)
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     makes_images: Callable[[Sources], bool] = lambda _sources: False

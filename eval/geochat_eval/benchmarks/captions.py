@@ -14,6 +14,7 @@ from geochat_eval.benchmarks.files import Row, image_name, read_items, text
 from geochat_eval.benchmarks.labelled import is_ucm, labelled_images
 
 _QUESTION = DEFAULT_QUESTIONS[Task.CAPTION]
+_RULES = ("cider", "rouge_l", "bleu_4", "meteor", "beyond_class_precision", "beyond_class_recall")
 _FILES = "--questions dataset.json --images DIR"
 
 
@@ -63,9 +64,12 @@ CAPTIONS = (
         _read_ucm,
         "image-caption",
         max_new_tokens=96,
+        headline=_RULES,
     ),
-    Benchmark("sydney-captions", "image captions, Sydney", _FILES, _read, "image-caption", max_new_tokens=96),
-    Benchmark("rsicd", "image captions, RSICD", _FILES, _read, "image-caption", max_new_tokens=96),
+    Benchmark(
+        "sydney-captions", "image captions, Sydney", _FILES, _read, "image-caption", max_new_tokens=96, headline=_RULES
+    ),
+    Benchmark("rsicd", "image captions, RSICD", _FILES, _read, "image-caption", max_new_tokens=96, headline=_RULES),
     Benchmark(
         "vrsbench-caption",
         "long image captions, VRSBench",
@@ -73,5 +77,6 @@ CAPTIONS = (
         _read_vrsbench,
         "image-caption",
         max_new_tokens=512,
+        headline=_RULES,
     ),
 )

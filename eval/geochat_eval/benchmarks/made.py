@@ -18,7 +18,6 @@ from functools import partial
 from itertools import combinations
 from typing import Any
 
-from geochat.frames import Frame
 from geochat.prompts import Task, compose
 from geochat_data.questions import Balance, Expression, Subject, Turn, build_conversation, expressions
 from geochat_data.questions.subject import plural
@@ -27,6 +26,7 @@ from geochat_data.readers import Report
 from geochat_data.records import LabelledImage, LabelledObject
 from geochat_eval.benchmarks.base import Benchmark, Item, Sources
 from geochat_eval.benchmarks.labelled import image_path, is_synthetic, is_ucm, labelled_images, mosaics
+from geochat_eval.truths import image_in_square
 
 _FILES = "--images DIR of UC Merced; or --questions boxes.jsonl [--images DIR]; or nothing: synthetic scenes"
 _MOST = 3  # questions of one kind about an image
@@ -38,8 +38,7 @@ def _subject(image: LabelledImage, sources: Sources, kind: str) -> Subject:
 
 
 def _frame_fields(image: LabelledImage) -> dict[str, Any]:
-    to_model = Frame((image.width, image.height)).between("image", "model")
-    return {"clip": [*(to_model * (0, 0)), *(to_model * (image.width, image.height))]}
+    return {"clip": list(image_in_square((image.width, image.height)))}
 
 
 def _refer(sources: Sources, report: Report) -> Iterator[Item]:
@@ -87,7 +86,7 @@ def _refer_absent(sources: Sources, report: Report) -> Iterator[Item]:
 
 def _identify(sources: Sources, report: Report) -> Iterator[Item]:
     images = labelled_images(sources, report)
-    for image in mosaics(images) if is_ucm(sources) and sources.questions is None else images:
+    for image in mosaics(images) if _in_mosaics(sources) else images:
         subject = _subject(image, sources, "identify")
         groups = [[item for item in image.objects if item.category == c] for c in subject.present]
         pairs = list(combinations([group for group in groups if group], 2))
@@ -99,6 +98,10 @@ def _identify(sources: Sources, report: Report) -> Iterator[Item]:
                 question = compose(words, Task.IDENTIFY, subject.boxes([item]), subject.convention)
                 name = f"{path}#{number}"
                 yield Item(f"{name}{side}", path, question, item.category, {"type": "identify", "pair": name})
+
+
+def _in_mosaics(sources: Sources) -> bool:
+    return is_ucm(sources) and sources.questions is None
 
 
 def _asked(kind: str, sources: Sources, report: Report) -> Iterator[Item]:
@@ -117,7 +120,7 @@ def _about(turn: Turn, image: LabelledImage) -> dict[str, Any]:
     return {"type": turn.kind, "about": turn.about, **grounded}
 
 
-def _made(name: str, summary: str, read: Any, scorer: str, budget: int) -> Benchmark:  # noqa: ANN401 - see Benchmark
+def _made(name: str, summary: str, read: Any, scorer: str, budget: int, *headline: str) -> Benchmark:  # noqa: ANN401 - see Benchmark
     return Benchmark(
         name,
         summary,
@@ -125,28 +128,35 @@ def _made(name: str, summary: str, read: Any, scorer: str, budget: int) -> Bench
         read,
         scorer,
         max_new_tokens=budget,
-        makes_images=lambda sources: is_synthetic(sources) or (name == "identify" and is_ucm(sources)),
+        headline=headline,
+        makes_images=lambda sources: is_synthetic(sources) or (name == "identify" and _in_mosaics(sources)),
     )
 
 
 MADE = (
-    _made("refer", "boxes of phrases", _refer, "referring", 320),
-    _made("refer-absent", "[refer] for what is there and what is not", _refer_absent, "existence", 320),
-    _made("identify", "what is in a region, and in another of the same image", _identify, "identify", 32),
-    _made("presence", "is there one? answers balanced", partial(_asked, "presence"), "vqa", 16),
     _made(
-        "comparison",
-        "are there more of these than of those? answers balanced",
-        partial(_asked, "comparison"),
-        "vqa",
-        16,
+        *("refer", "boxes of phrases", _refer, "referring", 320),
+        *("first_box@0.5", "f1@0.5/multiple", "clean_regions", "empty"),
     ),
-    _made("count", "how many are there? answers balanced", partial(_asked, "count"), "vqa", 16),
     _made(
-        "describe",
-        "descriptions in which everything is located",
-        partial(_asked, "grounding"),
-        "grounded-description",
-        384,
+        *("refer-absent", "[refer] for what is there and for what is not", _refer_absent, "existence", 320),
+        "balanced_accuracy",
+    ),
+    _made(
+        *("identify", "what is in a region, and in another of the same image", _identify, "identify", 32),
+        *("accuracy", "pairs_right", "pairs_unmoved"),
+    ),
+    _made(
+        *("presence", "is there one? answers balanced", partial(_asked, "presence"), "vqa", 16),
+        *("accuracy", "accuracy/balanced/presence"),
+    ),
+    _made(
+        *("comparison", "more of these than of those? answers balanced", partial(_asked, "comparison"), "vqa", 16),
+        *("accuracy", "accuracy/balanced/comparison"),
+    ),
+    _made("count", "how many are there? answers balanced", partial(_asked, "count"), "vqa", 16, "accuracy"),
+    _made(
+        *("describe", "descriptions that locate", partial(_asked, "grounding"), "grounded-description", 384),
+        *("matched_and_named@0.5", "f1@0.5", "clean_regions", "empty"),
     ),
 )

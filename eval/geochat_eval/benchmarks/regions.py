@@ -13,6 +13,7 @@ from geochat_eval.benchmarks.base import Benchmark, Item, Sources
 from geochat_eval.benchmarks.files import Row, image_name, read_items, text
 
 _KEPT = ("type", "dataset", "obj_ids", "size_group", "image_id", "unique", "obj_cls")
+_BOXES = ("matched_boxes@0.5", "all_matched@0.5", "predicted_hit@0.5")
 _PUBLISHED = {
     f"matched_boxes@0.5{group}": {"GeoChat-7B (rule not stated)": percent}
     for group, percent in {
@@ -61,6 +62,7 @@ REGIONS = (
         "referring",
         _refer_prompt,
         256,
+        headline=_BOXES,
         published=_PUBLISHED,
     ),
     Benchmark(
@@ -71,6 +73,7 @@ REGIONS = (
         "region-caption",
         _identify_prompt,
         128,
+        headline=("rouge_1", "rouge_l", "meteor"),
         published={
             "rouge_1": {"GeoChat-7B": 87.3, "EarthDial-4B (its answers, scored here)": 73.35},
             "rouge_l": {"GeoChat-7B": 87.2, "EarthDial-4B (its answers, scored here)": 73.31},
@@ -85,6 +88,7 @@ REGIONS = (
         "grounded-description",
         _grounding_prompt,
         512,
+        headline=("matched_and_named@0.5", "f1@0.5", "rouge_l", "clean_regions"),
     ),
     Benchmark(
         "vrsbench-referring",
@@ -94,5 +98,6 @@ REGIONS = (
         "referring",
         _refer_prompt,
         128,
+        headline=_BOXES,
     ),
 )

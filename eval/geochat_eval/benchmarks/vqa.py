@@ -85,6 +85,7 @@ VQA = (
         "vqa",
         _prompt,
         32,
+        headline=("accuracy/without_count", "accuracy/without_count_macro"),
         published={
             "accuracy/type/presence": {"GeoChat-7B": 91.09, "EarthDial-4B": 92.6},
             "accuracy/type/comp": {"GeoChat-7B": 90.33, "EarthDial-4B": 92.8},
@@ -100,6 +101,7 @@ VQA = (
         "vqa",
         _prompt,
         32,
+        headline=("accuracy/without_count", "accuracy/without_count_macro"),
         published={
             "accuracy/type/presence": {"GeoChat-7B": 58.45},
             "accuracy/type/comp": {"GeoChat-7B": 83.19},

@@ -11,11 +11,15 @@ report.*           see `geochat_eval.reporting`
 
 import json
 import os
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from geochat.errors import DataError
+
+_QUOTED = re.compile(r"'[^']*'|\S*/\S+")
 
 
 class RunFolder:
@@ -58,6 +62,18 @@ class RunFolder:
         if not isinstance(value, dict):
             raise DataError(f"{self.settings} holds no JSON object; delete it and run again")
         return value
+
+    def image_root(self, settings: Mapping[str, Any]) -> Path:
+        """What the questions' images are relative to: a folder that was named, or this one's own."""
+        return Path(settings["root"]) if settings.get("root") else self.images
+
+    def failures_by_reason(self) -> dict[str, int]:
+        """How many questions got no answer, by the reason, commonest first; names in quotes are left out of reasons."""
+        reasons: Counter[str] = Counter()
+        with self.failures.open(encoding="utf-8") as lines:
+            for line in lines:
+                reasons[_QUOTED.sub("...", str(json.loads(line)["error"]))] += 1
+        return dict(reasons.most_common())
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> int:

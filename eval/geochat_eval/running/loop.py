@@ -167,16 +167,17 @@ class Run:
     def _about(self) -> dict[str, Any]:
         """The settings that decide about answers, JSON-ready."""
         settings, sources = self._settings, self._settings.sources
-        made = {"scenes": sources.scenes} if self._makes_images else {}
+        drawn = {"scenes": sources.scenes} if self._makes_images and sources.images is None else {}
         return {
             "benchmark": settings.benchmark,
-            "images": None if self._makes_images else str(sources.root.resolve()),
+            "images": None if sources.images is None else str(sources.images.resolve()),
+            "root": None if self._makes_images else str(sources.root.resolve()),
             "questions": None if sources.questions is None else str(sources.questions),
             "questions_sha256": file_hash(sources.questions),
             "truth_sha256": file_hash(sources.truth),
             "split": sources.split,
             "wording": sources.wording,
-            **made,
+            **drawn,
             "limit": settings.limit,
             "blind": settings.blind,
             "max_new_tokens": settings.max_new_tokens or self._benchmark.max_new_tokens,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from geochat.errors import SettingsError
-from geochat_eval.bootstrap import Figure
+from geochat_eval.bootstrap import Figure, rounded
 from geochat_eval.formats import Answer
 
 MAX_REPLICATES = 10_000
@@ -57,14 +57,14 @@ class Scored:
     def to_dict(self) -> dict[str, Any]:
         """One object: a percentage under each rule's name, then what stands beside them; two decimals."""
         return {
-            **{name: _rounded(figure.percent) for name, figure in self.figures.items()},
+            **{name: rounded(figure.percent) for name, figure in self.figures.items()},
             "n": {name: figure.n for name, figure in self.figures.items()},
             "intervals": {
-                name: [_rounded(figure.low), _rounded(figure.high)]
+                name: [rounded(figure.low), rounded(figure.high)]
                 for name, figure in self.figures.items()
                 if math.isfinite(figure.low)
             },
-            "baselines": {name: _rounded(percent) for name, percent in self.baselines.items()},
+            "baselines": {name: rounded(percent) for name, percent in self.baselines.items()},
             **({"not_computed": dict(self.not_computed)} if self.not_computed else {}),
             **self.details,
         }
@@ -85,7 +85,3 @@ class Scorer(Protocol):
 
     def result(self) -> Scored:
         """The figures of all answers so far."""
-
-
-def _rounded(value: float) -> float | None:
-    return round(value, 2) if math.isfinite(value) else None

@@ -14,6 +14,8 @@ Rules, each a mean over answers unless it says otherwise, in percent:
 - `meteor_nltk`: METEOR of the package nltk on words split at spaces, with its stemmer and WordNet.
 - `meteor_nltk_without_wordnet`: the same without synonyms; never above `meteor_nltk`.
 
+- `beyond_class_precision`, `beyond_class_recall`, where the line's `scene` names the class: see `class_words`.
+
 What pycocoevalcap computes needs Java, `meteor_nltk` the WordNet corpus of nltk; nothing is ever downloaded.
 Groups are the line's `size_group`.
 """
@@ -25,6 +27,7 @@ from geochat_eval.bootstrap import Figure, Shares
 from geochat_eval.formats import Answer
 from geochat_eval.scorers import caption_tools, coco
 from geochat_eval.scorers.base import Scored, ScorerSettings
+from geochat_eval.scorers.class_words import ClassWords
 
 _NUMBERED = re.compile(r"caption_?(\d{1,3})")
 _ROUGE = {"rouge_1": "rouge1", "rouge_l": "rougeL"}
@@ -40,11 +43,15 @@ class CaptionScorer:
         self._rules = (*_ROUGE, *self._meteor)
         self._shares = Shares(self._rules, replicates=settings.replicates, seed=settings.seed)
         self._captions: list[coco.Caption] = []
+        self._class_words = ClassWords(settings)
 
     def add(self, answer: Answer) -> float:
         """Count one answer; its `rouge_l`."""
         size = answer.group("size_group") or ""
-        return self.add_text(answer.text, references(answer), [size] if size.isalpha() else [])
+        truths, scene = references(answer), answer.group("scene")
+        if scene is not None:
+            self._class_words.add(scene, answer.text, truths)
+        return self.add_text(answer.text, truths, [size] if size.isalpha() else [])
 
     def add_text(self, text: str, truths: Sequence[str], groups: Sequence[str]) -> float:
         """Count one caption against its references; its `rouge_l`."""
@@ -58,7 +65,7 @@ class CaptionScorer:
 
     def result(self) -> Scored:
         """Figures, and which rules could not be computed here."""
-        figures: dict[str, Figure] = self._shares.figures()
+        figures: dict[str, Figure] = {**self._shares.figures(), **self._class_words.figures()}
         not_computed = dict(self._no_wordnet)
         reason = caption_tools.missing_for_coco()
         rules = [rule for rule in coco.RULES if rule != "meteor" or self._settings.meteor]

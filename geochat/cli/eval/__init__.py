@@ -4,7 +4,7 @@ import argparse
 from importlib import import_module
 from typing import Any
 
-_ACTIONS = ("listing", "running", "scoring")
+_ACTIONS = ("listing", "running", "scoring", "reporting", "comparing", "cards")
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private

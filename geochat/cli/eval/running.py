@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochat.cli import options
+from geochat.cli.eval.scoring import FORMATS
+from geochat.cli.reporting import note
 
 if TYPE_CHECKING:
     from geochat_eval.running import Answerer, Progress
-
-_FORMATS = ("geochat", "earthdial", "lmms-eval")
 
 
 def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
@@ -46,23 +46,29 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
     answers.add_argument("--blind", action="store_true", help="withhold the images: what can be guessed?")
     answers.add_argument("--answers", metavar="FILE", type=Path, help="take answers from FILE, not from a model")
     answers.add_argument(
-        "--format", choices=_FORMATS, default="geochat", help="whose field names --answers has (default: geochat)"
+        "--canned", metavar="RUN", type=Path, help="answer with one caption for each class named in RUN, of ucmerced"
+    )
+    answers.add_argument(
+        "--format", choices=FORMATS, default="geochat", help="whose field names --answers has (default: geochat)"
     )
     answers.add_argument("--max-new-tokens", metavar="N", type=int, help="answer budget (default: the benchmark's)")
     answers.add_argument(
         "--batch-rows", metavar="N", type=int, default=32, help="answers computed together (default: 32)"
     )
+    answers.add_argument("--no-report", action="store_true", help="do not score the answers at the end")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Plan, answer, merge."""
+    """Plan, answer, merge, report."""
     from geochat.errors import SettingsError
     from geochat_eval.benchmarks import Sources
     from geochat_eval.running import Run, RunSettings
 
-    if args.answers and args.blind:
-        raise SettingsError("--answers takes answers from a file, which --blind does not change; drop one of the two")
+    if args.blind and (args.answers or args.canned):
+        raise SettingsError(
+            "--blind withholds images from a model, and none is asked; drop it, or --answers and --canned"
+        )
     images, wording = args.out / "images", args.wording.replace("-", " ")
     sources = Sources(args.images, args.questions, args.truth, args.split, wording, args.scenes, images)
     settings = RunSettings(
@@ -73,14 +79,33 @@ def run(args: argparse.Namespace) -> int:
     _show(work.answer(_answerer(args), rank, world))
     if work.complete:
         print(f"wrote {work.folder.answers}")
+    if work.complete and not args.no_report:
+        _report(args.out)
     return 0
 
 
+def _report(folder: Path) -> None:
+    """Write the reports and print the headline."""
+    from geochat.errors import DataError
+    from geochat_eval.reporting import report, write_report
+    from geochat_eval.table import headline_lines
+
+    try:
+        made = report(folder)
+    except DataError as error:  # such as a benchmark that comes without its answers
+        note(f"no report: {error}")
+        return
+    print("\n".join(headline_lines(made.headline)))
+    print(f"wrote {write_report(made)[-1]}, and the same as .md and .json")
+
+
 def _answerer(args: argparse.Namespace) -> "Answerer":
-    from geochat_eval.running import ChatAnswerer, FileAnswerer
+    from geochat_eval.running import CannedAnswerer, ChatAnswerer, FileAnswerer
 
     if args.answers:
         return FileAnswerer(args.answers, args.format)
+    if args.canned:
+        return CannedAnswerer(args.canned, args.images or Path())
     from geochat.assistant import GeoChat
     from geochat.engines import EngineLimits
 

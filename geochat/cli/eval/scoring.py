@@ -10,11 +10,11 @@ from geochat.cli.reporting import note
 if TYPE_CHECKING:
     from geochat_eval.score import ScoredFile
 
-_TASKS = (
+TASKS = (
     *("scene", "vqa", "referring", "region-caption", "image-caption", "grounded-description"),
     *("existence", "identify"),
 )
-_FORMATS = ("geochat", "earthdial", "lmms-eval")
+FORMATS = ("geochat", "earthdial", "lmms-eval")
 _NOTED = 5  # places named for each reason
 
 
@@ -29,10 +29,8 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
     score.add_argument(
         "file", metavar="FILE", type=Path, help="answers with their ground truth, one JSON object a line"
     )
-    score.add_argument("--as", dest="task", required=True, choices=_TASKS, help="what the questions ask for")
-    score.add_argument(
-        "--format", choices=_FORMATS, default="geochat", help="whose field names and boxes (%(default)s)"
-    )
+    score.add_argument("--as", dest="task", required=True, choices=TASKS, help="what the questions ask for")
+    score.add_argument("--format", choices=FORMATS, default="geochat", help="whose field names and boxes (%(default)s)")
     score.add_argument("--truth", metavar="FILE", type=Path, help="truths joined by question_id, where FILE has none")
     score.add_argument("--images", metavar="DIR", type=Path, help="where true boxes are in pixels: to see image sizes")
     score.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which starts slowly")

@@ -16,7 +16,7 @@ GOLDEN = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parents[3]
 COMMANDS = [
     *("", "ask", "chat", "convert", "demo", "doctor", "info"),
-    *("eval", "eval list", "eval run", "eval score"),
+    *("eval", "eval card", "eval compare", "eval list", "eval report", "eval run", "eval score"),
     *("train", "train coop", "train cocoop"),
     *("clip", "clip classify", "clip convert"),
     *("data", "data build", "data check", "data index", "data scenes", "data show", "data stats"),

@@ -1,0 +1,185 @@
+"""What a report says: a run's settings, its figures, and what stands beside them."""
+
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from geochat.errors import DataError
+from geochat_eval.benchmarks import BENCHMARKS, Benchmark
+from geochat_eval.bootstrap import Figure
+from geochat_eval.reporting.comparing import Comparison, compare
+from geochat_eval.reporting.examples import Example, Gallery
+from geochat_eval.running.folder import RunFolder
+from geochat_eval.running.loop import seconds_of
+from geochat_eval.score import ScoredFile, score_file
+from geochat_eval.scorers import ScorerSettings
+
+_PACKAGES = ("geochat", "torch", "transformers", "numpy", "shapely", "rouge-score", "nltk", "pycocoevalcap")
+_BINS = 10
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """Everything a report says.
+
+    Attributes:
+        folder: The run.
+        benchmark: What was asked.
+        settings: The contents of `run.json`.
+        scored: The figures and the account of the answers.
+        failed: Questions without an answer, by reason.
+        seconds: Spent answering, all processes together.
+        processes: How many there were.
+        software: Versions.
+        worths: How many answers are so good by themselves, in ten steps from 0 to 1.
+        beside: Other runs of the same questions, by what they are called.
+        examples: Answers to be shown, by what they are examples of.
+    """
+
+    folder: RunFolder
+    benchmark: Benchmark
+    settings: Mapping[str, Any]
+    scored: ScoredFile
+    failed: Mapping[str, int]
+    seconds: float
+    processes: int
+    software: Mapping[str, str]
+    worths: list[int]
+    beside: Mapping[str, Comparison] = field(default_factory=dict)
+    examples: Mapping[str, list[Example]] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> int:
+        """Answers scored."""
+        return self.scored.report.used
+
+    @property
+    def figures(self) -> dict[str, Figure]:
+        """Every figure by rule, those of the answers' form last."""
+        return {**self.scored.scored.figures, **self.scored.form.figures}
+
+    @property
+    def headline(self) -> dict[str, Figure]:
+        """The few figures the benchmark is known by, as far as they could be computed."""
+        figures = self.figures
+        return {rule: figures[rule] for rule in self.benchmark.headline if rule in figures}
+
+    def standing_beside(self, rule: str) -> dict[str, str]:
+        """What others get by a rule: baselines without a model, runs beside this one, published figures."""
+        baselines = self.scored.scored.baselines.items()
+        beside = {name.split("/", 1)[0].replace("_", " "): f"{p:.2f}" for name, p in baselines if _of(name) == rule}
+        for name, comparison in self.beside.items():
+            difference = comparison.differences.get(rule)
+            if difference is not None and math.isfinite(difference.percent):
+                other = comparison.second.figures[rule].percent
+                gain = f"{difference.percent:+.2f}" + _interval(difference)
+                beside[name] = f"{other:.2f} (this one {gain})"
+        return beside | {name: f"{p:.2f}" for name, p in self.benchmark.published.get(rule, {}).items()}
+
+    @property
+    def command(self) -> str:
+        """The command that makes such a run; folders by their last names alone."""
+        settings, parts = self.settings, [f"geochat eval run {self.benchmark.name}"]
+        for name in ("images", "questions"):
+            if settings.get(name):
+                parts.append(f"--{name} {Path(settings[name]).name}")
+        parts += [f"--split {settings['split']}"] if settings.get("images") or settings.get("questions") else []
+        parts += [f"--wording {settings['wording'].replace(' ', '-')}"] if settings["wording"] != "published" else []
+        for name in ("scenes", "limit"):
+            parts += [f"--{name} {settings[name]}"] if settings.get(name) else []
+        return " ".join([*parts, *(["--blind"] if settings["blind"] else [])])
+
+    def to_dict(self) -> dict[str, Any]:
+        """One JSON object."""
+        return {
+            "benchmark": self.benchmark.name,
+            "model": self.settings.get("model"),
+            "model_sha256": self.settings.get("model_sha256"),
+            "command": self.command,
+            "headline": {rule: figure.rounded for rule, figure in self.headline.items()},
+            "scores": self.scored.to_dict(),
+            "published": {rule: dict(figures) for rule, figures in self.benchmark.published.items()},
+            "beside": {name: comparison.to_dict() for name, comparison in self.beside.items()},
+            "failed": dict(self.failed),
+            "settings": dict(self.settings),
+            "software": dict(self.software),
+            "seconds": round(self.seconds, 2),
+            "processes": self.processes,
+            "questions_per_second": round(self.answered / self.seconds, 3) if self.seconds else None,
+        }
+
+
+def report(
+    path: Path,
+    settings: ScorerSettings | None = None,
+    *,
+    beside: Mapping[str, Path] | None = None,
+    examples: int = 8,
+) -> RunReport:
+    """Score a finished run and gather what is to be said of it.
+
+    Args:
+        path: The run's folder.
+        settings: How answers are scored; the folder of images is the run's.
+        beside: Other runs of the same questions, such as a blind one, by what to call them.
+        examples: How many answers of each kind are shown.
+
+    Raises:
+        DataError: The folder holds no finished run, or no answer that can be scored.
+    """
+    folder = RunFolder(path)
+    about = folder.read_settings()
+    if not folder.answers.is_file():
+        raise DataError(f"{path} is not finished; run `geochat eval run` with the same words again")
+    if about.get("benchmark") not in BENCHMARKS:
+        raise DataError(f"{path} is a run of {about.get('benchmark')!r}, which is no benchmark here; check run.json")
+    benchmark = BENCHMARKS[str(about["benchmark"])]
+    images = folder.image_root(about)
+    settings = settings or ScorerSettings()
+    settings = ScorerSettings(settings.replicates, settings.seed, images, settings.meteor)
+    gallery, worths = Gallery(examples, images, settings.seed), [0] * _BINS
+
+    def see(_answer: object, worth: float) -> None:
+        worths[min(_BINS - 1, int(worth * _BINS))] += 1
+
+    scored = score_file(folder.answers, benchmark.scorer, "geochat", settings, watchers=(gallery.add, see))
+    seconds, processes = seconds_of(folder)
+    return RunReport(
+        folder,
+        benchmark,
+        about,
+        scored,
+        folder.failures_by_reason(),
+        seconds,
+        processes,
+        _software(),
+        worths,
+        {
+            name: compare(folder.answers, RunFolder(other).answers, benchmark.scorer, settings)
+            for name, other in (beside or {}).items()
+        },
+        gallery.examples() if examples else {},
+    )
+
+
+def _software() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _of(baseline: str) -> str:
+    """The rule a baseline is a figure of: "constant_box/predicted_hit@0.5" of `predicted_hit@0.5`."""
+    return baseline.split("/", 1)[1]
+
+
+def _interval(figure: Figure) -> str:
+    return f", {figure.low:+.2f} to {figure.high:+.2f}" if math.isfinite(figure.low) else ""
