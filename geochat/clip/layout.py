@@ -140,16 +140,21 @@ def _prompt(encoder: DualEncoder, name: str, number: int, settings: PromptSettin
     context: list[_Item] = [("vector", first + place) for place in range(settings.vectors)]
     before = {"end": settings.vectors, "middle": settings.vectors // 2, "front": 0}[settings.position]
     head, tail = _special(encoder)
-    name_ids, stop = word_ids(encoder, spoken(name)), _tokens(word_ids(encoder, "."))
+    name_ids, stop = word_ids(encoder, spoken(name)), _tokens(_full_stop(encoder))
     if not name_ids:
         raise SettingsError(f"the class {name!r} has no letter that {encoder.name} knows; name it in other words")
     return [*head, *context[:before], *_tokens(name_ids), *context[before:], *stop, *tail]
 
 
 def word_ids(encoder: DualEncoder, words: str) -> list[int]:
-    """Ids of words within a text, without what begins and ends it; a full stop stands without a space before it."""
-    spaced = words if words == "." else f" {words}"
-    return list(encoder.tokenizer(spaced, add_special_tokens=False)["input_ids"])
+    """Ids of words within a text, without what begins and ends it."""
+    return list(encoder.tokenizer(f" {words}", add_special_tokens=False)["input_ids"])
+
+
+def _full_stop(encoder: DualEncoder) -> list[int]:
+    """Ids of the full stop after a word; alone, some tokenizers would put a space before it."""
+    word, ended = word_ids(encoder, "a"), word_ids(encoder, "a.")
+    return ended[len(word) :] if ended[: len(word)] == word else word_ids(encoder, ".")
 
 
 def _special(encoder: DualEncoder) -> tuple[list[_Item], list[_Item]]:
