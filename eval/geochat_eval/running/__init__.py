@@ -2,6 +2,7 @@
 
 from geochat_eval.running.answerers import Answerer, Asked, ChatAnswerer, FileAnswerer, Reply
 from geochat_eval.running.canned import CannedAnswerer
+from geochat_eval.running.classifying import ClassifierAnswerer
 from geochat_eval.running.folder import RunFolder
 from geochat_eval.running.loop import Progress, Run, RunSettings
 
@@ -10,6 +11,7 @@ __all__ = [
     "Asked",
     "CannedAnswerer",
     "ChatAnswerer",
+    "ClassifierAnswerer",
     "FileAnswerer",
     "Progress",
     "Reply",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochat.cli import options
+from geochat.cli.eval.classifying import add_classifier_options, classifier
 from geochat.cli.eval.scoring import FORMATS
 from geochat.cli.reporting import note
 
@@ -48,6 +49,7 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
     answers.add_argument(
         "--canned", metavar="RUN", type=Path, help="answer with one caption for each class named in RUN, of ucmerced"
     )
+    add_classifier_options(answers)
     answers.add_argument(
         "--format", choices=FORMATS, default="geochat", help="whose field names --answers has (default: geochat)"
     )
@@ -65,9 +67,9 @@ def run(args: argparse.Namespace) -> int:
     from geochat_eval.benchmarks import Sources
     from geochat_eval.running import Run, RunSettings
 
-    if args.blind and (args.answers or args.canned):
+    if args.blind and (args.answers or args.canned or args.classifier):
         raise SettingsError(
-            "--blind withholds images from a model, and none is asked; drop it, or --answers and --canned"
+            "--blind withholds images from a model that talks, and none is asked; drop it, or what answers in its place"
         )
     images, wording = args.out / "images", args.wording.replace("-", " ")
     sources = Sources(args.images, args.questions, args.truth, args.split, wording, args.scenes, images)
@@ -104,6 +106,8 @@ def _answerer(args: argparse.Namespace) -> "Answerer":
 
     if args.answers:
         return FileAnswerer(args.answers, args.format)
+    if args.classifier:
+        return classifier(args)
     if args.canned:
         return CannedAnswerer(args.canned, args.images or Path())
     from geochat.assistant import GeoChat

@@ -1,0 +1,105 @@
+"""How fast scenes are classified, and how long prompts are learned.
+
+    python eval/bench/clip.py --images DIR [--model MODEL] [--clock wall|cpu] [--json]
+
+DIR holds a folder of images for each class. Classifying files is compared with the encoder alone, given pixels that are
+ready, and with reading and encoding the same files batch by batch. CoOp is learned as published, 200 epochs, from 16
+images of every class; its time includes reading and encoding them.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from geochat.clip import Classifier, DualEncoder, PromptSettings
+from geochat_train.prompts import Features, SceneImages, Trial, published, read_scenes, run_trial
+
+_CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
+_BATCH = 32
+
+
+def seconds(clock: str, work: Callable[[], object]) -> float:
+    """What some work takes, by the wall's clock or the process's on all its cores."""
+    now = _CLOCKS[clock]
+    start = now()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return now() - start
+
+
+def throughput(encoder: DualEncoder, images: SceneImages, clock: str, count: int, runs: int) -> dict[str, Any]:
+    """Milliseconds an image: the encoder alone, with reading, and classifying; each its best run, taken in turn."""
+    files = images.files[:: max(len(images.files) // count, 1)][:count]
+    classifier = Classifier.zero_shot(encoder, images.classes)
+    pixels = encoder.pixels(files)
+    ways: dict[str, Callable[[], object]] = {
+        "encoder": lambda: [encoder.encode_pixels(batch) for batch in pixels.split(_BATCH)],
+        "read_and_encode": lambda: encoder.encode_images(files, _BATCH),
+        "classify": lambda: list(classifier.classify_many(files, batch_size=_BATCH)),
+    }
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(runs):
+        for name, work in ways.items():
+            times[name].append(seconds(clock, work))
+    best = {name: min(taken) / len(files) for name, taken in times.items()}
+    return {
+        "images": len(files),
+        **{f"{name}_ms": 1000 * value for name, value in best.items()},
+        "over_encoder": best["classify"] / best["encoder"] - 1,
+        "over_read_and_encode": best["classify"] / best["read_and_encode"] - 1,
+    }
+
+
+def learning(encoder: DualEncoder, images: SceneImages, clock: str) -> dict[str, Any]:
+    """Seconds of a whole CoOp run with 16 shots, and what of them is encoding images."""
+    trial, features = Trial("coop", PromptSettings(), published("coop", 16)), Features(encoder)
+    few = images.few(trial.shots, trial.learning.seed)
+    encoding = seconds(clock, lambda: features.views(few.files, trial.learning.views))
+    epochs = seconds(clock, lambda: run_trial(trial, images, features))
+    return {
+        "classes": len(images.classes),
+        "images": len(few.files),
+        "views": trial.learning.views,
+        "encoding_s": encoding,
+        "epochs_s": epochs,
+        "total_s": encoding + epochs,
+    }
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", metavar="DIR", type=Path, required=True, help="folder of folders, one a class")
+    parser.add_argument("--model", metavar="MODEL", help="dual encoder (default: the bundled one)")
+    parser.add_argument("--clock", choices=tuple(_CLOCKS), default="wall", help="(default: wall)")
+    parser.add_argument("--count", metavar="N", type=int, default=320, help="images classified (default: 320)")
+    parser.add_argument("--runs", metavar="N", type=int, default=3, help="of which the best counts (default: 3)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    args = parser.parse_args()
+    encoder, images = DualEncoder.from_pretrained(args.model), read_scenes(args.images)
+    found = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
+        "load": os.getloadavg() if hasattr(os, "getloadavg") else None,
+        "model": encoder.name,
+        "clock": args.clock,
+        "throughput": throughput(encoder, images, args.clock, args.count, args.runs),
+        "coop": learning(encoder, images, args.clock),
+    }
+    if args.json:
+        print(json.dumps(found))
+        return
+    for name, value in found.items():
+        print(f"{name}: {json.dumps(value)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
