@@ -52,7 +52,7 @@ SCENES = (
         _read,
         "scene",
         max_new_tokens=32,
-        published={"accuracy": {"GeoChat-7B (zero-shot)": 84.43, "EarthDial-4B": 92.4}},
+        published={"accuracy": {"GeoChat-7B (zero-shot, all 2,100)": 84.43, "EarthDial-4B (all 2,100)": 92.4}},
     ),
     Benchmark(
         "aid",

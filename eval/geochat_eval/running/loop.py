@@ -22,6 +22,8 @@ from geochat_eval.running.folder import RunFolder, to_line, write_json, write_li
 from geochat_eval.running.journal import Answered, Entry, Journal
 from geochat_eval.running.plan import Plan, file_hash, write_questions
 
+_MAY_DIFFER = ("questions",)  # a file's place, which does not matter: its hash does
+
 
 @dataclass(frozen=True)
 class RunSettings:
@@ -227,7 +229,7 @@ def seconds_of(folder: RunFolder) -> tuple[float, int]:
 def _compare(folder: RunFolder, wanted: dict[str, Any]) -> None:
     known = folder.read_settings()
     for name, value in wanted.items():
-        if name in known and known[name] != value:
+        if name in known and known[name] != value and name not in _MAY_DIFFER:
             raise SettingsError(
                 f"{folder.path} holds a run with {name}={known[name]!r}, not {value!r}; choose another --out"
             )

@@ -79,9 +79,14 @@ def run(args: argparse.Namespace) -> int:
     rank, world = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
     work = Run(args.out, settings)
     _show(work.answer(_answerer(args), rank, world))
-    if work.complete:
-        print(f"wrote {work.folder.answers}")
-    if work.complete and not args.no_report:
+    if not work.complete:
+        return 0
+    print(f"wrote {work.folder.answers}")
+    for reason, count in work.folder.failures_by_reason().items():
+        note(f"{count} questions got no answer: {reason}; {work.folder.failures} names them")
+    if not work.folder.answers.stat().st_size:
+        return 1
+    if not args.no_report:
         _report(args.out)
     return 0
 
