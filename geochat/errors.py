@@ -39,3 +39,7 @@ class ExportError(GeoChatError):
 
 class DataError(GeoChatError):
     """Training or evaluation data is missing or malformed."""
+
+
+class TrainingError(GeoChatError):
+    """Training cannot go on: no memory, no room on disk, or a loss that is no number."""

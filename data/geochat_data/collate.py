@@ -57,10 +57,15 @@ class Collator:
             "labels": pad_sequence([torch.tensor(e.labels) for e in examples], batch_first=True, padding_value=IGNORED),
             "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
         }
-        pixels = [self._pixels(sample.image) for sample in samples if sample.image is not None]
+        pixels = [self.pixels(sample.image) for sample in samples if sample.image is not None]
         return {**batch, "pixel_values": torch.cat(pixels)} if pixels else batch
 
-    def _pixels(self, name: str) -> Tensor:
+    def pixels(self, name: str) -> Tensor:
+        """The image as the model sees it, (1, 3, S, S).
+
+        Raises:
+            ImageError: It is missing or unreadable.
+        """
         path = self.images / name
         try:
             with Image.open(path) as image:

@@ -6,8 +6,9 @@
 
 from geochat.checkpoints.converting import Conversion, convert
 from geochat.checkpoints.describing import ModelDescription, describe
-from geochat.checkpoints.loading import Checkpoint, bundled_path, load
-from geochat.checkpoints.saving import save_checkpoint
+from geochat.checkpoints.hub import bundled_path
+from geochat.checkpoints.loading import Checkpoint, load
+from geochat.checkpoints.saving import save_adapter, save_checkpoint
 from geochat.checkpoints.settings import SETTINGS_FILE, Settings
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "convert",
     "describe",
     "load",
+    "save_adapter",
     "save_checkpoint",
 ]

@@ -7,8 +7,8 @@ from math import prod
 from pathlib import Path
 
 from geochat.checkpoints.digest import sha256_of
+from geochat.checkpoints.hub import bundled_path
 from geochat.checkpoints.layout import Recipe
-from geochat.checkpoints.loading import bundled_path
 from geochat.checkpoints.names import HEAD, LANGUAGE, PROJECTOR, VISION
 from geochat.checkpoints.settings import Settings
 from geochat.checkpoints.sources import Source, recognise

@@ -1,5 +1,6 @@
 """Finding a checkpoint's folder: a directory, or a repository on the Hugging Face hub."""
 
+from importlib.resources import files
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
@@ -8,6 +9,11 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from geochat.errors import CheckpointError
 
 _DESCRIPTION = ["*.json", "*.jinja", "tokenizer.model"]
+
+
+def bundled_path() -> Path:
+    """The folder of the model shipped in the package."""
+    return Path(str(files("geochat") / "models" / "first"))
 
 
 def find(source: str | Path, *, beside: Path | None = None) -> Path:

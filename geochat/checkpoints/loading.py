@@ -7,7 +7,6 @@ copy of them would have to be kept, found and thrown away. To keep one, convert 
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from geochat.checkpoints.digest import sha256_of
+from geochat.checkpoints.hub import bundled_path
 from geochat.checkpoints.placing import choose_device, choose_dtype, quiet
 from geochat.checkpoints.quantization import quantization_config
 from geochat.checkpoints.saving import generation_config
@@ -53,11 +53,6 @@ class Checkpoint:
     def sha256(self) -> str:
         """Hex digest over the weights files in order, computed when first asked for."""
         return sha256_of(self.weights or weight_files(self.path))
-
-
-def bundled_path() -> Path:
-    """The folder of the model shipped in the package."""
-    return Path(str(files("geochat") / "models" / "first"))
 
 
 def load(

@@ -22,7 +22,7 @@ def quantization_config(kind: str, device: torch.device, dtype: torch.dtype) -> 
     """What transformers needs to load a model quantised.
 
     Args:
-        kind: "4bit" (NF4) or "8bit" (LLM.int8).
+        kind: "4bit" (NF4, its constants quantised too) or "8bit" (LLM.int8).
         device: Where the model will live.
         dtype: The precision that is computed in.
 
@@ -40,6 +40,7 @@ def quantization_config(kind: str, device: torch.device, dtype: torch.dtype) -> 
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
         llm_int8_skip_modules=list(NOT_QUANTIZED),
     )

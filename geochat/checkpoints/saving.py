@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import GenerationConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
@@ -14,6 +15,9 @@ from geochat.checkpoints.names import hub_name
 from geochat.checkpoints.settings import Settings, write_settings
 from geochat.checkpoints.shards import Entry, split, write_index
 from geochat.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 
 def save_checkpoint(
@@ -24,6 +28,7 @@ def save_checkpoint(
     *,
     dtype: torch.dtype | None = None,
     shard_size: str = "5GB",
+    state: dict[str, torch.Tensor] | None = None,
 ) -> None:
     """Write model, processor and settings in the native layout, replacing `folder` only when all is written.
 
@@ -34,6 +39,7 @@ def save_checkpoint(
         settings: What goes into `geochat.json`.
         dtype: Precision of the written weights; None keeps the model's.
         shard_size: Largest weights file, such as "5GB".
+        state: The model's tensors, where they are gathered from several processes; None takes them from it.
 
     Raises:
         CheckpointError: The folder cannot be written, or the model has a tensor that no LLaVA has.
@@ -41,13 +47,37 @@ def save_checkpoint(
     """
     dtype = dtype or model.dtype
     tied = set(model.all_tied_weights_keys)
-    tensors = {name: tensor for name, tensor in model.state_dict().items() if name not in tied}
+    tensors = {name: tensor for name, tensor in (state or model.state_dict()).items() if name not in tied}
     shards = split((_entry(name, tensor) for name, tensor in tensors.items()), dtype, shard_size)
     with _replacing(folder) as draft:
         for shard in shards:
             shard.write(draft)
         write_index(shards, draft)
         describe_checkpoint(draft, model.config, processor, settings, dtype)
+
+
+def save_adapter(
+    folder: Path,
+    model: "PeftModel",
+    processor: LlavaProcessor,
+    settings: Settings,
+    state: dict[str, torch.Tensor] | None = None,
+) -> None:
+    """Write what PEFT adapted, with everything else that differs from the base, into an existing folder.
+
+    Plain PEFT loads it onto the base, and `load` finds the base by the name in it.
+
+    Args:
+        folder: Where to.
+        model: The base with its adapter.
+        processor: Tokenizer, image processor and chat template.
+        settings: What goes into `geochat.json`.
+        state: The model's tensors, where they are gathered from several processes; None takes them from it.
+    """
+    model.save_pretrained(str(folder), save_embedding_layers=False, state_dict=state)
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
+    processor.save_pretrained(folder)
+    write_settings(settings, folder)
 
 
 def describe_checkpoint(

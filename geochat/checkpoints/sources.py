@@ -13,7 +13,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoProcessor, LlavaConfig, LlavaProcessor
 
 from geochat.checkpoints.adapters import ADAPTER_CONFIG, Adapter, read_adapter
-from geochat.checkpoints.hub import find
+from geochat.checkpoints.hub import bundled_path, find
 from geochat.checkpoints.layout import Recipe, plan, read_contents
 from geochat.checkpoints.names import VISION, original_name
 from geochat.checkpoints.original import changes, is_of_tower, llava_config, read_json, tower_config
@@ -97,6 +97,8 @@ def _base_folder(adapter: Adapter, base: str | Path | None) -> Path:
         return find(base)
     if not adapter.base:
         raise CheckpointError(f"{adapter.folder} is an adapter and names no base; give one")
+    if adapter.base == read_settings(bundled_path()).name:
+        return bundled_path()
     try:
         return find(adapter.base, beside=adapter.folder)
     except CheckpointError as error:

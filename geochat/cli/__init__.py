@@ -24,6 +24,7 @@ _COMMANDS = (
     "geochat.cli.data",
     "geochat.cli.eval",
     "geochat.cli.train",
+    "geochat.cli.merge",
     "geochat.cli.clip",
     "geochat.cli.doctor",
 )

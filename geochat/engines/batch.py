@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import LlavaForConditionalGeneration
 
 from geochat.engines.attention import Span
-from geochat.engines.keyvalues import GrowingCache, KeyValues
+from geochat.engines.keyvalues import CACHE, GrowingCache, KeyValues
 from geochat.engines.prefix import Beginning
 from geochat.engines.rows import Row
 
@@ -85,10 +85,10 @@ class Batch:
             input_ids=ids.to(device),
             position_ids=positions.to(device),
             attention_mask=None if mask is None else mask.to(device),
-            past_key_values=self._cache,
             use_cache=True,
             logits_to_keep=1,
             spans=self._spans,
+            **{CACHE: self._cache},
         )
         logits: Tensor = output.logits[:, -1].float().cpu()
         return logits.index_fill(-1, self._suppressed, -math.inf)

@@ -1,13 +1,18 @@
 """Keys and values of tokens already read, and the buffer in which those of a batch grow."""
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
 from torch import Tensor
-from transformers import Cache
+from transformers import Cache, LlavaForConditionalGeneration
 from transformers.cache_utils import DynamicLayer
+
+_MODEL_TAKES = inspect.signature(LlavaForConditionalGeneration.forward).parameters
+CACHE = "cache" if "cache" in _MODEL_TAKES else "past_key_values"
+"""What a model's forward pass calls its cache; transformers renamed it in 5.24."""
 
 _ROOM = 64  # tokens; `torch.cat` for each token would copy everything for each token
 

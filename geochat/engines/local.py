@@ -21,7 +21,7 @@ from geochat.engines.adapters import active_adapters
 from geochat.engines.attention import share_beginnings
 from geochat.engines.batch import Batch
 from geochat.engines.batching import EngineLimits, batches
-from geochat.engines.keyvalues import KeyValues
+from geochat.engines.keyvalues import CACHE, KeyValues
 from geochat.engines.prefix import Beginning, Key, PrefixCache, PrefixStats
 from geochat.engines.prompt import Encoder, Prompt
 from geochat.engines.protocol import BatchEvent, Chunk, Completion, Request, complete
@@ -196,8 +196,8 @@ class LocalEngine:
         self._model.model(  # without the head: nothing is predicted yet
             input_ids=torch.tensor([prompt.ids[: prompt.image_end]], device=device),
             pixel_values=self._encoder.pixels(prompt).to(device, dtype),
-            past_key_values=cache,
             use_cache=True,
+            **{CACHE: cache},
         )
         return KeyValues.of(cache)
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 COMMANDS = [
     *("", "ask", "chat", "convert", "demo", "doctor", "info"),
     *("eval", "eval card", "eval compare", "eval list", "eval report", "eval run", "eval score"),
-    *("train", "train coop", "train cocoop"),
+    *("merge", "train", "train lora", "train qlora", "train full", "train projector", "train coop", "train cocoop"),
     *("clip", "clip classify", "clip convert"),
     *("data", "data build", "data check", "data index", "data scenes", "data show", "data stats"),
 ]
@@ -25,7 +25,8 @@ COMMANDS = [
 
 def shell(*argv, **options):
     code = "import sys; from geochat.cli import main; sys.exit(main())"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "NO_COLOR": "1"}
+    path = os.pathsep.join([str(ROOT), str(ROOT / "train")])
+    environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "100", "NO_COLOR": "1"}
     return subprocess.Popen(
         [sys.executable, "-c", code, *argv],
         env=environment,
@@ -53,7 +54,8 @@ def test_help_loads_nothing_heavy():
         "import sys; from geochat.cli import build_parser; build_parser().format_help(); "
         "print(sorted({'torch', 'transformers', 'numpy', 'PIL', 'rasterio', 'gradio'} & set(sys.modules)))"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    path = os.pathsep.join([str(ROOT), str(ROOT / "train")])
+    environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 

@@ -1,0 +1,46 @@
+"""`geochat merge`: an adapter and its base as one checkpoint."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
+    """Declare the command."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "merge",
+        help="make an adapter and its base one model",
+        description="Merge a LoRA adapter into its base and write a checkpoint in the native layout. The base is taken "
+        "in full precision even where the adapter was trained beside 4 bits. An interrupted merge goes on when it is "
+        "run again.",
+    )
+    parser.add_argument("adapter", metavar="ADAPTER", help="what `geochat train` wrote, or PEFT, or the original")
+    parser.add_argument("destination", metavar="DST", type=Path, help="folder to write; must not exist")
+    parser.add_argument("--base", metavar="MODEL", help="what ADAPTER adapts (default: what it names itself)")
+    parser.add_argument(
+        "--dtype",
+        metavar="NAME",
+        default="float32",
+        help="float32 loses nothing, bfloat16 and float16 take half the space (default: float32)",
+    )
+    parser.add_argument("--shard-size", metavar="SIZE", default="5GB", help="largest weights file (default: 5GB)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Merge, and print what was written.
+
+    Raises:
+        CheckpointError: There is no adapter, or it does not fit its base.
+    """
+    from geochat.checkpoints.adapters import ADAPTER_CONFIG
+    from geochat.checkpoints.hub import find
+    from geochat.checkpoints.sources import IMAGE_SIZE
+    from geochat.cli import convert
+    from geochat.errors import CheckpointError
+
+    if not (find(args.adapter) / ADAPTER_CONFIG).is_file():
+        raise CheckpointError(f"{args.adapter} is no adapter, so there is nothing to merge; see `geochat convert`")
+    args.source, args.image_size = args.adapter, IMAGE_SIZE
+    return convert.run(args)

@@ -1,0 +1,145 @@
+"""What is adapted is saved whole, and loads everywhere."""
+
+import json
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForImageTextToText
+
+from geochat.checkpoints import load
+from geochat.cli import main
+from geochat.errors import SettingsError
+from geochat_data.collate import Collator
+from geochat_train.tuning import tune
+from geochat_train.tuning.batches import RowCollator
+from geochat_train.tuning.material import read_rows
+
+
+@pytest.fixture(scope="module")
+def said(base, material):
+    """What a model says to some samples, and its loss there."""
+    processor = load(base, device="cpu").processor
+    rows = read_rows(material / "train.jsonl", None, processor, max_length=400)
+    batch = RowCollator(Collator(processor, material, 400))([rows[index] for index in (0, 1, 2, 3)])
+
+    def compute(model):
+        with torch.inference_mode():
+            return model(**batch).logits
+
+    return compute
+
+
+ADAPTED = [
+    (("language_model",), {"lora language_model"}),
+    (("language_model", "projector"), {"lora language_model", "multi_modal_projector"}),
+    (("vision_tower",), {"lora vision_tower"}),
+    (
+        ("language_model", "projector", "vision_tower"),
+        {"lora language_model", "lora vision_tower", "multi_modal_projector"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("adapt", "expected"), ADAPTED)
+def test_an_adapter_holds_what_is_declared_and_loads_in_plain_peft(adapt, expected, recipe, base, said):
+    done = tune(recipe("lora", adapt=adapt, steps=3))
+    plain = AutoModelForImageTextToText.from_pretrained(base, dtype=torch.float32)
+    before = said(plain)
+    adapted = PeftModel.from_pretrained(plain, done.folder).eval()
+    after = said(adapted)
+    assert (after - before).abs().max() > 1e-3
+    changed = {
+        f"lora {name.split('.')[3]}" if "lora_" in name else name.split(".")[3]
+        for name, _ in adapted.named_parameters()
+        if "lora_" in name or "modules_to_save" in name
+    }
+    assert changed == expected
+    ours = load(done.folder, device="cpu")
+    assert torch.allclose(said(ours.model), after, atol=1e-4)
+    assert ours.settings.name == "out"
+    assert not [p for p in done.folder.glob("*") if p.name == "README.md"]
+
+
+def test_merging_changes_no_logit(recipe, said, tmp_path, capsys):
+    done = tune(recipe("lora", adapt=("language_model", "projector", "vision_tower"), steps=3))
+    assert main(["merge", str(done.folder), str(tmp_path / "merged"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["dtype"] == "float32"
+    merged = AutoModelForImageTextToText.from_pretrained(tmp_path / "merged", dtype=torch.float32)
+    assert torch.allclose(said(merged.eval()), said(load(done.folder, device="cpu").model), atol=1e-4)
+
+
+def test_an_adapter_trained_beside_4_bits_merges_into_the_full_precision_base(recipe, base, said, tmp_path):
+    done = tune(recipe("qlora", steps=2, learning_rate=1e-3))
+    assert main(["merge", str(done.folder), str(tmp_path / "merged")]) == 0
+    plain = AutoModelForImageTextToText.from_pretrained(base, dtype=torch.float32)
+    unmerged = PeftModel.from_pretrained(plain, done.folder).eval()
+    merged = AutoModelForImageTextToText.from_pretrained(tmp_path / "merged", dtype=torch.float32)
+    assert torch.allclose(said(merged.eval()), said(unmerged), atol=1e-4)
+
+
+def test_merging_needs_an_adapter(base, tmp_path, capsys):
+    assert main(["merge", str(base), str(tmp_path / "merged")]) == 1
+    assert "is no adapter, so there is nothing to merge" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "parts"),
+    [
+        ("projector", {}, {"multi_modal_projector"}),
+        ("full", {}, {"language_model", "multi_modal_projector"}),
+        ("full", {"adapt": ("vision_tower",)}, {"vision_tower"}),
+    ],
+)
+def test_whole_parts_are_tuned_and_the_others_are_not(method, given, parts, recipe, base):
+    done = tune(recipe(method, steps=2, **given))
+    before = AutoModelForImageTextToText.from_pretrained(base, dtype=torch.float32).state_dict()
+    after = AutoModelForImageTextToText.from_pretrained(done.folder, dtype=torch.float32).state_dict()
+    changed = {name.split(".")[1] for name in before if not torch.equal(before[name], after[name])}
+    assert changed - {"weight"} == parts  # lm_head.weight belongs to the language model
+    assert ("weight" in changed) == ("language_model" in parts)
+
+
+def test_losses_fall_on_a_few_samples(recipe, losses):
+    done = tune(recipe("full", steps=30, save_every=30))
+    found = losses(done.folder)
+    assert found[-1] < 0.7 * found[0]
+
+
+def test_the_best_state_is_kept_and_answers_are_drawn(recipe, material, said):
+    settings = {"validation": material / "train.jsonl", "evaluate_every": 1, "keep_best": True, "show": 2}
+    done = tune(
+        recipe("full", steps=5, learning_rate=0.5, schedule="constant", **settings)
+    )  # so high that it gets worse
+    rows = [json.loads(line) for line in (done.folder / "run" / "log.jsonl").read_text().splitlines()]
+    seen = [row["eval_loss"] for row in rows if "eval_loss" in row]
+    assert done.validation_loss == min(seen) < seen[-1]
+    assert len(list((done.folder / "run" / "samples").glob("*.png"))) == 5
+    shown = (done.folder / "run" / "samples" / "step-000001.jsonl").read_text().splitlines()
+    assert {"id", "question", "label", "answer"} == json.loads(shown[0]).keys()
+
+
+def test_learning_rates_by_part(recipe):
+    from geochat_train.tuning.run import _rates
+
+    rates = _rates(recipe("lora", adapt=("language_model", "projector", "vision_tower"), projector_rate=1e-5))
+    assert rates("base_model.model.model.multi_modal_projector.modules_to_save.default.linear_1.weight") == 1e-5
+    assert rates("base_model.model.model.vision_tower.encoder.layers.0.mlp.fc1.lora_A.default.weight") == 1e-2
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"targets": ("q_proj", "wings")}, "targets='wings' is no matrix of the language model; it has down_proj"),
+        ({"adapt": ("projector",)}, "leaves LoRA nothing; run `geochat train projector`"),
+    ],
+)
+def test_what_cannot_be_adapted(given, message, recipe):
+    with pytest.raises(SettingsError, match=message):
+        tune(recipe("lora", steps=1, **given))
+
+
+def test_an_adapter_is_no_base(recipe, tmp_path):
+    done = tune(recipe("lora", steps=1))
+    with pytest.raises(SettingsError, match="is an adapter; merge it first"):
+        tune(recipe("lora", model=str(done.folder), out=tmp_path / "second", steps=1))

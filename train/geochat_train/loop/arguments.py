@@ -1,0 +1,71 @@
+"""A recipe as transformers' `TrainingArguments`."""
+
+import torch
+from accelerate import PartialState
+from transformers import PreTrainedModel, TrainingArguments
+
+from geochat_train.loop.folder import RunFolder
+from geochat_train.recipe import Recipe
+
+_SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+_OPTIMIZERS = {"adamw": "adamw_torch", "paged_adamw_8bit": "paged_adamw_8bit"}
+
+
+def training_arguments(recipe: Recipe, folder: RunFolder, steps: int) -> TrainingArguments:
+    """What the `Trainer` is told; the order of rows, checkpoints and the result are kept out of its hands."""
+    on_cpu = not torch.cuda.is_available()
+    arguments = TrainingArguments(
+        output_dir=str(folder.checkpoints),
+        max_steps=steps,
+        per_device_train_batch_size=recipe.batch_size,
+        per_device_eval_batch_size=recipe.batch_size,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=_SCHEDULES[recipe.schedule],
+        warmup_steps=round(recipe.warmup * steps),
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_gradient_norm,
+        optim=_OPTIMIZERS[recipe.optimizer],
+        bf16=in_bfloat16(recipe),
+        dataloader_num_workers=recipe.workers,
+        dataloader_pin_memory=not on_cpu,
+        dataloader_drop_last=False,
+        ddp_find_unused_parameters=False,
+        remove_unused_columns=False,
+        prediction_loss_only=True,
+        logging_steps=recipe.log_every,
+        logging_nan_inf_filter=False,
+        eval_strategy="no" if recipe.evaluate_every is None else "steps",
+        eval_steps=recipe.evaluate_every,
+        save_strategy="steps",
+        save_steps=recipe.save_every,
+        report_to=list(recipe.report_to),
+        disable_tqdm=True,
+        seed=recipe.seed,
+        use_cpu=on_cpu,
+    )
+    arguments.gradient_accumulation_steps = recipe.accumulation(arguments.world_size)
+    return arguments
+
+
+def steps_of(recipe: Recipe, rows: int) -> int:
+    """Optimizer steps of a run over `rows` rows; whole, and at least one."""
+    if recipe.steps is not None:
+        return recipe.steps
+    together = recipe.batch_size * PartialState().num_processes
+    effective = recipe.effective_batch or together
+    return max(1, round((recipe.epochs or 1.0) * rows / effective))
+
+
+def checkpoint_activations(model: PreTrainedModel) -> None:
+    """Have the layers of a model compute their activations twice instead of keeping them."""
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})  # the name changed in transformers 5.2x
+
+
+def in_bfloat16(recipe: Recipe) -> bool:
+    """Whether the run computes in bfloat16: where it is asked for, or the device is fast in it."""
+    if recipe.precision != "auto":
+        return recipe.precision == "bfloat16"
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())

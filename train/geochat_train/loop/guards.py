@@ -1,0 +1,62 @@
+"""What is told when training cannot go on: what happened, what is kept, and what to lower."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from safetensors import SafetensorError
+
+from geochat.errors import DataError, GeoChatError, ImageError, TrainingError
+from geochat_train.loop.folder import RunFolder
+from geochat_train.recipe import Recipe
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DISK = ("no space left", "file too large", "disk quota", "pytorchstreamwriter", "file write failed")
+_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "std::bad_alloc")
+
+
+@contextmanager
+def explained(recipe: Recipe, folder: RunFolder) -> Iterator[None]:
+    """Turn what torch and the system say of exhausted memory and disks into a `TrainingError`.
+
+    Raises:
+        TrainingError: Memory or disk are exhausted.
+        GeoChatError: As raised inside; one from a worker process without the worker's traceback.
+    """
+    try:
+        yield
+    except (DataError, ImageError) as error:
+        raise type(error)(_last_line(error)) from error
+    except GeoChatError:
+        raise
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise TrainingError(_no_memory(recipe, folder)) from error
+    except (OSError, RuntimeError, SafetensorError) as error:
+        text = str(error).lower()
+        if getattr(error, "errno", None) in _NO_ROOM or any(sign in text for sign in _DISK):
+            raise TrainingError(
+                f"a checkpoint cannot be written to {folder.path}: no room is left; free space, lower "
+                f"keep={recipe.keep} or choose another out. {folder.kept()}"
+            ) from error
+        if any(sign in text for sign in _MEMORY) or getattr(error, "errno", None) == errno.ENOMEM:
+            raise TrainingError(_no_memory(recipe, folder)) from error
+        raise
+
+
+def _no_memory(recipe: Recipe, folder: RunFolder) -> str:
+    ways = []
+    if recipe.batch_size > 1:
+        ways.append(f"lower batch_size={recipe.batch_size} (effective_batch keeps a step the same)")
+    if not recipe.gradient_checkpointing:
+        ways.append("set gradient_checkpointing=true")
+    if (longest := getattr(recipe, "max_length", None)) is not None:
+        ways.append(f"lower max_length={longest}")
+    ways.append("or adapt less: qlora, a lower rank, fewer parts")
+    return f"memory ran out; {', '.join(ways)}; --dry-run estimates what is needed. {folder.kept()}"
+
+
+def _last_line(error: GeoChatError) -> str:
+    """What a worker process raised, which arrives behind its traceback."""
+    lines = str(error).strip().splitlines() or [""]
+    return lines[-1].partition(f"{type(error).__name__}: ")[2] or lines[-1]

@@ -1,0 +1,156 @@
+"""transformers' `Trainer`: checkpoints whole or absent, rows in a given order, no step on bad numbers."""
+
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.utils.data import Sampler
+from transformers import PrinterCallback, Trainer
+
+from geochat.errors import TrainingError
+from geochat_train.loop.folder import RunFolder, step_of
+from geochat_train.loop.order import InOrder
+
+Rates = Callable[[str], float]
+
+
+class SafeTrainer(Trainer):
+    """Trains `model` on `train_dataset` in the order of `order`.
+
+    Args:
+        folder: Where checkpoints go.
+        order: Indices of rows, in whole steps.
+        keep: Checkpoints kept.
+        keep_best: Whether the state with the lowest validation loss is kept too, and published.
+        rates: Learning rate of the parameter of a name; None takes one for all.
+        options: For `Trainer`.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: RunFolder,
+        order: InOrder,
+        keep: int,
+        keep_best: bool = False,
+        rates: Rates | None = None,
+        **options: Any,  # noqa: ANN401 - Trainer's own
+    ) -> None:
+        super().__init__(**options)
+        self.remove_callback(PrinterCallback)
+        self._folder = folder
+        self._order = order
+        self._keep = keep
+        self._keep_best = keep_best
+        self._rates = rates
+        self._staging: Path | None = None
+
+    def _get_train_sampler(self, _: Any = None) -> Sampler[int]:  # noqa: ANN401
+        return self._order
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Groups of parameters by learning rate; vectors do not decay."""
+        if self.optimizer is None:
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args)
+            groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+            learner: Any = model or self.model
+            for name, parameter in learner.named_parameters():
+                if parameter.requires_grad:
+                    rate = self._rates(name) if self._rates else self.args.learning_rate
+                    groups.setdefault((rate, parameter.ndim > 1), []).append(parameter)
+            self.optimizer = kind(
+                [
+                    {"params": parameters, "lr": rate, "weight_decay": self.args.weight_decay * decays}
+                    for (rate, decays), parameters in groups.items()
+                ],
+                **options,
+            )
+        return self.optimizer
+
+    def training_step(self, *arguments: Any, **options: Any) -> Tensor:  # noqa: ANN401
+        """A step whose loss is a number.
+
+        Raises:
+            TrainingError: It is not.
+        """
+        loss: Tensor = super().training_step(*arguments, **options)
+        if not math.isfinite(loss.item()):
+            self._stop(f"the loss is {loss.item()}")
+        return loss
+
+    @property
+    def best_loss(self) -> float | None:
+        """The lowest validation loss so far, over all starts of the run."""
+        return self._folder.best_loss()
+
+    def evaluate(self, *arguments: Any, **options: Any) -> dict[str, float]:  # noqa: ANN401
+        """Validate, and keep the state if none before was better."""
+        metrics: dict[str, float] = super().evaluate(*arguments, **options)
+        loss, before = metrics["eval_loss"], self.best_loss
+        if self._keep_best and (before is None or loss < before):
+            draft = self._folder.path / ".best"
+            self._write(draft)
+            if self.args.should_save:
+                self._folder.take_best(draft, loss)
+            _wait()
+        return metrics
+
+    def publish(self, last: str) -> None:
+        """Let the result appear in the folder, the file `last` at the end."""
+        draft = self._folder.path / "result"
+        if self._keep_best and self.best_loss is not None:
+            if self.args.should_save:
+                shutil.rmtree(draft, ignore_errors=True)
+                shutil.copytree(self._folder.best, draft)
+        else:
+            self._write(draft)
+        if self.args.should_save:
+            self._folder.publish(draft, last)
+        _wait()
+
+    def _write(self, draft: Path) -> None:
+        if self.args.should_save:
+            shutil.rmtree(draft, ignore_errors=True)
+        _wait()
+        self.save_model(str(draft), _internal_call=True)
+
+    def _stop(self, what: str) -> None:
+        rate = self._get_learning_rate()
+        raise TrainingError(
+            f"{what} at step {self.state.global_step + 1}, learning rate {rate:.2g}; lower learning_rate or "
+            f"max_gradient_norm, lengthen warmup, or use precision=float32. {self._folder.kept()}"
+        )
+
+    # A checkpoint is written into a hidden folder and renamed: a run killed meanwhile finds the one before it.
+
+    def _get_output_dir(self, trial: Any) -> str:  # noqa: ANN401
+        return str(self._staging or super()._get_output_dir(trial))
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:  # noqa: ANN401
+        if any(not p.isfinite().all() for p in model.parameters() if p.requires_grad):
+            self._stop("a weight is no number")
+        self._staging = self._folder.checkpoints / f".step-{self.state.global_step}"
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            staged, self._staging = self._staging, None
+        _wait()
+        if self.args.should_save:
+            name = f"checkpoint-{self.state.global_step}"
+            target = self._folder.checkpoints / name
+            shutil.rmtree(target, ignore_errors=True)
+            (staged / name).rename(target)
+            shutil.rmtree(staged)
+            old = sorted(self._folder.checkpoints.glob("checkpoint-*"), key=step_of)[: -self._keep]
+            for checkpoint in old:
+                shutil.rmtree(checkpoint, ignore_errors=True)
+        _wait()
+
+
+def _wait() -> None:
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()

@@ -1,0 +1,193 @@
+"""Recipes: the settings of a training run, one class a method.
+
+A setting's metadata holds the line that `--help` shows. A recipe is made from a file of `train/configs`, or one's own,
+and from what is given beside it, which wins (`geochat_train.recipes`). This module imports nothing heavy: the command
+line makes its options from it.
+"""
+
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from geochat.errors import SettingsError
+
+Part = Literal["language_model", "projector", "vision_tower"]
+Precision = Literal["auto", "float32", "bfloat16"]
+Schedule = Literal["cosine", "linear", "constant"]
+Attention = Literal["auto", "sdpa", "eager", "flash_attention_2"]
+Optimizer = Literal["adamw", "paged_adamw_8bit"]
+
+LANGUAGE_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+def setting(default: Any, about: str) -> Any:  # noqa: ANN401 - stands for a value of any field's type
+    """A field with the line that `--help` shows."""
+    return field(default=default, metadata={"help": about})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What every method has in common."""
+
+    model: str | None = setting(None, "checkpoint or hub id to start from (default: the bundled model)")
+    data: Path | None = setting(None, "samples to learn from")
+    images: Path | None = setting(None, "folder the image paths are relative to")
+    validation: Path | None = setting(None, "samples to watch the loss on; never learnt from")
+    out: Path | None = setting(None, "folder for the result; its folder run/ holds checkpoints and log")
+
+    epochs: float | None = setting(None, "times to see the data (default: 1)")
+    steps: int | None = setting(None, "optimizer steps, instead of epochs")
+    batch_size: int = setting(1, "rows at once in one process")
+    effective_batch: int | None = setting(None, "rows a step over processes and accumulation (default: one of each)")
+    learning_rate: float = setting(2e-4, "peak learning rate")
+    schedule: Schedule = setting("cosine", "how the learning rate falls after the warm-up")
+    warmup: float = setting(0.03, "share of the steps in which the learning rate rises")
+    weight_decay: float = setting(0.0, "of matrices; vectors have none")
+    max_gradient_norm: float = setting(1.0, "gradients beyond it are scaled down; 0 leaves them")
+    optimizer: Optimizer = setting("adamw", "paged_adamw_8bit takes a quarter of the memory, on CUDA")
+    seed: int = setting(7, "where all chance comes from")
+
+    precision: Precision = setting("auto", "auto is bfloat16 where the device is fast in it")
+    gradient_checkpointing: bool = setting(False, "compute activations twice instead of keeping them")
+    workers: int = setting(2, "processes that read images")
+
+    log_every: int = setting(10, "steps between lines of the log")
+    evaluate_every: int | None = setting(None, "steps between looks at the validation data")
+    save_every: int = setting(100, "steps between checkpoints")
+    keep: int = setting(2, "checkpoints kept")
+    keep_best: bool = setting(False, "the result is the state with the lowest validation loss, not the last")
+    report_to: tuple[str, ...] = setting((), "where else to log, such as tensorboard or wandb")
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "log_every", "save_every", "keep"):
+            self._at_least(name, 1)
+        for name in ("steps", "evaluate_every", "effective_batch"):
+            self._at_least(name, 1, optional=True)
+        for name in ("workers", "weight_decay", "max_gradient_norm", "seed"):
+            self._at_least(name, 0)
+        if self.epochs is not None and self.steps is not None:
+            raise SettingsError(f"epochs={self.epochs} and steps={self.steps} contradict each other; give one")
+        if self.epochs is not None and not self.epochs > 0:
+            raise SettingsError(f"epochs={self.epochs} leaves nothing to do; give a number above 0")
+        if not 0 < self.learning_rate < 1:
+            raise SettingsError(f"learning_rate={self.learning_rate} is not between 0 and 1; 2e-4 is usual for LoRA")
+        if not 0 <= self.warmup < 1:
+            raise SettingsError(f"warmup={self.warmup} is no share of the steps; give a number from 0 to 1")
+        if self.effective_batch is not None and self.effective_batch % self.batch_size:
+            raise SettingsError(
+                f"effective_batch={self.effective_batch} is no multiple of batch_size={self.batch_size}; change one"
+            )
+        for name in ("evaluate_every", "keep_best"):
+            if getattr(self, name) and self.validation is None:
+                raise SettingsError(f"{name}={getattr(self, name)} needs validation data; give validation")
+        if self.keep_best and self.evaluate_every is None:
+            raise SettingsError("keep_best needs evaluate_every; give how many steps apart to look")
+
+    def accumulation(self, processes: int) -> int:
+        """Batches a step in each of `processes`.
+
+        Raises:
+            SettingsError: They cannot share the effective batch evenly.
+        """
+        together = self.batch_size * processes
+        effective = together if self.effective_batch is None else self.effective_batch
+        if effective % together:
+            raise SettingsError(
+                f"effective_batch={effective} is no multiple of batch_size={self.batch_size} times {processes} "
+                f"processes; use {effective // together * together or together} or another batch_size"
+            )
+        return effective // together
+
+    def _at_least(self, name: str, least: int, *, optional: bool = False) -> None:
+        value = getattr(self, name)
+        if not (optional and value is None) and not value >= least:
+            raise SettingsError(f"{name}={value} is too small; give {least} or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningRecipe(Recipe):
+    """Instruction tuning, whatever is adapted."""
+
+    adapt: tuple[Part, ...] = setting(
+        ("language_model", "projector"), f"what is taught: some of {', '.join(get_args(Part))}"
+    )
+    projector_rate: float | None = setting(None, "learning rate of the projector (default: learning_rate)")
+    tower_rate: float | None = setting(None, "learning rate of the vision tower (default: learning_rate)")
+    max_length: int = setting(2048, "longest row in tokens, image included; longer samples are left out")
+    share_images: bool = setting(False, "join questions about one image in a row, each as if it were asked alone")
+    group_by_length: bool = setting(True, "batch rows of like length, which wastes little on padding")
+    attention: Attention = setting("auto", "auto is FlashAttention where it is installed, else PyTorch's own")
+    show: int = setting(0, "validation samples to answer, with boxes drawn, at every look")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._at_least("max_length", 1)
+        self._at_least("show", 0)
+        if unknown := [part for part in self.adapt if part not in get_args(Part)]:
+            raise SettingsError(f"adapt={unknown[0]!r} is no part of the model; use {', '.join(get_args(Part))}")
+        if not self.adapt:
+            raise SettingsError("adapt is empty, so nothing would be taught; name a part")
+        if self.show and self.evaluate_every is None:
+            raise SettingsError(f"show={self.show} needs evaluate_every; give how many steps apart to look")
+        if self.share_images and self.attention == "flash_attention_2":
+            raise SettingsError("share_images needs a mask that flash_attention_2 does not take; use sdpa")
+        for name, part in (("projector_rate", "projector"), ("tower_rate", "vision_tower")):
+            if getattr(self, name) is not None and part not in self.adapt:
+                raise SettingsError(f"{name}={getattr(self, name)} has no effect: adapt does not hold {part}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraRecipe(TuningRecipe):
+    """Low-rank adaptation: small matrices beside the frozen ones (Hu et al. 2021); the projector is tuned whole."""
+
+    rank: int = setting(64, "rank of the adapters")
+    alpha: int = setting(16, "their scale is alpha / rank")
+    dropout: float = setting(0.05, "share of an adapter's input that is dropped in training")
+    targets: tuple[str, ...] = setting(LANGUAGE_TARGETS, "matrices of the language model's layers that are adapted")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._at_least("rank", 1)
+        self._at_least("alpha", 1)
+        if not 0 <= self.dropout < 1:
+            raise SettingsError(f"dropout={self.dropout} is no share; give a number from 0 to 1")
+        if "language_model" in self.adapt and not self.targets:
+            raise SettingsError("targets is empty; name matrices of the language model, such as q_proj")
+
+
+@dataclass(frozen=True, kw_only=True)
+class QloraRecipe(LoraRecipe):
+    """LoRA beside a language model in 4 bits: NF4, its constants quantised too (Dettmers et al. 2023)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FullRecipe(TuningRecipe):
+    """All weights of the adapted parts."""
+
+    learning_rate: float = setting(2e-5, "peak learning rate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectorRecipe(TuningRecipe):
+    """Alignment: the projector alone (Liu et al. 2023, section 4.2)."""
+
+    learning_rate: float = setting(1e-3, "peak learning rate")
+    adapt: tuple[Part, ...] = field(default=("projector",), init=False)
+
+
+METHODS: dict[str, type[Recipe]] = {
+    "lora": LoraRecipe,
+    "qlora": QloraRecipe,
+    "full": FullRecipe,
+    "projector": ProjectorRecipe,
+}
+
+
+def method_of(recipe: Recipe) -> str:
+    """The method's name."""
+    return next(name for name, kind in METHODS.items() if kind is type(recipe))
+
+
+def settings_of(kind: type[Recipe]) -> list[Field[Any]]:
+    """The settings of a method that can be given."""
+    return [field for field in fields(kind) if field.init]

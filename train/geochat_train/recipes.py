@@ -1,0 +1,137 @@
+"""Where recipes come from: a file by name or path, and values given beside it."""
+
+import difflib
+import types
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from geochat.errors import SettingsError
+from geochat_train.recipe import METHODS, Recipe, method_of, settings_of
+
+_DURATION = ("epochs", "steps")
+
+
+def load_recipe(method: str, source: str | Path | None = None, given: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe of a run.
+
+    Args:
+        method: A key of `METHODS`.
+        source: A file, or the name of one of `shipped()`; None takes the method's defaults.
+        given: Settings that win over the file's, as text or already of their type.
+
+    Raises:
+        SettingsError: There is no such file, it is another method's, or a setting is unknown or impossible; names it.
+    """
+    path = None if source is None else _found(source)
+    values = {} if path is None else _read(path)
+    stated = values.pop("method", method)
+    if stated != method:
+        raise SettingsError(f"{path} is a recipe for {stated!r}, not {method!r}; run `geochat train {stated}`")
+    kind = METHODS[method]
+    given = dict(given or {})
+    for name in (*values, *given):
+        _check_known(name, kind, method, str(path) if name in values else "what was given")
+    if given.keys() & set(_DURATION):
+        values = {name: value for name, value in values.items() if name not in _DURATION}
+    types_of = get_type_hints(kind)
+    merged = {**values, **given}
+    return kind(**{name: typed(name, value, types_of[name]) for name, value in merged.items()})
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes that come with the package, by name."""
+    return {path.stem: path for path in sorted(configs().glob("*.yaml"))}
+
+
+def configs() -> Path:
+    """The folder of recipes: inside an installed package, beside it in a checkout."""
+    package = Path(str(files("geochat_train")))
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
+
+
+def to_yaml(recipe: Recipe) -> str:
+    """The recipe as a file that `load_recipe` reads; settings left at their defaults are left out."""
+    values: dict[str, Any] = {"method": method_of(recipe)}
+    for field in settings_of(type(recipe)):
+        value = getattr(recipe, field.name)
+        if value != field.default:
+            values[field.name] = (
+                list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
+            )
+    return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+
+
+def typed(name: str, value: Any, kind: Any) -> Any:  # noqa: ANN401 - YAML's values and typing's types
+    """`value` as the type of the setting `name`, from text where need be.
+
+    Raises:
+        SettingsError: It is not one.
+    """
+    options = get_args(kind)
+    if get_origin(kind) in (Union, types.UnionType):
+        if value is None or value == "none":
+            return None
+        return typed(name, value, next(option for option in options if option is not type(None)))
+    if get_origin(kind) is Literal:
+        if value not in options:
+            raise SettingsError(f"{name}={value!r} is not one of {', '.join(map(str, options))}")
+        return value
+    if get_origin(kind) is tuple:
+        items = value.split(",") if isinstance(value, str) else value
+        if not isinstance(items, list | tuple):
+            raise SettingsError(f"{name}={value!r} is no list; write its items, separated by commas")
+        return tuple(typed(name, item.strip() if isinstance(item, str) else item, options[0]) for item in items)
+    return _plain(name, value, kind)
+
+
+def _plain(name: str, value: Any, kind: Any) -> Any:  # noqa: ANN401
+    wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}[kind]
+    if kind is bool and isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    right = {bool: (bool,), int: (int,), float: (int, float, str), str: (str,), Path: (str, Path)}[kind]
+    number = kind in (int, float)
+    try:
+        if number and isinstance(value, str):
+            return kind(value)  # a flag, and YAML takes 2e-4 for text
+        if isinstance(value, right) and not (number and isinstance(value, bool)):
+            return kind(value)
+    except ValueError:
+        pass
+    raise SettingsError(f"{name}={value!r} is not {wanted}")
+
+
+def _found(source: str | Path) -> Path:
+    known = shipped()
+    if str(source) in known:
+        return known[str(source)]
+    path = Path(source)
+    if path.is_file():
+        return path
+    raise SettingsError(f"there is no recipe {str(source)!r}; give a file, or one of {', '.join(known)}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise SettingsError(f"{path} holds no settings; write lines such as `learning_rate: 0.0002`")
+    return values
+
+
+def _check_known(name: str, kind: type[Recipe], method: str, where: str) -> None:
+    names = [field.name for field in settings_of(kind)]
+    if name in names:
+        return
+    others = [other for other, of in METHODS.items() if name in {f.name for f in settings_of(of)}]
+    if others:
+        raise SettingsError(f"{where} has {name!r}, a setting of {', '.join(others)}, not of {method}; leave it out")
+    close = difflib.get_close_matches(str(name), names, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"it may hold {', '.join(names)}"
+    raise SettingsError(f"{where} has the unknown setting {name!r}; {hint}")

@@ -1,0 +1,104 @@
+"""What is adapted: low-rank matrices beside frozen ones, or whole parts of the model."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+from transformers import LlavaForConditionalGeneration
+
+from geochat.errors import SettingsError
+from geochat_train.recipe import LoraRecipe, Part, TuningRecipe
+
+PARTS: dict[Part, str] = {
+    "language_model": "model.language_model",
+    "projector": "model.multi_modal_projector",
+    "vision_tower": "model.vision_tower",
+}
+_TOWER_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
+Tuned = LlavaForConditionalGeneration | PeftModel
+
+
+def adapt(model: LlavaForConditionalGeneration, recipe: TuningRecipe, base: str) -> Tuned:
+    """Make the parts that a recipe names trainable, and freeze the rest.
+
+    Low-rank matrices go to the language model's `targets` and to all matrices of the tower's layers; the projector is
+    small and tuned whole. What is trained is held in float32 whatever the frozen weights are in.
+
+    Args:
+        model: Changed in place.
+        recipe: What is adapted.
+        base: What the adapter will say it adapts.
+
+    Raises:
+        SettingsError: No matrix has the name of a target.
+    """
+    if isinstance(recipe, LoraRecipe):
+        tuned: Tuned = _with_adapters(model, recipe, base)
+    else:
+        model.requires_grad_(False)
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(
+                any(name.startswith(PARTS[part]) for part in recipe.adapt) or _is_head(name, recipe)
+            )
+        _freeze_unused(model)
+        tuned = model
+    for parameter in tuned.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    return tuned
+
+
+def _with_adapters(model: LlavaForConditionalGeneration, recipe: LoraRecipe, base: str) -> PeftModel:
+    patterns = []
+    if "language_model" in recipe.adapt:
+        patterns.append(rf"{PARTS['language_model']}\..*\.{_any(recipe.targets)}")
+    if "vision_tower" in recipe.adapt:
+        used = _any(map(str, range(used_layers(model))))
+        patterns.append(rf"{PARTS['vision_tower']}\..*layers\.{used}\..*\.{_any(_TOWER_TARGETS)}")
+    names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    for target in recipe.targets if "language_model" in recipe.adapt else ():
+        if not any(re.fullmatch(rf"{PARTS['language_model']}\..*\.{re.escape(target)}", name) for name in names):
+            known = sorted({name.rpartition(".")[2] for name in names if name.startswith(PARTS["language_model"])})
+            raise SettingsError(f"targets={target!r} is no matrix of the language model; it has {', '.join(known)}")
+    whole = ["multi_modal_projector"] if "projector" in recipe.adapt else None
+    if not patterns:  # the projector alone
+        raise SettingsError(f"adapt={recipe.adapt} leaves LoRA nothing; run `geochat train projector`")
+    config = LoraConfig(
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=recipe.dropout,
+        target_modules="|".join(patterns),
+        modules_to_save=whole,
+    )
+    tuned = get_peft_model(model, config)
+    tuned.peft_config["default"].base_model_name_or_path = base
+    return tuned
+
+
+def used_layers(model: LlavaForConditionalGeneration) -> int:
+    """Layers of the tower that its features come from; those behind get no gradient, which DDP takes for an error."""
+    vision: Any = model.config.vision_config
+    count = int(vision.num_hidden_layers)
+    layer = model.config.vision_feature_layer
+    deepest = max(layer) if isinstance(layer, list) else layer  # hidden states; 0 is before the first layer
+    return count + 1 + deepest if deepest < 0 else deepest
+
+
+def _freeze_unused(model: LlavaForConditionalGeneration) -> None:
+    used = used_layers(model)
+    for name, parameter in model.named_parameters():
+        if not name.startswith(PARTS["vision_tower"]):
+            continue
+        layer = re.search(r"layers\.(\d+)\.", name)
+        if "post_layernorm" in name or (layer and int(layer[1]) >= used):
+            parameter.requires_grad_(False)
+
+
+def _is_head(name: str, recipe: TuningRecipe) -> bool:
+    return name.startswith("lm_head") and "language_model" in recipe.adapt
+
+
+def _any(names: Iterable[str]) -> str:
+    return f"(?:{'|'.join(map(re.escape, names))})"

@@ -1,0 +1,226 @@
+"""A run of instruction tuning from its recipe to the result."""
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import DistributedType
+from transformers import TrainerCallback, set_seed
+from transformers.utils.import_utils import is_flash_attn_2_available
+
+from geochat.checkpoints import Checkpoint, bundled_path, load
+from geochat.checkpoints.adapters import ADAPTER_CONFIG
+from geochat.checkpoints.hub import find
+from geochat.checkpoints.settings import read_settings
+from geochat.errors import SettingsError, TrainingError
+from geochat_data.collate import Collator
+from geochat_train.loop import (
+    InOrder,
+    LogFile,
+    Progress,
+    RunFolder,
+    Tell,
+    explained,
+    training_arguments,
+    training_order,
+)
+from geochat_train.loop.arguments import checkpoint_activations, in_bfloat16, steps_of
+from geochat_train.loop.folder import digest, step_of
+from geochat_train.recipe import LoraRecipe, QloraRecipe, TuningRecipe
+from geochat_train.recipes import to_yaml
+from geochat_train.tuning.adapting import PARTS, Tuned, adapt
+from geochat_train.tuning.batches import RowCollator
+from geochat_train.tuning.material import Rows, read_rows
+from geochat_train.tuning.showing import SampleAnswers
+from geochat_train.tuning.trainer import TuningTrainer, load_result
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What a run came to.
+
+    Attributes:
+        folder: The result, an adapter or a whole checkpoint.
+        steps: Optimizer steps, those of earlier starts included.
+        loss: The last logged training loss, None if none was.
+        validation_loss: Of the state that is the result, None without validation data.
+        seconds: Time of this start.
+    """
+
+    folder: Path
+    steps: int
+    loss: float | None
+    validation_loss: float | None
+    seconds: float
+
+
+def tune(recipe: TuningRecipe, *, restart: bool = False, tell: Tell = lambda _: None) -> Tuning:
+    """Teach a model, going on from the last checkpoint of a run that was stopped.
+
+    Args:
+        recipe: What is taught, with what, how.
+        restart: Whether to forget a run that is in the folder.
+        tell: Hears of progress.
+
+    Raises:
+        SettingsError: Settings contradict each other, or the run in the folder.
+        DataError: Samples or images cannot be used.
+        CheckpointError: There is no such model.
+        TrainingError: Memory or disk are exhausted, or the loss is no number.
+    """
+    began = time.monotonic()
+    data, out = needed(recipe, "data"), needed(recipe, "out")
+    state = PartialState(cpu=not torch.cuda.is_available())
+    folder = RunFolder(out)
+    if state.is_main_process:
+        folder.open(to_yaml(recipe), restart=restart)
+    state.wait_for_everyone()
+    with explained(recipe, folder):
+        set_seed(recipe.seed)
+        checkpoint = loaded(recipe, state)
+        rows = _rows(recipe, data, checkpoint, folder)
+        tell(f"{len(rows)} rows of {rows.lengths.mean():.0f} tokens on average; {rows.report}")
+        watched = None if recipe.validation is None else _rows(recipe, recipe.validation, checkpoint, folder)
+        trainer = _trainer(recipe, folder, checkpoint, (rows, watched), tell)
+        last = folder.last_checkpoint()
+        if last is None or step_of(last) < trainer.args.max_steps:
+            trainer.train(resume_from_checkpoint=str(last) if last else None)
+        else:
+            load_result(last, trainer.accelerator.unwrap_model(trainer.model))
+            trainer.state = trainer.state.load_from_json(str(last / "trainer_state.json"))
+        trainer.publish(ADAPTER_CONFIG if isinstance(recipe, LoraRecipe) else "config.json")
+    logged = trainer.state.log_history
+    return Tuning(
+        out,
+        trainer.args.max_steps,
+        next((row["loss"] for row in reversed(logged) if "loss" in row), None),
+        trainer.best_loss
+        if recipe.keep_best
+        else next((row["eval_loss"] for row in reversed(logged) if "eval_loss" in row), None),
+        time.monotonic() - began,
+    )
+
+
+def needed(recipe: TuningRecipe, name: str) -> Path:
+    """A path that a run cannot do without.
+
+    Raises:
+        SettingsError: It is not given.
+    """
+    path: Path | None = getattr(recipe, name)
+    if path is None:
+        raise SettingsError(f"{name} is not given; add --{name} or `{name}:` to the recipe")
+    return path
+
+
+def loaded(recipe: TuningRecipe, state: PartialState) -> Checkpoint:
+    """The model that is taught, where this process wants it.
+
+    Raises:
+        SettingsError: It is an adapter itself.
+        CheckpointError: There is no such model.
+    """
+    if recipe.model is not None and (find(recipe.model) / ADAPTER_CONFIG).is_file():
+        raise SettingsError(f"model={recipe.model} is an adapter; merge it first: geochat merge {recipe.model} MERGED")
+    sharded = state.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
+    checkpoint = load(
+        recipe.model,
+        device="cpu" if sharded else str(state.device),
+        dtype="bfloat16" if in_bfloat16(recipe) else "float32",
+        quantization="4bit" if isinstance(recipe, QloraRecipe) else None,
+    )
+    flash = is_flash_attn_2_available() and state.device.type == "cuda" and not recipe.share_images
+    automatic = "flash_attention_2" if flash else "sdpa"
+    checkpoint.model.set_attn_implementation(automatic if recipe.attention == "auto" else recipe.attention)
+    return checkpoint
+
+
+def images_of(recipe: TuningRecipe) -> Path:
+    """The folder that image paths are relative to: the data's own where none is given."""
+    return recipe.images or needed(recipe, "data").parent
+
+
+def _rows(recipe: TuningRecipe, path: Path, checkpoint: Checkpoint, folder: RunFolder) -> Rows:
+    return read_rows(
+        path,
+        images_of(recipe),
+        checkpoint.processor,
+        max_length=recipe.max_length,
+        share_images=recipe.share_images,
+        scratch=folder.path / "index",
+    )
+
+
+def _trainer(
+    recipe: TuningRecipe,
+    folder: RunFolder,
+    checkpoint: Checkpoint,
+    data: tuple[Rows, Rows | None],
+    tell: Tell,
+) -> TuningTrainer:
+    rows, watched = data
+    images = images_of(recipe)
+    model = adapt(checkpoint.model, recipe, base_name(recipe))
+    if recipe.gradient_checkpointing:
+        checkpoint_activations(checkpoint.model)
+    settings = replace(checkpoint.settings, name=folder.out.resolve().name)
+    arguments = training_arguments(recipe, folder, steps_of(recipe, len(rows)))
+    step = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+    folder.check_identity({"rows": len(rows), "data": digest(rows.lengths.tobytes()), "rows a step": step})
+    _check_room(model, folder, recipe.keep)
+    callbacks: list[TrainerCallback] = [Progress(tell, step), LogFile(folder.log)]
+    if recipe.show and watched is not None:
+        shown = [watched[index][0] for index in range(0, len(watched), -(-len(watched) // recipe.show))]
+        callbacks.append(SampleAnswers(shown, images, model, checkpoint, folder.path / "samples"))
+    order = training_order(rows.lengths, step, arguments.max_steps, recipe.seed, group=recipe.group_by_length)
+    return TuningTrainer(
+        processor=checkpoint.processor,
+        settings=settings,
+        folder=folder,
+        order=InOrder(order),
+        keep=recipe.keep,
+        keep_best=recipe.keep_best,
+        rates=_rates(recipe),
+        model=model,
+        args=arguments,
+        train_dataset=rows,
+        eval_dataset=watched,
+        data_collator=RowCollator(Collator(checkpoint.processor, images, recipe.max_length)),
+        callbacks=callbacks,
+    )
+
+
+def base_name(recipe: TuningRecipe) -> str:
+    """How an adapter names what it adapts: the bundled model by its name, a folder by its path, a hub id as it is."""
+    if recipe.model is None:
+        return read_settings(bundled_path()).name
+    folder = Path(recipe.model)
+    return str(folder.resolve()) if folder.is_dir() else recipe.model
+
+
+def _rates(recipe: TuningRecipe) -> Callable[[str], float]:
+    """The learning rate of a parameter by the part it is in."""
+    of_part = {"projector": recipe.projector_rate, "vision_tower": recipe.tower_rate}
+    known = {PARTS[part]: rate for part, rate in of_part.items() if rate is not None}  # type: ignore[index]
+    return lambda name: next((rate for prefix, rate in known.items() if f"{prefix}." in name), recipe.learning_rate)
+
+
+def _check_room(model: Tuned, folder: RunFolder, keep: int) -> None:
+    """Find out before training that its checkpoints would not fit.
+
+    Raises:
+        TrainingError: They would not.
+    """
+    learnt = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    saved = learnt if hasattr(model, "peft_config") else sum(p.numel() for p in model.parameters())
+    wanted = (keep + 1) * (4 * saved + 8 * learnt) + 4 * saved  # weights and Adam's two moments in float32
+    free = shutil.disk_usage(folder.path).free
+    if wanted > free:
+        raise TrainingError(
+            f"checkpoints take {wanted / 1e9:.1f} GB and {folder.path} has {free / 1e9:.1f} GB free; free space, lower "
+            f"keep={keep} or choose another out"
+        )

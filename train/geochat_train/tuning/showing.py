@@ -1,0 +1,103 @@
+"""Answers to validation questions, with boxes drawn, while training goes on."""
+
+import json
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from PIL import Image
+from transformers import (
+    LlavaForConditionalGeneration,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from geochat.checkpoints import Checkpoint
+from geochat.engines import GenerationSettings, LocalEngine, Request
+from geochat.prompts import Message
+from geochat_data.drawing import contact_sheet
+from geochat_data.samples import Sample
+from geochat_train.tuning.adapting import Tuned
+
+_LONGEST = 128  # tokens of an answer
+
+
+class SampleAnswers(TrainerCallback):
+    """After each look at the validation data, answers the first question of some samples.
+
+    Writes `step-N.png`, labelled boxes at the left and answered ones at the right, and `step-N.jsonl`, into `folder`.
+
+    Args:
+        samples: What is asked.
+        images: The folder their images are relative to.
+        model: The model in training.
+        checkpoint: What it was made from.
+        folder: Where the pictures go.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        images: Path,
+        model: Tuned,
+        checkpoint: Checkpoint,
+        folder: Path,
+    ) -> None:
+        self._samples = samples
+        self._images = images
+        self._model = model
+        self._checkpoint = checkpoint
+        self._folder = folder
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
+        """Ask, draw, write."""
+        if not state.is_world_process_zero:
+            return
+        inner = self._model.get_base_model() if isinstance(self._model, PeftModel) else self._model
+        assert isinstance(inner, LlavaForConditionalGeneration)
+        attention, training = inner.config.get_text_config()._attn_implementation, inner.training
+        engine = LocalEngine(replace(self._checkpoint, model=inner.eval()))
+        try:
+            said = [self._answer(engine, sample) for sample in self._samples]
+        finally:
+            inner.set_attn_implementation({"text_config": attention})  # the engine has put in its own
+            inner.train(training)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        pairs = [one for pair in zip(map(_first_turn, self._samples), said, strict=True) for one in pair]
+        contact_sheet(pairs, self._images, columns=4).save(self._folder / f"step-{state.global_step:06}.png")
+        with (self._folder / f"step-{state.global_step:06}.jsonl").open("w", encoding="utf-8") as file:
+            for sample, answer in zip(self._samples, said, strict=True):
+                question, truth, *_ = (message.text for message in sample.messages)
+                row = {"id": sample.id, "question": question, "label": truth, "answer": answer.messages[-1].text}
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def _answer(self, engine: LocalEngine, sample: Sample) -> Sample:
+        question = sample.messages[0]
+        image = None
+        if sample.image is not None:
+            with Image.open(self._images / sample.image) as opened:
+                image = opened.convert("RGB")
+        device = engine.checkpoint.model.device
+        mixed = torch.autocast(device.type, torch.bfloat16) if _is_mixed(engine) else nullcontext()
+        with mixed:
+            done = engine.generate(Request((question,), image, GenerationSettings(max_new_tokens=_LONGEST)))
+        return Sample(sample.id, sample.image, (question, Message("assistant", done.text.strip() or "(nothing)")))
+
+
+def _first_turn(sample: Sample) -> Sample:
+    return Sample(sample.id, sample.image, sample.messages[:2])
+
+
+def _is_mixed(engine: LocalEngine) -> bool:
+    """Whether weights in training, in float32, stand beside frozen ones in half."""
+    return (
+        len({parameter.dtype for parameter in engine.checkpoint.model.parameters() if parameter.is_floating_point()})
+        > 1
+    )
