@@ -1,8 +1,8 @@
 """From records to training samples: conversations about each image, one question a sample or packed as turns."""
 
 import random
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from geochat.errors import DataError, SettingsError
@@ -33,6 +33,7 @@ class BuildSettings:
         dialogues: Share of the images that also get a conversation whose questions build on one another.
         wording: Which wordings to draw from; "held out" makes a measuring set.
         scenes: The scene classes to choose between; none takes UC Merced's.
+        shares: How often each kind of question is tried, relative to the others.
         seed: Where all chance comes from.
 
     Raises:
@@ -44,6 +45,7 @@ class BuildSettings:
     dialogues: float = 0.2
     wording: Choice = "varied"
     scenes: tuple[str, ...] = ()
+    shares: Mapping[str, float] = field(default_factory=lambda: FULL_SHARES)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -87,7 +89,7 @@ def _conversations(
         record,
         rng,
         turns=rng.randint(*settings.questions),
-        shares=FULL_SHARES,
+        shares=settings.shares,
         scenes=settings.scenes or UCM_SCENES,
         wording=settings.wording,
         rich=True,

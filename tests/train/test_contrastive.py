@@ -3,13 +3,22 @@
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from torch import nn
 from torch.nn import functional
-from transformers import CLIPConfig, CLIPModel
+from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from geochat.clip import Classifier, DualEncoder
+from geochat.errors import DataError, SettingsError
 from geochat_train.contrastive import MAX_SCALE, clamp_scale, contrastive_loss
+from geochat_train.contrastive.pairs import read_pairs
+from geochat_train.contrastive.run import ContrastiveTrainer, contrast
+from geochat_train.recipes import load_recipe
 
 ENCODERS = """
     import json, sys, torch
@@ -94,3 +103,105 @@ def test_right_pairs_cost_least():
     features = functional.normalize(torch.randn(6, 8))
     right = contrastive_loss(features, features, torch.tensor(4.0))
     assert right < contrastive_loss(features, features.roll(1, 0), torch.tensor(4.0))
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Eight pictures of one colour each, two ways to name it, and one row of another split."""
+    folder = tmp_path_factory.mktemp("pictures")
+    colours = ["red", "green", "blue", "white", "black", "yellow", "gray", "orange"]
+    with (folder / "captions.jsonl").open("w") as file:
+        for colour in colours:
+            Image.new("RGB", (24, 24), colour).save(folder / f"{colour}.png")
+            row = {"image": f"{colour}.png", "captions": [f"{colour} ground", f"the ground is {colour}"]}
+            file.write(json.dumps({**row, "split": "train"}) + "\n")
+        file.write(json.dumps({"image": "gone.png", "captions": ["x"], "split": "test"}) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    """A random dual encoder of 20,000 parameters on disk."""
+    folder = tmp_path_factory.mktemp("encoder")
+    words = Tokenizer(models.BPE())
+    words.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    special = ["<pad>", "<s>", "</s>"]
+    words.train_from_iterator(
+        ["the ground is"], trainers.BpeTrainer(vocab_size=300, special_tokens=special, initial_alphabet=alphabet)
+    )
+    words.post_processor = processors.TemplateProcessing("<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
+    torch.manual_seed(0)
+    small = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    text = {**small, "vocab_size": len(tokenizer), "max_position_embeddings": 24, "eos_token_id": 2, "bos_token_id": 1}
+    vision = {**small, "image_size": 16, "patch_size": 8}
+    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=16)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size=16).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def clip(pictures, encoder, tmp_path):
+    def make(**given):
+        common = {"model": str(encoder), "data": pictures / "captions.jsonl", "out": tmp_path / "out", "workers": 0}
+        common |= {"batch_size": 8, "precision": "float32", "log_every": 1, "save_every": 4, "learning_rate": 3e-3}
+        return load_recipe("clip", None, {**common, **given})
+
+    return make
+
+
+def test_it_learns_to_tell_pictures_apart_and_is_saved_as_a_clip_model(clip, pictures, losses):
+    done = contrast(clip(steps=40, save_every=40))
+    found = losses(done.folder)
+    assert found[-1] < 0.3 * found[0]
+    loaded = DualEncoder.from_pretrained(done.folder, device="cpu")
+    assert CLIPModel.from_pretrained(done.folder).logit_scale.exp() == pytest.approx(done.scale)
+    classifier = Classifier.zero_shot(loaded, ["red", "green", "blue"], templates=["{} ground"])
+    assert [classifier.classify(pictures / f"{name}.png").label for name in ("red", "green", "blue")] == [
+        *("red", "green", "blue")
+    ]
+
+
+def test_a_stopped_run_goes_on_to_the_same_losses(clip, losses, tmp_path, monkeypatch):
+    whole = contrast(clip(steps=10, out=tmp_path / "whole"))
+    step = ContrastiveTrainer.compute_loss
+
+    def stopped(self, *arguments, **options):
+        if self.state.global_step == 6:
+            raise KeyboardInterrupt
+        return step(self, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ContrastiveTrainer, "compute_loss", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            contrast(clip(steps=10))
+    resumed = contrast(clip(steps=10))
+    assert losses(resumed.folder) == pytest.approx(losses(whole.folder), abs=1e-6)
+
+
+def test_the_temperature_stays_in_bounds(clip, encoder, tmp_path):
+    hot = CLIPModel.from_pretrained(encoder)
+    hot.logit_scale.data.fill_(math.log(99.9))
+    for file in encoder.iterdir():
+        (tmp_path / "hot").mkdir(exist_ok=True)
+        (tmp_path / "hot" / file.name).write_bytes(file.read_bytes())
+    hot.save_pretrained(tmp_path / "hot")
+    done = contrast(clip(steps=4, model=str(tmp_path / "hot"), learning_rate=0.2, schedule="constant"))
+    assert done.scale <= 100.001
+
+
+def test_accumulating_is_refused(clip):
+    with pytest.raises(SettingsError, match="would take 2 batches a step, which does not widen a contrastive batch"):
+        contrast(clip(steps=1, batch_size=4, effective_batch=8))
+
+
+def test_other_splits_are_not_learnt_from(pictures):
+    pairs = read_pairs(pictures / "captions.jsonl", pictures, "train")
+    assert len(pairs) == 8
+    with pytest.raises(DataError, match=r"1 of 1 images are missing, such as .*gone.png"):
+        read_pairs(pictures / "captions.jsonl", pictures, "test")
+    items = pairs.in_turn(np.array([3, 3, 0, 3]))
+    said = [pairs[int(item)][1] for item in items]
+    assert said == ["white ground", "the ground is white", "red ground", "white ground"]

@@ -8,7 +8,7 @@ from geochat.errors import SettingsError
 from geochat_train.recipe import METHODS
 from geochat_train.recipes import configs, load_recipe, shipped, to_yaml
 
-NAMES = ["full", "lora-7b", "lora-mini", "projector", "qlora-7b"]
+NAMES = ["clip", "full", "lora-7b", "lora-mini", "projector", "qlora-7b"]
 
 
 def test_the_shipped_ones():
@@ -83,7 +83,7 @@ def test_what_is_wrong_is_named(method, text, given, message, tmp_path):
 
 
 def test_a_recipe_that_is_not_there():
-    with pytest.raises(SettingsError, match="no recipe 'lora-8b'; give a file, or one of full, lora-7b"):
+    with pytest.raises(SettingsError, match="no recipe 'lora-8b'; give a file, or one of clip, full, lora-7b"):
         load_recipe("lora", "lora-8b")
 
 

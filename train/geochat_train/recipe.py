@@ -175,11 +175,42 @@ class ProjectorRecipe(TuningRecipe):
     adapt: tuple[Part, ...] = field(default=("projector",), init=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClipRecipe(Recipe):
+    """A dual encoder by the contrastive loss (Radford et al. 2021)."""
+
+    model: str | None = setting(None, "dual encoder to start from: directory or hub id (default: the bundled one)")
+    scratch: bool = setting(False, "take the model's shape and vocabulary, and begin with random weights")
+    split: str = setting("train", "which rows of the data to take, where they have a `split`")
+    validation_split: str = setting("val", "which rows of the validation data to take, where they have a `split`")
+    batch_size: int = setting(64, "pairs at once in one process; each is told from those of all processes")
+    learning_rate: float = setting(1e-5, "peak learning rate")
+    weight_decay: float = setting(0.2, "of matrices; vectors have none")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._at_least("batch_size", 2)
+
+    def accumulation(self, processes: int) -> int:
+        """One batch a step: pairs of batches that are only accumulated would never be told from one another.
+
+        Raises:
+            SettingsError: More is asked for.
+        """
+        if (count := super().accumulation(processes)) > 1:
+            raise SettingsError(
+                f"effective_batch={self.effective_batch} would take {count} batches a step, which does not widen a "
+                "contrastive batch; raise batch_size or the number of processes"
+            )
+        return count
+
+
 METHODS: dict[str, type[Recipe]] = {
     "lora": LoraRecipe,
     "qlora": QloraRecipe,
     "full": FullRecipe,
     "projector": ProjectorRecipe,
+    "clip": ClipRecipe,
 }
 
 

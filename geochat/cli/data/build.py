@@ -47,6 +47,12 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
     made.add_argument(
         "--questions", metavar="MIN-MAX", type=options.extent, default=(6, 10), help="an image (default: 6-10)"
     )
+    made.add_argument(
+        "--kinds",
+        metavar="KIND=SHARE,...",
+        type=options.shares,
+        help="only these kinds of question, such as identify=3,count=1 (default: all; see docs/data.md)",
+    )
     made.add_argument("--packed", action="store_true", help="one sample an image, its questions as turns")
     made.add_argument("--dialogues", metavar="SHARE", type=float, default=0.2, help="of images (default: 0.2)")
     made.add_argument("--held-out", action="store_true", help="only wordings that training never sees")
@@ -60,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     from geochat_data.building import BuildSettings, build_samples
     from geochat_data.cutting import cut
     from geochat_data.formats import write_samples
+    from geochat_data.questions import FULL_SHARES
     from geochat_data.readers import Report, Source, class_names, read
 
     report = Report(strict=args.strict)
@@ -69,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
         packed=args.packed,
         dialogues=args.dialogues,
         wording="held out" if args.held_out else "varied",
+        shares=args.kinds or FULL_SHARES,
         scenes=args.scenes or (class_names(source) if args.format == "folders" else ()),
         seed=args.seed,
     )

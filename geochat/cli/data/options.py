@@ -44,6 +44,20 @@ def _whole(text: str, least: int) -> int:
     return value
 
 
+def shares(text: str) -> dict[str, float]:
+    """`identify=3,count=1`; a name alone has the share 1."""
+    found = {}
+    for item in names(text):
+        name, _, share = item.partition("=")
+        try:
+            found[name] = float(share or 1)
+        except ValueError:
+            found[name] = 0.0
+        if not found[name] > 0:
+            raise argparse.ArgumentTypeError(f"{item!r} is no kind with its share; write identify=3,count=1")
+    return found
+
+
 def names(text: str) -> tuple[str, ...]:
     """Names separated by commas."""
     return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -4,7 +4,7 @@ import argparse
 from importlib import import_module
 from typing import Any
 
-_METHODS = ("lora", "qlora", "full", "projector", "coop", "cocoop")
+_METHODS = ("lora", "qlora", "full", "projector", "clip", "coop", "cocoop")
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private

@@ -8,6 +8,12 @@ if TYPE_CHECKING:
     from geochat_train.recipe import Recipe
 
 
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """What is no setting of the recipe."""
+    parser.add_argument("--restart", action="store_true", help="forget the run that is in the folder and begin anew")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+
+
 def add_settings(parser: argparse.ArgumentParser, method: str) -> None:
     """`--config` and an option for each setting of the method."""
     from geochat_train.recipe import METHODS, settings_of

@@ -1,7 +1,10 @@
-"""What the methods of instruction tuning have in common."""
+"""What the methods that a recipe describes have in common."""
 
 import argparse
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,8 +19,7 @@ def add_method(methods: Any, name: str, about: str, description: str) -> argpars
     """Declare a method."""
     parser: argparse.ArgumentParser = methods.add_parser(name, help=about, description=description)
     parser.add_argument("--dry-run", action="store_true", help="say what it would take, without loading weights")
-    parser.add_argument("--restart", action="store_true", help="forget the run that is in the folder and begin anew")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    options.add_run_options(parser)
     options.add_settings(parser, name)
     return parser
 
@@ -38,11 +40,10 @@ def run_method(args: argparse.Namespace, name: str) -> int:
         return 0
     from geochat_train.tuning import tune
 
-    try:
-        done = tune(recipe, restart=args.restart, tell=_tell)
-    except KeyboardInterrupt:
-        note("interrupted; the same command goes on from the last checkpoint")
-        raise
+    with interruptible():
+        done = tune(recipe, restart=args.restart, tell=tell)
+    if not is_first_process():
+        return 0
     if args.json:
         output.print_json({**asdict(done), "folder": str(done.folder)})
     else:
@@ -51,5 +52,22 @@ def run_method(args: argparse.Namespace, name: str) -> int:
     return 0
 
 
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Say how to go on, where the user interrupts."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note("interrupted; the same command goes on from the last checkpoint")
+        raise
+
+
+def is_first_process() -> bool:
+    """Whether this is the one of several processes that speaks."""
+    return os.environ.get("RANK", "0") == "0"  # as torchrun and accelerate set it
+
+
+def tell(text: str) -> None:
+    """Tell of progress."""
+    if is_first_process():
+        print(text, file=sys.stderr, flush=True)

@@ -17,7 +17,17 @@ ROOT = Path(__file__).parents[3]
 COMMANDS = [
     *("", "ask", "chat", "convert", "demo", "doctor", "info"),
     *("eval", "eval card", "eval compare", "eval list", "eval report", "eval run", "eval score"),
-    *("merge", "train", "train lora", "train qlora", "train full", "train projector", "train coop", "train cocoop"),
+    *(
+        "merge",
+        "train",
+        "train lora",
+        "train qlora",
+        "train full",
+        "train projector",
+        "train clip",
+        "train coop",
+        "train cocoop",
+    ),
     *("clip", "clip classify", "clip convert"),
     *("data", "data build", "data check", "data index", "data scenes", "data show", "data stats"),
 ]

@@ -1,6 +1,6 @@
 """What runs of every method share: the trainer, its folder, its log, and what is told when it cannot go on."""
 
-from geochat_train.loop.arguments import training_arguments
+from geochat_train.loop.arguments import needed, training_arguments
 from geochat_train.loop.folder import RunFolder
 from geochat_train.loop.guards import explained
 from geochat_train.loop.order import InOrder, training_order
@@ -15,6 +15,7 @@ __all__ = [
     "SafeTrainer",
     "Tell",
     "explained",
+    "needed",
     "training_arguments",
     "training_order",
 ]

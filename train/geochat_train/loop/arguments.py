@@ -1,9 +1,12 @@
 """A recipe as transformers' `TrainingArguments`."""
 
+from pathlib import Path
+
 import torch
 from accelerate import PartialState
 from transformers import PreTrainedModel, TrainingArguments
 
+from geochat.errors import SettingsError
 from geochat_train.loop.folder import RunFolder
 from geochat_train.recipe import Recipe
 
@@ -45,6 +48,18 @@ def training_arguments(recipe: Recipe, folder: RunFolder, steps: int) -> Trainin
     )
     arguments.gradient_accumulation_steps = recipe.accumulation(arguments.world_size)
     return arguments
+
+
+def needed(recipe: Recipe, name: str) -> Path:
+    """A path that a run cannot do without.
+
+    Raises:
+        SettingsError: It is not given.
+    """
+    path: Path | None = getattr(recipe, name)
+    if path is None:
+        raise SettingsError(f"{name} is not given; add --{name} or `{name}:` to the recipe")
+    return path
 
 
 def steps_of(recipe: Recipe, rows: int) -> int:

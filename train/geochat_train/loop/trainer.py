@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 from torch.utils.data import Sampler
-from transformers import PrinterCallback, Trainer
+from transformers import PrinterCallback, Trainer, TrainerState
 
 from geochat.errors import TrainingError
 from geochat_train.loop.folder import RunFolder, step_of
@@ -86,6 +86,15 @@ class SafeTrainer(Trainer):
     def best_loss(self) -> float | None:
         """The lowest validation loss so far, over all starts of the run."""
         return self._folder.best_loss()
+
+    def resume_finished(self, checkpoint: Path) -> None:
+        """Take up the state of a run that needs no further step."""
+        self._load_from_checkpoint(str(checkpoint))
+        self.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+
+    def last_logged(self, name: str) -> float | None:
+        """The last value logged under a name."""
+        return next((row[name] for row in reversed(self.state.log_history) if name in row), None)
 
     def evaluate(self, *arguments: Any, **options: Any) -> dict[str, float]:  # noqa: ANN401
         """Validate, and keep the state if none before was better."""

@@ -25,6 +25,7 @@ from geochat_train.loop import (
     RunFolder,
     Tell,
     explained,
+    needed,
     training_arguments,
     training_order,
 )
@@ -36,7 +37,7 @@ from geochat_train.tuning.adapting import PARTS, Tuned, adapt
 from geochat_train.tuning.batches import RowCollator
 from geochat_train.tuning.material import Rows, read_rows
 from geochat_train.tuning.showing import SampleAnswers
-from geochat_train.tuning.trainer import TuningTrainer, load_result
+from geochat_train.tuning.trainer import TuningTrainer
 
 
 @dataclass(frozen=True)
@@ -90,31 +91,11 @@ def tune(recipe: TuningRecipe, *, restart: bool = False, tell: Tell = lambda _: 
         if last is None or step_of(last) < trainer.args.max_steps:
             trainer.train(resume_from_checkpoint=str(last) if last else None)
         else:
-            load_result(last, trainer.accelerator.unwrap_model(trainer.model))
-            trainer.state = trainer.state.load_from_json(str(last / "trainer_state.json"))
+            trainer.resume_finished(last)
         trainer.publish(ADAPTER_CONFIG if isinstance(recipe, LoraRecipe) else "config.json")
-    logged = trainer.state.log_history
-    return Tuning(
-        out,
-        trainer.args.max_steps,
-        next((row["loss"] for row in reversed(logged) if "loss" in row), None),
-        trainer.best_loss
-        if recipe.keep_best
-        else next((row["eval_loss"] for row in reversed(logged) if "eval_loss" in row), None),
-        time.monotonic() - began,
-    )
-
-
-def needed(recipe: TuningRecipe, name: str) -> Path:
-    """A path that a run cannot do without.
-
-    Raises:
-        SettingsError: It is not given.
-    """
-    path: Path | None = getattr(recipe, name)
-    if path is None:
-        raise SettingsError(f"{name} is not given; add --{name} or `{name}:` to the recipe")
-    return path
+    watched_loss = trainer.best_loss if recipe.keep_best else trainer.last_logged("eval_loss")
+    loss = trainer.last_logged("loss")
+    return Tuning(out, trainer.args.max_steps, loss, watched_loss, time.monotonic() - began)
 
 
 def loaded(recipe: TuningRecipe, state: PartialState) -> Checkpoint:

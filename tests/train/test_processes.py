@@ -1,0 +1,78 @@
+"""Several processes follow the losses of one; sharded parameters are sharded."""
+
+import json
+
+import pytest
+
+from geochat_train.recipes import to_yaml
+
+TUNE = """
+    import sys
+    from geochat_train.recipes import load_recipe
+    from geochat_train.tuning import tune
+    tune(load_recipe("lora", sys.argv[1]))
+"""
+SHARD = """
+    import json, sys, torch
+    import torch.distributed as dist
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+    from torch.distributed.tensor import DTensor
+    from geochat.checkpoints import load
+    from geochat_train.recipes import load_recipe
+    from geochat_train.tuning.adapting import adapt
+    from geochat_data.collate import Collator
+    from geochat_train.tuning.batches import RowCollator
+    from geochat_train.tuning.material import read_rows
+
+    _, base, data, shard = sys.argv
+    recipe = load_recipe("lora", None, {"rank": 4, "dropout": 0.0, "learning_rate": 1e-2})
+    torch.manual_seed(0)
+    checkpoint = load(base, device="cpu", dtype="float32")
+    model = adapt(checkpoint.model, recipe, "").train()
+    llava = model.get_base_model()
+    if shard == "yes":
+        dist.init_process_group("gloo")
+        mesh = init_device_mesh("cpu", (dist.get_world_size(),))
+        for layer in llava.model.language_model.layers:
+            fully_shard(layer, mesh=mesh)
+        fully_shard(model, mesh=mesh)
+    from pathlib import Path
+    rows = read_rows(Path(data), None, checkpoint.processor, max_length=2048)
+    batch = RowCollator(Collator(checkpoint.processor, Path(data).parent, 2048))([rows[i] for i in range(4)])
+    learnt = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(learnt, lr=1e-2)
+    losses = []
+    for _ in range(4):
+        loss = model(**batch).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    kinds = sorted({type(p).__name__ if not isinstance(p, DTensor) else "DTensor" for p in model.parameters()})
+    held = sum((p.to_local() if isinstance(p, DTensor) else p).numel() for p in model.parameters())
+    print(json.dumps({"losses": losses, "kinds": kinds, "held": held}))
+    if shard == "yes":
+        dist.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_follow_the_losses_of_one(recipe, losses, processes, tmp_path):
+    shared = {"steps": 5, "dropout": 0.0, "effective_batch": 8, "learning_rate": 3e-3}
+    for count in (1, 2):
+        settings = recipe("lora", **shared, batch_size=8 // count, out=tmp_path / str(count))
+        file = tmp_path / f"{count}.yaml"
+        file.write_text(to_yaml(settings))
+        processes(TUNE, count, file)
+    assert losses(tmp_path / "2") == pytest.approx(losses(tmp_path / "1"), abs=1e-4)
+
+
+@pytest.mark.slow
+def test_sharded_parameters_are_sharded_and_learn_alike(processes, base, material):
+    (whole,) = map(json.loads, processes(SHARD, 1, base, material / "train.jsonl", "no"))
+    first, second = map(json.loads, processes(SHARD, 2, base, material / "train.jsonl", "yes"))
+    assert whole["kinds"] == ["Parameter"]
+    assert first["kinds"] == second["kinds"] == ["DTensor"]
+    assert first["held"] + second["held"] == pytest.approx(whole["held"], rel=0.01)
+    assert first["losses"] == pytest.approx(whole["losses"], abs=1e-4)

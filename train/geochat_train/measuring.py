@@ -1,0 +1,125 @@
+"""Two figures to choose and to report by: objects named in their boxes, and scenes named.
+
+    python -m geochat_train.measuring identify boxes PATH --split test [--model MODEL] [--out FILE]
+    python -m geochat_train.measuring scene ucm PATH --split test [--model MODEL] [--out FILE]
+
+[identify] is asked of labelled objects, at most `--most` of a category. An answer counts when it is the category's
+name, whatever its case and full stop. Accuracy is the mean over the categories, each counted alike, so that a constant
+answer scores one over their number however frequent it is; its interval is a bootstrap within categories. Scenes are
+asked for with all classes in the question, as the published evaluation does.
+"""
+
+import argparse
+import json
+import logging
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from shapely import Polygon
+
+from geochat import Answer, GeoChat, Task
+from geochat.assistant import Question
+from geochat.engines import GenerationSettings
+from geochat_data.questions import wordings
+from geochat_data.readers import UCM_SCENES, Source, read
+from geochat_data.records import LabelledImage
+
+_GENERATION = GenerationSettings(max_new_tokens=16)
+_LOG = logging.getLogger(__name__)
+
+
+def identify(chat: GeoChat, images: Iterable[LabelledImage], most: int, seed: int = 0) -> dict[str, Any]:
+    """How often objects are named; at most `most` of a category, drawn by `seed`."""
+    by_category: dict[str, list[tuple[LabelledImage, Polygon]]] = defaultdict(list)
+    for image in images:
+        for thing in image.objects:
+            by_category[thing.category].append((image, Polygon(thing.polygon)))
+    asked: list[tuple[Any, Question]] = []
+    truths: list[str] = []
+    rng = random.Random(seed)
+    for category, things in sorted(by_category.items()):
+        for image, shape in rng.sample(things, min(most, len(things))):
+            asked.append((image.open(), Question(wordings.IDENTIFY.published[0], regions=shape, task=Task.IDENTIFY)))
+            truths.append(category)
+    return summary(truths, _answers(chat, asked))
+
+
+def scenes(chat: GeoChat, images: Iterable[LabelledImage], classes: Sequence[str]) -> dict[str, Any]:
+    """How often the scene is named among `classes`."""
+    labelled = [image for image in images if image.scene is not None]
+    asked = [(image.open(), Question(", ".join(classes), task=Task.SCENE)) for image in labelled]
+    return summary([str(image.scene) for image in labelled], _answers(chat, asked))
+
+
+def summary(truths: Sequence[str], answers: Sequence[str]) -> dict[str, Any]:
+    """Accuracy over categories, each counted alike, in percent with its 95 % interval, and each category's own."""
+    right: dict[str, list[bool]] = defaultdict(list)
+    for truth, answer in zip(truths, answers, strict=True):
+        right[truth].append(_plain(answer) == _plain(truth))
+    rng = np.random.default_rng(0)
+    draws = np.mean([rng.choice(hits, (2000, len(hits))).mean(1) for hits in right.values()], axis=0)
+    low, high = np.percentile(draws, (2.5, 97.5))
+    accuracy = np.mean([np.mean(hits) for hits in right.values()])
+    return {
+        "accuracy": round(100 * float(accuracy), 1),
+        "low": round(100 * float(low), 1),
+        "high": round(100 * float(high), 1),
+        "questions": len(truths),
+        "by_category": {
+            name: {"accuracy": round(100 * float(np.mean(hits)), 1), "questions": len(hits)}
+            for name, hits in sorted(right.items())
+        },
+        "answers": _counted(answers),
+    }
+
+
+def _answers(chat: GeoChat, asked: Sequence[tuple[Any, Question]]) -> list[str]:
+    said = [""] * len(asked)
+    for done, (number, answer) in enumerate(chat.ask_each(asked, generation=_GENERATION), start=1):
+        said[number] = answer.plain_text if isinstance(answer, Answer) else f"({answer})"
+        if done % 100 == 0:
+            _LOG.info("%d of %d questions", done, len(asked))
+    return said
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().replace(".", "").split())
+
+
+def _counted(answers: Sequence[str]) -> Mapping[str, int]:
+    """The ten most frequent answers."""
+    counts: dict[str, int] = defaultdict(int)
+    for answer in answers:
+        counts[_plain(answer)] += 1
+    return dict(sorted(counts.items(), key=lambda item: -item[1])[:10])
+
+
+def main() -> None:
+    """Parse, ask, report."""
+    parser = argparse.ArgumentParser(prog="python -m geochat_train.measuring", description=__doc__)
+    parser.add_argument("what", choices=("identify", "scene"))
+    parser.add_argument("format", help="a reader of `geochat data build`")
+    parser.add_argument("source", type=Path)
+    parser.add_argument("--images", type=Path)
+    parser.add_argument("--split", default="val")
+    parser.add_argument("--model", help="checkpoint or adapter; the bundled model when left out")
+    parser.add_argument("--most", type=int, default=150, help="objects of a category (default: 150)")
+    parser.add_argument("--out", type=Path, help="write the report here too")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    chat = GeoChat.from_pretrained(args.model)
+    images = read(args.format, Source(args.source, args.images, args.split))
+    found = identify(chat, images, args.most) if args.what == "identify" else scenes(chat, images, UCM_SCENES)
+    report = {"model": chat.engine.name, "sha256": chat.engine.sha256, "split": args.split, args.what: found}
+    text = json.dumps(report, indent=2)
+    if args.out:
+        args.out.write_text(text + "\n", encoding="utf-8")
+    print(text)  # noqa: T201 - the report is what this program is for
+
+
+if __name__ == "__main__":
+    main()
