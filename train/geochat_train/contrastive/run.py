@@ -17,6 +17,7 @@ from transformers import (
     set_seed,
 )
 
+from geochat.checkpoints.placing import quiet
 from geochat.clip import DualEncoder, save_encoder
 from geochat.errors import SettingsError
 from geochat_train.contrastive.loss import clamp_scale, contrastive_loss
@@ -97,11 +98,13 @@ class ContrastiveTrainer(SafeTrainer):
         if self.args.should_save:
             assert output_dir is not None
             Path(output_dir).mkdir(parents=True, exist_ok=True)
-            save_encoder(self._encoder, Path(output_dir))
+            with quiet():
+                save_encoder(self._encoder, Path(output_dir))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         learner = self.accelerator.unwrap_model(model or self.model)
-        saved = CLIPModel.from_pretrained(resume_from_checkpoint, dtype=torch.float32, local_files_only=True)
+        with quiet():
+            saved = CLIPModel.from_pretrained(resume_from_checkpoint, dtype=torch.float32, local_files_only=True)
         learner.load_state_dict(saved.state_dict())
 
 
@@ -151,7 +154,7 @@ def contrast(recipe: ClipRecipe, *, restart: bool = False, tell: Tell = lambda _
         else:
             trainer.resume_finished(last)
         trainer.publish(_RESULT)
-    scale = float(encoder.model.logit_scale.exp())
+    scale = float(encoder.model.logit_scale.detach().exp())
     return Contrasted(out, trainer.args.max_steps, trainer.last_logged("loss"), scale, time.monotonic() - began)
 
 
