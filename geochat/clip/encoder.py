@@ -4,6 +4,7 @@ Radford et al. 2021 (CLIP): f = image encoder of x, w = text encoder of a text, 
 cosine, times the learned exp(s) = 1/τ is the logit.
 """
 
+import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +35,7 @@ class DualEncoder:
         self.processor = parts.processor
         self.name = parts.name
         self.weights = parts.weights
+        self._tokenizing = threading.Lock()  # tokenizers keep the padding asked for, and fail when threads change it
 
     @classmethod
     def from_pretrained(
@@ -170,12 +172,17 @@ class DualEncoder:
         """
         whole = isinstance(self.model, SiglipModel)
         padding: dict[str, Any] = {"padding": "max_length", "max_length": self.context_length} if whole else {}
-        ids = self.tokenizer(list(texts), **({"padding": True} | padding), padding_side="right")["input_ids"]
+        ids = self.ids(texts, **({"padding": True} | padding), padding_side="right")
         if len(ids[0]) > self.context_length:
-            lengths = self.tokenizer(list(texts))["input_ids"]
-            text = max(zip(map(len, lengths), texts, strict=True))[1]
+            text = max(zip(map(len, self.ids(texts)), texts, strict=True))[1]
             raise PromptError(f"{text!r} is longer than the {self.context_length} tokens {self.name} reads; shorten it")
         return torch.tensor(ids, device=self.device)
+
+    def ids(self, texts: Sequence[str], **options: Any) -> list[list[int]]:  # noqa: ANN401 - the tokenizer's own
+        """Ids of texts, with the options of the tokenizer."""
+        with self._tokenizing:
+            ids: list[list[int]] = self.tokenizer(list(texts), **options)["input_ids"]
+        return ids
 
 
 def _pil(image: Picture) -> Image.Image:

@@ -148,7 +148,7 @@ def _prompt(encoder: DualEncoder, name: str, number: int, settings: PromptSettin
 
 def word_ids(encoder: DualEncoder, words: str) -> list[int]:
     """Ids of words within a text, without what begins and ends it."""
-    return list(encoder.tokenizer(f" {words}", add_special_tokens=False)["input_ids"])
+    return encoder.ids([f" {words}"], add_special_tokens=False)[0]
 
 
 def _full_stop(encoder: DualEncoder) -> list[int]:
@@ -159,8 +159,7 @@ def _full_stop(encoder: DualEncoder) -> list[int]:
 
 def _special(encoder: DualEncoder) -> tuple[list[_Item], list[_Item]]:
     """What the tokenizer puts before and after a text."""
-    whole = list(encoder.tokenizer("a")["input_ids"])
-    bare = list(encoder.tokenizer("a", add_special_tokens=False)["input_ids"])
+    (whole,), (bare,) = encoder.ids(["a"]), encoder.ids(["a"], add_special_tokens=False)
     start = next(place for place in range(len(whole)) if whole[place : place + len(bare)] == bare)
     tail = whole[start + len(bare) :]
     if not tail:

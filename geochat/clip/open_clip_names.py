@@ -38,7 +38,7 @@ _PLAIN = {
 }
 _TRANSPOSED = {"text_projection": "text_projection.weight", "visual.proj": "visual_projection.weight"}
 _RESBLOCK = re.compile(r"(visual\.)?transformer\.resblocks\.(\d+)\.(.+)")
-_COMPUTED = ("attn_mask",)
+_COMPUTED = ("attn_mask", "input_resolution", "context_length", "vocab_size")  # the last three are of OpenAI's files
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,11 @@ def spoken(name: str) -> str:
     return name.replace("_", " ")
 
 
+def letters(name: str) -> str:
+    """A class's letters and digits, by which a folder's name is compared with it: `golfcourse` is "golf course"."""
+    return "".join(filter(str.isalnum, name.casefold()))
+
+
 def _lines(word: str) -> list[str]:
     try:
         text = Path(word).read_text(encoding="utf-8-sig")

@@ -69,7 +69,7 @@ def in_training(state):
 
 
 def with_mask(state):
-    return state | {"attn_mask": torch.zeros(48, 48)}
+    return state | {"attn_mask": torch.zeros(48, 48), "input_resolution": torch.tensor(32)}
 
 
 @pytest.mark.parametrize("change", [prefixed, custom_text, in_training, with_mask])

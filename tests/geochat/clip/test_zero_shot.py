@@ -215,3 +215,21 @@ def test_a_foreign_tokenizer_is_refused(tmp_path, tiny_clip, siglip_path):
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match="533 tokens and the model knows 100"):
         DualEncoder.from_pretrained(tmp_path)
+
+
+def test_one_encoder_serves_threads(encoder, pictures):
+    expected = Classifier.zero_shot(encoder, CLASSES).classify(pictures[0]).probabilities
+    found = []
+
+    def work(number):
+        longer = Classifier.zero_shot(encoder, [*CLASSES, "port " * (number + 1)], ["a {}"])
+        found.append(Classifier.zero_shot(encoder, CLASSES).classify(pictures[0]).probabilities)
+        assert longer.classify(pictures[1]).label in longer.classes
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert all(each == pytest.approx(expected, abs=1e-5) for each in found)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from geochat.clip.templates import letters
 from geochat.errors import DataError
 from geochat_data.readers import Report, Source, read
 
@@ -79,8 +80,3 @@ def read_scenes(folder: Path, classes: Sequence[str] = (), report: Report | None
     if missing := set(range(len(names))) - {number for _, number in kept}:
         raise DataError(f"{folder} has no images of {names[min(missing)]!r}; its folders are the classes")
     return SceneImages(names, tuple(path for path, _ in kept), tuple(number for _, number in kept))
-
-
-def letters(name: str) -> str:
-    """A name's letters and digits, for comparing."""
-    return "".join(filter(str.isalnum, name.casefold()))
