@@ -10,7 +10,7 @@ from PIL import Image
 
 from geochat.assistant.answer import Answer
 from geochat.assistant.asking import RegionFrame, RegionLike, model_boxes
-from geochat.engines import Chunk, Completion, Engine, GenerationSettings, Request
+from geochat.engines import Chunk, Completion, Engine, GenerationSettings, Request, Usage
 from geochat.imagery import GeoImage
 from geochat.prompts import Message, Task, compose
 from geochat.regions import AngleConvention, Event, StreamingParser
@@ -107,6 +107,32 @@ class Conversation:
     def history(self) -> tuple[Answer, ...]:
         """Every answer so far, oldest first."""
         return tuple(self._history)
+
+    def take_back(self, answer: Answer) -> None:
+        """Forget an answer, and what was asked, as if neither had been said; one that is not part of it is none."""
+        self._history = [kept for kept in self._history if kept is not answer]
+
+    def remember(self, question: str, prompt: str, text: str) -> Answer:
+        """Take up a turn of an earlier conversation, as a saved one holds it, without computing anything.
+
+        Args:
+            question: What was asked.
+            prompt: The question as the model read it.
+            text: What the model wrote.
+
+        Returns:
+            The answer, read and placed anew; its tokens are not known and its regions have no score.
+
+        Raises:
+            PromptError: The texts hold what the model reserves.
+        """
+        Request((Message("user", prompt), Message("assistant", text)))  # refuses what could not be said again
+        completion = Completion(text, "stop", Usage(0, 0))
+        answer = Answer.read(
+            completion, question=question, prompt=prompt, image=self.image, engine=self._engine, seconds=0.0
+        )
+        self._history.append(answer)
+        return answer
 
     def ask(
         self,

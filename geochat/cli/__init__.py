@@ -19,6 +19,7 @@ _COMMANDS = (
     "geochat.cli.demo",
     "geochat.cli.ask",
     "geochat.cli.chat",
+    "geochat.cli.serve",
     "geochat.cli.info",
     "geochat.cli.convert",
     "geochat.cli.data",

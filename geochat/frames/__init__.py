@@ -21,6 +21,7 @@ from geochat.frames.geographic import (
     geometry_from_geographic,
     geometry_to_geographic,
     ground_sample_distance,
+    ground_size,
     to_geographic,
 )
 from geochat.frames.points import Points, PointsLike, transform_geometry, transform_points
@@ -35,6 +36,7 @@ __all__ = [
     "geometry_from_geographic",
     "geometry_to_geographic",
     "ground_sample_distance",
+    "ground_size",
     "to_geographic",
     "transform_geometry",
     "transform_points",

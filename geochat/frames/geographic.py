@@ -69,16 +69,44 @@ def ground_sample_distance(image_to_map: Affine, crs: str, at: tuple[float, floa
     right, down = lonlat[1:] - lonlat[0]
     right[0], down[0] = _shortest_turn(right[0]), _shortest_turn(down[0])
     degrees_squared = abs(right[0] * down[1] - right[1] * down[0])
-    return math.sqrt(degrees_squared * _square_metres_per_square_degree(float(lonlat[0, 1]))) or None
+    east, north = _metres_per_degree(float(lonlat[0, 1]))
+    return math.sqrt(degrees_squared * east * north) or None
 
 
-def _square_metres_per_square_degree(latitude: float) -> float:
-    """Metres along the meridian times metres along the parallel, per degree of each (WGS 84 radii of curvature)."""
+def ground_size(corners: PointsLike, image_to_map: Affine, crs: str) -> tuple[float, float, float] | None:
+    """Metres along the first and second side of a small quadrilateral, and its area in square metres.
+
+    Measured on the plane that touches the WGS 84 ellipsoid at its centre: right to a part in ten thousand for shapes of
+    a few kilometres.
+
+    Args:
+        corners: Four points (x, y) in pixels of the whole image, in order around the shape.
+        image_to_map: The image's geotransform.
+        crs: What the map coordinates are in.
+
+    Returns:
+        None where the CRS has no place on Earth.
+    """
+    try:
+        lonlat = to_geographic(transform_points(corners, image_to_map), crs)
+    except ImageError:
+        return None
+    if not np.isfinite(lonlat).all():
+        return None
+    offsets = lonlat - lonlat[0]
+    offsets[:, 0] = [_shortest_turn(degrees) for degrees in offsets[:, 0]]
+    metres = offsets * _metres_per_degree(float(lonlat[:, 1].mean()))  # (4, 2)
+    along, across = np.hypot(*(metres[1] - metres[0])), np.hypot(*(metres[2] - metres[1]))
+    return float(along), float(across), float(shapely.Polygon(metres).area)
+
+
+def _metres_per_degree(latitude: float) -> tuple[float, float]:
+    """Metres a degree along the parallel and along the meridian (WGS 84 radii of curvature)."""
     phi = math.radians(latitude)
     flat = 1 - _WGS84_ECCENTRICITY_SQUARED * math.sin(phi) ** 2
     meridian = _WGS84_SEMI_MAJOR * (1 - _WGS84_ECCENTRICITY_SQUARED) / (flat * math.sqrt(flat))
     parallel = _WGS84_SEMI_MAJOR / math.sqrt(flat) * math.cos(phi)
-    return meridian * parallel * math.radians(1) ** 2
+    return parallel * math.radians(1), meridian * math.radians(1)
 
 
 def _shortest_turn(degrees: float) -> float:

@@ -195,6 +195,30 @@ def test_a_geotransform_without_a_crs_is_not_a_place(chat_with, picture):
     assert answer.regions[0].map is None
 
 
+def test_an_answer_taken_back_was_never_given(chat_with, picture):
+    chat = chat_with("one", "two", "three")
+    talk = chat.start(picture)
+    first, second = talk.ask("first?"), talk.ask("second?")
+    talk.take_back(second)
+    talk.take_back(second)
+    assert talk.history == (first,)
+    talk.ask("third?")
+    assert [message.text for message in chat.engine.requests[-1].messages] == ["first?", "one", "third?"]
+
+
+def test_a_turn_of_another_conversation_is_remembered(chat_with, picture):
+    chat = chat_with(PLANE, "next")
+    given = chat.ask(picture, "Where?")
+    talk = chat.start(picture)
+    remembered = talk.remember("Where?", given.prompt, given.text)
+    assert [region.pixels for region in remembered.regions] == [region.pixels for region in given.regions]
+    assert remembered.regions[0].score is None
+    talk.ask("And?")
+    assert [message.text for message in chat.engine.requests[-1].messages] == [given.prompt, given.text, "And?"]
+    with pytest.raises(PromptError, match="<image>"):
+        talk.remember("x", "x <image>", "y")
+
+
 def test_the_front_door_is_complete():
     for name in geochat.__all__:
         assert getattr(geochat, name) is not None

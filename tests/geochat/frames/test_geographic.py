@@ -15,6 +15,7 @@ from geochat.frames import (
     geometry_from_geographic,
     geometry_to_geographic,
     ground_sample_distance,
+    ground_size,
     to_geographic,
 )
 
@@ -79,3 +80,20 @@ def test_metres_a_pixel_across_the_antimeridian():
 def test_no_metres_where_the_map_is_nowhere():
     assert ground_sample_distance(Affine.scale(1), "EPSG:4326", (0, 500)) is None
     assert ground_sample_distance(Affine.scale(1), 'LOCAL_CS["site",UNIT["metre",1]]', (0, 0)) is None
+
+
+@pytest.mark.parametrize("angle", [0, 30, 90])
+def test_sides_and_area_of_a_turned_rectangle_in_utm(angle):
+    turned = Affine.translation(500_000, 5_000_000) @ Affine.rotation(angle) @ Affine.scale(2, -2)
+    along, across, area = ground_size([(0, 0), (50, 0), (50, 20), (0, 20)], turned, "EPSG:32631")
+    scale = 0.9996  # of UTM on its meridian: the map is smaller than the ground
+    assert (along, across, area) == pytest.approx((100 / scale, 40 / scale, 4000 / scale**2), rel=1e-4)
+
+
+def test_degrees_and_feet_are_metres_on_the_ground():
+    north = ground_size(
+        [(0, 0), (0, 1), (1, 1), (1, 0)], Affine.translation(179.9995, 60) @ Affine.scale(0.001), "EPSG:4326"
+    )
+    assert north[1] == pytest.approx(55.8, rel=0.01)  # across the antimeridian, at 60 degrees north
+    assert north[0] == pytest.approx(111.4, rel=0.01)
+    assert ground_size([(0, 0), (1, 0), (1, 1), (0, 1)], Affine.identity(), "nowhere") is None

@@ -1,0 +1,61 @@
+"""`geochat serve`: the web chat. The work is done in `geochat_serve`, imported when the command runs."""
+
+import argparse
+import threading
+from pathlib import Path
+from typing import Any
+
+from geochat.cli import options
+from geochat.cli.reporting import note
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
+    """Declare the command."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "serve",
+        help="open the web chat",
+        description="Serve the web chat: draw a region, ask, see the answer on the image. Ctrl-C ends it.",
+    )
+    group = parser.add_argument_group("server")
+    group.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help="address to listen on (%(default)s)")
+    group.add_argument("--port", metavar="N", type=int, default=7860, help="port to listen on (%(default)s)")
+    group.add_argument("--share", action="store_true", help="make a public link through Gradio's relay")
+    group.add_argument("--auth-file", metavar="FILE", type=Path, help="let in who is in FILE, lines of name:password")
+    group.add_argument("--root-path", metavar="PATH", help="where a proxy puts the application, such as /geochat")
+    group.add_argument("--mcp", action="store_true", help="offer ask, find and classify as MCP tools too")
+    limits = parser.add_argument_group("limits")
+    limits.add_argument(
+        "--max-upload-mb", metavar="N", type=int, default=512, help="largest image file taken (%(default)s)"
+    )
+    limits.add_argument(
+        "--concurrency", metavar="N", type=int, default=2, help="answers computed at the same time (%(default)s)"
+    )
+    options.add_model_options(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Load the model and serve until interrupted."""
+    from geochat.cli import output
+    from geochat_serve import ServeSettings, serve
+
+    settings = ServeSettings(
+        host=args.host,
+        port=args.port,
+        share=args.share,
+        auth_file=args.auth_file,
+        root_path=args.root_path,
+        mcp=args.mcp,
+        max_upload_mb=args.max_upload_mb,
+        concurrency=args.concurrency,
+    )
+    if args.host not in ("127.0.0.1", "localhost", "::1") and args.auth_file is None:
+        note(f"everybody who reaches {args.host}:{args.port} may use this server; --auth-file asks for a password")
+    with serve(output.load(args), settings) as server:
+        print(f"GeoChat is at {server.url}", flush=True)
+        if server.share_url:
+            print(f"and for everybody at {server.share_url}", flush=True)
+        if args.mcp:
+            print(f"MCP tools are at {server.url}gradio_api/mcp/", flush=True)
+        threading.Event().wait()
+    return 0

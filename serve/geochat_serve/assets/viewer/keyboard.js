@@ -1,0 +1,60 @@
+// The keyboard, while the viewer has the focus. With a region selected the arrows move it, otherwise they pan.
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+element.querySelector(".gv").addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.target.closest(".gv-open")) return;
+  const focused = Number(event.target.closest("[data-region]")?.dataset.region);
+  if (focused && regions.selected !== focused && event.key !== "Tab") regions.selected = focused;
+  const chosen = regions.get(regions.selected);
+  const arrow = ARROWS[event.key];
+  if (arrow && event.target.closest(".gv-stage")) {
+    if (chosen) nudge(chosen, arrow, event);
+    else camera.pan(-arrow[0] * (event.shiftKey ? 200 : 50), -arrow[1] * (event.shiftKey ? 200 : 50));
+  } else if ((event.key === "[" || event.key === "]") && chosen) {
+    const turn = (event.key === "]" ? 1 : -1) * (event.shiftKey ? 1 : 5);
+    regions.replace({ ...chosen, angle: (chosen.angle + turn + 360) % 360 });
+  } else if ((event.key === "{" || event.key === "}") && chosen) {
+    regions.replace({ ...chosen, angle: (chosen.angle + (event.key === "}" ? 1 : -1) + 360) % 360 });
+  } else if ((event.key === "Delete" || event.key === "Backspace") && chosen) {
+    regions.remove(chosen.id);
+    if (!regions.list.length) stage.focus();
+  } else if (event.key === "Escape") {
+    if (drawing) setDrawing(false);
+    else regions.selected = null;
+    light(null);
+    stage.focus();
+  } else if (event.key === "Enter" && drawing) {
+    placeInMiddle();
+  } else if (event.key === "Enter" && focused) {
+    regions.selected = focused;
+  } else {
+    const does = { r: "draw", f: "fit", 0: "fit", "+": "in", "=": "in", "-": "out", b: "boxes", o: "open" }[event.key.toLowerCase()];
+    if (!does || event.altKey) return;
+    act(does);
+  }
+  event.preventDefault();
+  refresh();
+  updateBar();
+  tellSoon();
+});
+
+function nudge(region, [dx, dy], event) {
+  const step = event.shiftKey ? 10 : 1;
+  if (event.altKey) {
+    const [w, h] = [Math.max(1, region.w + dx * step), Math.max(1, region.h + dy * step)];
+    regions.replace({ ...region, w, h });
+  } else {
+    regions.replace({ ...region, cx: region.cx + dx * step, cy: region.cy + dy * step });
+  }
+}
+
+// A region without a pointer: a third of the view, in its middle.
+function placeInMiddle() {
+  const [left, top, width, height] = camera.window();
+  const side = Math.min(width, height) / 3;
+  regions.add({ cx: left + width / 2, cy: top + height / 2, w: side, h: side, angle: 0 });
+  setDrawing(false);
+  drawShapes();
+  layer.querySelector(".gv-region.chosen")?.focus();
+}

@@ -1,0 +1,82 @@
+// Opening an image: choosing, dropping, pasting, or one of the bundled scenes.
+
+const busy = element.querySelector(".gv-busy");
+const file = element.querySelector(".gv-file");
+const cover = element.querySelector(".gv-open");
+
+function setBusy(text) {
+  busy.hidden = !text;
+  busy.querySelector("span").textContent = text || "";
+}
+
+function hint(text) {
+  element.querySelector(".gv-hint").textContent = text;
+}
+
+function showOpen(on) {
+  cover.hidden = !on;
+  element.querySelector('[data-do="close-open"]').hidden = !camera.scene;
+}
+
+async function open(picked) {
+  if (!picked) return;
+  const limit = props.limit_mb;
+  if (picked.size > limit * 1024 * 1024) {
+    hint("");
+    trigger("refused", { message: picked.name + " has " + Math.ceil(picked.size / 1048576) + " MB; up to " + limit + " MB are taken" });
+    return;
+  }
+  setBusy("Uploading " + picked.name + " …");
+  try {
+    const { path } = await upload(picked);
+    setBusy("Opening " + picked.name + " …");
+    trigger("opened", { upload: path, name: picked.name });
+  } catch (error) {
+    setBusy("");
+    trigger("refused", { message: picked.name + " could not be uploaded; try again" });
+  }
+}
+
+file.addEventListener("change", () => {
+  open(file.files[0]);
+  file.value = "";
+});
+
+const root = element.querySelector(".gv");
+root.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  root.classList.add("dropping");
+});
+root.addEventListener("dragleave", (event) => {
+  if (!root.contains(event.relatedTarget)) root.classList.remove("dropping");
+});
+root.addEventListener("drop", (event) => {
+  event.preventDefault();
+  root.classList.remove("dropping");
+  open(event.dataTransfer.files[0]);
+});
+const onPaste = (event) => {
+  const pasted = [...(event.clipboardData?.files ?? [])][0];
+  if (pasted) {
+    event.preventDefault();
+    open(pasted);
+  }
+};
+document.addEventListener("paste", onPaste);
+
+for (const sample of JSON.parse(props.samples)) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.title = sample.title;
+  const picture = document.createElement("img");
+  picture.src = sample.thumbnail;
+  picture.alt = "";
+  const name = document.createElement("span");
+  name.textContent = sample.title;
+  button.append(picture, name);
+  button.addEventListener("click", () => {
+    setBusy("Opening " + sample.title + " …");
+    trigger("sample", { file: sample.file });
+  });
+  element.querySelector(".gv-gallery").append(button);
+}

@@ -1,0 +1,156 @@
+"""Starting and ending the server."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from geochat.assistant import GeoChat
+from geochat.errors import SettingsError
+from geochat_serve.answering import Answerer
+from geochat_serve.api import Api
+from geochat_serve.auth import AuthCheck, read_auth_file
+from geochat_serve.components import asset
+from geochat_serve.door import Door
+from geochat_serve.handlers import Handlers
+from geochat_serve.page import build_page
+from geochat_serve.queueing import FairQueue
+from geochat_serve.sessions import Sessions
+from geochat_serve.settings import ServeSettings
+from geochat_serve.workspace import Workspace
+
+_ENVIRONMENT = {
+    "GRADIO_ANALYTICS_ENABLED": "False",  # nothing is sent
+    "GRADIO_ANALYTICS_MAX_EVENTS": "100",  # a record of every event is kept all the same, and summed up after each one
+    "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(2**31),
+}
+_FONT = ("ui-sans-serif", "system-ui", "sans-serif")
+_MONO = ("ui-monospace", "Menlo", "Consolas", "monospace")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that is running.
+
+    Attributes:
+        url: Where its page is.
+        share_url: Where it is for the world, None unless shared.
+        page: Gradio's application.
+        sessions: Who is here.
+        workspace: Its temporary files.
+        answerer: What computes.
+    """
+
+    url: str
+    share_url: str | None
+    page: gr.Blocks
+    sessions: Sessions
+    workspace: Workspace
+    answerer: Answerer
+
+
+@contextmanager
+def serve(chat: GeoChat, settings: ServeSettings) -> Iterator[Server]:
+    """Serve the web chat for as long as the context lasts; then everything on disk is gone.
+
+    Gradio reads where uploads go, and that it may not call home, from the environment of the process: one server a
+    process.
+
+    Raises:
+        SettingsError: The auth file is wrong, the port is taken, or MCP is asked for and not installed.
+    """
+    auth = None if settings.auth_file is None else read_auth_file(settings.auth_file)
+    if settings.mcp and find_spec("mcp") is None:
+        raise SettingsError("MCP needs one more package; pip install 'geochat[mcp]'")
+    workspace = Workspace(settings.disk_mb * 2**20)
+    answerer = Answerer(chat, FairQueue(settings.concurrency, settings.waiting))
+    sessions = Sessions(workspace, settings.sessions, settings.grace_s, settings.kept)
+    environment = {"GRADIO_TEMP_DIR": str(workspace.uploads), **_ENVIRONMENT}
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        page = build_page(
+            Handlers(answerer, sessions, workspace), Api(answerer, workspace), limit_mb=settings.max_upload_mb
+        )
+        page.queue(default_concurrency_limit=None)
+        _, url, share_url = _launch(page, settings, auth, workspace)
+        try:
+            yield Server(url, share_url, page, sessions, workspace, answerer)
+        finally:
+            for session in sessions:
+                session.stop()
+            page.close(verbose=False)
+    finally:
+        sessions.close()
+        answerer.close()
+        workspace.close()
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _launch(
+    page: gr.Blocks, settings: ServeSettings, auth: AuthCheck | None, workspace: Workspace
+) -> tuple[object, str, str]:
+    door = Middleware(Door, max_upload=settings.max_upload_mb * 2**20, has_room_for=workspace.has_room_for)
+    try:
+        launched: tuple[object, str, str] = page.launch(
+            server_name=settings.host,
+            server_port=settings.port or None,
+            share=settings.share,
+            auth=auth,
+            root_path=settings.root_path,
+            max_file_size=settings.max_upload_mb * 2**20,
+            mcp_server=settings.mcp,
+            app_kwargs={"middleware": [door]},
+            theme=_theme(),
+            css=asset("page.css"),
+            prevent_thread_lock=True,
+            show_error=False,
+            quiet=True,
+            inbrowser=False,
+            footer_links=[],
+            run_history=False,
+            enable_monitoring=False,
+            ssr_mode=False,
+            pwa=False,
+        )
+    except OSError as error:
+        raise SettingsError(
+            f"{settings.host}:{settings.port} cannot be listened on: {error}; choose another --port"
+        ) from error
+    return launched
+
+
+def _theme() -> gr.themes.Base:
+    return gr.themes.Base(font=_FONT, font_mono=_MONO, text_size="md", radius_size="md").set(
+        body_background_fill="var(--gc-bg)",
+        body_background_fill_dark="var(--gc-bg)",
+        body_text_color="var(--gc-text)",
+        body_text_color_dark="var(--gc-text)",
+        body_text_color_subdued="var(--gc-soft)",
+        body_text_color_subdued_dark="var(--gc-soft)",
+        block_background_fill="var(--gc-panel)",
+        block_background_fill_dark="var(--gc-panel)",
+        input_background_fill="var(--gc-bg)",
+        input_background_fill_dark="var(--gc-bg)",
+        border_color_primary="var(--gc-line)",
+        border_color_primary_dark="var(--gc-line)",
+        color_accent="var(--gc-accent)",
+        button_primary_background_fill="var(--gc-accent)",
+        button_primary_background_fill_dark="var(--gc-accent)",
+        button_primary_background_fill_hover="var(--gc-accent)",
+        button_primary_background_fill_hover_dark="var(--gc-accent)",
+        button_primary_text_color="var(--gc-on-accent)",
+        button_primary_text_color_dark="var(--gc-on-accent)",
+        button_secondary_background_fill="var(--gc-raised)",
+        button_secondary_background_fill_dark="var(--gc-raised)",
+        button_secondary_text_color="var(--gc-text)",
+        button_secondary_text_color_dark="var(--gc-text)",
+    )

@@ -1,0 +1,216 @@
+"""Who is here, and what each of them has open.
+
+A session belongs to the user who began it. Its key is a secret of the server's own making, kept by the user's tab, so
+that a reloaded page finds its scene and conversation again; Gradio's session hashes are only looked up in a table.
+"""
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from geochat.assistant import AnswerStream, Conversation, GeoChat
+from geochat.errors import GeoChatError, ImageError
+from geochat_serve.kept import Collection
+from geochat_serve.queueing import Ticket
+from geochat_serve.scenes import Scene
+from geochat_serve.turns import Colours, Turn
+from geochat_serve.workspace import Workspace
+
+_IDLE_S = 1800.0  # a page that has done nothing for so long makes room for a new one when the server is full
+
+
+@dataclass(eq=False)
+class Session:
+    """One user's scene, conversation and collection. Used from one tab, one event at a time.
+
+    Attributes:
+        key: The secret by which a tab finds it again.
+        username: Who logged in to begin it, None without a login.
+        scene: What is open.
+        turns: The conversation on the page, over all the views it was about.
+        colours: The colours of its phrases.
+        kept: Corrected pairs.
+        ticket: The place in the queue of the question in hand.
+        stream: The answer that is being written.
+        stopped: Set when the user wants no more of the question in hand.
+        busy: Whether there is a question in hand.
+        hashes: The pages it is shown on, by Gradio's names for them.
+        active_at: When it was last heard of.
+    """
+
+    key: str
+    username: str | None
+    kept: Collection
+    scene: Scene | None = None
+    turns: list[Turn] = field(default_factory=list)
+    colours: Colours = field(default_factory=Colours)
+    ticket: Ticket | None = None
+    stream: AnswerStream | None = None
+    stopped: bool = False
+    busy: bool = False
+    hashes: set[str] = field(default_factory=set)
+    active_at: float = field(default_factory=time.monotonic)
+    _numbers: int = 0
+
+    def open(self, scene: Scene, workspace: Workspace) -> None:
+        """Look at another scene: the conversation begins anew."""
+        self.stop()
+        self._close_scene(workspace)
+        self.scene = scene
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin the conversation anew."""
+        self.stop()
+        self.turns, self.colours = [], Colours()
+
+    def stop(self) -> None:
+        """Have the answer in hand computed no further."""
+        self.stopped = True
+        if self.ticket is not None:
+            self.ticket.wake()
+        if self.stream is not None:
+            self.stream.cancel()
+
+    def conversation(self, chat: GeoChat, window: tuple[int, int, int, int] | None) -> Conversation:
+        """What a question about a window is asked in: the last turn's, if that was about the same view.
+
+        Raises:
+            ImageError: No scene is open, or the window cannot be read.
+        """
+        if self.scene is None:
+            raise ImageError("no image is open; open one first")
+        last = next((turn for turn in reversed(self.turns) if not turn.replaced), None)
+        if last is not None and last.window == window and last.scene == self.scene.id:
+            return last.conversation
+        return chat.start(self.scene.view(window))
+
+    def next_number(self) -> int:
+        """The number of a new turn."""
+        self._numbers += 1
+        return self._numbers
+
+    def turn(self, number: object) -> Turn:
+        """A turn of the conversation.
+
+        Raises:
+            GeoChatError: There is none of that number.
+        """
+        found = next((turn for turn in self.turns if turn.id == number), None)
+        if found is None:
+            raise GeoChatError("that answer is no longer part of the conversation")
+        return found
+
+    def take_back(self, turn: Turn) -> None:
+        """Forget a turn, on the page and in what the model has in mind."""
+        if turn.answer is not None:
+            turn.conversation.take_back(turn.answer)
+        self.turns = [kept for kept in self.turns if kept is not turn]
+
+    def close(self, workspace: Workspace) -> None:
+        """Stop, and delete what is on disk."""
+        self.stop()
+        self._close_scene(workspace)
+
+    def _close_scene(self, workspace: Workspace) -> None:
+        if self.scene is not None and self.scene.owned:
+            workspace.remove(self.scene.path)
+        self.scene = None
+
+
+class Sessions:
+    """Every session, bounded in number; those whose users left are kept for a while."""
+
+    def __init__(self, workspace: Workspace, most: int, grace_s: float, kept: int) -> None:
+        self._workspace = workspace
+        self._most = most
+        self._grace_s = grace_s
+        self._kept = kept
+        self._by_key: dict[str, Session] = {}
+        self._by_hash: dict[str, Session] = {}
+        self._lock = threading.RLock()
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(tuple(self._by_key.values()))
+
+    def enter(self, session_hash: str, username: str | None, key: str | None) -> Session:
+        """A page was opened.
+
+        Args:
+            session_hash: What Gradio calls the page.
+            username: Who logged in.
+            key: What the tab kept of an earlier session; another user's is of no use.
+
+        Raises:
+            GeoChatError: The server is full.
+        """
+        with self._lock:
+            self._sweep()
+            found = self._by_key.get(key or "")
+            session = found if found is not None and found.username == username else self._begin(username)
+            self._by_hash[session_hash] = session
+            session.hashes.add(session_hash)
+            session.active_at = time.monotonic()
+            return session
+
+    def of(self, session_hash: str | None, username: str | None) -> Session:
+        """The session of a page, begun now if it was never entered.
+
+        Raises:
+            GeoChatError: It is another user's, or the server is full.
+        """
+        if session_hash is None:
+            raise GeoChatError("this request belongs to no page; reload")
+        with self._lock:
+            session = self._by_hash.get(session_hash)
+            if session is None:
+                return self.enter(session_hash, username, None)
+            if session.username != username:
+                raise GeoChatError("this page is another user's; reload")
+            session.active_at = time.monotonic()
+            return session
+
+    def leave(self, session_hash: str | None) -> None:
+        """A page was closed or reloaded: what it was waiting for is computed no further."""
+        with self._lock:
+            session = self._by_hash.pop(session_hash or "", None)
+            if session is None:
+                return
+            session.hashes.discard(session_hash or "")
+            if not session.hashes:
+                session.stop()
+                session.active_at = time.monotonic()
+
+    def close(self) -> None:
+        """End every session."""
+        with self._lock:
+            for session in self:
+                self._end(session)
+
+    def _begin(self, username: str | None) -> Session:
+        idle_since = time.monotonic() - _IDLE_S
+        gone = sorted(
+            (session for session in self if not session.hashes or session.active_at < idle_since),
+            key=lambda session: (bool(session.hashes), session.active_at),
+        )
+        while len(self._by_key) >= self._most:
+            if not gone:
+                raise GeoChatError(f"{len(self._by_key)} people are here and the server takes no more; try again later")
+            self._end(gone.pop(0))
+        session = Session(secrets.token_urlsafe(24), username, Collection(self._kept))
+        self._by_key[session.key] = session
+        return session
+
+    def _sweep(self) -> None:
+        limit = time.monotonic() - self._grace_s
+        for session in self:
+            if not session.hashes and session.active_at < limit:
+                self._end(session)
+
+    def _end(self, session: Session) -> None:
+        session.close(self._workspace)
+        del self._by_key[session.key]
+        for session_hash in session.hashes:
+            self._by_hash.pop(session_hash, None)
