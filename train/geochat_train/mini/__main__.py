@@ -4,14 +4,16 @@ Stopped at any moment and started again with the same arguments, it goes on wher
 """
 
 import argparse
+import copy
 import logging
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import CLIPModel, CLIPVisionModel, LlavaProcessor
+from transformers import CLIPModel, CLIPVisionModel, LlavaProcessor, TokenizersBackend
 
 from geochat.checkpoints import Settings, save_checkpoint
 from geochat.prompts import SYSTEM_PROMPT, chat_template
@@ -68,14 +70,22 @@ def pretrain(
 
     torch.manual_seed(seed)
     model = Pretraining(shape.build_dual_encoder(tokenizer), Tutor(shape.WIDTH, len(material.scenes)))
-    views = Views(made(material), shape.PRETRAINING_SIZE, steps * batch, seed, make, taught)
+    views = Views(made(material), make, size=shape.PRETRAINING_SIZE, length=steps * batch, seed=seed, taught=taught)
     run_stage(model, views, out / "pretrain", steps=steps, batch=batch, rates={"": 1e-3}, seed=seed)
     _save_dual_encoder(model.clip, tokenizer, out / "clip")
     return model
 
 
 def perceive(
-    material: Material, taught: Taught, lessons: Lessons, first: Pretraining, out: Path, *, steps: int, batch: int, seed: int
+    material: Material,
+    taught: Taught,
+    lessons: Lessons,
+    first: Pretraining,
+    out: Path,
+    *,
+    steps: int,
+    batch: int,
+    seed: int,
 ) -> CLIPVisionModel:
     """Stage two: the tower at the chat's resolution, its position embeddings interpolated to it."""
     grid = shape.CHAT_SIZE // shape.PATCH
@@ -87,7 +97,7 @@ def perceive(
         return {"views": pixels(view), **targets}
 
     model = Perception(tower, first.tutor)
-    views = Views(made(material), shape.CHAT_SIZE, steps * batch, seed + 1, make, taught)
+    views = Views(made(material), make, size=shape.CHAT_SIZE, length=steps * batch, seed=seed + 1, taught=taught)
     run_stage(model, views, out / "perceive", steps=steps, batch=batch, rates={"": 6e-4}, seed=seed)
     return model.tower
 
@@ -101,9 +111,9 @@ def instruct(
     torch.manual_seed(seed)
     chat = shape.build_model(tokenizer)
     chat.model.vision_tower.load_state_dict(tower.state_dict())
-    model = Instruction(chat, tokenizer.convert_tokens_to_ids(NUMBERS))
+    model = Instruction(chat, [tokenizer.get_vocab()[number] for number in NUMBERS])
     talk = Talk(processor, material.scenes, shape.CHAT_SIZE // shape.PATCH)
-    views = Views(_conversed(material), shape.CHAT_SIZE, steps * batch, seed + 2, talk.make)
+    views = Views(_conversed(material), talk.make, size=shape.CHAT_SIZE, length=steps * batch, seed=seed + 2)
     run_stage(
         model, views, out / "instruct", steps=steps, batch=batch, rates={"": 1.5e-3}, seed=seed, collate=talk.collate
     )
@@ -131,13 +141,13 @@ def _texts(material: Material, seed: int, count: int = 3000) -> list[str]:
     def ask(view: LabelledImage, rng: random.Random, _: int | None) -> list[str]:
         return [message.text for turn in converse(view, rng, material.scenes) for message in turn]
 
-    views = Views(_conversed(material), 64, count, seed + 3, ask)
+    views = Views(_conversed(material), ask, size=64, length=count, seed=seed + 3)
     return [SYSTEM_PROMPT, *(f" {text}" for index in range(count) for text in views[index])]
 
 
-def _save_dual_encoder(clip: CLIPModel, tokenizer: shape.TokenizersBackend, folder: Path) -> None:
-    clip.to(torch.bfloat16).save_pretrained(folder)
-    clip.to(torch.float32)
+def _save_dual_encoder(clip: CLIPModel, tokenizer: TokenizersBackend, folder: Path) -> None:
+    written: Any = copy.deepcopy(clip)
+    written.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     build_image_processor(shape.PRETRAINING_SIZE).save_pretrained(folder)
 

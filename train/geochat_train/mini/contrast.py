@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterable
 
-import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor
 from torch.nn import functional
@@ -24,7 +23,12 @@ TEMPLATES = (
 )
 TEXT_LENGTH = 48
 _TEMPLATED = 0.5  # share of texts that name the scene class and nothing more
-_SPECIAL = ["<|pad|>", "<|unk|>", "<|startoftext|>", "<|endoftext|>"]  # transformers' CLIP takes an end token of 2 for its old habit
+_SPECIAL = [
+    "<|pad|>",
+    "<|unk|>",
+    "<|startoftext|>",
+    "<|endoftext|>",
+]  # an end token of 2 means something else to CLIP
 
 
 def text_of(view: LabelledImage, rng: random.Random) -> str | None:

@@ -111,7 +111,8 @@ def _compose(kit: _Kit, seed: int, index: int) -> LabelledImage:
     rng = random.Random(f"{seed}/composite/{index}")
     kinds = rng.sample(sorted(kit.cutouts), rng.choice((1, 1, 1, 2, 2, 3)))
     most = 5 if len(kinds) == 1 else 3
-    objects = [rng.choice(kit.cutouts[kind]) for kind in kinds for _ in range(min(rng.randint(1, most), rng.randint(1, most)))]
+    counts = [min(rng.randint(1, most), rng.randint(1, most)) for _ in kinds]
+    objects = [rng.choice(kit.cutouts[kind]) for kind, count in zip(kinds, counts, strict=True) for _ in range(count)]
     ground = rng.sample(kit.ground, rng.randint(0, 3))
     return compose(rng.choice(kit.backgrounds), objects, ground, rng, UCM_CATEGORIES)
 
@@ -120,9 +121,7 @@ def _render(seed: int, index: int) -> LabelledImage:
     return render_scene(seed + index, SIDE, version=2)
 
 
-def _made(
-    folder: Path, make: Callable[[int], LabelledImage], count: int, report: Report
-) -> tuple[LabelledImage, ...]:
+def _made(folder: Path, make: Callable[[int], LabelledImage], count: int, report: Report) -> tuple[LabelledImage, ...]:
     """`count` made images, written to `folder` whole before they are used."""
     if not folder.is_dir():
         draft = folder.with_name(f"{folder.name}.draft")

@@ -1,9 +1,9 @@
 """The numbers a region is written in, each a token and a point on one smooth curve.
 
-`{<x1><y1><x2><y2>|<θ>}` holds whole percent, which may lie somewhat outside 0-100, and degrees from -45 to 44. Each number
-is one token. Neighbouring numbers lie near each other on a curve of sines and cosines; the tower's heads name coordinates by their
-likeness to its points, and the language model's number embeddings begin there, so what the one writes into patch
-tokens the other finds in the form it speaks.
+`{<x1><y1><x2><y2>|<θ>}` holds whole percent, which may lie somewhat outside 0-100, and degrees from -45 to 44. Each
+number is one token. Neighbouring numbers lie near each other on a curve of sines and cosines; the tower's heads name
+coordinates by their likeness to its points, and the language model's number embeddings begin there, so what the one
+writes into patch tokens the other finds in the form it speaks.
 """
 
 import math
@@ -16,7 +16,7 @@ from geochat.regions import AngleConvention
 LOWEST, HIGHEST = -45, 120
 NUMBERS = [f"<{n}>" for n in range(LOWEST, HIGHEST + 1)]
 CONVENTION = AngleConvention(angle_range="[-45,45)")
-"""Upright boxes are written with angle 0 and their own sides; the break lies at the diagonals, where fewest boxes do."""
+"""Upright boxes are written with angle 0 and their own sides; the break lies at the diagonals, where few boxes do."""
 
 SPREAD = 1.5
 """Standard deviation, in percent or degrees, of what counts as nearly right."""

@@ -63,10 +63,11 @@ class Views(Dataset[T], Generic[T]):
     def __init__(
         self,
         pools: Sequence[Pool],
+        make: Callable[[LabelledImage, random.Random, int | None], T | None],
+        *,
         size: int,
         length: int,
         seed: int,
-        make: Callable[[LabelledImage, random.Random, int | None], T | None],
         taught: Taught | None = None,
     ) -> None:
         self.pools = [pool for pool in pools if pool.images]

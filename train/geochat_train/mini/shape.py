@@ -43,7 +43,6 @@ def vision_config(image_size: int) -> CLIPVisionConfig:
         patch_size=PATCH,
         hidden_act="gelu",
         projection_dim=WIDTH,
-        attn_implementation="eager",  # faster than SDPA on a CPU at these lengths
     )
 
 
@@ -67,7 +66,6 @@ def build_dual_encoder(tokenizer: TokenizersBackend) -> CLIPModel:
     )
     vision = vision_config(PRETRAINING_SIZE)
     model = CLIPModel(CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=WIDTH))
-    model.vision_model.set_attn_implementation("eager")
     table = model.vision_model.embeddings.position_embedding.weight  # (1 + N, D)
     with torch.no_grad():
         table[1:] = _PLACE * _places(PRETRAINING_SIZE // PATCH)

@@ -18,7 +18,7 @@ from transformers import (
     get_cosine_schedule_with_warmup,
     set_seed,
 )
-from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.trainer_utils import get_last_checkpoint
 
 from geochat_data.encoding import IGNORED
@@ -33,10 +33,13 @@ _CLAMP = 100.0  # of the inverse temperature, as CLIP clamps it
 class Normalize(nn.Module):
     """uint8 views (B, S, S, 3) to CLIP-normalised pixel values (B, 3, S, S); what letterboxing does to a square."""
 
+    mean: Tensor
+    spread: Tensor
+
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("mean", 255 * torch.tensor(OPENAI_CLIP_MEAN), persistent=False)
-        self.register_buffer("spread", 255 * torch.tensor(OPENAI_CLIP_STD), persistent=False)
+        self.register_buffer("mean", 255 * torch.tensor(CLIPImageProcessorPil.image_mean), persistent=False)
+        self.register_buffer("spread", 255 * torch.tensor(CLIPImageProcessorPil.image_std), persistent=False)
 
     def forward(self, views: Tensor) -> Tensor:
         """Normalise."""
@@ -85,6 +88,7 @@ class Instruction(nn.Module):
     treat a coordinate that is off by one like one that is off by fifty.
     """
 
+    nearly: Tensor
     _keys_to_ignore_on_save = ("chat.lm_head.weight",)  # tells the Trainer, on resuming, that its absence is meant
 
     def __init__(self, chat: LlavaForConditionalGeneration, numbers: list[int]) -> None:
@@ -160,6 +164,9 @@ def run_stage(
         collate: Makes a batch; None stacks dictionaries of tensors.
     """
     set_seed(seed)
+    for part in model.modules():
+        if isinstance(part, CLIPVisionModel):
+            part.set_attn_implementation("eager")  # faster than SDPA on a CPU at these lengths
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,

