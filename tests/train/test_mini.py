@@ -11,7 +11,7 @@ from geochat.regions import OrientedBox
 from geochat_data.records import LabelledImage, LabelledObject
 from geochat_data.splits import UNSEEN_SCENES
 from geochat_train.mini import shape
-from geochat_train.mini.contrast import TEXT_LENGTH, pair_loss, text_of, text_tokens, train_text_tokenizer
+from geochat_train.mini.contrast import TEXT_LENGTH, text_of, text_tokens, train_text_tokenizer
 from geochat_train.mini.material import PHOTOGRAPH
 from geochat_train.mini.numbers import CONVENTION, LOWEST, NUMBERS, curve, index_of, nearly
 from geochat_train.mini.pools import Pool, Taught, Views
@@ -79,7 +79,7 @@ def test_neighbouring_numbers_are_alike_and_each_is_itself():
     points = curve(64)
     likeness = points @ points.T
     assert (likeness.argmax(1) == torch.arange(len(NUMBERS))).all()
-    assert (likeness.diagonal(1) > likeness.diagonal(10)).all()
+    assert likeness.diagonal(1).min() > likeness.diagonal(10).max()
     assert torch.allclose(nearly().sum(1), torch.ones(len(NUMBERS)))
     assert [NUMBERS[index_of(v)] for v in (0, 99.6, -45, 500)] == ["<0>", "<100>", "<-45>", "<120>"]
     assert CONVENTION.angle_range == "[-45,45)"
@@ -99,18 +99,12 @@ def test_no_text_is_given_for_scenes_that_stay_unseen():
     assert text_of(view(scene="beach", captions=("A place .",)), rng)
 
 
-def test_texts_are_framed_and_equal_ones_are_no_negatives():
+def test_texts_are_framed():
     tokenizer = train_text_tokenizer(["an aerial photo of beach."] * 10)
     tokens = text_tokens(tokenizer, "An aerial photo of BEACH.")["input_ids"]
     assert len(tokens) == TEXT_LENGTH
     assert tokens[0] == tokenizer.bos_token_id
     assert tokenizer.eos_token_id in tokens
-    features = torch.nn.functional.normalize(torch.eye(4)[[0, 0, 1]], dim=-1)
-    same, other = torch.tensor([[1], [1], [2]]), torch.tensor([[1], [3], [2]])
-    scale = torch.tensor(50.0)
-    assert pair_loss(features, features, scale, same) < pair_loss(features, features, scale, other)
-    shuffled = torch.nn.functional.normalize(torch.eye(4)[[0, 1, 2]], dim=-1)
-    assert pair_loss(shuffled, shuffled, scale, torch.tensor([[1], [2], [3]])) < 1e-6
 
 
 def test_views_depend_on_their_index_alone():

@@ -1,11 +1,14 @@
-"""Contrastive pairs: captions and templates, their tokenizer and the loss that knows equal texts are no negatives."""
+"""Contrastive pairs: what is said of a view, and the tokenizer it is read with.
+
+Views of one scene class often share a text. That does no harm: where texts are equal, the loss asks the images for
+equal shares, as a target split between them would.
+"""
 
 import random
 from collections.abc import Iterable
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor
-from torch.nn import functional
 from transformers import TokenizersBackend
 
 from geochat_data.questions import Subject
@@ -39,23 +42,6 @@ def text_of(view: LabelledImage, rng: random.Random) -> str | None:
         return rng.choice(TEMPLATES).format(view.scene)
     turn = caption(Subject(view, rng))
     return None if turn is None else turn.answer.lower()
-
-
-def pair_loss(images: Tensor, texts: Tensor, scale: Tensor, text_ids: Tensor) -> Tensor:
-    """Symmetric contrastive loss of unit features (B, D), equal texts sharing the target between them.
-
-    With all texts different it is CLIP's (Radford et al. 2021); with equal ones UniCL's (Yang et al. 2022).
-
-    Args:
-        images: Image features.
-        texts: Text features.
-        scale: The inverse temperature.
-        text_ids: (B, T) token ids, to tell equal texts by.
-    """
-    logits = scale * images @ texts.T  # (B, B)
-    equal = (text_ids[:, None] == text_ids[None]).all(-1).float()
-    target = equal / equal.sum(1, keepdim=True)
-    return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
 
 
 def train_text_tokenizer(texts: Iterable[str], vocabulary: int = 1000) -> TokenizersBackend:

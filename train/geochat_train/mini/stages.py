@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.data import Dataset
 from transformers import (
     CLIPModel,
@@ -22,12 +21,11 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.trainer_utils import get_last_checkpoint
 
 from geochat_data.encoding import IGNORED
-from geochat_train.mini.contrast import pair_loss
+from geochat_train.contrastive import contrastive_loss
 from geochat_train.mini.numbers import nearly
 from geochat_train.mini.tutor import Tutor, Weights
 
 _LOG = logging.getLogger(__name__)
-_CLAMP = 100.0  # of the inverse temperature, as CLIP clamps it
 
 
 class Normalize(nn.Module):
@@ -59,11 +57,11 @@ class Pretraining(nn.Module):
         """The summed loss of views (B, S, S, 3) and their texts (B, T)."""
         seen = self.clip.vision_model(self.normalize(views))
         read = self.clip.text_model(input_ids=input_ids, attention_mask=attention_mask)
-        images = functional.normalize(self.clip.visual_projection(seen.pooler_output).float(), dim=-1)  # (B, D)
-        texts = functional.normalize(self.clip.text_projection(read.pooler_output).float(), dim=-1)  # (B, D)
-        scale = self.clip.logit_scale.exp().clamp(max=_CLAMP)
+        images = self.clip.visual_projection(seen.pooler_output).float()  # (B, D)
+        texts = self.clip.text_projection(read.pooler_output).float()  # (B, D)
+        paired = contrastive_loss(images, texts, self.clip.logit_scale)
         losses = self.tutor(seen.last_hidden_state[:, 1:], targets, Weights())
-        return {"loss": pair_loss(images, texts, scale, input_ids) + torch.stack(list(losses.values())).sum()}
+        return {"loss": paired + torch.stack(list(losses.values())).sum()}
 
 
 class Perception(nn.Module):
