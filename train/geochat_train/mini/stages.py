@@ -170,7 +170,7 @@ def run_stage(
         max_steps=steps,
         per_device_train_batch_size=batch,
         logging_steps=25,
-        save_steps=200,
+        save_steps=100,
         save_total_limit=1,
         dataloader_num_workers=1,
         dataloader_prefetch_factor=4,
