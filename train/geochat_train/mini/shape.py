@@ -90,7 +90,7 @@ def build_model(tokenizer: TokenizersBackend) -> LlavaForConditionalGeneration:
         hidden_size=WIDTH,
         intermediate_size=704,
         num_hidden_layers=4,
-        num_attention_heads=8,
+        num_attention_heads=4,
         vocab_size=len(tokenizer),
         max_position_embeddings=CONTEXT,
         tie_word_embeddings=True,

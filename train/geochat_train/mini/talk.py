@@ -34,7 +34,10 @@ SHARES: Mapping[str, float] = MappingProxyType(
 _TURNS = 8
 _RICH = 0.25  # share of views asked about colours and relations too, which costs time to work out
 _CONVERSATIONS = 0.15  # share of rows whose questions see those before them, as in a chat
+_TOGETHER = 4  # turns of such a row
 _LONGEST = 2048
+_WORDS = 260  # tokens of a row besides the image's
+_PREAMBLE = 40  # of these, the system prompt's, which a row holds once
 
 Item = tuple[Packed, Tensor]
 
@@ -53,14 +56,24 @@ class Talk:
         if not turns:
             return None
         together = rng.random() < _CONVERSATIONS
-        conversations = [[m for turn in turns for m in turn]] if together else [list(turn) for turn in turns]
-        packed = pack([self._tokens(c) for c in conversations], self.processor.image_token_id)
-        return packed, pixels(view)
+        conversations = [[m for turn in turns[:_TOGETHER] for m in turn]] if together else [list(turn) for turn in turns]
+        encoded = [self._tokens(conversation) for conversation in conversations]
+        return pack(self._fitting(encoded), self.processor.image_token_id), pixels(view)
 
     def collate(self, items: list[Item]) -> dict[str, Tensor]:
         """A batch: padded words and views (B, S, S, 3)."""
         words, views = zip(*items, strict=True)
         return {**pad(words, int(self.processor.tokenizer.pad_token_id)), "views": torch.stack(views)}
+
+    def _fitting(self, examples: list[Example]) -> list[Example]:
+        """Those that together stay within the budget of a row, in order: attention pays for a row's length squared."""
+        kept, left = [], _WORDS
+        for example in examples:
+            own = len(example.input_ids) - self.grid**2
+            if own <= left or not kept:
+                kept.append(example)
+                left -= own - _PREAMBLE
+        return kept
 
     def _tokens(self, messages: list[Message]) -> Example:
         return encode(messages, self.processor, image_tokens=self.grid**2, max_length=_LONGEST)
