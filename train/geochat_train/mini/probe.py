@@ -40,7 +40,7 @@ def probe(model: Perception, images: list[LabelledImage], size: int) -> dict[str
     for image in images:
         view = whole(image, size)
         patches = model.tutor.norm(model.tower(model.normalize(pixels(view)[None])).last_hidden_state[:, 1:])
-        named += UCM_SCENES[int(model.tutor.scene(patches.mean(1)))] == image.scene
+        named += UCM_SCENES[int(model.tutor.scene(patches.mean(1)).argmax())] == image.scene
         kinds = {item.category for item in view.objects}
         for kind in kinds:
             cell = int(model.tutor.category(patches)[0, :, 1 + CATEGORIES.index(kind)].argmax())

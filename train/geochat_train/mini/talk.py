@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import LlavaProcessor
 
 from geochat.prompts import Message
+from geochat.regions import Region, format_box, parse
 from geochat_data.encoding import Example, encode
 from geochat_data.questions import build_conversation
 from geochat_data.records import LabelledImage
@@ -35,6 +36,7 @@ _TURNS = 8
 _RICH = 0.25  # share of views asked about colours and relations too, which costs time to work out
 _CONVERSATIONS = 0.15  # share of rows whose questions see those before them, as in a chat
 _TOGETHER = 4  # turns of such a row
+_RESPELLED = 0.3  # share of questions whose boxes have angles in (0, 90]
 _LONGEST = 2048
 _WORDS = 260  # tokens of a row besides the image's
 _PREAMBLE = 40  # of these, the system prompt's, which a row holds once
@@ -56,7 +58,9 @@ class Talk:
         if not turns:
             return None
         together = rng.random() < _CONVERSATIONS
-        conversations = [[m for turn in turns[:_TOGETHER] for m in turn]] if together else [list(turn) for turn in turns]
+        conversations = (
+            [[m for turn in turns[:_TOGETHER] for m in turn]] if together else [list(turn) for turn in turns]
+        )
         encoded = [self._tokens(conversation) for conversation in conversations]
         return pack(self._fitting(encoded), self.processor.image_token_id), pixels(view)
 
@@ -91,4 +95,16 @@ def converse(view: LabelledImage, rng: random.Random, scenes: tuple[str, ...]) -
         wording="varied",
         rich=rng.random() < _RICH,
     )
-    return [(Message("user", turn.question), Message("assistant", turn.answer)) for turn in talk.turns]
+    asked = [_respelled(turn.question) if rng.random() < _RESPELLED else turn.question for turn in talk.turns]
+    return [
+        (Message("user", question), Message("assistant", turn.answer))
+        for question, turn in zip(asked, talk.turns, strict=True)
+    ]
+
+
+def _respelled(question: str) -> str:
+    """The question with its boxes spelled as the published data spells them: people bring such questions."""
+    events = parse(question, CONVENTION).events
+    return "".join(
+        format_box(event.box) if isinstance(event, Region) else question[slice(*event.span)] for event in events
+    )
