@@ -71,7 +71,8 @@ class Talk:
 
     def _fitting(self, examples: list[Example]) -> list[Example]:
         """Those that together stay within the budget of a row, in order: attention pays for a row's length squared."""
-        kept, left = [], _WORDS
+        kept: list[Example] = []
+        left = _WORDS
         for example in examples:
             own = len(example.input_ids) - self.grid**2
             if own <= left or not kept:
