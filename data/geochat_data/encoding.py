@@ -45,13 +45,17 @@ def encode(messages: Sequence[Message], processor: LlavaProcessor, *, image_toke
     check_messages(messages)
     tokenizer = processor.tokenizer
     rendered = tokenizer.apply_chat_template(
-        _with_placeholders(messages, image_tokens),
+        _with_placeholder(messages, with_image=image_tokens > 0),
         chat_template=processor.chat_template,
         tokenize=True,
         return_dict=True,
         return_assistant_tokens_mask=True,
     )
     ids, mask = rendered["input_ids"], rendered["assistant_masks"]
+    if image_tokens > 1:  # repeated here and not in the text, where a thousand of them would have to be found again
+        place = ids.index(processor.image_token_id)
+        ids[place : place + 1] = [processor.image_token_id] * image_tokens
+        mask[place : place + 1] = [0] * image_tokens
     if len(ids) > max_length:
         raise DataError(f"a training conversation has {len(ids)} tokens, {max_length} are allowed; shorten it")
     return Example(ids, [token if spoken else IGNORED for token, spoken in zip(ids, mask, strict=True)])
@@ -73,10 +77,10 @@ def image_token_count(processor: LlavaProcessor) -> int:
     return int(side // processor.patch_size) ** 2
 
 
-def _with_placeholders(messages: Sequence[Message], image_tokens: int) -> list[dict[str, Any]]:
-    """Plain-string messages with the image's placeholders already repeated."""
-    chat = chat_messages(messages, with_image=image_tokens > 0)
+def _with_placeholder(messages: Sequence[Message], *, with_image: bool) -> list[dict[str, Any]]:
+    """Plain-string messages with one placeholder for the image."""
+    chat = chat_messages(messages, with_image=with_image)
     for turn in chat:
-        parts = [f"{IMAGE_TOKEN * image_tokens}\n" if p["type"] == "image" else p["text"] for p in turn["content"]]
+        parts = [f"{IMAGE_TOKEN}\n" if p["type"] == "image" else p["text"] for p in turn["content"]]
         turn["content"] = "".join(parts)
     return chat

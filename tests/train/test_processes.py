@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from geochat.errors import SettingsError
 from geochat_train.recipes import to_yaml
+from geochat_train.tuning import tune
 
 TUNE = """
     import sys
@@ -55,6 +57,13 @@ SHARD = """
     if shard == "yes":
         dist.destroy_process_group()
 """
+
+
+def test_sharding_that_accelerate_would_silently_leave_out_is_refused(recipe, monkeypatch):
+    """On CPUs it ignores FSDP and copies the whole model to every process."""
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(SettingsError, match="sharding is asked for, but accelerate shards nothing on this device"):
+        tune(recipe("lora", steps=1))
 
 
 @pytest.mark.slow

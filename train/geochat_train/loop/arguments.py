@@ -1,5 +1,6 @@
 """A recipe as transformers' `TrainingArguments`."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -60,6 +61,12 @@ def needed(recipe: Recipe, name: str) -> Path:
     if path is None:
         raise SettingsError(f"{name} is not given; add --{name} or `{name}:` to the recipe")
     return path
+
+
+def shards_parameters() -> bool:
+    """Whether accelerate was told to divide the model over the processes, by FSDP or DeepSpeed."""
+    asked = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
+    return any(os.environ.get(name, "false").lower() == "true" for name in asked)
 
 
 def steps_of(recipe: Recipe, rows: int) -> int:

@@ -11,7 +11,8 @@ from torch import Tensor, distributed, nn
 from torch.utils.data import Sampler
 from transformers import PrinterCallback, Trainer, TrainerState
 
-from geochat.errors import TrainingError
+from geochat.errors import SettingsError, TrainingError
+from geochat_train.loop.arguments import shards_parameters
 from geochat_train.loop.folder import RunFolder, step_of
 from geochat_train.loop.order import InOrder
 
@@ -41,6 +42,11 @@ class SafeTrainer(Trainer):
         **options: Any,  # noqa: ANN401 - Trainer's own
     ) -> None:
         super().__init__(**options)
+        if shards_parameters() and not (self.is_fsdp_enabled or self.is_deepspeed_enabled):
+            raise SettingsError(
+                "sharding is asked for, but accelerate shards nothing on this device and would copy the model to every "
+                "process; use GPUs, or accelerate's configuration for DDP"
+            )
         self.remove_callback(PrinterCallback)
         self._folder = folder
         self._order = order

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import DistributedType
 from transformers import TrainerCallback, set_seed
 from transformers.utils.import_utils import is_flash_attn_2_available
 
@@ -29,7 +28,7 @@ from geochat_train.loop import (
     training_arguments,
     training_order,
 )
-from geochat_train.loop.arguments import checkpoint_activations, in_bfloat16, steps_of
+from geochat_train.loop.arguments import checkpoint_activations, in_bfloat16, shards_parameters, steps_of
 from geochat_train.loop.folder import digest, step_of
 from geochat_train.recipe import LoraRecipe, QloraRecipe, TuningRecipe
 from geochat_train.recipes import to_yaml
@@ -107,10 +106,9 @@ def loaded(recipe: TuningRecipe, state: PartialState) -> Checkpoint:
     """
     if recipe.model is not None and (find(recipe.model) / ADAPTER_CONFIG).is_file():
         raise SettingsError(f"model={recipe.model} is an adapter; merge it first: geochat merge {recipe.model} MERGED")
-    sharded = state.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
     checkpoint = load(
         recipe.model,
-        device="cpu" if sharded else str(state.device),
+        device="cpu" if shards_parameters() else str(state.device),
         dtype="bfloat16" if in_bfloat16(recipe) else "float32",
         quantization="4bit" if isinstance(recipe, QloraRecipe) else None,
     )
