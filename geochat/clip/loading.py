@@ -9,6 +9,7 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from transformers import (
     AutoConfig,
+    AutoImageProcessor,
     CLIPConfig,
     CLIPModel,
     PretrainedConfig,
@@ -16,8 +17,7 @@ from transformers import (
     SiglipConfig,
     SiglipModel,
 )
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+from transformers.image_processing_backends import PilBackend
 
 from geochat.checkpoints.hub import find
 from geochat.checkpoints.names import is_computed, quoted
@@ -28,12 +28,8 @@ from geochat.clip.tokenizer import check_vocabulary, find_tokenizer, load_tokeni
 from geochat.errors import CheckpointError
 
 Model = CLIPModel | SiglipModel
-Processor = CLIPImageProcessorPil | SiglipImageProcessorPil
 
-_KINDS: tuple[tuple[type[PretrainedConfig], type[Model], type[Processor]], ...] = (
-    (CLIPConfig, CLIPModel, CLIPImageProcessorPil),
-    (SiglipConfig, SiglipModel, SiglipImageProcessorPil),
-)
+_KINDS: tuple[tuple[type[PretrainedConfig], type[Model]], ...] = ((CLIPConfig, CLIPModel), (SiglipConfig, SiglipModel))
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ class Parts:
 
     model: Model
     tokenizer: PreTrainedTokenizerBase
-    processor: Processor
+    processor: PilBackend
     name: str
     weights: tuple[Path, ...]
 
@@ -106,13 +102,13 @@ def _folder(folder: Path, name: str, dtype: torch.dtype, tokenizer: str | Path |
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, StrictDataclassError) as error:
         raise CheckpointError(f"{folder / 'config.json'} cannot be read: {error}") from error
-    for config_type, model_type, processor_type in _KINDS:
+    for config_type, model_type in _KINDS:
         if isinstance(config, config_type):
             words = load_tokenizer(folder if tokenizer is None else find(tokenizer))
             check_vocabulary(words, _vocabulary(config))
             weights = tuple(weight_files(folder))
             model = _model(folder, model_type, config, dtype)
-            return Parts(model, words, _processor(folder, processor_type), name, weights)
+            return Parts(model, words, _processor(folder), name, weights)
     raise CheckpointError(f"{folder} is a {config.model_type!r} model; expected 'clip' or 'siglip'")
 
 
@@ -141,8 +137,10 @@ def _vocabulary(config: Any) -> int:  # noqa: ANN401 - transformers types the pa
     return int(config.text_config.vocab_size)
 
 
-def _processor(folder: Path, processor_type: type[Processor]) -> Processor:
+def _processor(folder: Path) -> PilBackend:
+    """Of the kind the folder says, since the bundled encoder letterboxes where most crop; Pillow's backend."""
     try:
-        return processor_type.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, TypeError) as error:
+        processor: PilBackend = AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"the image processor in {folder} cannot be loaded: {error}") from error
+    return processor

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from transformers import CLIPModel, SiglipModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
 from geochat.clip import REMOTE_SENSING, Classifier, DualEncoder, FeatureCache, read_templates
 from geochat.errors import CheckpointError, ImageError, PromptError, SettingsError
@@ -233,3 +234,16 @@ def test_one_encoder_serves_threads(encoder, pictures):
         thread.join()
     assert len(found) == 8
     assert all(each == pytest.approx(expected, abs=1e-5) for each in found)
+
+
+def test_an_image_is_letterboxed_where_the_folder_says_so(tiny_clip, tmp_path, encoder):
+    for file in tiny_clip.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    LlavaImageProcessorPil(
+        do_pad=True, size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+    ).save_pretrained(tmp_path)
+    wide = np.full((20, 80, 3), 250, np.uint8)
+    padded = DualEncoder.from_pretrained(tmp_path, device="cpu").pixels([wide])[0]
+    assert padded[:, 0].abs().max() < 0.05  # CLIP's mean colour above the image
+    assert padded[:, 16].min() > 1
+    assert encoder.pixels([wide])[0].min() > 1
