@@ -20,7 +20,10 @@ for seed in $(seq 1 10); do
     --out "$out/rare$seed.jsonl"
 done
 build ucm "$imagery/ucm" --split train --kinds scene=3,caption=1 --questions 2 --out "$out/known_all.jsonl"
-grep -vFf <(grep -v "^#" data/geochat_data/splits/ucm_overlap.txt) "$out/known_all.jsonl" > "$out/known.jsonl"  # ground of test images
+image_of='"image": "[^"]*"'
+grep -o "$image_of" "$out/known_all.jsonl" | sort -u | shuf --random-source=<(yes) -n 400 > "$out/known_images.txt"
+grep -Ff "$out/known_images.txt" "$out/known_all.jsonl" | grep -vFf <(grep -v "^#" data/geochat_data/splits/ucm_overlap.txt) \
+  > "$out/known.jsonl"  # 400 images, none that shows ground of test images
 cat "$out/hit.jsonl" "$out"/rare*[0-9].jsonl "$out/known.jsonl" > "$out/train.jsonl"
 build boxes "$imagery/hit-uav" --split val --kinds identify --questions 8 --out "$out/val.jsonl"
 

@@ -11,8 +11,9 @@ import yaml
 
 from geochat.errors import SettingsError, TrainingError
 
-_FREE = {  # may differ when a run goes on: none changes what is learnt
+_FREE = {  # may differ when a run goes on: none changes what is learnt, and the data is known by its lengths
     "out",
+    "data",
     "images",
     "workers",
     "log_every",

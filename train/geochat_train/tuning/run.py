@@ -152,6 +152,10 @@ def _trainer(
     folder.check_identity({"rows": len(rows), "data": digest(rows.lengths.tobytes()), "rows a step": step})
     _check_room(model, folder, recipe.keep)
     callbacks: list[TrainerCallback] = [Progress(tell, step), LogFile(folder.log)]
+    if recipe.show and shards_parameters():
+        raise SettingsError(
+            f"show={recipe.show} needs the whole model in one process; leave it out where it is sharded"
+        )
     if recipe.show and watched is not None:
         shown = [watched[index][0] for index in range(0, len(watched), -(-len(watched) // recipe.show))]
         callbacks.append(SampleAnswers(shown, images, model, checkpoint, folder.path / "samples"))

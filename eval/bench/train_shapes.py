@@ -1,0 +1,112 @@
+"""Training steps of a shape with random weights: `python eval/bench/train_shapes.py --shape 7b --device cuda`.
+
+Samples a second, the share of the peak that matrix products in bfloat16 reach on this device (measured, not taken from
+a data sheet), and peak memory, at the published number of image tokens. Counted are the products the mathematics needs:
+two operations a weight and token forward, two backward through frozen weights; those that checkpointing computes again
+are the device's work and not counted.
+"""
+
+import argparse
+import json
+import time
+from typing import Any
+
+import torch
+from shapes import SHAPES, random_checkpoint
+from torch import Tensor
+
+from geochat.checkpoints import Checkpoint
+from geochat_train.loop.arguments import checkpoint_activations
+from geochat_train.recipe import LoraRecipe, QloraRecipe
+from geochat_train.tuning.adapting import PARTS, adapt
+
+_TEXT = 104  # tokens beside the image, of which half are learnt
+_MATRIX = {"cuda": 8192, "cpu": 1024}
+
+
+def figures(checkpoint: Checkpoint, method: str, batch: int, steps: int) -> dict[str, float]:
+    """What `steps` steps of `batch` rows come to, after one that is not counted."""
+    recipe = (QloraRecipe if method == "qlora" else LoraRecipe)(batch_size=batch, gradient_checkpointing=True)
+    device = checkpoint.model.device
+    counted = _weights(checkpoint.model)
+    model: Any = adapt(checkpoint.model, recipe, "random").train()
+    checkpoint_activations(checkpoint.model)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
+    inputs, labels = _batch(checkpoint, batch)
+    mixed = torch.autocast(device.type, torch.bfloat16)
+    began = 0.0
+    for step in range(steps + 1):
+        if step == 1:
+            _finish(device)
+            began = time.perf_counter()
+        with mixed:
+            logits = model(**inputs, logits_to_keep=labels.shape[1], use_cache=False).logits
+            loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten())
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    _finish(device)
+    seconds = (time.perf_counter() - began) / steps
+    tokens = inputs["input_ids"].numel()
+    found = {"samples_s": batch / seconds, "tokens_s": tokens / seconds}
+    found["share_of_bf16_peak"] = 4 * counted * tokens / seconds / _peak(device)
+    if device.type == "cuda":
+        found["peak_memory_gb"] = torch.cuda.max_memory_allocated(device) / 1e9
+    return found
+
+
+def _batch(checkpoint: Checkpoint, batch: int) -> tuple[dict[str, Tensor], Tensor]:
+    config: Any = checkpoint.model.config
+    device = checkpoint.model.device
+    image = torch.full((batch, config.image_seq_length), config.image_token_id)
+    words = torch.randint(10, 200, (batch, _TEXT))
+    side = config.vision_config.image_size
+    pixels = torch.randn(batch, 3, side, side).to(device, checkpoint.model.dtype)
+    ids = torch.cat([image, words], dim=1).to(device)
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "pixel_values": pixels}, words[:, -52:].to(device)
+
+
+def _weights(model: torch.nn.Module) -> int:
+    """Weights of the language model's matrices; those in 4 bits lie two in a byte."""
+    layers = [
+        module for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and name.startswith(PARTS["language_model"])
+    ]  # fmt: skip
+    return sum(layer.in_features * layer.out_features for layer in layers)
+
+
+def _peak(device: torch.device) -> float:
+    """Operations a second of a large product in bfloat16."""
+    size = _MATRIX.get(device.type, 1024)
+    left, right = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
+    best = 0.0
+    for _ in range(5):
+        _finish(device)
+        began = time.perf_counter()
+        left @ right
+        _finish(device)
+        best = max(best, 2 * size**3 / (time.perf_counter() - began))
+    return best
+
+
+def _finish(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shape", choices=SHAPES, default="tiny")
+    parser.add_argument("--method", choices=("lora", "qlora"), default="lora")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=5)
+    args = parser.parse_args()
+    quantization = "4bit" if args.method == "qlora" else None
+    checkpoint = random_checkpoint(args.shape, torch.device(args.device), torch.bfloat16, quantization)
+    print(json.dumps({"shape": args.shape, **figures(checkpoint, args.method, args.batch, args.steps)}))
+
+
+if __name__ == "__main__":
+    main()
