@@ -114,7 +114,7 @@ class Handlers:
         placed = attempt(read)
         return (gr.skip(), gr.skip()) if placed is None else (gr.HTML(placed=placed), "")
 
-    async def ask(
+    async def asked(
         self, question: str, task: str, look: bool, state: str, request: gr.Request
     ) -> AsyncIterator[tuple[Update, ...]]:
         """A question was asked; the answer streams."""

@@ -85,7 +85,7 @@ def build_page(handlers: Handlers, api: Api, *, limit_mb: int) -> gr.Blocks:
         task.change(_describe, task, [hint, question], **_QUICK)
         gr.on(
             [ask.click, question.submit],
-            handlers.ask,
+            handlers.asked,
             [question, task, look, viewer],
             [chat, stop, question],
             trigger_mode="once",
