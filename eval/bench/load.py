@@ -3,9 +3,9 @@
     python eval/bench/load.py --users 20 --seconds 180
 
 Starts the server in a process of its own, with the bundled model or `--model`, and speaks to it as the page does: each
-user opens the bundled scene and asks one question after another, the answers streaming. Memory is the server's resident set, read
-after the warm-up and after the end. Fairness is Jain's index of the answers each user got: 1 when all got as many, 1/n
-when one got all.
+user opens the bundled scene and asks one question after another, the answers streaming. Memory is the server's resident
+set, read after the warm-up and after the end. Fairness is Jain's index of the answers each user got: 1 when all got as
+many, 1/n when one got all.
 """
 
 import argparse
@@ -75,7 +75,7 @@ class User:
     def _ask(self, client: httpx.Client, question: str, task: str) -> tuple[float, float]:
         first = 0.0
         for message in self._call(client, "asked", [question, task, False, ""], None):
-            first = first or (time.monotonic() if '"text' in json.dumps(message) else 0.0)
+            first = first or (time.monotonic() if "writing" in json.dumps(message) else 0.0)
         last = time.monotonic()
         return first or last, last
 

@@ -1,8 +1,10 @@
 """The page in a real browser: what a user does, and what they see then."""
 
 import io
+import json
 import math
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -504,3 +506,105 @@ def test_in_4k(people, pictures):
     left, _top, right, _bottom = where_image_lies(picture(user))
     assert right - left > 2800
     assert user.page.evaluate("document.documentElement.scrollHeight") <= 2160
+
+
+def save(user, kind):
+    with user.page.expect_download() as saved:
+        user.page.click(f"#takeaway [data-kind={kind}]")
+    return saved.value
+
+
+def test_taking_boxes_and_conversation_away_and_loading_it_again(user, pictures, tmp_path):
+    user.open(pictures / "place.tif")
+    user.ask("where?", "Grounded description")
+    user.page.click("text=Save and load")
+    for kind, ending in (
+        ("png", ".png"),
+        ("geojson", ".geojson"),
+        ("gpkg", ".gpkg"),
+        ("csv", ".csv"),
+        ("markdown", ".md"),
+    ):
+        file = save(user, kind)
+        assert file.suggested_filename == f"place-geochat{ending}"
+        assert file.path().stat().st_size > 100
+    conversation = tmp_path / "talk.json"
+    save(user, "json").save_as(conversation)
+    user.page.click("#clear")
+    user.page.wait_for_selector(".gc-turn", state="detached")
+    user.page.set_input_files("#takeaway input", conversation)
+    user.page.wait_for_selector(".gc-turn.done")
+    assert user.page.locator(".gv-box").count() == 3
+    user.page.set_input_files("#takeaway input", pictures / "wide.png")
+    user.page.wait_for_selector(".toast-body:has-text('no saved conversation')")
+
+
+def test_correcting_an_answer_and_keeping_it(user, pictures, tmp_path):
+    user.open(pictures / "wide.png")
+    user.ask("it", "Find")
+    user.click_tool("Correct")
+    user.page.wait_for_selector(".gv-region.chosen")
+    body = user.page.locator(".gv-region .over").bounding_box()
+    middle = body["x"] + body["width"] / 2, body["y"] + body["height"] / 2
+    user.page.mouse.move(*middle)
+    user.page.mouse.down()
+    user.page.mouse.move(middle[0] + user.stage()[2] * 0.096, middle[1], steps=4)  # a tenth of the image
+    user.page.mouse.up()
+    user.page.fill(".gc-editor textarea", "<p>the ship</p>")
+    user.page.click(".gc-editor button:text-is('Keep')")
+    user.page.wait_for_selector(".toast-body:has-text('does not name box')")
+    user.page.fill(".gc-editor textarea", "<p>the ship</p> [1]")
+    user.page.click(".gc-editor button:text-is('Keep')")
+    user.page.wait_for_selector(".gc-kept")
+    assert user.page.locator(".gc-phrase").inner_text() == "the ship"
+    assert user.page.locator(".gv-region").count() == 0
+    user.page.click("text=Save and load")
+    assert user.page.locator(".gt-kept").inner_text() == "1"
+    with zipfile.ZipFile(save(user, "training").path()) as archive:
+        (row,) = json.loads(archive.read("kept.json"))
+    (region,) = parse(row["conversations"][1]["value"]).regions
+    assert region.box.center == pytest.approx((60, 37.5), abs=1)
+
+
+CONTRAST = """selectors => selectors.map(selector => {
+  const rgb = text => text.match(/[\\d.]+/g).map(Number);
+  const linear = v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const weights = [0.2126, 0.7152, 0.0722];
+  const light = colour => weights.reduce((sum, weight, i) => sum + weight * linear(colour[i] / 255), 0);
+  const node = document.querySelector(selector);
+  let behind = node, back = [0, 0, 0, 0];
+  while (behind && (back[3] ?? 1) === 0) {
+    back = rgb(getComputedStyle(behind).backgroundColor);
+    behind = behind.parentElement;
+  }
+  const [a, b] = [light(rgb(getComputedStyle(node).color)), light(back)];
+  return [selector, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)];
+})"""
+UNNAMED = """() => [...document.querySelectorAll('button, input, textarea, [role=button]')]
+  .filter(node => node.offsetParent)
+  .filter(node => !(node.innerText || node.ariaLabel || node.title || node.labels?.length || node.placeholder))
+  .map(node => node.outerHTML)"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_labels_focus_order_and_contrast(people, pictures, scheme):
+    user = people(color_scheme=scheme)
+    user.open(pictures / "place.tif")
+    user.ask("where?", "Grounded description")
+    user.page.click("text=Save and load")
+    user.page.wait_for_selector("#takeaway button")
+    assert user.page.evaluate(UNNAMED) == []
+    checked = [".gc-words", ".gc-question", ".gc-task", ".gc-tools button", ".gc-seconds", ".gv-bar button", ".gv-name"]
+    checked += [".gv-pixel", ".gt button", ".gt-label", "#ask", "#clear", "#task label:has(input:checked)", ".gb-model"]
+    low = [pair for pair in user.page.evaluate(CONTRAST, checked) if pair[1] < 4.5]
+    assert low == []
+    order = []
+    user.page.focus("#bar button")
+    for _ in range(60):
+        user.page.keyboard.press("Tab")
+        order.append(
+            user.page.evaluate("""() => ['#scene-viewer', '#conversation', '#composer', '#more']
+          .find(part => document.activeElement.closest(part)) ?? ''""")
+        )
+    seen = [part for part in dict.fromkeys(order) if part]
+    assert seen == ["#scene-viewer", "#conversation", "#composer", "#more"]
