@@ -139,8 +139,8 @@ def test_rsvqa_triplets(read, tmp_path):
     photograph(tmp_path / "3.png")
     items, report = read("rsvqa-lr", json.dumps(RSVQA), "LR_split_test_questions.json", strict=True)
     assert [(item.id, item.image, item.truth, item.fields["category"]) for item, _ in items] == [
-        ("0", "3.png", "yes", "comp"),
-        ("2", "3.png", "5", "count"),
+        (0, "3.png", "yes", "comp"),
+        (2, "3.png", "5", "count"),
     ]
     assert items[0][1] == "Are there more roads than lakes?\nAnswer the question using a single word or phrase."
     assert report.used == 2

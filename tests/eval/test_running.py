@@ -74,7 +74,7 @@ def test_every_question_is_answered_in_order_and_an_image_is_opened_once(tmp_pat
     monkeypatch.setattr(answerers, "open_image", lambda path: opened.append(path) or real(path))
     run = finish(tmp_path / "run", settings(images, questions()))
     rows = lines(run.folder.answers)
-    assert [row["question_id"] for row in rows] == [str(n) for n in range(40)]
+    assert [row["question_id"] for row in rows] == list(range(40))
     assert all(row["answer"] and row["ground_truth"] == "yes" for row in rows)
     assert rows[0]["prompt"] == "q0?\nAnswer the question using a single word or phrase."
     assert len(opened) == 4
@@ -122,6 +122,16 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_asked_twice(tmp_path, 
     numbers = [entry["number"] for entry in lines(out / "journal" / "0.jsonl")]
     assert sorted(numbers) == list(range(60))  # each answer was written once
     assert len(asked.read_text().splitlines()) <= 60 + kills  # but for the one under way when killed, asked once
+
+
+def test_another_number_of_processes_goes_on_where_the_others_were(tmp_path, images, questions):
+    path = questions(40)
+    finish(tmp_path / "run", settings(images, path), rank=1, world=4)
+    engine = HashEngine()
+    run = finish(tmp_path / "run", settings(images, path), engine)
+    assert engine.requests == 30
+    alone = finish(tmp_path / "alone", settings(images, path))
+    assert run.folder.answers.read_bytes() == alone.folder.answers.read_bytes()
 
 
 @pytest.mark.slow
@@ -236,7 +246,7 @@ def test_answers_of_others_are_imported_by_question(tmp_path, images, questions)
     theirs.write_text('{"question_id": "3", "answer": "yes"}\n{"question_id": 1, "answer": "no"}\nbad\n')
     run = Run(tmp_path / "run", settings(images, questions(4)))
     list(run.answer(FileAnswerer(theirs)))
-    assert {row["question_id"]: row["answer"] for row in lines(run.folder.answers)} == {"1": "no", "3": "yes"}
+    assert {row["question_id"]: row["answer"] for row in lines(run.folder.answers)} == {1: "no", 3: "yes"}
     assert len(lines(run.folder.failures)) == 2
 
 

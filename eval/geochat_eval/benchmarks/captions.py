@@ -10,7 +10,7 @@ from functools import partial
 from geochat.prompts import DEFAULT_QUESTIONS, Task
 from geochat_data.readers import Report
 from geochat_eval.benchmarks.base import Benchmark, Item, Sources
-from geochat_eval.benchmarks.files import Row, image_name, read_items, text
+from geochat_eval.benchmarks.files import Row, image_name, name_of, read_items, text
 from geochat_eval.benchmarks.labelled import is_ucm, labelled_images
 
 _QUESTION = DEFAULT_QUESTIONS[Task.CAPTION]
@@ -24,14 +24,14 @@ def _read(sources: Sources, report: Report) -> Iterator[Item]:
     return read_items(path, report, partial(_make, sources.split), "images")
 
 
-def _make(split: str, row: Row, number: str) -> Item | None:
+def _make(split: str, row: Row, number: int) -> Item | None:
     name = image_name(row, "filename")
     if row.get("split", split) != split:
         return None
     captions = [text(sentence, "raw") for sentence in row["sentences"]]
     if not captions:
         raise ValueError("it has no caption")
-    return Item(str(row.get("imgid", number)), name, _QUESTION, captions)
+    return Item(name_of(row, number, "imgid"), name, _QUESTION, captions)
 
 
 def _read_ucm(sources: Sources, report: Report) -> Iterator[Item]:
@@ -51,8 +51,8 @@ def _read_vrsbench(sources: Sources, report: Report) -> Iterator[Item]:
     return read_items(path, report, _make_vrsbench)
 
 
-def _make_vrsbench(row: Row, number: str) -> Item:
-    name = str(row.get("question_id", number))
+def _make_vrsbench(row: Row, number: int) -> Item:
+    name = name_of(row, number)
     return Item(name, image_name(row, "image_id"), text(row, "question"), text(row, "ground_truth"))
 
 

@@ -33,7 +33,7 @@ def read_rows(path: Path, report: Report, member: str = "") -> Iterator[tuple[st
     return read_jsonl(path, report)
 
 
-def read_items(path: Path, report: Report, make: Callable[[Row, str], Item | None], member: str = "") -> Iterator[Item]:
+def read_items(path: Path, report: Report, make: Callable[[Row, int], Item | None], member: str = "") -> Iterator[Item]:
     """`read_rows` through `make`, which is given a row and its number; rows it cannot use are counted and left out.
 
     Args:
@@ -45,7 +45,7 @@ def read_items(path: Path, report: Report, make: Callable[[Row, str], Item | Non
     """
     for number, (where, row) in enumerate(read_rows(path, report, member)):
         try:
-            item = make(row, str(number))
+            item = make(row, number)
         except KeyError as error:
             report.skip(f"it has no field {error}", where)
         except (TypeError, ValueError) as error:
@@ -70,6 +70,12 @@ def text(row: Row, *names: str) -> str:
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         raise TypeError(f"{name} is a {type(value).__name__}, not text")
     return str(value)
+
+
+def name_of(row: Row, number: int, field: str = "question_id") -> str | int:
+    """What a question is called, as its file calls it; by its number where the file does not."""
+    name = row.get(field)
+    return name if isinstance(name, str | int) and not isinstance(name, bool) else number
 
 
 def image_name(row: Row, *names: str) -> str:

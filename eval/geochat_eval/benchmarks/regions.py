@@ -10,7 +10,7 @@ from functools import partial
 from geochat.prompts import DEFAULT_QUESTIONS, Task, refer_question
 from geochat_data.readers import Report
 from geochat_eval.benchmarks.base import Benchmark, Item, Sources
-from geochat_eval.benchmarks.files import Row, image_name, read_items, text
+from geochat_eval.benchmarks.files import Row, image_name, name_of, read_items, text
 
 _KEPT = ("type", "dataset", "obj_ids", "size_group", "image_id", "unique", "obj_cls")
 _BOXES = ("matched_boxes@0.5", "all_matched@0.5", "predicted_hit@0.5")
@@ -28,14 +28,14 @@ def _read(what: str, truth: str, sources: Sources, report: Report) -> Iterator[I
     return read_items(path, report, partial(_make, truth))
 
 
-def _make(truth: str, row: Row, number: str) -> Item:
+def _make(truth: str, row: Row, number: int) -> Item:
     name = image_name(row, "image_id")
     image = name if "." in name.rsplit("/", 1)[-1] else f"{name}.png"
     if row.get(truth) is None:
         raise KeyError(truth)
     kept = {key: row[key] for key in _KEPT if key in row}
     question = text(row, "question") if truth == "ground_truth" else str(row.get("question", ""))
-    return Item(str(row.get("question_id", number)), image, question, row[truth], kept)
+    return Item(name_of(row, number), image, question, row[truth], kept)
 
 
 def _refer_prompt(item: Item) -> str:

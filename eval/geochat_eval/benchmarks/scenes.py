@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from geochat.prompts import scene_question
 from geochat_data.readers import UCM_SCENES, Report, Source, class_names, read
 from geochat_eval.benchmarks.base import Benchmark, Item, Sources
-from geochat_eval.benchmarks.files import Row, image_name, read_items, text
+from geochat_eval.benchmarks.files import Row, image_name, name_of, read_items, text
 from geochat_eval.benchmarks.labelled import kept_for, reading_split
 
 _SPACED = {name.replace(" ", ""): name for name in UCM_SCENES}
@@ -23,10 +23,9 @@ def _read(sources: Sources, report: Report) -> Iterator[Item]:
     return _from_folders(sources, report)
 
 
-def _from_file(row: Row, number: str) -> Item:
-    name = text(row, "question_id")
-    truth = text(row, "ground_truth") if row.get("ground_truth") is not None else name.split("/")[0]
-    return Item(name or number, image_name(row, "image", "image_id"), text(row, "text", "question"), truth)
+def _from_file(row: Row, number: int) -> Item:
+    truth = text(row, "ground_truth") if row.get("ground_truth") is not None else text(row, "question_id").split("/")[0]
+    return Item(name_of(row, number), image_name(row, "image", "image_id"), text(row, "text", "question"), truth)
 
 
 def _from_folders(sources: Sources, report: Report) -> Iterator[Item]:

@@ -14,7 +14,7 @@ from geochat.errors import DataError
 from geochat.prompts import vqa_question
 from geochat_data.readers import Report
 from geochat_eval.benchmarks.base import Benchmark, Item, Sources
-from geochat_eval.benchmarks.files import Row, image_name, read_items, read_rows, text
+from geochat_eval.benchmarks.files import Row, image_name, name_of, read_items, read_rows, text
 
 _FILES = "--questions ..._questions.json (RSVQA) or FILE.jsonl (GeoChat-Bench) [--truth FILE] --images DIR"
 _FILES_VRSBENCH = "--questions VRSBench_EVAL_vqa.json --images DIR"
@@ -41,17 +41,17 @@ def _answers(path: Path, report: Report) -> dict[str, str]:
     return known
 
 
-def _make(answers: dict[str, str], images: Path, row: Row, number: str) -> Item | None:
+def _make(answers: dict[str, str], images: Path, row: Row, number: int) -> Item | None:
     if not row.get("active", True):
         return None
     if "img_id" in row:
-        name, question, asked = text(row, "id"), text(row, "question"), text(row, "img_id")
+        name, question, asked = name_of(row, number, "id"), text(row, "question"), text(row, "img_id")
         ending = next((ending for ending in _ENDINGS if (images / f"{asked}{ending}").is_file()), _ENDINGS[0])
         image = f"{asked}{ending}"
     else:
-        name, question, image = str(row.get("question_id", number)), text(row, "text", "question"), ""
+        name, question = name_of(row, number), text(row, "text", "question")
         image = image_name(row, "image", "image_id")
-    truth = answers.get(name) or row.get("ground_truth")
+    truth = answers.get(str(name)) or row.get("ground_truth")
     return Item(name, image, question, truth, {"category": text(row, "category", "type")})
 
 
@@ -65,10 +65,10 @@ def _read_vrsbench(sources: Sources, report: Report) -> Iterator[Item]:
     return read_items(path, report, _make_vrsbench)
 
 
-def _make_vrsbench(row: Row, number: str) -> Item:
+def _make_vrsbench(row: Row, number: int) -> Item:
     kind = text(row, "type")
     return Item(
-        str(row.get("question_id", number)),
+        name_of(row, number),
         image_name(row, "image_id"),
         text(row, "question"),
         text(row, "ground_truth"),

@@ -7,7 +7,8 @@ journal of its own; whoever finds every question answered merges. They need no n
 
 import json
 import time
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ class Run:
         with Journal(self.folder.journal, rank) as journal:
             before = self._answered(retry=self._settings.retry)
             share = self._plan.share(rank, world)
-            waiting = [number for number in share if number not in before]
+            waiting = array("q", (number for number in share if number not in before))
             total, failed = len(share), 0
             done = total - len(waiting)
             yield Progress(done, total, failed)
@@ -142,13 +143,13 @@ class Run:
         """Whether every question has been asked, by whichever process, and the answers are merged."""
         return self.folder.answers.is_file()
 
-    def _replies(self, answerer: Answerer, numbers: list[int]) -> Iterator[tuple[int, Reply | GeoChatError, float]]:
+    def _replies(self, answerer: Answerer, numbers: Iterable[int]) -> Iterator[tuple[int, Reply | GeoChatError, float]]:
         """What the answerer says, with the seconds since what it said before."""
         root, budget = self.images, self._settings.max_new_tokens or self._benchmark.max_new_tokens
         blind = self._settings.blind
         asked = (
             Asked(number, row["prompt"], None if blind else root / row["image"], budget, row)
-            for number, row in self._plan.rows(iter(numbers))
+            for number, row in self._plan.rows(numbers)
         )
         since = time.perf_counter()
         for number, reply in answerer.answer(asked):

@@ -6,7 +6,8 @@ begins and which image it is about. Those of one image follow one another and be
 
 import hashlib
 import json
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -66,13 +67,12 @@ class Plan:
     def __len__(self) -> int:
         return len(self._offsets)
 
-    def share(self, rank: int, world: int) -> list[int]:
+    def share(self, rank: int, world: int) -> "array[int]":
         """The numbers of the questions that process `rank` of `world` asks: those of every `world`th image."""
         mine = self._turn[self._order] % world == rank
-        numbers: list[int] = self._order[mine].tolist()
-        return numbers
+        return array("q", self._order[mine].astype(np.int64).tobytes())
 
-    def rows(self, numbers: Iterator[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+    def rows(self, numbers: Iterable[int]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Questions by their numbers, read when they are asked for."""
         with self._path.open("rb") as lines:
             for number in numbers:
