@@ -11,8 +11,8 @@ from geochat.clip import Classifier, CoOp, PromptSettings, read_prompts, save_pr
 from geochat.errors import PromptError
 from geochat.prompts import scene_question
 from geochat_eval.benchmarks import Sources
-from geochat_eval.running import ClassifierAnswerer, Run, RunSettings
-from geochat_eval.running.classifying import asked_classes
+from geochat_eval.running import Run, RunSettings
+from geochat_eval.running.classifying import ClassifierAnswerer, asked_classes
 
 CLASSES = ("airport", "port", "satellite")
 

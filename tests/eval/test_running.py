@@ -234,6 +234,12 @@ def test_two_processes_of_one_rank_do_not_mix(tmp_path, images, questions):
     first.close()
 
 
+def test_the_loop_itself_loads_no_model():
+    code = "import sys, geochat_eval.running; print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_blind_withholds_the_image(tmp_path, images, questions):
     path = questions(8)
     seeing = lines(finish(tmp_path / "seeing", settings(images, path)).folder.answers)

@@ -25,7 +25,7 @@ def classifier(args: argparse.Namespace) -> "Answerer":
         CheckpointError: It cannot be loaded, or the prompts are another encoder's.
     """
     from geochat.clip import DualEncoder, read_prompts
-    from geochat_eval.running import ClassifierAnswerer
+    from geochat_eval.running.classifying import ClassifierAnswerer
 
     prompts = read_prompts(args.prompts) if args.prompts else None
     return ClassifierAnswerer(DualEncoder.from_pretrained(args.model, device=args.device, dtype=args.dtype), prompts)
