@@ -1,4 +1,4 @@
-"""`geochat demo`: the bundled model on the bundled scene."""
+"""`geochat demo`: the bundled model on the bundled scenes."""
 
 import argparse
 import json
@@ -13,8 +13,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argp
     """Declare the command."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "demo",
-        help="show what the model does, on a sample scene",
-        description="Ask the model several questions about a sample scene, print the answers, and write a picture and "
+        help="show what the model does, on sample scenes",
+        description="Ask the model several questions about sample scenes, print the answers, and write a picture and "
         "a GeoJSON file for each answer with regions.",
     )
     parser.add_argument(
