@@ -147,7 +147,7 @@ def people(chromium, server):
 
     def enter(**options):
         contexts.append(chromium.new_context(**{"viewport": {"width": 1280, "height": 800}, **options}))
-        contexts[-1].set_default_timeout(20_000)
+        contexts[-1].set_default_timeout(60_000)  # a busy machine is slow, not wrong
         users.append(User(contexts[-1].new_page(), server.url))
         return users[-1]
 

@@ -1,4 +1,4 @@
-"""The page in a real browser: what a user does, and what they see then."""
+"""The page in a real browser: what a user does, and what they see then. `-m slow` runs what is not the core of it."""
 
 import io
 import json
@@ -41,7 +41,7 @@ def test_an_upload_is_shown_whole_and_true_to_its_colours(user, pictures):
     assert np.abs(middle - (60, 85, 80)).max() <= 3
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_boxes_are_where_the_model_put_them(people, pictures, scheme):
     user = people(color_scheme=scheme)
     user.open(pictures / "wide.png")
@@ -91,6 +91,7 @@ def test_draw_rotate_move_and_ask(user, engine, pictures):
     assert (after.width, after.height, after.angle) == pytest.approx((before.width, before.height, before.angle), abs=1)
 
 
+@pytest.mark.slow
 def test_resizing_holds_the_opposite_corner(user, engine, pictures):
     user.open(pictures / "wide.png")
     user.draw((0.3, 0.4), (0.5, 0.6))
@@ -142,6 +143,7 @@ def test_hovering_links_phrase_and_box(user, pictures):
     assert "[2] two airplanes" in user.page.locator(".gv-tip").inner_text()
 
 
+@pytest.mark.slow
 def test_boxes_are_hidden_and_shown_by_turn(user, pictures):
     user.open(pictures / "wide.png")
     user.ask("where?", "Grounded description")
@@ -166,6 +168,7 @@ def test_model_text_is_never_markup(user, pictures):
     assert user.page.evaluate("window.hacked") is None
 
 
+@pytest.mark.slow
 def test_a_user_s_own_words_and_file_names_are_never_markup(user, pictures, tmp_path):
     evil = tmp_path / "<img src=x onerror=window.hacked=1>.png"
     evil.write_bytes((pictures / "broken.png").read_bytes())
@@ -178,6 +181,7 @@ def test_a_user_s_own_words_and_file_names_are_never_markup(user, pictures, tmp_
     assert user.page.evaluate("window.hacked") is None
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_stays_in_the_text_and_is_told(user, pictures):
     user.open(pictures / "wide.png")
     user.ask("malformed")
@@ -185,6 +189,7 @@ def test_what_cannot_be_read_stays_in_the_text_and_is_told(user, pictures):
     assert user.page.locator(".gv-box").count() == 1
 
 
+@pytest.mark.slow
 def test_stopping_stops_computing_and_keeps_what_is_there(user, engine, pictures):
     user.open(pictures / "wide.png")
     user.ask("slow", wait=False)
@@ -200,6 +205,7 @@ def test_stopping_stops_computing_and_keeps_what_is_there(user, engine, pictures
     assert user.page.locator(".gc-turn").count() == 2
 
 
+@pytest.mark.slow
 def test_retry_draws_another_answer_in_its_place(user, engine, pictures):
     user.open(pictures / "wide.png")
     user.ask("it", "Find")
@@ -210,6 +216,7 @@ def test_retry_draws_another_answer_in_its_place(user, engine, pictures):
     assert len(engine.requests[-1].messages) == 1  # the answer before is forgotten
 
 
+@pytest.mark.slow
 def test_editing_the_last_question_replaces_its_turn(user, engine, pictures):
     user.open(pictures / "wide.png")
     user.ask("a shipp", "Find")
@@ -223,6 +230,7 @@ def test_editing_the_last_question_replaces_its_turn(user, engine, pictures):
     assert len(engine.requests[-1].messages) == 1
 
 
+@pytest.mark.slow
 def test_clearing_and_another_image_begin_anew(user, engine, pictures):
     user.open(pictures / "wide.png")
     user.ask("one")
@@ -241,6 +249,7 @@ def test_clearing_and_another_image_begin_anew(user, engine, pictures):
 @pytest.mark.parametrize(
     ("question", "told"), [("explode", "The model failed"), ("too long", "too long for the model")]
 )
+@pytest.mark.slow
 def test_a_failed_generation_is_told_and_the_page_goes_on(user, pictures, question, told):
     user.open(pictures / "wide.png")
     user.ask(question)
@@ -251,6 +260,7 @@ def test_a_failed_generation_is_told_and_the_page_goes_on(user, pictures, questi
     assert user.page.locator(".gc-turn.done").count() == 1
 
 
+@pytest.mark.slow
 def test_what_cannot_be_asked_is_told(user, pictures):
     user.page.click("#ask")
     user.page.wait_for_selector(".toast-body")
@@ -261,7 +271,13 @@ def test_what_cannot_be_asked_is_told(user, pictures):
     user.page.wait_for_selector(".toast-body:has-text('region')")
 
 
-@pytest.mark.parametrize(("name", "told"), [("huge.png", "up to 2 MB are taken"), ("broken.png", "cannot be decoded")])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        pytest.param("huge.png", "up to 2 MB are taken", marks=pytest.mark.slow),
+        ("broken.png", "cannot be decoded"),
+    ],
+)
 def test_oversized_and_corrupt_uploads_are_refused(user, pictures, name, told):
     user.page.set_input_files(".gv-file", pictures / name)
     user.page.wait_for_selector(f".toast-body:has-text('{told}')")
@@ -270,6 +286,7 @@ def test_oversized_and_corrupt_uploads_are_refused(user, pictures, name, told):
     user.open(pictures / "wide.png")
 
 
+@pytest.mark.slow
 def test_dropping_and_pasting_an_image(user, pictures):
     put = """([kind, target, bytes]) => {
       const data = new DataTransfer();
@@ -285,6 +302,7 @@ def test_dropping_and_pasting_an_image(user, pictures):
         user.page.wait_for_function("n => document.querySelector('.gv-name')?.textContent === n", arg=f"{kind}.png")
 
 
+@pytest.mark.slow
 def test_looking_at_a_view_asks_about_it_at_full_resolution(user, engine, pictures):
     user.open(pictures / "wide.png")
     left, top, width, height = user.stage()
@@ -304,6 +322,7 @@ def test_looking_at_a_view_asks_about_it_at_full_resolution(user, engine, pictur
     assert "this view" in user.page.locator(".gc-view").inner_text()
 
 
+@pytest.mark.slow
 def test_a_georeferenced_image_has_a_scale_and_coordinates(user, pictures):
     user.open(pictures / "place.tif")
     left, top, width, height = user.stage()
@@ -322,6 +341,7 @@ def test_a_georeferenced_image_has_a_scale_and_coordinates(user, pictures):
     assert bar == pytest.approx(metres / 0.5 * on_screen, rel=0.02)
 
 
+@pytest.mark.slow
 def test_bands_and_stretch_of_a_geotiff(user, pictures):
     user.open(pictures / "place.tif")
     before = picture(user)
@@ -335,6 +355,7 @@ def test_bands_and_stretch_of_a_geotiff(user, pictures):
     user.page.wait_for_selector(".toast-body:has-text('4 bands')")
 
 
+@pytest.mark.slow
 def test_a_pasted_region_is_drawn_and_asked_about(user, engine, pictures):
     user.open(pictures / "place.tif")
     user.page.click("text=Bands and regions")
@@ -349,6 +370,7 @@ def test_a_pasted_region_is_drawn_and_asked_about(user, engine, pictures):
     user.page.wait_for_selector(".toast-body:has-text('paste GeoJSON')")
 
 
+@pytest.mark.slow
 def test_far_from_the_known_resolution_it_says_so(user, engine, pictures):
     user.open(pictures / "place.tif")  # 0.5 m, 400 px in a square of 504: within what the engine knows
     user.ask("near")
@@ -416,6 +438,7 @@ def test_two_users_at_once_see_their_own(people, engine, pictures):
     assert two.page.locator(".gv-name").inner_text() == "place.tif"
 
 
+@pytest.mark.slow
 def test_those_who_wait_see_their_place(people, engine, pictures):
     crowd = [people() for _ in range(4)]
     for user in crowd:
@@ -434,6 +457,7 @@ def test_those_who_wait_see_their_place(people, engine, pictures):
         user.page.wait_for_selector(".gc-turn.stopped")
 
 
+@pytest.mark.slow
 def test_reloading_while_it_writes(user, engine, pictures):
     user.open(pictures / "wide.png")
     user.ask("it", "Find")
@@ -452,6 +476,7 @@ def test_reloading_while_it_writes(user, engine, pictures):
     user.errors.clear()  # Gradio's own, of the connection that was cut
 
 
+@pytest.mark.slow
 def test_leaving_stops_computing(people, engine, pictures):
     user = people()
     user.open(pictures / "wide.png")
@@ -468,6 +493,7 @@ def test_leaving_stops_computing(people, engine, pictures):
 PHONE = {"viewport": {"width": 380, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 
 
+@pytest.mark.slow
 def test_on_a_phone(people, engine, pictures):
     user = people(**PHONE)
     user.open(pictures / "wide.png")
@@ -500,6 +526,7 @@ def test_on_a_phone(people, engine, pictures):
     assert asked_box(engine).center == pytest.approx((50, 50), abs=2)
 
 
+@pytest.mark.slow
 def test_in_4k(people, pictures):
     user = people(viewport={"width": 3840, "height": 2160})
     user.open(pictures / "wide.png")
@@ -587,6 +614,7 @@ UNNAMED = """() => [...document.querySelectorAll('button, input, textarea, [role
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.slow
 def test_labels_focus_order_and_contrast(people, pictures, scheme):
     user = people(color_scheme=scheme)
     user.open(pictures / "place.tif")
