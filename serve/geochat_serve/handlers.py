@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import gradio as gr
@@ -18,6 +18,7 @@ from geochat.errors import GeoChatError, RegionError
 from geochat.imagery import Stretch
 from geochat_serve import saved
 from geochat_serve.answering import Answerer
+from geochat_serve.classifying import SceneClassifier
 from geochat_serve.downloads import KINDS, make_download
 from geochat_serve.kept import editable
 from geochat_serve.placing import read_boxes, read_places, read_window
@@ -49,6 +50,7 @@ class Handlers:
     answerer: Answerer
     sessions: Sessions
     workspace: Workspace
+    classifier: SceneClassifier = field(default_factory=SceneClassifier)
 
     def enter(self, key: str, request: gr.Request) -> tuple[Update, ...]:
         """The page was opened, perhaps again: its key, scene and conversation."""
@@ -100,6 +102,18 @@ class Handlers:
 
         detail = attempt(look)
         return gr.HTML(detail=detail) if detail else gr.skip()
+
+    def classify(self, classes: str, request: gr.Request) -> Update:
+        """The open image is to be classified, in the bands and stretch it is shown with."""
+
+        def classified() -> dict[str, float]:
+            scene = self._session(request).scene
+            if scene is None:
+                raise GeoChatError("no image is open; open one first")
+            return self.classifier.classify(scene.image, classes)
+
+        found = attempt(classified)
+        return gr.skip() if found is None else found
 
     def place(self, text: str, request: gr.Request) -> tuple[Update, Update]:
         """A region was pasted."""

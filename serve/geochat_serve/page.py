@@ -17,6 +17,7 @@ _READ_KEY = "() => sessionStorage.getItem('geochat-session') || ''"
 _KEEP_KEY = "(key) => { sessionStorage.setItem('geochat-session', key); return []; }"
 _FOCUS = "() => document.querySelector('#question textarea')?.focus()"
 _BANDS = ["auto", *COMPOSITES, *(f"{order}:{composite}" for order in ORDERS for composite in ("rgb", "nir"))]
+_CLASSES = ("airplane", "harbor", "forest", "storage tanks", "tennis court")  # for a model that names none
 _EVENT: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 _QUICK: dict[str, Any] = {**_EVENT, "queue": False}  # these tell the user nothing: Gradio's messages come by the queue
 
@@ -65,8 +66,8 @@ def build_page(handlers: Handlers, api: Api, *, limit_mb: int) -> gr.Blocks:
                             elem_id="pasted",
                         )
                         place = gr.Button("Add region", size="sm", elem_id="place")
-                    with gr.Accordion("Save and load", open=False, elem_id="save-panel"):
-                        files = takeaway()
+                    _add_classify_panel(handlers)
+                    files = _add_save_panel()
 
         page.load(handlers.enter, key, [key, viewer, chat, files], js=_READ_KEY, **_EVENT).then(
             None, key, None, js=_KEEP_KEY
@@ -101,6 +102,22 @@ def build_page(handlers: Handlers, api: Api, *, limit_mb: int) -> gr.Blocks:
         files.clear_kept(handlers.clear_kept, None, files, **_QUICK)
         api.add()
     return page
+
+
+def _add_classify_panel(handlers: Handlers) -> None:
+    known = handlers.answerer.chat.engine.settings.scene_classes or _CLASSES
+    with gr.Accordion("Classify", open=False), gr.Column(elem_id="classify"):
+        classes = gr.Textbox(
+            ", ".join(known), label="Classes, separated by commas", lines=2, max_lines=4, elem_id="classes"
+        )
+        classify = gr.Button("Classify", size="sm", elem_id="classify-button")
+        found = gr.Label(label="Probabilities", num_top_classes=10, elem_id="classified")
+    classify.click(handlers.classify, classes, found, trigger_mode="once", **_EVENT)
+
+
+def _add_save_panel() -> gr.HTML:
+    with gr.Accordion("Save and load", open=False, elem_id="save-panel"):
+        return takeaway()
 
 
 def _suggest(task: str, event: gr.EventData) -> Any:  # noqa: ANN401 - a component's update
