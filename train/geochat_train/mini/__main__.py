@@ -28,10 +28,11 @@ from geochat_train.mini.material import COMPOSED, PHOTOGRAPH, RENDERED, Material
 from geochat_train.mini.numbers import CONVENTION, NUMBERS
 from geochat_train.mini.pools import Pool, Taught, Views
 from geochat_train.mini.stages import Instruction, Perception, Pretraining, run_stage
-from geochat_train.mini.talk import Talk, converse
+from geochat_train.mini.talk import LOCATING, Talk, converse
 from geochat_train.mini.tutor import Tutor, tutor_targets
 
 _LOG = logging.getLogger(__name__)
+_INSTRUCT_SCHEDULE = 900  # steps; stage three is left before, for stage four to go on
 _SETTINGS = Settings(
     name="geochat-mini",
     convention=CONVENTION,
@@ -115,9 +116,26 @@ def instruct(
     talk = Talk(processor, material.scenes, shape.CHAT_SIZE // shape.PATCH)
     views = Views(_conversed(material), talk.make, size=shape.CHAT_SIZE, length=steps * batch, seed=seed + 2)
     run_stage(
-        model, views, out / "instruct", steps=steps, batch=batch, rates={"": 1.5e-3}, seed=seed, collate=talk.collate
+        *(model, views, out / "instruct"),
+        steps=steps,
+        schedule=_INSTRUCT_SCHEDULE,
+        batch=batch,
+        rates={"": 1.5e-3},
+        seed=seed,
+        collate=talk.collate,
     )
     return model, processor
+
+
+def locate(
+    material: Material, model: Instruction, processor: LlavaProcessor, out: Path, *, steps: int, batch: int, seed: int
+) -> None:
+    """Stage four: more questions about places, numbers that count for more, and a loss that shows where to look."""
+    torch.manual_seed(seed)
+    model.pointing, model.weight = 0.5, 3.0
+    talk = Talk(processor, material.scenes, shape.CHAT_SIZE // shape.PATCH, LOCATING)
+    views = Views(_conversed(material), talk.make, size=shape.CHAT_SIZE, length=steps * batch, seed=seed + 4)
+    run_stage(model, views, out / "locate", steps=steps, batch=batch, rates={"": 1e-3}, seed=seed, collate=talk.collate)
 
 
 def _conversed(material: Material) -> list[Pool]:
@@ -161,10 +179,11 @@ def main() -> None:
     parser.add_argument("--composites", type=int, default=3000, help="composites to make")
     parser.add_argument("--rendered", type=int, default=3000, help="synthetic scenes to render")
     parser.add_argument("--taught", type=int, default=12000, help="views shown to the teacher")
-    parser.add_argument("--pretrain-steps", type=int, default=1200)
-    parser.add_argument("--perceive-steps", type=int, default=800)
-    parser.add_argument("--instruct-steps", type=int, default=1200)
-    parser.add_argument("--until", choices=("teach", "pretrain", "perceive", "instruct"), default="instruct")
+    parser.add_argument("--pretrain-steps", type=int, default=1000)
+    parser.add_argument("--perceive-steps", type=int, default=400)
+    parser.add_argument("--instruct-steps", type=int, default=700)
+    parser.add_argument("--locate-steps", type=int, default=650)
+    parser.add_argument("--until", choices=("teach", "pretrain", "perceive", "locate"), default="locate")
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -186,6 +205,7 @@ def main() -> None:
     if args.until == "perceive":
         return
     model, processor = instruct(material, tower, out, steps=args.instruct_steps, batch=16, seed=seed)
+    locate(material, model, processor, out, steps=args.locate_steps, batch=16, seed=seed)
     settings = replace(_SETTINGS, scene_classes=material.scenes)
     save_checkpoint(out / "checkpoint", model.chat, processor, settings, dtype=torch.bfloat16)
     _LOG.info("saved %s", out / "checkpoint")

@@ -23,6 +23,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from geochat_data.encoding import IGNORED
 from geochat_train.contrastive import contrastive_loss
 from geochat_train.mini.numbers import nearly
+from geochat_train.mini.pointing import pointing_loss
 from geochat_train.mini.tutor import Tutor, Weights
 
 _LOG = logging.getLogger(__name__)
@@ -96,11 +97,19 @@ class Instruction(nn.Module):
         assert numbers == list(range(self.first, self.last + 1))
         self.normalize = Normalize()
         self.register_buffer("nearly", nearly(1.0), persistent=False)
+        self.pointing = 0.0  # weight of the loss that shows where to look
+        self.weight = 1.0  # of a number's loss beside a word's
         chat.model.vision_tower.requires_grad_(False)
         self.register_state_dict_post_hook(_without_tied_head)  # type: ignore[no-untyped-call]
 
     def forward(
-        self, input_ids: Tensor, position_ids: Tensor, attention_mask: Tensor, labels: Tensor, views: Tensor
+        self,
+        input_ids: Tensor,
+        position_ids: Tensor,
+        attention_mask: Tensor,
+        labels: Tensor,
+        views: Tensor,
+        **points: Tensor,
     ) -> dict[str, Tensor]:
         """The loss of packed turns (B, T), mask (B, 1, T, T), about views (B, S, S, 3)."""
         model = self.chat.model
@@ -109,15 +118,23 @@ class Instruction(nn.Module):
         embeddings = self.chat.get_input_embeddings()(input_ids)  # (B, T, D)
         here = (input_ids == self.chat.config.image_token_id)[..., None].expand_as(embeddings)
         images = model.multi_modal_projector(patches).to(embeddings.dtype)
-        states = model.language_model(
+        said = model.language_model(
             inputs_embeds=embeddings.masked_scatter(here, images),
             position_ids=position_ids,
             attention_mask=attention_mask,
             use_cache=False,
-        ).last_hidden_state
+            output_hidden_states=self.pointing > 0,
+        )
         wanted = labels[:, 1:]
         spoken = wanted != IGNORED
-        return {"loss": self._loss(self.chat.lm_head(states[:, :-1][spoken]).float(), wanted[spoken])}
+        loss = self._loss(self.chat.lm_head(said.last_hidden_state[:, :-1][spoken]).float(), wanted[spoken])
+        if self.pointing:
+            first = int(here[0, :, 0].int().argmax())
+            image = slice(first, first + patches.shape[1])
+            language, states = model.language_model, said.hidden_states
+            shown = pointing_loss(language, states, position_ids, attention_mask, image=image, points=points)
+            loss = loss + self.pointing * shown
+        return {"loss": loss}
 
     def tie_weights(self) -> None:
         """Called by the Trainer on resuming."""
@@ -130,7 +147,7 @@ class Instruction(nn.Module):
         words = -logs[~number].gather(1, labels[~number][:, None]).sum()
         near = self.nearly[labels[number] - self.first]  # (K', numbers)
         numbers = -(near * logs[number][:, self.first : self.last + 1]).sum()
-        return (words + numbers) / max(1, len(labels))
+        return (words + self.weight * numbers) / max(1, len(labels))
 
 
 def _without_tied_head(_: nn.Module, state: dict[str, Tensor], prefix: str, __: dict[str, Any]) -> None:
@@ -147,6 +164,7 @@ def run_stage(
     batch: int,
     rates: dict[str, float],
     seed: int,
+    schedule: int | None = None,
     collate: Callable[[list[Any]], dict[str, Tensor]] | None = None,
 ) -> None:
     """Train `model` in place, going on from the last checkpoint in `folder` if there is one.
@@ -155,10 +173,12 @@ def run_stage(
         model: Returns a dict with `loss`.
         data: Its length is at least `steps` x `batch`; items depend on their index alone.
         folder: Where checkpoints and the log go.
-        steps: Optimizer steps, over which the learning rate follows its cosine to zero.
+        steps: Optimizer steps.
         batch: Images a step.
         rates: Peak learning rate by prefix of the parameter's name; "" is the rest.
         seed: Seeds everything.
+        schedule: Steps over which the learning rate follows its cosine to zero, `steps` where None; more leaves it
+            early, for a stage that goes on.
         collate: Makes a batch; None stacks dictionaries of tensors.
     """
     set_seed(seed)
@@ -182,7 +202,8 @@ def run_stage(
         use_cpu=not torch.cuda.is_available(),
     )
     optimizer = torch.optim.AdamW(_groups(model, rates), betas=(0.9, 0.98), fused=True)
-    rate = get_cosine_schedule_with_warmup(optimizer, min(100, steps // 10), steps)
+    schedule = schedule or steps
+    rate = get_cosine_schedule_with_warmup(optimizer, min(100, schedule // 10), schedule)
     trainer = _InOrder(
         model=model, args=arguments, train_dataset=data, data_collator=collate, optimizers=(optimizer, rate)
     )

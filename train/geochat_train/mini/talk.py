@@ -9,13 +9,14 @@ from torch import Tensor
 from transformers import LlavaProcessor
 
 from geochat.prompts import Message
-from geochat.regions import Region, format_box, parse
+from geochat.regions import OrientedBox, Region, format_box, parse
 from geochat_data.encoding import Example, encode
 from geochat_data.questions import build_conversation
 from geochat_data.records import LabelledImage
 from geochat_train.mini.lessons import pixels
-from geochat_train.mini.numbers import CONVENTION
+from geochat_train.mini.numbers import CONVENTION, NUMBERS
 from geochat_train.mini.packing import Packed, pack, pad
+from geochat_train.mini.pointing import Pointing, join, pointing
 
 SHARES: Mapping[str, float] = MappingProxyType(
     {
@@ -32,6 +33,11 @@ SHARES: Mapping[str, float] = MappingProxyType(
         "negative": 0.3,
     }
 )
+LOCATING: Mapping[str, float] = MappingProxyType(
+    {**SHARES, "scene": 0.8, "caption": 0.5, "presence": 0.7, "count": 0.8, "refer": 5.0, "identify": 2.0}
+)
+"""More of the questions that need to look at a place."""
+
 _TURNS = 8
 _RICH = 0.25  # share of views asked about colours and relations too, which costs time to work out
 _CONVERSATIONS = 0.15  # share of rows whose questions see those before them, as in a chat
@@ -41,42 +47,50 @@ _LONGEST = 2048
 _WORDS = 260  # tokens of a row besides the image's
 _PREAMBLE = 40  # of these, the system prompt's, which a row holds once
 
-Item = tuple[Packed, Tensor]
+Item = tuple[Packed, Pointing, Tensor]
 
 
 class Talk:
     """Makes training items of square views that are `grid` x `grid` patches."""
 
-    def __init__(self, processor: LlavaProcessor, scenes: tuple[str, ...], grid: int) -> None:
+    def __init__(
+        self, processor: LlavaProcessor, scenes: tuple[str, ...], grid: int, shares: Mapping[str, float] = SHARES
+    ) -> None:
         self.processor = processor
         self.scenes = scenes
         self.grid = grid
+        self.shares = shares
+        vocabulary = processor.tokenizer.get_vocab()
+        self.numbers = range(vocabulary[NUMBERS[0]], vocabulary[NUMBERS[-1]] + 1)
 
     def make(self, view: LabelledImage, rng: random.Random, _: int | None = None) -> Item | None:
         """One row about `view`, or None if its labels offer no question."""
-        turns = converse(view, rng, self.scenes)
+        turns = converse(view, rng, self.scenes, self.shares)
         if not turns:
             return None
         together = rng.random() < _CONVERSATIONS
         conversations = (
             [[m for turn in turns[:_TOGETHER] for m in turn]] if together else [list(turn) for turn in turns]
         )
-        encoded = [self._tokens(conversation) for conversation in conversations]
-        return pack(self._fitting(encoded), self.processor.image_token_id), pixels(view)
+        kept = self._fitting([(self._tokens(talk), _boxes(talk)) for talk in conversations])
+        row = pack([example for example, _ in kept], self.processor.image_token_id)
+        boxes = [box for _, found in kept for box in found]
+        return row, pointing(row, boxes, self.numbers, self.grid), pixels(view)
 
     def collate(self, items: list[Item]) -> dict[str, Tensor]:
         """A batch: padded words and views (B, S, S, 3)."""
-        words, views = zip(*items, strict=True)
-        return {**pad(words, int(self.processor.tokenizer.pad_token_id)), "views": torch.stack(views)}
+        words, points, views = zip(*items, strict=True)
+        padded = pad(words, int(self.processor.tokenizer.pad_token_id))
+        return {**padded, **join(points), "views": torch.stack(views)}
 
-    def _fitting(self, examples: list[Example]) -> list[Example]:
+    def _fitting(self, talks: list[tuple[Example, list[OrientedBox]]]) -> list[tuple[Example, list[OrientedBox]]]:
         """Those that together stay within the budget of a row, in order: attention pays for a row's length squared."""
-        kept: list[Example] = []
+        kept: list[tuple[Example, list[OrientedBox]]] = []
         left = _WORDS
-        for example in examples:
+        for example, boxes in talks:
             own = len(example.input_ids) - self.grid**2
             if own <= left or not kept:
-                kept.append(example)
+                kept.append((example, boxes))
                 left -= own - _PREAMBLE
         return kept
 
@@ -84,13 +98,15 @@ class Talk:
         return encode(messages, self.processor, image_tokens=self.grid**2, max_length=_LONGEST)
 
 
-def converse(view: LabelledImage, rng: random.Random, scenes: tuple[str, ...]) -> list[tuple[Message, Message]]:
+def converse(
+    view: LabelledImage, rng: random.Random, scenes: tuple[str, ...], shares: Mapping[str, float] = SHARES
+) -> list[tuple[Message, Message]]:
     """Independent questions about a view, each with its answer; none if its labels offer nothing."""
     talk = build_conversation(
         view,
         rng,
         turns=_TURNS,
-        shares=SHARES,
+        shares=shares,
         scenes=scenes,
         convention=CONVENTION,
         wording="varied",
@@ -101,6 +117,11 @@ def converse(view: LabelledImage, rng: random.Random, scenes: tuple[str, ...]) -
         (Message("user", question), Message("assistant", turn.answer))
         for question, turn in zip(asked, talk.turns, strict=True)
     ]
+
+
+def _boxes(messages: list[Message]) -> list[OrientedBox]:
+    """The boxes of a conversation's text, in order."""
+    return [region.box for message in messages for region in parse(message.text, CONVENTION).regions]
 
 
 def _respelled(question: str) -> str:

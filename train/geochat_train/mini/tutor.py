@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -117,10 +118,10 @@ def tutor_targets(image: LabelledImage, scenes: Sequence[str], grid: int) -> dic
     category = np.zeros((grid, grid), np.int64)
     box = np.zeros((grid, grid, _COORDINATES), np.int64)
     for doubtful in image.ignore:
-        category[_under(OrientedBox.from_polygon(doubtful.polygon), image.width, grid)] = UNKNOWN
+        category[under(OrientedBox.from_polygon(doubtful.polygon), image.width, grid)] = UNKNOWN
     for thing in sorted(image.objects, key=lambda item: -item.area):  # the smaller of two on a patch wins
         found = OrientedBox.from_polygon(thing.polygon)
-        cells = _under(found, image.width, grid)
+        cells = under(found, image.width, grid)
         category[cells] = 1 + CATEGORIES.index(thing.category)
         written = found.normalized(CONVENTION.angle_range)
         percent = [100 * v / image.width for v in (written.x1, written.y1, written.x2, written.y2)]
@@ -134,7 +135,7 @@ def tutor_targets(image: LabelledImage, scenes: Sequence[str], grid: int) -> dic
     }
 
 
-def _under(box: OrientedBox, side: float, grid: int) -> np.ndarray:
+def under(box: OrientedBox, side: float, grid: int) -> NDArray[np.bool_]:
     """Which patches (grid, grid) have their centre on a box, or hold its centre."""
     ticks = (np.arange(grid) + 0.5) * side / grid
     x, y = ticks[None, :] - box.center[0], ticks[:, None] - box.center[1]
