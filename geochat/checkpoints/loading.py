@@ -16,7 +16,7 @@ from transformers import LlavaForConditionalGeneration, LlavaProcessor
 from geochat.checkpoints.digest import sha256_of
 from geochat.checkpoints.hub import bundled_path
 from geochat.checkpoints.placing import choose_device, choose_dtype, quiet
-from geochat.checkpoints.quantization import quantization_config
+from geochat.checkpoints.quantization import leave_unpacked, quantization_config
 from geochat.checkpoints.saving import generation_config
 from geochat.checkpoints.settings import Settings
 from geochat.checkpoints.sources import Source, recognise
@@ -92,6 +92,8 @@ def load(
             raise CheckpointError(f"{found.folder} cannot be loaded: {error}") from error
     if quantization is None:
         torch.nn.Module.to(model, chosen)
+    else:
+        leave_unpacked(model)
     return Checkpoint(model.eval(), processor, found.settings, found.folder, found.files)
 
 

@@ -9,10 +9,12 @@ from importlib.util import find_spec
 from typing import Literal, get_args
 
 import torch
+from torch import nn
 from transformers import BitsAndBytesConfig
 
 from geochat.errors import SettingsError
 
+_ROWS = 32  # bitsandbytes packs weights by so many rows on CPUs with bfloat16, and fails on a remainder
 Quantization = Literal["4bit", "8bit"]
 NOT_QUANTIZED = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
 _DEVICES = ("cpu", "cuda")
@@ -44,3 +46,13 @@ def quantization_config(kind: str, device: torch.device, dtype: torch.dtype) -> 
         bnb_4bit_compute_dtype=dtype,
         llm_int8_skip_modules=list(NOT_QUANTIZED),
     )
+
+
+def leave_unpacked(model: nn.Module) -> None:
+    """Have layers whose rows bitsandbytes cannot pack for a CPU with bfloat16 computed the general way.
+
+    Without this their first use ends in an AssertionError of bitsandbytes 0.50. Where nothing is packed it changes nothing.
+    """
+    for layer in model.modules():
+        if hasattr(layer, "support_avx512bf16_for_cpu") and layer.out_features % _ROWS:
+            layer.support_avx512bf16_for_cpu = False

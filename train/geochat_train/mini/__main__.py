@@ -207,7 +207,7 @@ def main() -> None:
     model, processor = instruct(material, tower, out, steps=args.instruct_steps, batch=16, seed=seed)
     locate(material, model, processor, out, steps=args.locate_steps, batch=16, seed=seed)
     settings = replace(_SETTINGS, scene_classes=material.scenes)
-    save_checkpoint(out / "checkpoint", model.chat, processor, settings, dtype=torch.bfloat16)
+    save_checkpoint(out / "checkpoint", model.chat, processor, settings, dtype=torch.bfloat16, shard_size="12MB")
     _LOG.info("saved %s", out / "checkpoint")
 
 
