@@ -13,7 +13,7 @@ _DESCRIPTION = ["*.json", "*.jinja", "tokenizer.model"]
 
 def bundled_path() -> Path:
     """The folder of the model shipped in the package."""
-    return Path(str(files("geochat") / "models" / "first"))
+    return Path(str(files("geochat") / "models" / "mini"))
 
 
 def find(source: str | Path, *, beside: Path | None = None) -> Path:

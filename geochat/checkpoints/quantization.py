@@ -14,7 +14,7 @@ from transformers import BitsAndBytesConfig
 
 from geochat.errors import SettingsError
 
-_ROWS = 32  # bitsandbytes packs weights by so many rows on CPUs with bfloat16, and fails on a remainder
+_ROWS, _COLUMNS = 32, 64  # bitsandbytes packs weights by these on CPUs with bfloat16, and fails on a remainder
 Quantization = Literal["4bit", "8bit"]
 NOT_QUANTIZED = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
 _DEVICES = ("cpu", "cuda")
@@ -49,10 +49,10 @@ def quantization_config(kind: str, device: torch.device, dtype: torch.dtype) -> 
 
 
 def leave_unpacked(model: nn.Module) -> None:
-    """Have layers whose rows bitsandbytes cannot pack for a CPU with bfloat16 computed the general way.
+    """Have layers that bitsandbytes cannot pack for a CPU with bfloat16 computed the general way.
 
-    Without this their first use ends in an AssertionError of bitsandbytes 0.50. Where nothing is packed it changes nothing.
+    Without this their first use ends in an error of bitsandbytes 0.50. Where nothing is packed it changes nothing.
     """
     for layer in model.modules():
-        if hasattr(layer, "support_avx512bf16_for_cpu") and layer.out_features % _ROWS:
+        if hasattr(layer, "support_avx512bf16_for_cpu") and (layer.out_features % _ROWS or layer.in_features % _COLUMNS):
             layer.support_avx512bf16_for_cpu = False
