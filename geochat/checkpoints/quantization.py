@@ -54,5 +54,6 @@ def leave_unpacked(model: nn.Module) -> None:
     Without this their first use ends in an error of bitsandbytes 0.50. Where nothing is packed it changes nothing.
     """
     for layer in model.modules():
-        if hasattr(layer, "support_avx512bf16_for_cpu") and (layer.out_features % _ROWS or layer.in_features % _COLUMNS):
+        packable = hasattr(layer, "support_avx512bf16_for_cpu")
+        if packable and (layer.out_features % _ROWS or layer.in_features % _COLUMNS):
             layer.support_avx512bf16_for_cpu = False
