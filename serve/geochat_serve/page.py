@@ -112,7 +112,7 @@ def _add_classify_panel(handlers: Handlers) -> None:
         )
         classify = gr.Button("Classify", size="sm", elem_id="classify-button")
         found = gr.Label(label="Probabilities", num_top_classes=10, elem_id="classified")
-    classify.click(handlers.classify, classes, found, trigger_mode="once", **_EVENT)
+    classify.click(handlers.classify, classes, found, trigger_mode="once", api_name="classify_panel", **_EVENT)
 
 
 def _add_save_panel() -> gr.HTML:

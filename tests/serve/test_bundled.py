@@ -16,6 +16,7 @@ def settings():
     return ServeSettings(port=0, concurrency=1)
 
 
+@pytest.mark.slow
 def test_the_bundled_scene_is_classified(user, engine):
     user.page.set_default_timeout(60_000)
     user.open_sample()
