@@ -60,6 +60,7 @@ TOGETHER = (
     total = loss.detach().clone()
     dist.all_reduce(total)
     print(json.dumps([total.item() / 2, *(p.grad.flatten().tolist() for p in model.module.parameters())]))
+    dist.barrier()  # neither leaves while the other still speaks to it
     dist.destroy_process_group()
 """
 )

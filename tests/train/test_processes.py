@@ -55,6 +55,7 @@ SHARD = """
     held = sum((p.to_local() if isinstance(p, DTensor) else p).numel() for p in model.parameters())
     print(json.dumps({"losses": losses, "kinds": kinds, "held": held}))
     if shard == "yes":
+        dist.barrier()  # neither leaves while the other still speaks to it
         dist.destroy_process_group()
 """
 
