@@ -6,7 +6,7 @@ the tower would be quantised too. bitsandbytes is imported only when asked for.
 """
 
 from importlib.util import find_spec
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
@@ -53,6 +53,7 @@ def leave_unpacked(model: nn.Module) -> None:
 
     Without this their first use ends in an error of bitsandbytes 0.50. Where nothing is packed it changes nothing.
     """
+    layer: Any  # bitsandbytes' layers are not typed
     for layer in model.modules():
         packable = hasattr(layer, "support_avx512bf16_for_cpu")
         if packable and (layer.out_features % _ROWS or layer.in_features % _COLUMNS):
