@@ -21,7 +21,7 @@ from geochat_train.contrastive.run import ContrastiveTrainer, contrast
 from geochat_train.recipes import load_recipe
 
 ENCODERS = """
-    import json, sys, torch
+    import json, os, sys, torch
     from torch import nn
     from geochat_train.contrastive import contrastive_loss
 
@@ -62,6 +62,8 @@ TOGETHER = (
     print(json.dumps([total.item() / 2, *(p.grad.flatten().tolist() for p in model.module.parameters())]))
     dist.barrier()  # neither leaves while the other still speaks to it
     dist.destroy_process_group()
+    sys.stdout.flush()
+    os._exit(0)  # gloo's threads sometimes end the interpreter's own farewell with an abort; the figures are out
 """
 )
 
