@@ -1,8 +1,11 @@
 """`geochat eval`: benchmarks, and what answers are worth."""
 
 import argparse
-from importlib import import_module
 from typing import Any
+
+from geochat.cli.group import add_actions, run
+
+__all__ = ["add_parser", "run"]
 
 _ACTIONS = ("listing", "running", "scoring", "reporting", "comparing", "cards")
 
@@ -14,16 +17,5 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argp
         help="measure models",
         description="Ask a model the questions of a benchmark, score answers, and compare runs.",
     )
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    for name in _ACTIONS:
-        module = import_module(f"{__name__}.{name}")
-        action: argparse.ArgumentParser = module.add_parser(actions)
-        action.set_defaults(action=module.run)
-        action.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    add_actions(parser, __name__, _ACTIONS)
     return parser
-
-
-def run(args: argparse.Namespace) -> int:
-    """Run the action."""
-    status: int = args.action(args)
-    return status

@@ -35,7 +35,7 @@ from geochat_train.loop import (
     training_order,
 )
 from geochat_train.loop.arguments import checkpoint_activations, steps_of
-from geochat_train.loop.folder import digest, step_of
+from geochat_train.loop.folder import digest
 from geochat_train.recipe import ClipRecipe
 from geochat_train.recipes import to_yaml
 
@@ -148,11 +148,7 @@ def contrast(recipe: ClipRecipe, *, restart: bool = False, tell: Tell = lambda _
             folder_of_images = recipe.images or recipe.validation.parent
             watched = read_pairs(recipe.validation, folder_of_images, recipe.validation_split)
         trainer = _trainer(recipe, folder, encoder, (pairs, watched), tell)
-        last = folder.last_checkpoint()
-        if last is None or step_of(last) < trainer.args.max_steps:
-            trainer.train(resume_from_checkpoint=str(last) if last else None)
-        else:
-            trainer.resume_finished(last)
+        trainer.go_on()
         trainer.publish(_RESULT)
     scale = float(encoder.model.logit_scale.detach().exp())
     return Contrasted(out, trainer.args.max_steps, trainer.last_logged("loss"), scale, time.monotonic() - began)

@@ -93,10 +93,14 @@ class SafeTrainer(Trainer):
         """The lowest validation loss so far, over all starts of the run."""
         return self._folder.best_loss()
 
-    def resume_finished(self, checkpoint: Path) -> None:
-        """Take up the state of a run that needs no further step."""
-        self._load_from_checkpoint(str(checkpoint))
-        self.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+    def go_on(self) -> None:
+        """Train from the folder's last checkpoint, or take up its state where no further step is needed."""
+        last = self._folder.last_checkpoint()
+        if last is None or step_of(last) < self.args.max_steps:
+            self.train(resume_from_checkpoint=str(last) if last else None)
+        else:
+            self._load_from_checkpoint(str(last))
+            self.state = TrainerState.load_from_json(str(last / "trainer_state.json"))
 
     def last_logged(self, name: str) -> float | None:
         """The last value logged under a name."""

@@ -64,13 +64,13 @@ def gather(imagery: Path, work: Path, *, composites: int, rendered: int, seed: i
         DataError: Labels cannot be read or images not written.
     """
     report = Report()
-    photographs = [replace(image, pixels=np.asarray(image.open())) for image in read_photographs(imagery, report)]
-    boxed = tuple(image for image in photographs if image.objects)
-    kit = _Kit.of(read_photographs(imagery, Report()), seed)
+    files = read_photographs(imagery, report)
     made = [
-        _made(work / "composites", partial(_compose, kit, seed), composites, report),
-        _made(work / "rendered", partial(_render, seed), rendered, report),
+        _made(work / "composites", lambda: partial(_compose, _Kit.of(files, seed), seed), composites, report),
+        _made(work / "rendered", lambda: partial(_render, seed), rendered, report),
     ]
+    photographs = [replace(image, pixels=np.asarray(image.open())) for image in files]
+    boxed = tuple(image for image in photographs if image.objects)
     scenes = tuple(sorted({image.scene for image in photographs if image.scene}))
     return Material(tuple(photographs), boxed, made[0], made[1], scenes), report
 
@@ -121,13 +121,15 @@ def _render(seed: int, index: int) -> LabelledImage:
     return render_scene(seed + index, SIDE, version=2)
 
 
-def _made(folder: Path, make: Callable[[int], LabelledImage], count: int, report: Report) -> tuple[LabelledImage, ...]:
-    """`count` made images, written to `folder` whole before they are used."""
+def _made(
+    folder: Path, maker: Callable[[], Callable[[int], LabelledImage]], count: int, report: Report
+) -> tuple[LabelledImage, ...]:
+    """`count` images, written to `folder` whole before they are used; `maker` is asked only where they are missing."""
     if not folder.is_dir():
         draft = folder.with_name(f"{folder.name}.draft")
         shutil.rmtree(draft, ignore_errors=True)
         with ProcessPoolExecutor() as workers:
-            write_boxes(draft, workers.map(make, range(count), chunksize=100))
+            write_boxes(draft, workers.map(maker(), range(count), chunksize=100))
         draft.rename(folder)
         _LOG.info("wrote %d images to %s", count, folder)
     return tuple(_read(folder, report))

@@ -17,8 +17,8 @@ from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 from geochat.regions import OrientedBox
 from geochat_data.encoding import IGNORED
-from geochat_train.mini.packing import Packed
 from geochat_train.mini.tutor import under
+from geochat_train.packing import Packed
 
 LAYERS = (1, 2)
 _HEAD = 0

@@ -15,8 +15,8 @@ from geochat_data.questions import build_conversation
 from geochat_data.records import LabelledImage
 from geochat_train.mini.lessons import pixels
 from geochat_train.mini.numbers import CONVENTION, NUMBERS
-from geochat_train.mini.packing import Packed, pack, pad
 from geochat_train.mini.pointing import Pointing, join, pointing
+from geochat_train.packing import Packed, pack, pad
 
 SHARES: Mapping[str, float] = MappingProxyType(
     {

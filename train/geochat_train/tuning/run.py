@@ -29,7 +29,7 @@ from geochat_train.loop import (
     training_order,
 )
 from geochat_train.loop.arguments import checkpoint_activations, in_bfloat16, shards_parameters, steps_of
-from geochat_train.loop.folder import digest, step_of
+from geochat_train.loop.folder import digest
 from geochat_train.recipe import LoraRecipe, QloraRecipe, TuningRecipe
 from geochat_train.recipes import to_yaml
 from geochat_train.tuning.adapting import PARTS, Tuned, adapt
@@ -86,11 +86,7 @@ def tune(recipe: TuningRecipe, *, restart: bool = False, tell: Tell = lambda _: 
         tell(f"{len(rows)} rows of {rows.lengths.mean():.0f} tokens on average; {rows.report}")
         watched = None if recipe.validation is None else _rows(recipe, recipe.validation, checkpoint, folder)
         trainer = _trainer(recipe, folder, checkpoint, (rows, watched), tell)
-        last = folder.last_checkpoint()
-        if last is None or step_of(last) < trainer.args.max_steps:
-            trainer.train(resume_from_checkpoint=str(last) if last else None)
-        else:
-            trainer.resume_finished(last)
+        trainer.go_on()
         trainer.publish(ADAPTER_CONFIG if isinstance(recipe, LoraRecipe) else "config.json")
     watched_loss = trainer.best_loss if recipe.keep_best else trainer.last_logged("eval_loss")
     loss = trainer.last_logged("loss")

@@ -2,7 +2,7 @@
 
 The image's tokens are most of a row. Questions that share them attend to the common beginning and to themselves, never
 to each other, and count their positions from where that beginning ends, so the loss is that of separate conversations
-at the price of one image.
+at the price of one image (the mask of Krell et al. 2021, with a shared prefix).
 """
 
 from collections.abc import Sequence
