@@ -90,6 +90,19 @@ def identify(path: Path) -> Format:
     raise ImageError(f"{path} is not a TIFF, PNG, JPEG, WebP or JPEG 2000 image; convert it to one of these")
 
 
+def has_companion(path: Path) -> bool:
+    """Whether a file beside a picture may say where it lies: a world file, MapInfo's table, GDAL's or ESRI's own.
+
+    The names are those that GDAL tries for PNG, JPEG and WebP.
+    """
+    stem, dotted = os.path.splitext(path)
+    ending = dotted[1:]
+    worlds = {f"{ending[0]}{ending[-1]}w", f"{ending}w"} if ending else set()
+    endings = {cased for each in {"wld", "tab", "aux", *worlds} for cased in (each.lower(), each.upper())}
+    names = (*(f"{stem}.{each}" for each in endings), f"{path}.aux", f"{path}.aux.xml")
+    return any(map(os.path.exists, names))
+
+
 @contextmanager
 def gdal_session() -> Iterator[None]:
     """Settings for every use of GDAL: a small cache, no network, an error where a JPEG breaks off.

@@ -92,6 +92,8 @@ class Orientation:
 
     def window_to_stored(self, window: Window) -> Window:
         """The stored pixels that a window of the turned image shows."""
+        if not any(self._turn):
+            return window
         first = self.to_stored @ (float(window.column), float(window.row))
         last = self.to_stored @ (float(window.column + window.width), float(window.row + window.height))
         column, row = round(min(first[0], last[0])), round(min(first[1], last[1]))

@@ -34,19 +34,32 @@ def can_decode(driver: str) -> bool:
 def decode(path: Path, driver: str) -> tuple[ArrayRaster, int]:
     """The samples of a picture, as stored, and its EXIF orientation."""
     with path.open("rb") as stream:
-        with quiet():
-            image = _READERS[driver](stream)
+        return from_pillow(_read_header(stream, driver))
+
+
+def decode_plain(path: Path, driver: str, max_pixels: int) -> tuple[ArrayRaster, int] | None:
+    """As `decode`; None where the samples have more than 8 bits, or too many, or Pillow cannot read the header."""
+    with path.open("rb") as stream:
+        if driver == "PNG" and stream.read(25)[24:] == b"\x10":  # Pillow drops half of 16-bit colour and keeps silent
+            return None
+        stream.seek(0)
+        image = None
+        with suppress(*DECODING_ERRORS):
+            image = _read_header(stream, driver)
+        if image is None or image.width * image.height > max_pixels:
+            return None
         return from_pillow(image)
 
 
 def read_orientation(path: Path, driver: str) -> int:
     """EXIF orientation from a file's header alone, 1 where there is none or it cannot be read."""
-    with path.open("rb") as stream, quiet(), suppress(*DECODING_ERRORS):
+    with path.open("rb") as stream, suppress(*DECODING_ERRORS):
         if driver == "GTiff":
-            return _tiff_orientation(stream)
+            with quiet():
+                return _tiff_orientation(stream)
         if driver in _READERS:
             exif = Image.Exif()
-            exif.load(_READERS[driver](stream).info.get("exif", b""))
+            exif.load(_read_header(stream, driver).info.get("exif", b""))
             return int(exif.get(_ORIENTATION, 1))
     return 1
 
@@ -65,7 +78,8 @@ def from_pillow(image: Image.Image) -> tuple[ArrayRaster, int]:
     if image.has_transparency_data:
         samples = np.asarray(image.convert("RGBA"))
     else:
-        samples = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+        mode = "L" if image.mode in ("1", "L") else "RGB"
+        samples = np.asarray(image if image.mode == mode else image.convert(mode))
     return from_array(samples), orientation
 
 
@@ -90,6 +104,11 @@ def from_array(array: NDArray[np.generic]) -> ArrayRaster:
         return ArrayRaster(samples, ("",) * bands)
     labels = ("red", "green", "blue", "alpha")[:bands]
     return ArrayRaster(samples, labels, samples[3] if bands == 4 else None)
+
+
+def _read_header(stream: IO[bytes], driver: str) -> ImageFile.ImageFile:
+    with quiet():
+        return _READERS[driver](stream)
 
 
 def _tiff_orientation(stream: IO[bytes]) -> int:

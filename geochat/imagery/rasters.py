@@ -32,10 +32,10 @@ class Raster(Protocol):
         """The largest value of samples of 8 bits or fewer, None for any other kind."""
         ...
 
-    def read(self, bands: Sequence[int], window: Window, size: tuple[int, int]) -> tuple[Samples, Coverage]:
+    def read(self, bands: Sequence[int], window: Window, size: tuple[int, int]) -> tuple[Samples, Coverage | None]:
         """Bands (1-based) of a window, averaged down to `size` (width, height), and how much of each sample counts.
 
-        An alpha band among those asked for is data, not transparency: near infrared is often stored in its place.
+        None stands for all of them. An alpha band among those asked for is data, not transparency: near infrared is often stored in its place.
         """
         ...
 
@@ -58,13 +58,16 @@ class ArrayRaster:
         """255 for uint8, else None."""
         return 255 if self.samples.dtype == np.uint8 else None
 
-    def read(self, bands: Sequence[int], window: Window, size: tuple[int, int]) -> tuple[Samples, Coverage]:
-        """As `Raster.read`."""
+    def read(self, bands: Sequence[int], window: Window, size: tuple[int, int]) -> tuple[Samples, Coverage | None]:
+        """As `Raster.read`; the samples may be a view of these."""
         rows = slice(window.row, window.row + window.height)
         columns = slice(window.column, window.column + window.width)
-        samples = np.stack([_shrink(self.samples[band - 1, rows, columns], size) for band in bands])
+        stored = self.samples[: len(bands)] if tuple(bands) == (1, 2, 3) else self.samples[[band - 1 for band in bands]]
+        samples = stored[:, rows, columns]
+        if size != (window.width, window.height):
+            samples = np.stack([_shrink(band, size) for band in samples])
         if self.alpha is None or asks_for_alpha(self, bands):
-            return samples, np.full(samples.shape, 255, np.uint8)
+            return samples, None
         alpha = _shrink(self.alpha[rows, columns], size)
         return samples, np.broadcast_to(alpha, samples.shape)
 

@@ -18,10 +18,10 @@ from geochat.errors import ImageError, SettingsError
 from geochat.frames import Frame
 from geochat.imagery.bands import BandChoice, choose_bands
 from geochat.imagery.datasets import FileRaster
-from geochat.imagery.files import Format, decoding, gdal_session, identify, local_file, quiet
+from geochat.imagery.files import Format, decoding, gdal_session, has_companion, identify, local_file, quiet
 from geochat.imagery.grid import Orientation, Window
 from geochat.imagery.image import GeoImage
-from geochat.imagery.pillow import can_decode, decode, from_array, from_pillow, read_orientation
+from geochat.imagery.pillow import can_decode, decode, decode_plain, from_array, from_pillow, read_orientation
 from geochat.imagery.rasters import Coverage, Raster, Samples
 from geochat.imagery.stretch import Method, Stretch
 
@@ -87,11 +87,14 @@ def open_image(
         stored_area, stored_size = orientation.window_to_stored(area), orientation.swapped(view_size)
         with decoding(name):
             samples, coverage = raster.read(chosen, stored_area, stored_size)
-        valid = (coverage > 0) & np.isfinite(samples)
-        if not valid.any():
+        valid = _valid(samples, coverage)
+        if valid is not None and not valid.any():
             raise ImageError(f"{name} has no valid pixel in window {tuple(area)}; choose another window or bands")
         how = how.resolve(samples, valid, raster.full_scale)
-        pixels = orientation.turn(_show(how.apply(samples), coverage, valid)).transpose(1, 2, 0)
+        shown = how.apply(samples)
+        if valid is not None:
+            shown = _lay_over_black(shown, coverage, valid)
+        pixels = orientation.turn(np.broadcast_to(shown, (3, *shown.shape[1:]))).transpose(1, 2, 0)
     return GeoImage(
         pixels=_read_only(pixels),
         frame=Frame(
@@ -120,12 +123,27 @@ def _open(source: ImageSource, max_pixels: int) -> Iterator[_Opened]:
     elif isinstance(source, (str, Path)):
         path = local_file(source)
         kind = identify(path)
+        if (picture := _open_picture(path, kind, max_pixels)) is not None:
+            yield picture
+            return
         with gdal_session(), _open_dataset(path, kind) as dataset:
             with decoding(str(path)):
                 opened = _open_file(dataset, path, kind, max_pixels)
             yield opened
     else:
         raise ImageError(f"{type(source).__name__} is no image; give a path, a PIL image or a NumPy array")
+
+
+def _open_picture(path: Path, kind: Format, max_pixels: int) -> _Opened | None:
+    """A picture that nothing places on the ground, without GDAL, in which opening it costs more than decoding it.
+
+    None for any other, and for one whose header Pillow does not understand: GDAL has the last word on those.
+    """
+    if not can_decode(kind.driver) or has_companion(path):
+        return None
+    with decoding(str(path)):
+        found = decode_plain(path, kind.driver, min(_PILLOW_PIXELS, max_pixels))
+    return None if found is None else _Opened(*found, path=path)
 
 
 def _open_dataset(path: Path, kind: Format) -> DatasetReader:
@@ -171,15 +189,20 @@ def _window(values: Sequence[int], name: str) -> Window:
         raise ImageError(f"{name}: window {values!r} is not four whole numbers (column, row, width, height)") from error
 
 
-def _show(shown: Samples, coverage: Coverage, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Lay the bands (1 or 3, height, width) over black; returns three.
+def _valid(samples: Samples, coverage: Coverage | None) -> NDArray[np.bool_] | None:
+    """Which samples count; None for all."""
+    if coverage is None and samples.dtype.kind in "ui":
+        return None
+    finite = np.isfinite(samples)
+    return finite if coverage is None else finite & (coverage > 0)
 
-    A pixel is blank where no band counts: a single band may hold the nodata value by chance, as 0 in deep shadow.
-    """
-    opacity = np.where(valid, coverage, np.uint8(0)).max(axis=0)
-    if not (opacity == 255).all():
-        shown = np.rint(shown * (opacity / np.float32(255))).astype(np.uint8)
-    return np.broadcast_to(shown, (3, *shown.shape[1:]))
+
+def _lay_over_black(shown: NDArray[np.uint8], coverage: Coverage | None, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """A pixel is blank where no band counts: a single band may hold the nodata value by chance, as 0 in deep shadow."""
+    opacity = np.where(valid, np.uint8(255) if coverage is None else coverage, np.uint8(0)).max(axis=0)
+    if (opacity == 255).all():
+        return shown
+    return np.asarray(np.rint(shown * (opacity / np.float32(255))), np.uint8)
 
 
 def _read_only(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -44,12 +44,12 @@ class Stretch:
             if not (np.isfinite([low, high]).all() and low < high):
                 raise SettingsError(f"stretch limits ({low}, {high}) are not finite numbers with low < high")
 
-    def resolve(self, values: NDArray[Any], valid: NDArray[np.bool_], full_scale: int | None) -> "Stretch":
+    def resolve(self, values: NDArray[Any], valid: NDArray[np.bool_] | None, full_scale: int | None) -> "Stretch":
         """Fill in the limits for the image at hand.
 
         Args:
             values: Samples (bands, height, width).
-            valid: Which of them count, same shape.
+            valid: Which of them count, same shape; None for all.
             full_scale: The largest value of samples of 8 bits or fewer, None for any other kind.
 
         Raises:
@@ -62,9 +62,8 @@ class Stretch:
             return self if len(self.limits) == bands else replace(self, limits=self.limits * bands)
         if self.method == "none" or (self.method == "auto" and full_scale is not None):
             return replace(self, method="none", limits=((0.0, float(full_scale or 255)),) * bands)
-        limits = tuple(
-            _percentile_limits(band[mask], self.percentiles) for band, mask in zip(values, valid, strict=True)
-        )
+        counted = values if valid is None else [band[mask] for band, mask in zip(values, valid, strict=True)]
+        limits = tuple(_percentile_limits(samples, self.percentiles) for samples in counted)
         return replace(self, method="percentile", limits=limits)
 
     def apply(self, values: NDArray[Any]) -> NDArray[np.uint8]:

@@ -1,7 +1,10 @@
 """A view knows where it lies: windows, decimation, orientation and the map compose."""
 
+import warnings
+
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from PIL import Image
 
@@ -68,6 +71,31 @@ def test_a_turned_image_keeps_its_place_on_the_map(tmp_path, orientation):
     assert image.gsd is None
 
 
+PAM = "<PAMDataset><GeoTransform>485900, 0.5, 0, 5209247, 0, -0.5</GeoTransform></PAMDataset>"
+WORLD = "0.5\n0\n0\n-0.5\n485900.25\n5209246.75\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "companion"),
+    [
+        *(("drone.jpg", f"drone.{ending}") for ending in ("jgw", "JGW", "jpgw", "JPGW", "wld", "WLD")),
+        *(("drone.PNG", f"drone.{ending}") for ending in ("pgw", "PGW", "pngw", "wld")),
+        *(("a.b.webp", f"a.b.{ending}") for ending in ("wpw", "webpw", "wld")),
+        *((name, f"{name}.aux.xml") for name in ("drone.jpg", "drone.png", "a.b.webp", "drone")),
+        *(("drone.jpg", name) for name in ("other.jgw", "drone.pgw", "drone.txt", "drone.jpg.wld")),
+    ],
+)
+def test_files_beside_a_picture_place_it_as_gdal_says(tmp_path, name, companion):
+    path = tmp_path / name
+    kind = {".jpg": "JPEG", ".webp": "WEBP"}.get(path.suffix, "PNG")
+    Image.fromarray(marker(80, 40, (24, 8, 16, 8))).save(path, kind)
+    assert open_image(path).frame.image_to_map is None
+    (tmp_path / companion).write_text(PAM if companion.endswith("xml") else WORLD)
+    with warnings.catch_warnings(action="ignore"), rasterio.open(path) as dataset:
+        expected = None if dataset.transform.is_identity else dataset.transform
+    assert open_image(path).frame.image_to_map == expected
+
+
 def test_turned_tiffs_too(tmp_path):
     path = tmp_path / "turned.tif"
     Image.fromarray(marker(80, 40, (24, 8, 16, 8))).save(path, tiffinfo={274: 6})
@@ -104,9 +132,6 @@ def test_real_scenes_lie_where_they_should(shared):
 
 
 def test_ground_control_points_alone_are_no_geotransform(tmp_path):
-    import warnings
-
-    import rasterio
     from rasterio.control import GroundControlPoint
 
     path = tmp_path / "gcps.tif"
