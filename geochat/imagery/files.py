@@ -95,8 +95,8 @@ def has_companion(path: Path) -> bool:
 
     The names are those that GDAL tries for PNG, JPEG and WebP.
     """
-    stem, dotted = os.path.splitext(path)
-    ending = dotted[1:]
+    ending = path.suffix[1:]
+    stem = str(path).removesuffix(path.suffix)
     worlds = {f"{ending[0]}{ending[-1]}w", f"{ending}w"} if ending else set()
     endings = {cased for each in {"wld", "tab", "aux", *worlds} for cased in (each.lower(), each.upper())}
     names = (*(f"{stem}.{each}" for each in endings), f"{path}.aux", f"{path}.aux.xml")

@@ -35,7 +35,8 @@ class Raster(Protocol):
     def read(self, bands: Sequence[int], window: Window, size: tuple[int, int]) -> tuple[Samples, Coverage | None]:
         """Bands (1-based) of a window, averaged down to `size` (width, height), and how much of each sample counts.
 
-        None stands for all of them. An alpha band among those asked for is data, not transparency: near infrared is often stored in its place.
+        None stands for all of them. An alpha band among those asked for is data, not transparency: near infrared is
+        often stored in its place.
         """
         ...
 
