@@ -172,7 +172,7 @@ class _Prepared:
 
     name: str
     key: str | None
-    pixels: Tensor | None
+    square: Tensor | None
     features: Tensor | None
 
 
@@ -202,10 +202,10 @@ def _prepare(
             opened = opener(image)
             key = image_key(opened) if cache is not None else None
             found = cache.get(key) if cache is not None and key is not None else None
-            pixels = encoder.pixels([opened]) if found is None else None
+            square = encoder.square(opened) if found is None else None
         except GeoChatError as error:
             return _Failed(image, error)
-        return _Prepared(_name(image), key, pixels, found)
+        return _Prepared(_name(image), key, square, found)
 
     waiting: deque[Future[_Prepared | _Failed]] = deque()
     pool = ThreadPoolExecutor(_READERS, "images")
@@ -225,8 +225,8 @@ def _features(encoder: DualEncoder, batch: list[_Prepared], cache: FeatureCache 
     missing = [number for number, prepared in enumerate(batch) if prepared.features is None]
     made: dict[int, Tensor] = {}
     if missing:
-        pixels = [batch[number].pixels for number in missing]
-        encoded = encoder.encode_pixels(torch.cat([each for each in pixels if each is not None]))
+        squares = [batch[number].square for number in missing]
+        encoded = encoder.encode_squares(torch.stack([each for each in squares if each is not None]))
         made = dict(zip(missing, encoded, strict=True))
         keys = [batch[number].key for number in missing]
         if cache is not None:

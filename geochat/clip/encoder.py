@@ -10,15 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase, SiglipModel
 
 from geochat.checkpoints.digest import sha256_of
 from geochat.clip.loading import Model, Parts, load_parts
+from geochat.clip.squares import SquareMaker
 from geochat.errors import PromptError
 from geochat.imagery import GeoImage, ImageSource, open_image
 
@@ -35,6 +34,7 @@ class DualEncoder:
         self.processor = parts.processor
         self.name = parts.name
         self.weights = parts.weights
+        self._squares = SquareMaker(parts.processor)
         self._tokenizing = threading.Lock()  # tokenizers keep the padding asked for, and fail when threads change it
 
     @classmethod
@@ -115,9 +115,15 @@ class DualEncoder:
         Raises:
             ImageError: One cannot be read.
         """
-        pictures = [_pil(image) for image in images]
-        pixels: Any = self.processor(images=pictures, return_tensors="np")["pixel_values"]
-        return torch.from_numpy(np.ascontiguousarray(pixels, np.float32))
+        return self._squares.normalise(torch.stack([self.square(image) for image in images]))
+
+    def square(self, image: Picture) -> Tensor:
+        """One image as the tower's square, in 8 bits and so in a quarter of the room: uint8, (3, S, S), on the CPU.
+
+        Raises:
+            ImageError: It cannot be read.
+        """
+        return self._squares.square(image if isinstance(image, GeoImage) else open_image(image))
 
     @torch.no_grad()
     def encode_pixels(self, pixels: Tensor) -> Tensor:
@@ -131,6 +137,10 @@ class DualEncoder:
         """
         output: Any = self.model.get_image_features(pixels.to(self.device, self.model.dtype))
         return functional.normalize(output.pooler_output.float(), dim=-1)
+
+    def encode_squares(self, squares: Tensor) -> Tensor:
+        """Features of squares (N, 3, S, S) that `square` made; as `encode_pixels`."""
+        return self.encode_pixels(self._squares.normalise(squares.to(self.device)))
 
     def encode_images(self, images: Sequence[Picture], batch_size: int = 32) -> Tensor:
         """Features of images.
@@ -183,10 +193,6 @@ class DualEncoder:
         with self._tokenizing:
             ids: list[list[int]] = self.tokenizer(list(texts), **options)["input_ids"]
         return ids
-
-
-def _pil(image: Picture) -> Image.Image:
-    return (image if isinstance(image, GeoImage) else open_image(image)).pil()
 
 
 def save_encoder(encoder: DualEncoder, folder: Path) -> None:

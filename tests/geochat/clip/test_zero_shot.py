@@ -236,6 +236,27 @@ def test_one_encoder_serves_threads(encoder, pictures):
     assert all(each == pytest.approx(expected, abs=1e-5) for each in found)
 
 
+@pytest.mark.parametrize("source", ["tiny_clip", "siglip_path"])
+def test_pixels_are_the_image_processors_to_the_bit(source, request, pictures):
+    encoder = DualEncoder.from_pretrained(request.getfixturevalue(source), device="cpu")
+    expected = encoder.processor(images=[Image.fromarray(picture) for picture in pictures], return_tensors="pt")
+    assert torch.equal(encoder.pixels(pictures), expected["pixel_values"])
+
+
+@pytest.mark.parametrize("size", [(256, 256), (300, 144), (143, 900), (1, 9), (144, 144)])
+def test_letterboxed_pixels_are_the_image_processors_but_for_a_level(size):
+    encoder = DualEncoder.from_pretrained(device="cpu")
+    coarse = np.random.default_rng(0).integers(0, 256, (12, 12, 3), np.uint8)
+    picture = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+    as_it_is = {"do_rescale": False, "do_normalize": False, "return_tensors": "np"}
+    levels = encoder.processor(images=[picture], **as_it_is)["pixel_values"][0].astype(int)
+    off = np.abs(encoder.square(picture).numpy() - levels)
+    assert off.max() <= 1
+    assert (off > 0).mean() < 0.01
+    pixels = torch.as_tensor(encoder.processor(images=[picture], return_tensors="np")["pixel_values"])
+    assert (encoder.encode_pixels(pixels) @ encoder.encode_images([picture]).T).item() > 0.9999
+
+
 def test_an_image_is_letterboxed_where_the_folder_says_so(tiny_clip, tmp_path, encoder):
     for file in tiny_clip.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
