@@ -81,7 +81,7 @@ class StockCollator:
 
 def write_material(folder: Path, images: int) -> Path:
     """Rendered scenes, half of them asked question by question and half in conversations."""
-    scenes = [render_scene(seed, 224, version=2) for seed in range(images)]
+    scenes = [render_scene(seed, 224) for seed in range(images)]
     half = images // 2
     alone = build_samples(scenes[:half], folder, BuildSettings(questions=(8, 8), dialogues=0))
     packed = build_samples(scenes[half:], folder, BuildSettings(questions=(8, 16), dialogues=0, packed=True, seed=1))

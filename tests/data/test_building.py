@@ -216,7 +216,7 @@ def test_scenes_are_written_with_their_labels(tmp_path, capsys):
     assert geochat_data("scenes", tmp_path, "--count", 4, "--size", 96, "--seed", 20) == 0
     assert "4 scenes" in capsys.readouterr().out
     for record, seed in zip(read("boxes", Source(tmp_path)), range(20, 24), strict=True):
-        scene = render_scene(seed, 96, version=2)
+        scene = render_scene(seed, 96)
         assert np.array_equal(np.asarray(record.open()), scene.pixels)
         assert [i.category for i in record.objects] == [i.category for i in scene.objects]
         assert (record.scene, record.labelled) == (scene.scene, scene.labelled)

@@ -7,37 +7,28 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 
-def photograph(
-    image: Image.Image, size: int, rng: np.random.Generator, *, modern: NDArray[np.float32] | None = None
-) -> NDArray[np.uint8]:
+def photograph(image: Image.Image, size: int, rng: np.random.Generator, gain: NDArray[np.float32]) -> NDArray[np.uint8]:
     """The supersampled drawing as a sensor would deliver it: uint8 (size, size, 3).
 
     Args:
         image: The drawing.
         size: Side of the result in pixels.
         rng: Where all chance comes from.
-        modern: The grain of the ground, (size, size) about 1, for scenes of the second version: it is laid over the
-            picture here, some pictures are brought to full contrast as published orthophotos are, and the lens's blur
-            is applied to the small picture, which is four times as fast.
+        gain: The grain of the ground, (size, size) about 1.
     """
     blur = rng.uniform(0.5, 1.8)  # pixels of the drawing
-    if modern is None:
-        image = image.filter(ImageFilter.GaussianBlur(blur)).resize((size, size), Image.Resampling.BOX)
-    else:
-        image = image.reduce(image.width // size).filter(ImageFilter.GaussianBlur(blur * size / image.width))
+    # The lens's blur is applied to the small picture, which is four times as fast.
+    image = image.reduce(image.width // size).filter(ImageFilter.GaussianBlur(blur * size / image.width))
     if rng.random() < 0.35:  # printed sharper than it was taken, as orthophotos often are
         image = image.filter(ImageFilter.UnsharpMask(2, int(rng.uniform(40, 120)), 2))
-    pixels = np.asarray(image, dtype=np.float32)
-    if modern is not None:
-        pixels = pixels * modern[..., None]
-    cast = 0.03 if modern is None else 0.015
-    gain = rng.uniform(0.8, 1.18) * (1 + rng.normal(0, cast, 3))
+    pixels = np.asarray(image, dtype=np.float32) * gain[..., None]
+    light = rng.uniform(0.8, 1.18) * (1 + rng.normal(0, 0.015, 3))
     haze = rng.uniform(0, 25) + rng.normal(0, 3, 3)
     pixels = (pixels - 128) * rng.uniform(0.75, 1.25) + 128
     grey = pixels.mean(axis=2, keepdims=True)
     pixels = grey + (pixels - grey) * rng.uniform(0.5, 1.15)
-    pixels = pixels * gain.astype(np.float32) + haze.astype(np.float32)
-    if modern is not None and rng.random() < 0.6:
+    pixels = pixels * light.astype(np.float32) + haze.astype(np.float32)
+    if rng.random() < 0.6:  # as published orthophotos are
         pixels = _to_full_contrast(pixels, rng.uniform(0.4, 1))
     pixels += rng.standard_normal(pixels.shape, np.float32) * np.float32(rng.uniform(0.5, 6))
     return _compressed(np.clip(pixels, 0, 255).astype(np.uint8), int(rng.integers(60, 96)))

@@ -29,13 +29,11 @@ class Canvas:
         size: Side of the finished image in pixels.
         metre: Pixels per metre.
         rng: Where all chance comes from.
-        worn: Whether ground shows wear: bare spots, damp and dry patches, tracks.
     """
 
-    def __init__(self, size: int, metre: float, rng: np.random.Generator, *, worn: bool = False) -> None:
+    def __init__(self, size: int, metre: float, rng: np.random.Generator) -> None:
         self.size = size
         self.metre = metre
-        self.worn = worn
         self.rng = rng
         side = size * SUPERSAMPLING
         self.image = Image.new("RGB", (side, side))
@@ -52,8 +50,7 @@ class Canvas:
     def fill(self, colour: Colour, roughness: float = 0.1, mottling: float = 0.06) -> None:
         """Covers everything with a textured ground; see `_texture`."""
         self._set(self._texture(colour, roughness, mottling, self.size))
-        if self.worn:
-            self._wear(colour)
+        self._wear(colour)
 
     def patch(
         self,
@@ -115,14 +112,8 @@ class Canvas:
         self.image.paste(dark, area, mask)
         self._shade.paste(0, (0, 0, *self._shade.size))
 
-    def grain(self, amount: float) -> None:
-        """Multiplies the whole picture by one noise, so that painted areas are not flat."""
-        gain = Image.fromarray(np.clip(self.gain(amount) * 128, 0, 255).astype(np.uint8)).resize(self.image.size)
-        pixels = np.asarray(self.image, dtype=np.uint16) * np.asarray(gain, dtype=np.uint16)[..., None] >> 7
-        self._set(Image.fromarray(np.minimum(pixels, 255).astype(np.uint8)))
-
     def gain(self, amount: float) -> NDArray[np.float32]:
-        """Noise about 1 that `grain` multiplies by, (size, size)."""
+        """Noise about 1, (size, size), that multiplies the finished picture: painted areas are not to be flat."""
         return 1 + amount * self.noise(self.size, octaves=4, first=16)
 
     def label(self, category: str, polygon: Polygon, *attributes: str) -> None:
@@ -206,11 +197,8 @@ class Canvas:
 
     def _texture(self, colour: Colour, roughness: float, mottling: float, side: int) -> Image.Image:
         """Ground of one colour: fine `roughness` and coarse `mottling`, as shares of the brightness."""
-        if self.worn:  # detail of every size; what is coarse comes from `_wear`
-            mottling *= 0.45
-            light = 1 + 0.9 * roughness * self.noise(side, octaves=5, first=16) * self.rng.uniform(0.4, 1)
-        else:
-            light = 1 + roughness * self.noise(side, octaves=3, first=64) * self.rng.uniform(0.5, 1)
+        mottling *= 0.45  # what is coarse comes from `_wear`
+        light = 1 + 0.9 * roughness * self.noise(side, octaves=5, first=16) * self.rng.uniform(0.4, 1)
         light += mottling * self.noise(side, octaves=4, first=3) * self.rng.uniform(0.3, 1)
         tint = mottling * 0.25 * self.noise(side, octaves=3, first=3)
         bands = [colour[0] * (light + tint), colour[1] * light, colour[2] * (light - tint)]

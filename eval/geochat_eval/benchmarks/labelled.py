@@ -20,7 +20,6 @@ from geochat_data.splits import read_names
 from geochat_eval.benchmarks.base import Sources
 
 FIRST_SEED = 900_000_000  # far above those of training
-_VERSION = 2
 _TILES = 4  # of a mosaic, two by two
 
 
@@ -54,7 +53,7 @@ def labelled_images(sources: Sources, report: Report) -> Iterator[LabelledImage]
     if is_synthetic(sources):
         for seed in range(FIRST_SEED, FIRST_SEED + sources.scenes):
             report.used += 1
-            yield render_scene(seed, version=_VERSION)
+            yield render_scene(seed)
         return
     if sources.questions is None and is_ucm(sources):
         kept = kept_for(sources)

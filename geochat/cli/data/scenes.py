@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from geochat_data.scenes import render_scene
 
     seeds = range(args.seed, args.seed + args.count)
-    scenes = (render_scene(seed, args.size, args.kind, version=2) for seed in seeds)
+    scenes = (render_scene(seed, args.size, args.kind) for seed in seeds)
     count = write_boxes(args.out, options.counted(scenes, "scenes"))
     print(f"wrote {args.out / 'boxes.jsonl'}: {count} scenes")
     return 0

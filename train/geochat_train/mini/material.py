@@ -118,7 +118,7 @@ def _compose(kit: _Kit, seed: int, index: int) -> LabelledImage:
 
 
 def _render(seed: int, index: int) -> LabelledImage:
-    return render_scene(seed + index, SIDE, version=2)
+    return render_scene(seed + index, SIDE)
 
 
 def _made(
