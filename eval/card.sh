@@ -16,8 +16,10 @@ ask() { # RUN BENCH OPTIONS...: unless it is finished
     [ -f "$run/report.json" ] || geochat eval run "$bench" --out "$run" --split "$split" "$@"
 }
 
+mkdir -p "$out"
+
 # UC Merced
-ask scenes ucmerced --images "$imagery/ucm" "${model[@]}"
+SPLIT=$split "$(dirname "$0")/scenes.sh" "$imagery" "$out" ${3:+"$3"} > "$out/scenes-compared.txt"
 ask captions ucm-captions --images "$imagery/ucm" "${model[@]}"
 ask captions.canned ucm-captions --images "$imagery/ucm" --canned "$out/scenes"
 for bench in refer refer-absent identify presence comparison count describe; do
