@@ -37,7 +37,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argp
 def run(args: argparse.Namespace) -> int:
     """Load the model and serve until interrupted."""
     from geochat.cli import output
-    from geochat_serve import ServeSettings, serve
+    from geochat_serve import ServeSettings, check, serve
 
     settings = ServeSettings(
         host=args.host,
@@ -49,12 +49,15 @@ def run(args: argparse.Namespace) -> int:
         max_upload_mb=args.max_upload_mb,
         concurrency=args.concurrency,
     )
+    check(settings)
     if args.host not in ("127.0.0.1", "localhost", "::1") and args.auth_file is None:
         note(f"everybody who reaches {args.host}:{args.port} may use this server; --auth-file asks for a password")
     with serve(output.load(args), settings) as server:
         print(f"GeoChat is at {server.url}", flush=True)
         if server.share_url:
             print(f"and for everybody at {server.share_url}", flush=True)
+        elif args.share:
+            note("there is no public link: Gradio's relay cannot be reached; the page is served at the address above")
         if args.mcp:
             print(f"MCP tools are at {server.url}gradio_api/mcp/", flush=True)
         threading.Event().wait()

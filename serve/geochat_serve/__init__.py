@@ -6,7 +6,7 @@
 ...     print(server.url)
 """
 
-from geochat_serve.serving import Server, serve
+from geochat_serve.serving import Server, check, serve
 from geochat_serve.settings import ServeSettings
 
-__all__ = ["ServeSettings", "Server", "serve"]
+__all__ = ["ServeSettings", "Server", "check", "serve"]

@@ -122,14 +122,21 @@ class Answerer:
         if session.stopped:
             stream.cancel()
         events = iter(stream)
-        while piece := await run(self._threads, _read_for, events, _REFRESH_S):
-            for event in piece:
-                turn.take(event, turn.conversation.image.frame, session.colours)
-            yield
-        turn.answer = stream.answer
-        turn.reread(stream.answer, session.colours)
-        turn.status = "stopped" if stream.answer.finish == "cancelled" else "done"
-        turn.note = _note(turn)
+        reading = run(self._threads, _read_for, events, _REFRESH_S)
+        try:
+            while piece := await asyncio.shield(reading):
+                for event in piece:
+                    turn.take(event, turn.conversation.image.frame, session.colours)
+                yield
+                reading = run(self._threads, _read_for, events, _REFRESH_S)
+        finally:  # left early too: an engine ends, and gives up what it holds, when it is asked for one piece more
+            stream.cancel()
+            while await asyncio.shield(reading):
+                reading = run(self._threads, _read_for, events, _REFRESH_S)
+            turn.answer = stream.answer
+            turn.reread(stream.answer, session.colours)
+            turn.status = "stopped" if stream.answer.finish == "cancelled" else "done"
+            turn.note = _note(turn)
         yield
 
 

@@ -26,7 +26,9 @@ def read_auth_file(path: Path) -> AuthCheck:
             continue
         name, colon, password = line.partition(":")
         if not (colon and name.strip() and password):
-            raise SettingsError(f"line {number} of the auth file {path} is not name:password")
+            raise SettingsError(
+                f"line {number} of the auth file {path} is not name:password; put a name, a colon and a password on it"
+            )
         known[name.strip()] = password.encode()
     if not known:
         raise SettingsError(f"the auth file {path} lets nobody in; write lines of name:password")

@@ -4,13 +4,11 @@ Whatever goes wrong is told the user in a line, and the page goes on as it was.
 """
 
 import asyncio
-import html
 import json
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import gradio as gr
 
@@ -25,11 +23,11 @@ from geochat_serve.placing import read_boxes, read_places, read_window
 from geochat_serve.scenes import Scene, data_url, open_sample
 from geochat_serve.sessions import Session, Sessions
 from geochat_serve.tasks import words_for
+from geochat_serve.telling import attempt, serial, to_page, warn
 from geochat_serve.turns import Turn
 from geochat_serve.workspace import Workspace
 
 Update = Any  # what Gradio takes for a component: a value, or a component with what has changed
-Result = TypeVar("Result")
 
 STRETCHES = {
     "Automatic": Stretch(),
@@ -40,7 +38,8 @@ STRETCHES = {
     "Least to greatest": Stretch("percentile", (0.0, 100.0)),
 }
 
-log = logging.getLogger(__name__)
+Window = tuple[int, int, int, int]
+_ENDING_S = 20.0  # an answer that is stopped ends at its next token, which may take as long as reading an image
 
 
 @dataclass(frozen=True)
@@ -52,11 +51,17 @@ class Handlers:
     workspace: Workspace
     classifier: SceneClassifier = field(default_factory=SceneClassifier)
 
-    def enter(self, key: str, request: gr.Request) -> tuple[Update, ...]:
-        """The page was opened, perhaps again: its key, scene and conversation."""
+    async def enter(self, key: str, request: gr.Request) -> tuple[Update, ...]:
+        """The page was opened, perhaps again: its key, scene and conversation.
+
+        An answer that was being written for the page before is ended: its words went there, and nobody else gets them.
+        """
         session = attempt(lambda: self.sessions.enter(str(request.session_hash), request.username, key))
         if session is None:
             return "", *[gr.skip()] * 3
+        if session.busy:
+            session.stop()
+            await session.idle(_ENDING_S)
         return session.key, gr.HTML(scene=_scene(session)), _turns(session), gr.HTML(count=len(session.kept.pairs))
 
     def leave(self, request: gr.Request) -> None:
@@ -74,9 +79,9 @@ class Handlers:
     def refused(self, event: gr.EventData) -> Update:
         """The browser did not upload an image; it says why."""
         warn(str(event._data.get("message"))[:300])
-        return gr.HTML(problem=_serial())
+        return gr.HTML(problem=serial())
 
-    def show_bands(self, bands: str, stretch: str, request: gr.Request) -> tuple[Update, Update]:
+    def show_bands(self, bands: str, stretch: str, request: gr.Request) -> tuple[Update, ...]:
         """Other bands or another stretch were chosen."""
 
         def look() -> Session:
@@ -87,7 +92,7 @@ class Handlers:
             return session
 
         session = attempt(look)
-        return (gr.skip(), gr.skip()) if session is None else (gr.HTML(scene=_scene(session)), _turns(session))
+        return _nothing(3) if session is None else (gr.HTML(scene=_scene(session)), _turns(session), _unclassified())
 
     def detail(self, event: gr.EventData, request: gr.Request) -> Update:
         """The view was zoomed beyond the overview: the part in view with every pixel there is."""
@@ -103,17 +108,31 @@ class Handlers:
         detail = attempt(look)
         return gr.HTML(detail=detail) if detail else gr.skip()
 
-    def classify(self, classes: str, request: gr.Request) -> Update:
-        """The open image is to be classified, in the bands and stretch it is shown with."""
+    async def classify(self, classes: str, look: bool, state: str, request: gr.Request) -> AsyncIterator[Update]:
+        """The open image, or the part in view, is to be classified, in the bands and stretch it is shown with."""
 
-        def classified() -> dict[str, float]:
-            scene = self._session(request).scene
-            if scene is None:
+        def begin() -> tuple[Session, Scene, Window | None]:
+            session = self._session(request)
+            if session.scene is None:
                 raise GeoChatError("no image is open; open one first")
-            return self.classifier.classify(scene.image, classes)
+            return session, session.scene, _looked_at(state, session, look=look)[1]
 
-        found = attempt(classified)
-        return gr.skip() if found is None else found
+        begun = attempt(begin)
+        ticket = None if begun is None else attempt(lambda: self.answerer.queue.join(begun[0].key))
+        if begun is None or ticket is None:
+            yield gr.skip()
+            return
+        session, scene, window = begun
+        try:
+            async for ahead in ticket.places():
+                yield gr.Label(label=f"Waiting, {ahead} ahead")
+            found = await asyncio.to_thread(attempt, lambda: self.classifier.classify(scene.view(window), classes))
+        finally:
+            ticket.leave()
+        if found is None or session.scene is not scene:  # of another image, or other bands, it says nothing
+            yield _unclassified()
+        else:
+            yield gr.Label(found, label=f"Probabilities, {'whole image' if window is None else 'this view'}")
 
     def place(self, text: str, request: gr.Request) -> tuple[Update, Update]:
         """A region was pasted."""
@@ -123,7 +142,7 @@ class Handlers:
             if scene is None:
                 raise RegionError("no image is open; open one first")
             boxes = [[box.x1, box.y1, box.x2, box.y2, box.angle] for box in read_places(text, scene.image)]
-            return to_page({"scene": scene.id, "regions": boxes, "serial": _serial()})
+            return to_page({"scene": scene.id, "regions": boxes, "serial": serial()})
 
         placed = attempt(read)
         return (gr.skip(), gr.skip()) if placed is None else (gr.HTML(placed=placed), "")
@@ -221,7 +240,7 @@ class Handlers:
         if done is None:
             return gr.skip(), gr.skip()
         session, number = done
-        shown = gr.HTML(value=_turns(session), kept=to_page({"turn": number, "serial": _serial()}))
+        shown = gr.HTML(value=_turns(session), kept=to_page({"turn": number, "serial": serial()}))
         return shown, gr.HTML(count=len(session.kept.pairs))
 
     def clear_kept(self, request: gr.Request) -> Update:
@@ -238,7 +257,7 @@ class Handlers:
             if kind not in (*KINDS, "training"):
                 raise GeoChatError(f"nothing is exported as {kind!r}")
             download = make_download(kind, self._session(request), hidden if isinstance(hidden, list) else [])
-            return to_page({**download.to_dict(), "serial": _serial()})
+            return to_page({**download.to_dict(), "serial": serial()})
 
         file = attempt(made)
         return gr.skip() if file is None else gr.HTML(file=file)
@@ -272,7 +291,7 @@ class Handlers:
             raise
 
     def _show(self, request: gr.Request, opening: Callable[[], Scene]) -> tuple[Update, ...]:
-        """Look at another scene: viewer, conversation, band and stretch choice."""
+        """Look at another scene: viewer, conversation, classes found, band and stretch choice."""
 
         def shown() -> Session:
             session = self._session(request)
@@ -281,40 +300,8 @@ class Handlers:
 
         session = attempt(shown)
         if session is None:
-            return gr.HTML(problem=_serial()), gr.skip(), gr.skip(), gr.skip()
-        return gr.HTML(scene=_scene(session), placed=""), _turns(session), "auto", "Automatic"
-
-
-def to_page(value: Any) -> str:  # noqa: ANN401 - JSON-ready
-    """JSON in which no markup stands, wherever it may end up."""
-    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
-
-
-def attempt(action: Callable[[], Result]) -> Result | None:
-    """What an action gives; None where it failed, and then the user is told why."""
-    try:
-        return action()
-    except GeoChatError as error:
-        warn(str(error))
-    except Exception:
-        log.exception("an event of the page failed")
-        warn("that did not work, for a reason that is the server's; its log says more")
-    return None
-
-
-def warn(message: str) -> None:
-    """Tell the user; Gradio shows messages as HTML, so this one is escaped."""
-    gr.Warning(html.escape(f"{message[:1].upper()}{message[1:]}"), duration=8)
-
-
-_counted = 0
-
-
-def _serial() -> int:
-    """A number not given before: two equal things told one after the other are told twice."""
-    global _counted  # noqa: PLW0603 - a counter
-    _counted += 1
-    return _counted
+            return gr.HTML(problem=serial()), *_nothing(4)
+        return gr.HTML(scene=_scene(session), placed=""), _turns(session), _unclassified(), "auto", "Automatic"
 
 
 def _scene(session: Session) -> str:
@@ -323,6 +310,10 @@ def _scene(session: Session) -> str:
 
 def _nothing(count: int) -> tuple[Update, ...]:
     return (gr.skip(),) * count
+
+
+def _unclassified() -> Update:
+    return gr.Label(None, label="Probabilities")
 
 
 def _turns(session: Session) -> str:

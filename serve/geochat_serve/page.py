@@ -29,6 +29,7 @@ def build_page(handlers: Handlers, api: Api, *, limit_mb: int) -> gr.Blocks:
         handlers.workspace.uploads, title="GeoChat", analytics_enabled=False, fill_width=True, fill_height=True
     )
     with page:
+        api.add()  # first: of events of one name, the first has it, and programs call by name
         key = gr.Textbox(visible=False)
         with gr.Column(elem_id="page"):
             with gr.Column(elem_id="top"):
@@ -66,7 +67,7 @@ def build_page(handlers: Handlers, api: Api, *, limit_mb: int) -> gr.Blocks:
                             elem_id="pasted",
                         )
                         place = gr.Button("Add region", size="sm", elem_id="place")
-                    _add_classify_panel(handlers)
+                    found = _add_classify_panel(handlers, look, viewer)
                     files = _add_save_panel()
 
         page.load(handlers.enter, key, [key, viewer, chat, files], js=_READ_KEY, **_EVENT).then(
@@ -74,13 +75,13 @@ def build_page(handlers: Handlers, api: Api, *, limit_mb: int) -> gr.Blocks:
         )
         page.unload(handlers.leave)
 
-        shown = [viewer, chat, bands, stretch]
+        shown = [viewer, chat, found, bands, stretch]
         viewer.opened(handlers.opened, None, shown, **_EVENT)
         viewer.sample(handlers.sample, None, shown, **_EVENT)
         viewer.refused(handlers.refused, None, viewer, **_EVENT)
         viewer.detail(handlers.detail, None, viewer, trigger_mode="always_last", **_EVENT)
         viewer.region(_suggest, task, task, **_QUICK)
-        gr.on([bands.input, stretch.input], handlers.show_bands, [bands, stretch], [viewer, chat], **_EVENT)
+        gr.on([bands.input, stretch.input], handlers.show_bands, [bands, stretch], [viewer, chat, found], **_EVENT)
         gr.on([place.click, pasted.submit], handlers.place, pasted, [viewer, pasted], **_EVENT)
 
         task.change(_describe, task, [hint, question], **_QUICK)
@@ -100,11 +101,10 @@ def build_page(handlers: Handlers, api: Api, *, limit_mb: int) -> gr.Blocks:
         files.download_file(handlers.take, None, files, **_EVENT)
         files.load_file(handlers.load, None, chat, **_EVENT)
         files.clear_kept(handlers.clear_kept, None, files, **_QUICK)
-        api.add()
     return page
 
 
-def _add_classify_panel(handlers: Handlers) -> None:
+def _add_classify_panel(handlers: Handlers, look: gr.Checkbox, viewer: gr.HTML) -> gr.Label:
     known = handlers.answerer.chat.engine.settings.scene_classes or _CLASSES
     with gr.Accordion("Classify", open=False), gr.Column(elem_id="classify"):
         classes = gr.Textbox(
@@ -112,7 +112,8 @@ def _add_classify_panel(handlers: Handlers) -> None:
         )
         classify = gr.Button("Classify", size="sm", elem_id="classify-button")
         found = gr.Label(label="Probabilities", num_top_classes=10, elem_id="classified")
-    classify.click(handlers.classify, classes, found, trigger_mode="once", api_name="classify_panel", **_EVENT)
+    classify.click(handlers.classify, [classes, look, viewer], found, trigger_mode="once", **_EVENT)
+    return found
 
 
 def _add_save_panel() -> gr.HTML:

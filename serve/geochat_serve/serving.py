@@ -1,8 +1,11 @@
 """Starting and ending the server."""
 
+import io
+import logging
 import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -28,8 +31,12 @@ _ENVIRONMENT = {
     "GRADIO_ANALYTICS_MAX_EVENTS": "100",  # a record of every event is kept all the same, and summed up after each one
     "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(2**31),
 }
+_HERE = ("127.0.0.1", "localhost", "::1")
 _FONT = ("ui-sans-serif", "system-ui", "sans-serif")
 _MONO = ("ui-monospace", "Menlo", "Consolas", "monospace")
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,29 @@ class Server:
     answerer: Answerer
 
 
+def check(settings: ServeSettings) -> AuthCheck | None:
+    """Whether a server can be started like this; before the model is loaded, which may take minutes.
+
+    Returns:
+        Who may come in, None for everybody.
+
+    Raises:
+        SettingsError: The auth file is wrong, the address cannot be listened on, or MCP is asked for and not installed.
+    """
+    auth = None if settings.auth_file is None else read_auth_file(settings.auth_file)
+    if settings.mcp and find_spec("mcp") is None:
+        raise SettingsError("MCP needs one more package; pip install 'geochat[mcp]'")
+    try:
+        family, kind, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a server that has just ended is no reason
+            listener.bind(address)
+            listener.listen()
+    except OSError as error:
+        raise _unlistenable(settings, error) from error
+    return auth
+
+
 @contextmanager
 def serve(chat: GeoChat, settings: ServeSettings) -> Iterator[Server]:
     """Serve the web chat for as long as the context lasts; then everything on disk is gone.
@@ -61,15 +91,18 @@ def serve(chat: GeoChat, settings: ServeSettings) -> Iterator[Server]:
     process.
 
     Raises:
-        SettingsError: The auth file is wrong, the port is taken, or MCP is asked for and not installed.
+        SettingsError: As in `check`.
     """
-    auth = None if settings.auth_file is None else read_auth_file(settings.auth_file)
-    if settings.mcp and find_spec("mcp") is None:
-        raise SettingsError("MCP needs one more package; pip install 'geochat[mcp]'")
+    auth = check(settings)
     workspace = Workspace(settings.disk_mb * 2**20)
     answerer = Answerer(chat, FairQueue(settings.concurrency, settings.waiting))
     sessions = Sessions(workspace, settings.sessions, settings.grace_s, settings.kept)
-    environment = {"GRADIO_TEMP_DIR": str(workspace.uploads), **_ENVIRONMENT}
+    past_proxies = ",".join((*_HERE, settings.host, *filter(None, [os.environ.get("no_proxy")])))
+    environment = {
+        "GRADIO_TEMP_DIR": str(workspace.uploads),
+        **_ENVIRONMENT,
+        **dict.fromkeys(("no_proxy", "NO_PROXY"), past_proxies),  # Gradio calls its own server as it starts
+    }
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     try:
@@ -97,35 +130,44 @@ def serve(chat: GeoChat, settings: ServeSettings) -> Iterator[Server]:
 
 def _launch(
     page: gr.Blocks, settings: ServeSettings, auth: AuthCheck | None, workspace: Workspace
-) -> tuple[object, str, str]:
+) -> tuple[object, str, str | None]:
     door = Middleware(Door, max_upload=settings.max_upload_mb * 2**20, has_room_for=workspace.has_room_for)
+    told = io.StringIO()
     try:
-        launched: tuple[object, str, str] = page.launch(
-            server_name=settings.host,
-            server_port=settings.port or None,
-            share=settings.share,
-            auth=auth,
-            root_path=settings.root_path,
-            max_file_size=settings.max_upload_mb * 2**20,
-            mcp_server=settings.mcp,
-            app_kwargs={"middleware": [door]},
-            theme=_theme(),
-            css=asset("page.css"),
-            prevent_thread_lock=True,
-            show_error=False,
-            quiet=True,
-            inbrowser=False,
-            footer_links=[],
-            run_history=False,
-            enable_monitoring=False,
-            ssr_mode=False,
-            pwa=False,
-        )
+        with redirect_stdout(told):  # standard output is for what the command line says
+            launched: tuple[object, str, str | None] = page.launch(
+                server_name=settings.host,
+                server_port=settings.port or None,
+                share=settings.share,
+                auth=auth,
+                root_path=settings.root_path,
+                max_file_size=settings.max_upload_mb * 2**20,
+                mcp_server=settings.mcp,
+                app_kwargs={"middleware": [door]},
+                theme=_theme(),
+                css=asset("page.css"),
+                prevent_thread_lock=True,
+                show_error=False,
+                quiet=True,
+                inbrowser=False,
+                footer_links=[],
+                run_history=False,
+                enable_monitoring=False,
+                ssr_mode=False,
+                pwa=False,
+            )
     except OSError as error:
-        raise SettingsError(
-            f"{settings.host}:{settings.port} cannot be listened on: {error}; choose another --port"
-        ) from error
+        raise _unlistenable(settings, error) from error
+    if settings.share and launched[2] is None:
+        log.warning("there is no public link; Gradio says: %s", " ".join(told.getvalue().split()))
     return launched
+
+
+def _unlistenable(settings: ServeSettings, error: OSError) -> SettingsError:
+    return SettingsError(
+        f"{settings.host}:{settings.port} cannot be listened on: {error.strerror or error};"
+        " choose another --port, or a --host of this machine"
+    )
 
 
 def _theme() -> gr.themes.Base:

@@ -4,6 +4,7 @@ A session belongs to the user who began it. Its key is a secret of the server's 
 that a reloaded page finds its scene and conversation again; Gradio's session hashes are only looked up in a table.
 """
 
+import asyncio
 import secrets
 import threading
 import time
@@ -73,6 +74,12 @@ class Session:
             self.ticket.wake()
         if self.stream is not None:
             self.stream.cancel()
+
+    async def idle(self, seconds: float) -> None:
+        """Wait until no question is in hand, for so long at most."""
+        deadline = time.monotonic() + seconds
+        while self.busy and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
 
     def conversation(self, chat: GeoChat, window: tuple[int, int, int, int] | None) -> Conversation:
         """What a question about a window is asked in: the last turn's, if that was about the same view.

@@ -80,8 +80,10 @@ class User:
         self.page = page
         self.errors = []
         self.outside = []
+        self.asked = []
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        page.on("request", lambda asked: self.asked.append(asked.url))
         page.on(
             "request", lambda asked: asked.url.startswith((url, "data:", "blob:")) or self.outside.append(asked.url)
         )

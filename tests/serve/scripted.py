@@ -51,7 +51,7 @@ class ScriptedEngine:
 
     def _write(self, prompt, cancel):
         text = next((answer for word, answer in ANSWERS.items() if word in prompt), PLANES)
-        pause = self.pause * 10 if "slow" in prompt else self.pause
+        pause = self.pause * 40 if "slow" in prompt else self.pause
         with self.lock:
             self.running += 1
             self.most_running = max(self.most_running, self.running)

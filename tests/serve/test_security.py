@@ -121,9 +121,19 @@ def test_the_page_may_talk_to_this_server_alone(server):
     assert headers["x-content-type-options"] == "nosniff"
 
 
-def test_what_the_page_uses_is_no_public_call(api):
-    info = api.get("/info").json()
-    assert sorted(info["named_endpoints"]) == ["/ask", "/classify", "/find"]
+def test_what_programs_may_call_is_what_is_documented(server):
+    client_module = pytest.importorskip("gradio_client")
+    told = client_module.Client(server.url, verbose=False).view_api(return_format="dict", print_info=False)
+    calls = {
+        name: [parameter["parameter_name"] for parameter in call["parameters"]]
+        for name, call in told["named_endpoints"].items()
+    }
+    assert calls == {
+        "/ask": ["image", "question", "task", "regions"],
+        "/find": ["image", "phrase"],
+        "/classify": ["image", "classes"],
+    }
+    assert told["unnamed_endpoints"] == {}
 
 
 def test_logging_in(engine, tmp_path):

@@ -1,0 +1,98 @@
+"""What happens to an answer whose reader goes away."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from geochat import GeoChat
+from geochat_serve.answering import Answerer
+from geochat_serve.queueing import FairQueue
+from geochat_serve.scenes import open_sample
+from geochat_serve.sessions import Sessions
+from geochat_serve.workspace import Workspace
+
+
+@pytest.fixture
+def workspace():
+    made = Workspace(10**8)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def session(workspace):
+    begun = Sessions(workspace, most=1, grace_s=1, kept=1).enter("page", None, None)
+    begun.open(open_sample("tanks.png"), workspace)
+    return begun
+
+
+@pytest.fixture
+def answerer(engine):
+    made = Answerer(GeoChat(engine), FairQueue(1, 1))
+    yield made
+    made.close()
+
+
+def ask(answerer, session):
+    turn = answerer.begin(session, "slow", "Question", (), None)
+    return turn, answerer.answer(session, turn)
+
+
+def assert_ended(answerer, session, engine, turn):
+    """Nothing is computed, nobody is waited for, and the words written so far stay."""
+    assert engine.running == 0
+    assert not session.busy
+    assert answerer.queue._served == set()
+    assert turn.status == "stopped"
+    assert turn.raw.startswith("word0")
+    assert turn.answer.text == turn.raw
+
+
+def test_a_reader_that_leaves_between_two_words(answerer, session, engine):
+    async def scenario():
+        turn, pieces = ask(answerer, session)
+        async for _ in pieces:
+            if turn.parts:
+                break
+        assert engine.running == 1
+        await pieces.aclose()
+        return turn
+
+    assert_ended(answerer, session, engine, asyncio.run(scenario()))
+
+
+def test_a_reader_that_is_cancelled_while_a_word_is_computed(answerer, session, engine):
+    async def scenario():
+        begun = asyncio.Event()
+        turn, pieces = ask(answerer, session)
+
+        async def read():
+            async for _ in pieces:
+                if turn.parts:
+                    begun.set()
+
+        reader = asyncio.create_task(read())
+        await begun.wait()
+        await asyncio.sleep(0)  # on to the next words
+        reader.cancel()
+        with suppress(asyncio.CancelledError):
+            await reader
+        return turn
+
+    assert_ended(answerer, session, engine, asyncio.run(scenario()))
+
+
+def test_the_next_question_is_answered(answerer, session, engine):
+    async def scenario():
+        _turn, pieces = ask(answerer, session)
+        async for _ in pieces:
+            await pieces.aclose()
+        turn = answerer.begin(session, "short", "Question", (), None)
+        async for _ in answerer.answer(session, turn):
+            pass
+        return turn
+
+    turn = asyncio.run(scenario())
+    assert (turn.status, turn.raw) == ("done", "yes")
+    assert engine.running == 0
