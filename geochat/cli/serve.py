@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         if server.share_url:
             print(f"and for everybody at {server.share_url}", flush=True)
         elif args.share:
-            note("there is no public link: Gradio's relay cannot be reached; the page is served at the address above")
+            note("there is no public link: Gradio's relay cannot be reached; the address above is all")
         if args.mcp:
             print(f"MCP tools are at {server.url}gradio_api/mcp/", flush=True)
         threading.Event().wait()

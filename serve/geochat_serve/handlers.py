@@ -125,7 +125,8 @@ class Handlers:
         session, scene, window = begun
         try:
             async for ahead in ticket.places():
-                yield gr.Label(label=f"Waiting, {ahead} ahead")
+                yield gr.Label(label=f"Waiting, {ahead} ahead" if ahead else "Waiting, next in line")
+            yield gr.Label(label="Looking …")
             found = await asyncio.to_thread(attempt, lambda: self.classifier.classify(scene.view(window), classes))
         finally:
             ticket.leave()

@@ -108,7 +108,12 @@ def _add_classify_panel(handlers: Handlers, look: gr.Checkbox, viewer: gr.HTML) 
     known = handlers.answerer.chat.engine.settings.scene_classes or _CLASSES
     with gr.Accordion("Classify", open=False), gr.Column(elem_id="classify"):
         classes = gr.Textbox(
-            ", ".join(known), label="Classes, separated by commas", lines=2, max_lines=4, elem_id="classes"
+            ", ".join(known),
+            label="Classes, separated by commas",
+            info="Of the whole image, or of what is in view where “Look at this view” is ticked.",
+            lines=2,
+            max_lines=4,
+            elem_id="classes",
         )
         classify = gr.Button("Classify", size="sm", elem_id="classify-button")
         found = gr.Label(label="Probabilities", num_top_classes=10, elem_id="classified")

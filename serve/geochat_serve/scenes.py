@@ -6,7 +6,7 @@ import json
 import math
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -37,6 +37,7 @@ class Scene:
         bands: The bands asked for.
         owned: Whether the file is this scene's alone, to be deleted with it.
         id: Tells scenes, and looks at one scene, apart.
+        opening: Tells scenes apart, and is the same for every look at one.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Scene:
     bands: BandChoice = "auto"
     owned: bool = True
     id: str = field(default_factory=lambda: secrets.token_hex(4))
+    opening: str = field(default_factory=lambda: secrets.token_hex(4))
 
     @classmethod
     def open(
@@ -64,7 +66,8 @@ class Scene:
 
     def shown_with(self, bands: BandChoice, stretch: Stretch) -> "Scene":
         """The same image with other bands or another stretch; errors as in `open`."""
-        return self.open(self.path, self.name, bands=bands, stretch=stretch, owned=self.owned)
+        shown = self.open(self.path, self.name, bands=bands, stretch=stretch, owned=self.owned)
+        return replace(shown, opening=self.opening)
 
     @property
     def whole(self) -> tuple[int, int, int, int]:
@@ -94,6 +97,7 @@ class Scene:
         georeferenced = affine is not None and image.crs is not None
         return {
             "id": self.id,
+            "image": self.opening,
             "name": self.name,
             "width": image.width,
             "height": image.height,

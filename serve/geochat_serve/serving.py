@@ -73,7 +73,8 @@ def check(settings: ServeSettings) -> AuthCheck | None:
     if settings.mcp and find_spec("mcp") is None:
         raise SettingsError("MCP needs one more package; pip install 'geochat[mcp]'")
     try:
-        family, kind, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        host = settings.host.strip("[]")
+        family, kind, *_, address = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a server that has just ended is no reason
             listener.bind(address)
@@ -97,7 +98,9 @@ def serve(chat: GeoChat, settings: ServeSettings) -> Iterator[Server]:
     workspace = Workspace(settings.disk_mb * 2**20)
     answerer = Answerer(chat, FairQueue(settings.concurrency, settings.waiting))
     sessions = Sessions(workspace, settings.sessions, settings.grace_s, settings.kept)
-    past_proxies = ",".join((*_HERE, settings.host, *filter(None, [os.environ.get("no_proxy")])))
+    past_proxies = ",".join(
+        {*_HERE, settings.host, os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""} - {""}
+    )
     environment = {
         "GRADIO_TEMP_DIR": str(workspace.uploads),
         **_ENVIRONMENT,
@@ -136,7 +139,7 @@ def _launch(
     try:
         with redirect_stdout(told):  # standard output is for what the command line says
             launched: tuple[object, str, str | None] = page.launch(
-                server_name=settings.host,
+                server_name=f"[{host}]" if ":" in (host := settings.host.strip("[]")) else host,
                 server_port=settings.port or None,
                 share=settings.share,
                 auth=auth,
@@ -159,7 +162,7 @@ def _launch(
     except OSError as error:
         raise _unlistenable(settings, error) from error
     if settings.share and launched[2] is None:
-        log.warning("there is no public link; Gradio says: %s", " ".join(told.getvalue().split()))
+        log.info("no public link: %s", " ".join(told.getvalue().split()))
     return launched
 
 

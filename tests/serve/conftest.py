@@ -130,7 +130,7 @@ class User:
     def draw(self, start=(0.4, 0.4), end=(0.6, 0.6)):
         self.page.click("[data-do=draw]")
         self.drag(start, end)
-        self.page.wait_for_timeout(200)
+        self.page.wait_for_selector(".gv-region.chosen")
 
     def words(self):
         return self.page.locator(".gc-turn:last-child .gc-words").inner_text()

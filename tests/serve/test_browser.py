@@ -84,7 +84,6 @@ def test_draw_rotate_move_and_ask(user, engine, pictures):
     width = user.stage()[2]
     user.page.mouse.move(middle[0] - width * 0.1, middle[1], steps=4)
     user.page.mouse.up()
-    user.page.wait_for_timeout(200)
     user.ask("")
     after = asked_box(engine)
     assert after.center[0] < before.center[0] - 5
@@ -102,7 +101,6 @@ def test_resizing_holds_the_opposite_corner(user, engine, pictures):
     user.page.mouse.down()
     user.page.mouse.move(handle["x"] + 65, handle["y"] + 35, steps=4)
     user.page.mouse.up()
-    user.page.wait_for_timeout(200)
     user.ask("")
     after = asked_box(engine).normalized("[0,90)")
     before = before.normalized("[0,90)")
@@ -196,9 +194,6 @@ def test_stopping_stops_computing_and_keeps_what_is_there(user, engine, pictures
     user.page.wait_for_selector(".gc-turn.writing .gc-words:has-text('word5')")
     user.page.click("#stop")
     user.page.wait_for_selector(".gc-turn.stopped")
-    written = engine.written
-    time.sleep(0.3)
-    assert engine.written == written
     assert engine.running == 0
     assert user.words().startswith("word0 word1")
     user.ask("it", "Find")
@@ -274,7 +269,7 @@ def test_what_cannot_be_asked_is_told(user, pictures):
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        pytest.param("huge.png", "up to 2 MB are taken", marks=pytest.mark.slow),
+        ("huge.png", "up to 2 MB are taken"),
         ("broken.png", "cannot be decoded"),
     ],
 )
@@ -302,14 +297,12 @@ def test_dropping_and_pasting_an_image(user, pictures):
         user.page.wait_for_function("n => document.querySelector('.gv-name')?.textContent === n", arg=f"{kind}.png")
 
 
-@pytest.mark.slow
 def test_looking_at_a_view_asks_about_it_at_full_resolution(user, engine, pictures):
     user.open(pictures / "wide.png")
     left, top, width, height = user.stage()
     user.page.mouse.move(left + width * 0.5, top + height * 0.5)
     for _ in range(3):
         user.page.mouse.wheel(0, -300)
-    user.page.wait_for_timeout(300)
     user.page.check("#look input")
     user.ask("it", "Find")
     view = engine.requests[-1].image
@@ -341,18 +334,49 @@ def test_a_georeferenced_image_has_a_scale_and_coordinates(user, pictures):
     assert bar == pytest.approx(metres / 0.5 * on_screen, rel=0.02)
 
 
-@pytest.mark.slow
-def test_bands_and_stretch_of_a_geotiff(user, pictures):
+def test_another_image_is_shown_whole_and_other_bands_where_they_were(user, pictures):
+    user.open(pictures / "wide.png")
+    user.page.click("[data-do=in]")
+    user.draw()
+    user.page.wait_for_function("() => document.querySelector('#task input:checked').value === 'Identify region'")
     user.open(pictures / "place.tif")
-    before = picture(user)
+    user.page.wait_for_selector(".gv-region", state="detached")
+    user.page.wait_for_function("() => document.querySelector('#task input:checked').value === 'Auto'")
+    _left, _top, width, height = user.stage()
+    fitted = min(width / 400, height / 320) * 96
+    assert float(user.page.locator(".gv-zoom").inner_text().strip(" %")) == pytest.approx(fitted, abs=1)
+    user.page.click("[data-do=in]")
+    user.draw()
+    zoom, before = user.page.locator(".gv-zoom").inner_text(), picture(user)
     user.page.click("text=Bands and regions")
     user.page.fill("#image-options input >> nth=0", "4,3,2")
     user.page.press("#image-options input >> nth=0", "Enter")
-    user.page.wait_for_timeout(800)
-    assert np.abs(picture(user) - before).mean() > 20
+    deadline = time.monotonic() + 60
+    while np.abs(picture(user) - before).mean() <= 20:
+        assert time.monotonic() < deadline, "the picture has not changed"
+    assert user.page.locator(".gv-region").count() == 1
+    assert user.page.locator(".gv-zoom").inner_text() == zoom
     user.page.fill("#image-options input >> nth=0", "9,9,9")
     user.page.press("#image-options input >> nth=0", "Enter")
     user.page.wait_for_selector(".toast-body:has-text('4 bands')")
+
+
+@pytest.mark.slow
+def test_the_knob_of_a_region_at_the_upper_edge_is_below_it(user, engine, pictures):
+    user.open(pictures / "wide.png")
+    user.page.click("[data-do=in]")
+    user.draw((0.4, 0.01), (0.6, 0.3))
+    knob = user.page.locator(".gv-region .knob").bounding_box()
+    body = user.page.locator(".gv-region .over").bounding_box()
+    middle = body["x"] + body["width"] / 2, body["y"] + body["height"] / 2
+    assert knob["y"] > middle[1]
+    user.page.mouse.move(knob["x"] + 7, knob["y"] + 7)
+    user.page.mouse.down()
+    reach = math.radians(90 + 20)
+    user.page.mouse.move(middle[0] + 200 * math.cos(reach), middle[1] + 200 * math.sin(reach), steps=5)
+    user.page.mouse.up()
+    user.ask("")
+    assert asked_box(engine).angle == pytest.approx(20, abs=1)
 
 
 @pytest.mark.slow
@@ -362,7 +386,6 @@ def test_a_pasted_region_is_drawn_and_asked_about(user, engine, pictures):
     user.page.fill("#pasted textarea", "px 100, 80, 300, 240")
     user.page.click("#place")
     user.page.wait_for_selector(".gv-region")
-    user.page.wait_for_timeout(300)
     user.ask("", "Identify region")
     assert asked_box(engine).iou(OrientedBox(25, 30, 75, 70)) > 0.9
     user.page.fill("#pasted textarea", "nowhere")
@@ -399,7 +422,6 @@ def test_keyboard_only(user, engine):
     user.page.wait_for_function("() => document.querySelector('#task input:checked').value === 'Identify region'")
     for key in ("ArrowRight",) * 12 + ("]",) * 4 + ("Shift+ArrowDown", "Alt+ArrowRight"):
         keys.press(key)
-    user.page.wait_for_timeout(300)
     user.page.focus("#question textarea")
     keys.press("Enter")
     user.page.wait_for_selector(".gc-turn.done")
@@ -457,7 +479,6 @@ def test_those_who_wait_see_their_place(people, engine, pictures):
         user.page.wait_for_selector(".gc-turn.stopped")
 
 
-@pytest.mark.slow
 def test_reloading_while_it_writes(user, engine, pictures):
     user.open(pictures / "wide.png")
     user.ask("it", "Find")
@@ -466,7 +487,7 @@ def test_reloading_while_it_writes(user, engine, pictures):
     user.page.reload()
     user.page.wait_for_function("() => document.querySelector('.gv-name')?.textContent === 'wide.png'")
     user.page.wait_for_selector(".gc-turn.stopped")
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while engine.running and time.monotonic() < deadline:
         time.sleep(0.05)
     assert engine.running == 0  # nobody is left to read it
@@ -483,7 +504,7 @@ def test_leaving_stops_computing(people, engine, pictures):
     user.ask("slow", wait=False)
     user.page.wait_for_selector(".gc-turn.writing .gc-words:has-text('word3')")
     user.page.goto("about:blank")
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while engine.running and time.monotonic() < deadline:
         time.sleep(0.05)
     assert engine.running == 0
@@ -493,7 +514,6 @@ def test_leaving_stops_computing(people, engine, pictures):
 PHONE = {"viewport": {"width": 380, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 
 
-@pytest.mark.slow
 def test_on_a_phone(people, engine, pictures):
     user = people(**PHONE)
     user.open(pictures / "wide.png")
@@ -521,7 +541,6 @@ def test_on_a_phone(people, engine, pictures):
     touch("touchMove", (0.6, 0.55))
     touch("touchEnd")
     user.page.wait_for_selector(".gv-region.chosen")
-    user.page.wait_for_timeout(300)
     user.ask("", "Identify region")
     assert asked_box(engine).center == pytest.approx((50, 50), abs=2)
 

@@ -38,7 +38,8 @@ def proxy(target):
             finally:
                 await answer.aclose()
 
-        return StreamingResponse(body(), answer.status_code, headers=dict(answer.headers))
+        headers = {name: value for name, value in answer.headers.items() if name != "transfer-encoding"}
+        return StreamingResponse(body(), answer.status_code, headers=headers)
 
     return Starlette(routes=[Route("/geochat{path:path}", forward, methods=_METHODS)])
 
@@ -47,7 +48,7 @@ def proxy(target):
 def server(engine):
     settings = ServeSettings(port=0, root_path="/geochat")
     with serve(GeoChat(engine), settings) as running:
-        front = uvicorn.Server(uvicorn.Config(proxy(running.url), port=0, log_level="critical"))
+        front = uvicorn.Server(uvicorn.Config(proxy(running.url), port=0, ws="none", log_level="critical"))
         thread = threading.Thread(target=front.run, daemon=True)
         thread.start()
         while not front.started:
@@ -69,6 +70,7 @@ def test_the_page_uploads_asks_and_saves(user, pictures):
     assert all(url.startswith(user.url) for url in user.asked)  # nothing at the proxy's root, which is somebody else's
 
 
+@pytest.mark.slow
 def test_leaving_stops_computing(user, engine, pictures):
     user.open(pictures / "wide.png")
     user.ask("slow", wait=False)

@@ -43,10 +43,9 @@ def test_a_port_that_is_taken(capsys, taken):
 
 
 @pytest.mark.usefixtures("no_model")
-@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
-def test_a_host_that_is_not_here(capsys, host):
-    told = refused(capsys, "--host", host, "--auth-file", __file__.replace("test_starting.py", "users.txt"))
-    assert f"{host}:7860 cannot be listened on" in told
+def test_an_address_that_is_not_of_this_machine(capsys):
+    told = refused(capsys, "--host", "192.0.2.1")  # kept for documentation: nobody has it
+    assert "192.0.2.1:7860 cannot be listened on" in told
     assert "a --host of this machine" in told
 
 

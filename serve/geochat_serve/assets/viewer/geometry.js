@@ -46,9 +46,9 @@ function resized(r, [hx, hy], point) {
   return { ...r, cx: r.cx + dx, cy: r.cy + dy, w, h };
 }
 
-// Turn the top side's middle towards a point; `step` degrees at a time.
-function rotated(r, point, step) {
-  const degrees = (Math.atan2(point[1] - r.cy, point[0] - r.cx) * 180) / Math.PI + 90;
+// Turn the middle of the top side (-1) or the bottom side (1) towards a point; `step` degrees at a time.
+function rotated(r, point, step, side) {
+  const degrees = (Math.atan2(point[1] - r.cy, point[0] - r.cx) * 180) / Math.PI - side * 90;
   return { ...r, angle: ((Math.round(degrees / step) * step) % 360 + 360) % 360 };
 }
 

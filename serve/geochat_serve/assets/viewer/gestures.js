@@ -25,7 +25,8 @@ function grasp(screen, coarse) {
   const chosen = regions.get(regions.selected);
   const reach = coarse ? 22 : 11;
   if (chosen) {
-    if (near(screen, knobOf(chosen), reach)) return { kind: "turn", region: chosen };
+    const side = knobSide(chosen);
+    if (near(screen, knobOf(chosen, side), reach)) return { kind: "turn", region: chosen, side };
     const handle = HANDLES.find((h) => near(screen, camera.toScreen(at(chosen, h)), reach));
     if (handle) return { kind: "resize", region: chosen, handle };
   }
@@ -95,7 +96,7 @@ function drag(screen, shift) {
   } else if (gesture.kind === "resize") {
     regions.replace(resized(gesture.region, gesture.handle, point));
   } else if (gesture.kind === "turn") {
-    regions.replace(rotated(gesture.region, point, shift ? 15 : 1));
+    regions.replace(rotated(gesture.region, point, shift ? 15 : 1, gesture.side));
   }
   drawShapes();
   tellSoon();

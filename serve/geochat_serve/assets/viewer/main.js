@@ -52,12 +52,12 @@ async function showScene() {
   camera.scene = scene;
   [pictures.overview, pictures.detail] = [overview, null];
   show("name", scene.name);
+  element.querySelector(".gv-name").title = scene.name + ", " + scene.width + " × " + scene.height + " px";
   showOpen(false);
   if (!same) {
     regions.endCorrecting();
     regions.list = [];
     regions.selected = null;
-    told = 0;
     camera.fit();
   }
   refresh();

@@ -45,7 +45,10 @@ const regions = {
 
 // Tell the server: the value goes with the next question.
 let told = 0;
+let tellTimer = null;
 function tell() {
+  clearTimeout(tellTimer);
+  tellTimer = null;
   if (!camera.scene) return;
   const own = regions.stashed ?? regions.list;
   props.value = JSON.stringify({
@@ -58,8 +61,11 @@ function tell() {
     trigger("region", { count: told });
   }
 }
-let tellTimer = null;
 function tellSoon() {
   clearTimeout(tellTimer);
   tellTimer = setTimeout(tell, 120);
+}
+// Whoever turns to the rest of the page may ask at once.
+for (const kind of ["pointerdown", "focusin"]) {
+  document.addEventListener(kind, (event) => tellTimer && !element.contains(event.target) && tell(), true);
 }

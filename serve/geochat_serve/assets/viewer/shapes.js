@@ -4,7 +4,7 @@ const layer = element.querySelector(".gv-shapes");
 const tip = element.querySelector(".gv-tip");
 const answers = { boxes: [], shown: true, lit: null };
 const HANDLES = [[-1, -1], [0, -1], [1, -1], [1, 0], [1, 1], [0, 1], [-1, 1], [-1, 0]];
-const KNOB = 26; // pixels from the top side to the knob that turns
+const KNOB = 26; // pixels from a side to the knob that turns
 
 function make(name, attributes, parent = layer) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -15,10 +15,17 @@ function make(name, attributes, parent = layer) {
 
 const onScreen = (points) => points.map((point) => camera.toScreen(point).map((v) => v.toFixed(2)).join(",")).join(" ");
 
-function knobOf(region) {
-  const [x, y] = camera.toScreen(at(region, [0, -1]));
-  const [dx, dy] = turned([0, -KNOB], region.angle);
+function knobOf(region, side) {
+  const [x, y] = camera.toScreen(at(region, [0, side]));
+  const [dx, dy] = turned([0, side * KNOB], region.angle);
   return [x + dx, y + dy];
+}
+
+// The knob is at the top side (-1), or at the bottom (1) where the top one would be off the stage.
+function knobSide(region) {
+  if (gesture?.kind === "turn") return gesture.side;
+  const seen = ([x, y]) => x > 0 && y > 0 && x < camera.width && y < camera.height;
+  return !seen(knobOf(region, -1)) && seen(knobOf(region, 1)) ? 1 : -1;
 }
 
 function drawShapes() {
@@ -59,8 +66,9 @@ function drawRegion(region, index) {
   make("rect", { width: 10 + 8 * String(index + 1).length, height: 17, rx: 4 }, tag);
   make("text", { x: 5, y: 12.5 }, tag).textContent = index + 1;
   if (!chosen) return;
-  const knob = knobOf(region);
-  const [tx, ty] = camera.toScreen(at(region, [0, -1]));
+  const side = knobSide(region);
+  const knob = knobOf(region, side);
+  const [tx, ty] = camera.toScreen(at(region, [0, side]));
   make("line", { x1: tx, y1: ty, x2: knob[0], y2: knob[1], class: "stem" }, group);
   make("circle", { cx: knob[0], cy: knob[1], r: 7, class: "knob" }, group);
   const small = Math.min(region.w, region.h) * camera.scale < 40;
