@@ -78,6 +78,7 @@ class User:
 
     def __init__(self, page, url):
         self.page = page
+        self.url = url
         self.errors = []
         self.outside = []
         self.asked = []

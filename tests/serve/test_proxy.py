@@ -8,7 +8,7 @@ import httpx
 import pytest
 import uvicorn
 from starlette.applications import Starlette
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from geochat import GeoChat
@@ -19,16 +19,16 @@ _METHODS = ["GET", "POST", "HEAD"]
 
 def proxy(target):
     """An application that hands `/geochat/...` on to `target/...`, host kept, and streams what comes back."""
-    client = httpx.AsyncClient(timeout=None)
 
     async def forward(request):
         path = request.url.path.removeprefix("/geochat").lstrip("/")
-        asked = client.build_request(
+        asked = httpx.Request(
             request.method,
             httpx.URL(target).join(path).copy_with(query=request.url.query.encode()),
             headers=request.headers.raw,
             content=request.stream() if request.method == "POST" else None,
         )
+        client = httpx.AsyncClient(timeout=None)
         answer = await client.send(asked, stream=True)
 
         async def body():
@@ -37,11 +37,16 @@ def proxy(target):
                     yield part
             finally:
                 await answer.aclose()
+                await client.aclose()
 
         headers = {name: value for name, value in answer.headers.items() if name != "transfer-encoding"}
         return StreamingResponse(body(), answer.status_code, headers=headers)
 
-    return Starlette(routes=[Route("/geochat{path:path}", forward, methods=_METHODS)])
+    async def icon(_request):
+        return Response(status_code=204)  # browsers ask the root for one
+
+    routes = [Route("/geochat{path:path}", forward, methods=_METHODS), Route("/favicon.ico", icon)]
+    return Starlette(routes=routes)
 
 
 @pytest.fixture(scope="module")
