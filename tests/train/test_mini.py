@@ -1,6 +1,7 @@
 """The bundled model's recipe: what the tutor asks for, what is drawn, and that nothing unseen is paired with a text."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,13 +12,15 @@ from geochat.regions import OrientedBox, parse
 from geochat_data.records import LabelledImage, LabelledObject
 from geochat_data.splits import UNSEEN_SCENES
 from geochat_train.mini import shape
+from geochat_train.mini.consensus import agreed
 from geochat_train.mini.contrast import TEXT_LENGTH, text_of, text_tokens, train_text_tokenizer
 from geochat_train.mini.material import PHOTOGRAPH
 from geochat_train.mini.numbers import CONVENTION, LOWEST, NUMBERS, curve, index_of, nearly
 from geochat_train.mini.pools import Pool, Taught, Views
-from geochat_train.mini.talk import converse
+from geochat_train.mini.talk import balanced, converse
 from geochat_train.mini.teacher import Teacher
 from geochat_train.mini.tutor import CATEGORIES, UNKNOWN, Tutor, Weights, tutor_targets
+from geochat_train.packing import Packed
 
 SIDE = 112
 
@@ -142,3 +145,33 @@ def test_regions_are_asked_about_in_both_spellings_and_answered_in_one():
         assert parse(question).regions[0].box.iou(OrientedBox(18, 36, 71, 54)) > 0.9
     assert answers
     assert all("|<0>}" in answer for answer in answers)
+
+
+def test_the_caption_that_says_what_the_others_say_is_taught():
+    odd = view(captions=("Two planes .", "Two planes on the ground .", "A photo .", "Two planes are on the ground ."))
+    other = view(captions=("A beach with white sand .", "A photo ."))
+    chosen = agreed([odd, other, view()])
+    assert chosen[0].captions == ("Two planes on the ground .",)
+    assert len(chosen[1].captions) == 1
+    assert chosen[2].captions == ()
+
+
+def test_a_turn_counts_by_the_root_of_its_length():
+    ids = torch.arange(9)
+    labels = torch.tensor([-100, -100, 1, 2, 3, 4, -100, 7, -100])
+    segments = torch.tensor([0, 1, 1, 1, 1, 1, 2, 2, 2])
+    weights = balanced(Packed(ids, labels, ids, segments))
+    assert weights.tolist() == [0, 0, 0.5, 0.5, 0.5, 0.5, 0, 1, 0]
+
+
+def test_regions_are_asked_about_where_looking_is_needed():
+    here = LabelledObject("airplane", OrientedBox(10, 10, 40, 40).corners())
+    there = LabelledObject("storage tank", OrientedBox(60, 60, 90, 90).corners())
+    both = frozenset({"airplane", "storage tank"})
+
+    def share(*things):
+        image = replace(view(labelled=both), objects=things)
+        turns = [question.text for seed in range(30) for question, _ in converse(image, random.Random(seed), ())]
+        return sum("[identify]" in text for text in turns) / len(turns)
+
+    assert share(here, there) > 1.5 * share(here, here)

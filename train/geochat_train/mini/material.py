@@ -1,4 +1,4 @@
-"""The images the model is made from: photographs of UC Merced, composites of them, rendered scenes."""
+"""The images the model is made from: photographs of UC Merced, composites and mosaics of them, rendered scenes."""
 
 import logging
 import random
@@ -13,7 +13,8 @@ import numpy as np
 from shapely import Polygon, box
 
 from geochat.regions import OrientedBox
-from geochat_data.augment import Augmentation
+from geochat_data.augment import Augmentation, augment
+from geochat_data.mosaic import TILES, mosaic
 from geochat_data.pasting import Cutout, compose, cut_ground, cut_out
 from geochat_data.readers import Report, read_ucm
 from geochat_data.readers.boxes import read_boxes, write_boxes
@@ -27,7 +28,10 @@ _LOG = logging.getLogger(__name__)
 SIDE = 256  # of composites and rendered scenes, pixels
 PHOTOGRAPH = Augmentation(zoom=(0.6, 1.0), tilt=10)
 COMPOSED = Augmentation(zoom=(0.75, 1.0))
+MOSAIC = Augmentation(zoom=(0.6, 1.0))
 RENDERED = Augmentation(zoom=(0.7, 1.0))
+_TILE = 176  # side of a mosaic's photographs, pixels
+_TURNED = Augmentation(zoom=(0.8, 1.0), tilt=10, colour=0.1)
 # Scenes that hold none of the four categories, and none that contrastive training must not see.
 _BACKGROUNDS = frozenset({"beach", "forest", "river", "harbor", "parking lot", "intersection", "buildings"})
 
@@ -40,6 +44,7 @@ class Material:
         photographs: UC Merced's train split less its validation part and what overlaps its test photographs.
         boxed: Those with boxes.
         composites: Objects of these set into others of these.
+        mosaics: Four of these, two by two.
         rendered: Synthetic scenes.
         scenes: The scene classes, sorted.
     """
@@ -47,6 +52,7 @@ class Material:
     photographs: tuple[LabelledImage, ...]
     boxed: tuple[LabelledImage, ...]
     composites: tuple[LabelledImage, ...]
+    mosaics: tuple[LabelledImage, ...]
     rendered: tuple[LabelledImage, ...]
     scenes: tuple[str, ...]
 
@@ -57,7 +63,9 @@ def read_photographs(imagery: Path, report: Report) -> list[LabelledImage]:
     return [clipped(image) for image in read_ucm(imagery / "ucm", "train", leave_out=left_out, report=report)]
 
 
-def gather(imagery: Path, work: Path, *, composites: int, rendered: int, seed: int) -> tuple[Material, Report]:
+def gather(
+    imagery: Path, work: Path, *, composites: int, mosaics: int, rendered: int, seed: int
+) -> tuple[Material, Report]:
     """Read the photographs, and compose and render the rest into `work` unless it is there already.
 
     Raises:
@@ -67,12 +75,13 @@ def gather(imagery: Path, work: Path, *, composites: int, rendered: int, seed: i
     files = read_photographs(imagery, report)
     made = [
         _made(work / "composites", lambda: partial(_compose, _Kit.of(files, seed), seed), composites, report),
+        _made(work / "mosaics", lambda: partial(_put_together, files, seed), mosaics, report),
         _made(work / "rendered", lambda: partial(_render, seed), rendered, report),
     ]
     photographs = [replace(image, pixels=np.asarray(image.open())) for image in files]
     boxed = tuple(image for image in photographs if image.objects)
     scenes = tuple(sorted({image.scene for image in photographs if image.scene}))
-    return Material(tuple(photographs), boxed, made[0], made[1], scenes), report
+    return Material(tuple(photographs), boxed, *made, scenes), report
 
 
 def clipped(image: LabelledImage) -> LabelledImage:
@@ -115,6 +124,20 @@ def _compose(kit: _Kit, seed: int, index: int) -> LabelledImage:
     objects = [rng.choice(kit.cutouts[kind]) for kind, count in zip(kinds, counts, strict=True) for _ in range(count)]
     ground = rng.sample(kit.ground, rng.randint(0, 3))
     return compose(rng.choice(kit.backgrounds), objects, ground, rng, UCM_CATEGORIES)
+
+
+def _put_together(photographs: list[LabelledImage], seed: int, index: int) -> LabelledImage:
+    """One mosaic: two to four tiles with objects, of different categories where there are so many, the rest any."""
+    rng = random.Random(f"{seed}/mosaic/{index}")
+    by_category: dict[str, list[LabelledImage]] = {}
+    for image in photographs:
+        for category in sorted({item.category for item in image.objects}):
+            by_category.setdefault(category, []).append(image)
+    kinds = rng.sample(sorted(by_category), min(len(by_category), rng.choice((2, 3, 3, 4))))
+    chosen = [rng.choice(by_category[kind]) for kind in kinds]
+    chosen += rng.choices(photographs, k=TILES - len(chosen))
+    rng.shuffle(chosen)
+    return mosaic([clipped(augment(image, _TILE, _TURNED, rng)) for image in chosen], "mosaic")
 
 
 def _render(seed: int, index: int) -> LabelledImage:

@@ -32,10 +32,12 @@ class Pointing:
     Attributes:
         at: (P,) positions.
         cells: (P, N) the patches, true on the box.
+        share: (P,) how much each counts; a box counts one.
     """
 
     at: Tensor
     cells: Tensor
+    share: Tensor
 
 
 def pointing(row: Packed, boxes: Sequence[OrientedBox], numbers: range, grid: int) -> Pointing:
@@ -59,25 +61,30 @@ def pointing(row: Packed, boxes: Sequence[OrientedBox], numbers: range, grid: in
         boxes, starts = [], []
     at: list[int] = []
     cells: list[Tensor] = []
+    share: list[float] = []
     for start, box in zip(starts, boxes, strict=True):
         if labels[start] != IGNORED:
             positions = list(range(start - 1, start + _NUMBERS))
         else:
-            positions = [next(p for p in range(start, len(ids)) if labels[p] != IGNORED) - 1]
+            answer = next(p for p in range(start, len(ids)) if labels[p] != IGNORED)
+            positions = [start + _NUMBERS, answer - 1]
         at += positions
+        share += [1 / len(positions)] * len(positions)
         cells += [torch.from_numpy(under(box, 100, grid).ravel())] * len(positions)
     return Pointing(
         torch.tensor(at, dtype=torch.long),
         torch.stack(cells) if cells else torch.zeros(0, grid * grid, dtype=torch.bool),
+        torch.tensor(share),
     )
 
 
 def join(rows: Sequence[Pointing]) -> dict[str, Tensor]:
-    """A batch: `point_row` (P,), `point_at` (P,), `point_cells` (P, N)."""
+    """A batch: `point_row` (P,), `point_at` (P,), `point_cells` (P, N), `point_share` (P,)."""
     return {
         "point_row": torch.cat([torch.full_like(row.at, number) for number, row in enumerate(rows)]),
         "point_at": torch.cat([row.at for row in rows]),
         "point_cells": torch.cat([row.cells for row in rows]),
+        "point_share": torch.cat([row.share for row in rows]),
     }
 
 
@@ -90,7 +97,7 @@ def pointing_loss(
     image: slice,
     points: dict[str, Tensor],
 ) -> Tensor:
-    """Mean negative logarithm of the attention that lies on the patches asked for.
+    """Mean over boxes of the negative logarithm of the attention that lies on the patches asked for.
 
     Args:
         language: The language model.
@@ -100,9 +107,9 @@ def pointing_loss(
         image: Where the image's tokens stand in every row.
         points: See `join`.
     """
-    row, at, cells = points["point_row"], points["point_at"], points["point_cells"]
+    row, at, cells, share = (points[f"point_{name}"] for name in ("row", "at", "cells", "share"))
     allowed = attention_mask[row, 0, at]  # (P, T)
-    losses = []
+    losses: list[Tensor] = []
     for number in LAYERS:
         layer = language.layers[number]
         width = layer.self_attn.head_dim
@@ -114,5 +121,5 @@ def pointing_loss(
         query, key = (part[:, 0] for part in apply_rotary_pos_emb(query[:, None], key[:, None], cos, sin))
         scores = torch.einsum("pd,ptd->pt", query[row, at].float(), key[row].float()) / width**0.5  # (P, T)
         logs = scores.masked_fill(~allowed, -torch.inf).log_softmax(-1)
-        losses.append(-logs[:, image].masked_fill(~cells, -torch.inf).logsumexp(-1))
-    return torch.cat(losses).sum() / max(1, len(LAYERS) * len(at))
+        losses.append(-logs[:, image].masked_fill(~cells, -torch.inf).logsumexp(-1) @ share)
+    return torch.stack(losses).mean() / share.sum().clamp(min=1)

@@ -77,7 +77,7 @@ class Perception(nn.Module):
     def forward(self, views: Tensor, **targets: Tensor) -> dict[str, Tensor]:
         """The summed loss of views (B, S, S, 3)."""
         patches = self.tower(self.normalize(views)).last_hidden_state[:, 1:]  # (B, N, D)
-        return {"loss": torch.stack(list(self.tutor(patches, targets, Weights()).values())).sum()}
+        return {"loss": torch.stack(list(self.tutor(patches, targets, Weights(box=0.5, small=0.5)).values())).sum()}
 
 
 class Instruction(nn.Module):
@@ -88,6 +88,8 @@ class Instruction(nn.Module):
     """
 
     nearly: Tensor
+    pointing = 0.5  # weight of the loss that shows where to look
+    numbers = 2.0  # of a number's loss beside a word's
     _keys_to_ignore_on_save = ("chat.lm_head.weight",)  # tells the Trainer, on resuming, that its absence is meant
 
     def __init__(self, chat: LlavaForConditionalGeneration, numbers: list[int]) -> None:
@@ -97,21 +99,21 @@ class Instruction(nn.Module):
         assert numbers == list(range(self.first, self.last + 1))
         self.normalize = Normalize()
         self.register_buffer("nearly", nearly(1.0), persistent=False)
-        self.pointing = 0.0  # weight of the loss that shows where to look
-        self.weight = 1.0  # of a number's loss beside a word's
         chat.model.vision_tower.requires_grad_(False)
         self.register_state_dict_post_hook(_without_tied_head)  # type: ignore[no-untyped-call]
 
     def forward(
         self,
         input_ids: Tensor,
+        *,
         position_ids: Tensor,
         attention_mask: Tensor,
         labels: Tensor,
         views: Tensor,
+        weights: Tensor,
         **points: Tensor,
     ) -> dict[str, Tensor]:
-        """The loss of packed turns (B, T), mask (B, 1, T, T), about views (B, S, S, 3)."""
+        """The loss of packed turns (B, T), their weights (B, T), mask (B, 1, T, T), about views (B, S, S, 3)."""
         model = self.chat.model
         with torch.no_grad():
             patches = model.vision_tower(self.normalize(views)).last_hidden_state[:, 1:]  # (B, N, D)
@@ -123,31 +125,30 @@ class Instruction(nn.Module):
             position_ids=position_ids,
             attention_mask=attention_mask,
             use_cache=False,
-            output_hidden_states=self.pointing > 0,
+            output_hidden_states=True,
         )
-        wanted = labels[:, 1:]
+        wanted, counts = labels[:, 1:], weights[:, 1:]
         spoken = wanted != IGNORED
-        loss = self._loss(self.chat.lm_head(said.last_hidden_state[:, :-1][spoken]).float(), wanted[spoken])
-        if self.pointing:
-            first = int(here[0, :, 0].int().argmax())
-            image = slice(first, first + patches.shape[1])
-            language, states = model.language_model, said.hidden_states
-            shown = pointing_loss(language, states, position_ids, attention_mask, image=image, points=points)
-            loss = loss + self.pointing * shown
+        logits = self.chat.lm_head(said.last_hidden_state[:, :-1][spoken]).float()
+        first = int(here[0, :, 0].int().argmax())
+        image = slice(first, first + patches.shape[1])
+        language, states = model.language_model, said.hidden_states
+        shown = pointing_loss(language, states, position_ids, attention_mask, image=image, points=points)
+        loss = self._loss(logits, wanted[spoken], counts[spoken]) + self.pointing * shown
         return {"loss": loss}
 
     def tie_weights(self) -> None:
         """Called by the Trainer on resuming."""
         self.chat.tie_weights()
 
-    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean over tokens of logits (K, V) against labels (K,)."""
+    def _loss(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
+        """Weighted mean over tokens of logits (K, V) against labels (K,)."""
         logs = logits.log_softmax(-1)
         number = (labels >= self.first) & (labels <= self.last)
-        words = -logs[~number].gather(1, labels[~number][:, None]).sum()
+        words = -logs[~number].gather(1, labels[~number][:, None])[:, 0] @ counts[~number]
         near = self.nearly[labels[number] - self.first]  # (K', numbers)
-        numbers = -(near * logs[number][:, self.first : self.last + 1]).sum()
-        return (words + self.weight * numbers) / max(1, len(labels))
+        numbers = -(near * logs[number][:, self.first : self.last + 1]).sum(-1) @ counts[number]
+        return (words + self.numbers * numbers) / counts.sum().clamp(min=1)
 
 
 def _without_tied_head(_: nn.Module, state: dict[str, Tensor], prefix: str, __: dict[str, Any]) -> None:
@@ -164,7 +165,6 @@ def run_stage(
     batch: int,
     rates: dict[str, float],
     seed: int,
-    schedule: int | None = None,
     collate: Callable[[list[Any]], dict[str, Tensor]] | None = None,
 ) -> None:
     """Train `model` in place, going on from the last checkpoint in `folder` if there is one.
@@ -177,8 +177,6 @@ def run_stage(
         batch: Images a step.
         rates: Peak learning rate by prefix of the parameter's name; "" is the rest.
         seed: Seeds everything.
-        schedule: Steps over which the learning rate follows its cosine to zero, `steps` where None; more leaves it
-            early, for a stage that goes on.
         collate: Makes a batch; None stacks dictionaries of tensors.
     """
     set_seed(seed)
@@ -202,8 +200,7 @@ def run_stage(
         use_cpu=not torch.cuda.is_available(),
     )
     optimizer = torch.optim.AdamW(_groups(model, rates), betas=(0.9, 0.98), fused=True)
-    schedule = schedule or steps
-    rate = get_cosine_schedule_with_warmup(optimizer, min(100, schedule // 10), schedule)
+    rate = get_cosine_schedule_with_warmup(optimizer, min(100, steps // 10), steps)
     trainer = _InOrder(
         model=model, args=arguments, train_dataset=data, data_collator=collate, optimizers=(optimizer, rate)
     )

@@ -10,7 +10,7 @@ from transformers import LlavaProcessor
 
 from geochat.prompts import Message
 from geochat.regions import OrientedBox, Region, format_box, parse
-from geochat_data.encoding import Example, encode
+from geochat_data.encoding import IGNORED, Example, encode
 from geochat_data.questions import build_conversation
 from geochat_data.records import LabelledImage
 from geochat_train.mini.lessons import pixels
@@ -20,24 +20,21 @@ from geochat_train.packing import Packed, pack, pad
 
 SHARES: Mapping[str, float] = MappingProxyType(
     {
-        "scene": 1.5,
-        "caption": 1.0,
-        "presence": 1.0,
-        "count": 1.2,
+        "scene": 1.2,
+        "caption": 1.2,
+        "presence": 0.7,
+        "count": 1.0,
         "comparison": 0.7,
-        "identify": 1.5,
-        "refer": 3.5,
-        "grounding": 1.2,
+        "identify": 0.5,
+        "refer": 4.5,
+        "grounding": 1.0,
         "position": 0.4,
         "colour": 0.3,
         "negative": 0.3,
     }
 )
-LOCATING: Mapping[str, float] = MappingProxyType(
-    {**SHARES, "scene": 0.8, "caption": 0.5, "presence": 0.7, "count": 0.8, "refer": 5.0, "identify": 2.0}
-)
-"""More of the questions that need to look at a place."""
-
+_CROWDED = 8.0  # times more questions about regions where there are several categories, and looking is needed
+_UNCAPTIONED = 0.2  # times fewer descriptions where nobody wrote one
 _TURNS = 8
 _RICH = 0.25  # share of views asked about colours and relations too, which costs time to work out
 _CONVERSATIONS = 0.15  # share of rows whose questions see those before them, as in a chat
@@ -53,19 +50,16 @@ Item = tuple[Packed, Pointing, Tensor]
 class Talk:
     """Makes training items of square views that are `grid` x `grid` patches."""
 
-    def __init__(
-        self, processor: LlavaProcessor, scenes: tuple[str, ...], grid: int, shares: Mapping[str, float] = SHARES
-    ) -> None:
+    def __init__(self, processor: LlavaProcessor, scenes: tuple[str, ...], grid: int) -> None:
         self.processor = processor
         self.scenes = scenes
         self.grid = grid
-        self.shares = shares
         vocabulary = processor.tokenizer.get_vocab()
         self.numbers = range(vocabulary[NUMBERS[0]], vocabulary[NUMBERS[-1]] + 1)
 
     def make(self, view: LabelledImage, rng: random.Random, _: int | None = None) -> Item | None:
         """One row about `view`, or None if its labels offer no question."""
-        turns = converse(view, rng, self.scenes, self.shares)
+        turns = converse(view, rng, self.scenes)
         if not turns:
             return None
         together = rng.random() < _CONVERSATIONS
@@ -81,7 +75,8 @@ class Talk:
         """A batch: padded words and views (B, S, S, 3)."""
         words, points, views = zip(*items, strict=True)
         padded = pad(words, int(self.processor.tokenizer.pad_token_id))
-        return {**padded, **join(points), "views": torch.stack(views)}
+        spoken = torch.nn.utils.rnn.pad_sequence([balanced(row) for row in words], batch_first=True)
+        return {**padded, **join(points), "views": torch.stack(views), "weights": spoken}
 
     def _fitting(self, talks: list[tuple[Example, list[OrientedBox]]]) -> list[tuple[Example, list[OrientedBox]]]:
         """Those that together stay within the budget of a row, in order: attention pays for a row's length squared."""
@@ -98,15 +93,13 @@ class Talk:
         return encode(messages, self.processor, image_tokens=self.grid**2, max_length=_LONGEST)
 
 
-def converse(
-    view: LabelledImage, rng: random.Random, scenes: tuple[str, ...], shares: Mapping[str, float] = SHARES
-) -> list[tuple[Message, Message]]:
+def converse(view: LabelledImage, rng: random.Random, scenes: tuple[str, ...]) -> list[tuple[Message, Message]]:
     """Independent questions about a view, each with its answer; none if its labels offer nothing."""
     talk = build_conversation(
         view,
         rng,
         turns=_TURNS,
-        shares=shares,
+        shares=_shares(view),
         scenes=scenes,
         convention=CONVENTION,
         wording="varied",
@@ -117,6 +110,26 @@ def converse(
         (Message("user", question), Message("assistant", turn.answer))
         for question, turn in zip(asked, talk.turns, strict=True)
     ]
+
+
+def balanced(row: Packed) -> Tensor:
+    """Weights (T,) of the supervised tokens: a turn counts by the square root of its length.
+
+    A list of twelve boxes is a hundred tokens and the name of what is in a region two; alike for each token, the loss
+    would hardly ask for the name.
+    """
+    spoken = row.labels != IGNORED
+    lengths = torch.bincount(row.segments[spoken], minlength=int(row.segments.max()) + 1)
+    return torch.where(spoken, lengths.clamp(min=1)[row.segments] ** -0.5, 0.0)
+
+
+def _shares(view: LabelledImage) -> dict[str, float]:
+    crowded = len({item.category for item in view.objects}) > 1
+    return {
+        **SHARES,
+        "identify": SHARES["identify"] * (_CROWDED if crowded else 1),
+        "caption": SHARES["caption"] * (1 if view.captions else _UNCAPTIONED),
+    }
 
 
 def _boxes(messages: list[Message]) -> list[OrientedBox]:

@@ -38,6 +38,7 @@ class Weights:
     category: float = 1.0
     box: float = 0.25
     teacher: float = 2.0
+    small: float = 0.0  # 0: every patch on an object counts alike; 1: every object does; between, small ones count more
 
 
 class Tutor(nn.Module):
@@ -61,10 +62,11 @@ class Tutor(nn.Module):
         """Weighted losses of patch tokens (B, N, D) against the targets of `tutor_targets`, stacked."""
         patches = self.norm(patches)
         whole = patches.mean(1)  # (B, D)
+        shares = targets["extent"].clamp(min=1).float() ** -weights.small  # (B, N)
         losses = {
             "scene": weights.scene * self._scene(whole, targets["scene"]),
-            "category": weights.category * self._category(patches, targets),
-            "box": weights.box * self._box(patches, targets),
+            "category": weights.category * self._category(patches, targets, shares),
+            "box": weights.box * self._box(patches, targets, shares),
         }
         if "teacher_vector" in targets:
             losses["teacher"] = weights.teacher * self._teacher(whole, patches, targets)
@@ -82,7 +84,7 @@ class Tutor(nn.Module):
             functional.cross_entropy(logits, scene, ignore_index=UNKNOWN, label_smoothing=0.1, reduction="sum") / known
         )
 
-    def _category(self, patches: Tensor, targets: dict[str, Tensor]) -> Tensor:
+    def _category(self, patches: Tensor, targets: dict[str, Tensor], shares: Tensor) -> Tensor:
         """Objects and empty ground count alike, however few patches hold objects.
 
         An empty patch is one of the background or of any category the image does not label exhaustively.
@@ -92,14 +94,16 @@ class Tutor(nn.Module):
         holding = logs.gather(-1, category.clamp(min=0)[..., None])[..., 0]
         possible = targets["possible"][:, None, :]  # (B, 1, 1 + C)
         empty = logs.masked_fill(~possible, -math.inf).logsumexp(-1)
-        return -(_mean(holding, category > _BACKGROUND) + _mean(empty, category == _BACKGROUND))
+        on_object, off = category > _BACKGROUND, category == _BACKGROUND
+        return -(_mean(holding, on_object * shares) + _mean(empty, off))
 
-    def _box(self, patches: Tensor, targets: dict[str, Tensor]) -> Tensor:
+    def _box(self, patches: Tensor, targets: dict[str, Tensor], shares: Tensor) -> Tensor:
         on_object = targets["category"] > _BACKGROUND  # (B, N)
         logits = self.coordinates(patches[on_object])  # (K, 5, numbers)
         wanted = self.nearly[targets["box"][on_object]]  # (K, 5, numbers)
-        loss = -(wanted * logits.log_softmax(-1)).sum(-1)
-        return loss.sum() / max(1, loss.numel()) * _COORDINATES
+        loss = -(wanted * logits.log_softmax(-1)).sum((-2, -1))  # (K,)
+        share = shares[on_object]  # (K,)
+        return (loss * share).sum() / share.sum().clamp(min=1e-3)
 
     def _teacher(self, whole: Tensor, patches: Tensor, targets: dict[str, Tensor]) -> Tensor:
         taught = targets["taught"]  # (B,)
@@ -112,11 +116,12 @@ def tutor_targets(image: LabelledImage, scenes: Sequence[str], grid: int) -> dic
     """What the heads should say of a square `image` cut into `grid` x `grid` patches.
 
     Returns:
-        `scene` (); `category` (grid²,), -100 where nothing is known; `box` (grid², 5), rows of the numbers; `possible`
-        (1 + C,), what an empty patch may be.
+        `scene` (); `category` (grid²,), -100 where nothing is known; `box` (grid², 5), rows of the numbers; `extent`
+        (grid²,), of how many patches the object is; `possible` (1 + C,), what an empty patch may be.
     """
     category = np.zeros((grid, grid), np.int64)
     box = np.zeros((grid, grid, _COORDINATES), np.int64)
+    extent = np.zeros((grid, grid), np.int64)
     for doubtful in image.ignore:
         category[under(OrientedBox.from_polygon(doubtful.polygon), image.width, grid)] = UNKNOWN
     for thing in sorted(image.objects, key=lambda item: -item.area):  # the smaller of two on a patch wins
@@ -125,12 +130,14 @@ def tutor_targets(image: LabelledImage, scenes: Sequence[str], grid: int) -> dic
         category[cells] = 1 + CATEGORIES.index(thing.category)
         written = found.normalized(CONVENTION.angle_range)
         percent = [100 * v / image.width for v in (written.x1, written.y1, written.x2, written.y2)]
+        extent[cells] = cells.sum()
         box[cells] = [index_of(number) for number in (*percent, written.angle)]
     possible = [True, *(name not in image.labelled for name in CATEGORIES)]
     return {
         "scene": torch.tensor(scenes.index(image.scene) if image.scene in scenes else UNKNOWN),
         "category": torch.from_numpy(category.ravel()),
         "box": torch.from_numpy(box.reshape(-1, _COORDINATES)),
+        "extent": torch.from_numpy(extent.ravel()),
         "possible": torch.tensor(possible),
     }
 
@@ -146,6 +153,6 @@ def under(box: OrientedBox, side: float, grid: int) -> NDArray[np.bool_]:
     return np.asarray(under | ((np.abs(x) <= half) & (np.abs(y) <= half)))
 
 
-def _mean(values: Tensor, where: Tensor) -> Tensor:
-    """The mean over `where`, 0 if that is nowhere."""
-    return values.masked_fill(~where, 0).sum() / where.sum().clamp(min=1)
+def _mean(values: Tensor, weights: Tensor) -> Tensor:
+    """The weighted mean, 0 if all weights are."""
+    return (values.masked_fill(weights == 0, 0) * weights).sum() / weights.sum().clamp(min=1e-3)
