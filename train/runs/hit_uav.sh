@@ -11,13 +11,13 @@ cd "$(dirname "$0")/../.."
 mkdir -p "$out"
 build() { geochat data build "$@" --image-root "$imagery" --dialogues 0; }
 
-# Objects named in their boxes; the rare "other vehicle" is shown ten times; scenes and captions of UC Merced keep alive
-# what the model knew.
-build boxes "$imagery/hit-uav" --split train --kinds identify=6,presence=1,count=1 --questions 12-16 --out "$out/hit.jsonl"
-grep '"other vehicle"' "$imagery/hit-uav/train.jsonl" > "$out/rare_labels.jsonl"
+# Objects named in their boxes; what is rare is asked about again, in other words; scenes and captions of UC Merced keep
+# alive what the model knew.
+build boxes "$imagery/hit-uav" --split train --kinds identify=6,presence=1,count=1 --questions 10 --out "$out/hit.jsonl"
 for seed in $(seq 1 10); do
-  build boxes "$out/rare_labels.jsonl" --images "$imagery/hit-uav" --kinds identify --questions 6-8 --seed "$seed" \
-    --out "$out/rare$seed.jsonl"
+  build boxes "$imagery/hit-uav" --split train --kinds identify --questions 16 --seed "$seed" --out "$out/again.jsonl"
+  grep '"value": "other vehicle"' "$out/again.jsonl" > "$out/rare$seed.jsonl"
+  [ "$seed" -gt 2 ] || grep '"value": "bicycle"' "$out/again.jsonl" >> "$out/rare$seed.jsonl"
 done
 build ucm "$imagery/ucm" --split train --kinds scene=3,caption=1 --questions 2 --out "$out/known_all.jsonl"
 image_of='"image": "[^"]*"'
