@@ -1,7 +1,7 @@
 """Labelled imagery that questions are made about: UC Merced's folder, any file of boxes, or synthetic scenes.
 
 `--images` with UC Merced's `captions.jsonl` in it is read as that; `--questions boxes.jsonl` is read as labels of the
-images in `--images`; with neither, scenes are drawn whose seeds no training run uses. Images come in an order shuffled
+images in `--images`; with neither, scenes are drawn whose seeds no training run uses, others for each split. Images come in an order shuffled
 once, so that the first hundred are of all kinds.
 """
 
@@ -18,6 +18,7 @@ from geochat_data.splits import read_names
 from geochat_eval.benchmarks.base import Sources
 
 FIRST_SEED = 900_000_000  # far above those of training
+_CHOOSING_SEED = 800_000_000  # of the validation split's scenes
 
 
 def is_ucm(sources: Sources) -> bool:
@@ -48,7 +49,8 @@ def kept_for(sources: Sources) -> Callable[[str], bool]:
 def labelled_images(sources: Sources, report: Report) -> Iterator[LabelledImage]:
     """The images asked about, the same in the same order for the same sources."""
     if is_synthetic(sources):
-        for seed in range(FIRST_SEED, FIRST_SEED + sources.scenes):
+        first = _CHOOSING_SEED if sources.split == "val" else FIRST_SEED
+        for seed in range(first, first + sources.scenes):
             report.used += 1
             yield render_scene(seed)
         return
