@@ -73,15 +73,13 @@ def gather(
     """
     report = Report()
     files = read_photographs(imagery, report)
-    made = [
-        _made(work / "composites", lambda: partial(_compose, _Kit.of(files, seed), seed), composites, report),
-        _made(work / "mosaics", lambda: partial(_put_together, files, seed), mosaics, report),
-        _made(work / "rendered", lambda: partial(_render, seed), rendered, report),
-    ]
+    composed = _made(work / "composites", lambda: partial(_compose, _Kit.of(files, seed), seed), composites, report)
+    joined = _made(work / "mosaics", lambda: partial(_put_together, files, seed), mosaics, report)
+    drawn = _made(work / "rendered", lambda: partial(_render, seed), rendered, report)
     photographs = [replace(image, pixels=np.asarray(image.open())) for image in files]
     boxed = tuple(image for image in photographs if image.objects)
     scenes = tuple(sorted({image.scene for image in photographs if image.scene}))
-    return Material(tuple(photographs), boxed, *made, scenes), report
+    return Material(tuple(photographs), boxed, composed, joined, drawn, scenes), report
 
 
 def clipped(image: LabelledImage) -> LabelledImage:
