@@ -28,7 +28,7 @@ cat "$out/hit.jsonl" "$out"/rare*[0-9].jsonl "$out/known.jsonl" > "$out/train.js
 build boxes "$imagery/hit-uav" --split val --kinds identify --questions 8 --out "$out/val.jsonl"
 
 geochat train lora --config lora-mini --data "$out/train.jsonl" --validation "$out/val.jsonl" --images "$imagery" \
-  --evaluate-every 100 --keep-best true --show 8 --out "$out/adapter" "$@"
+  --epochs 6 --evaluate-every 150 --keep-best true --show 8 --out "$out/adapter" "$@"
 
 measure() { python -m geochat_train.measuring "$@"; }
 measure identify boxes "$imagery/hit-uav" --split val --model "$out/adapter" --out "$out/identify_val.json"
