@@ -1,8 +1,8 @@
 """Labelled imagery that questions are made about: UC Merced's folder, any file of boxes, or synthetic scenes.
 
 `--images` with UC Merced's `captions.jsonl` in it is read as that; `--questions boxes.jsonl` is read as labels of the
-images in `--images`; with neither, scenes are drawn whose seeds no training run uses, others for each split. Images come
-in an order shuffled once, so that the first hundred are of all kinds.
+images in `--images`; with neither, scenes are drawn whose seeds no training run uses, others for each split. Images
+come in an order shuffled once, so that the first hundred are of all kinds.
 """
 
 import random
