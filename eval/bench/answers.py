@@ -8,9 +8,6 @@ torch and the model together. Goals on two cores: a scene in 1.5 s, a grounded d
 """
 
 import argparse
-import json
-import os
-import platform
 import resource
 import statistics
 import sys
@@ -19,6 +16,7 @@ from pathlib import Path
 
 import torch
 from PIL import Image
+from report import machine, tell
 
 from geochat import GeoChat, Task
 from geochat_data.readers import UCM_SCENES
@@ -70,19 +68,14 @@ def main() -> None:
         median, slowest = round(statistics.median(seconds), 3), round(max(seconds), 3)
         answers[name] = {"median_s": median, "slowest_s": slowest, "goal_s": goal}
     found = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
-        "load": os.getloadavg(),
+        **machine(),
         "clock": args.clock,
         "model_sha256": chat.engine.sha256,
         "loading_s": round(loading, 3),
         "answers": answers,
         "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
-    if args.json:
-        print(json.dumps(found))
-        return
-    for name, value in found.items():
-        print(f"{name}: {json.dumps(value)}")
+    tell(found, as_json=args.json)
 
 
 if __name__ == "__main__":

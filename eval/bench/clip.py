@@ -9,9 +9,6 @@ learned as published, 200 epochs, from 16 images of every class; its time includ
 """
 
 import argparse
-import json
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +17,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from report import machine, tell
 
 from geochat.clip import Classifier, DualEncoder, PromptSettings
 from geochat_train.prompts import Features, SceneImages, Trial, published, read_scenes, run_trial
@@ -107,18 +105,13 @@ def main() -> None:
     args = parser.parse_args()
     encoder, images = DualEncoder.from_pretrained(args.model), read_scenes(args.images)
     found = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
-        "load": os.getloadavg() if hasattr(os, "getloadavg") else None,
+        **machine(),
         "model": encoder.name,
         "clock": args.clock,
         "throughput": throughput(encoder, images, args.clock, args.count, args.runs),
         "coop": learning(encoder, images, args.clock),
     }
-    if args.json:
-        print(json.dumps(found))
-        return
-    for name, value in found.items():
-        print(f"{name}: {json.dumps(value)}")
+    tell(found, as_json=args.json)
 
 
 if __name__ == "__main__":

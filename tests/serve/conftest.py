@@ -13,6 +13,7 @@ from PIL import Image
 
 from geochat import GeoChat
 from geochat_serve import ServeSettings, serve
+from geochat_serve.workspace import Workspace
 
 _spec = importlib.util.spec_from_file_location("serve_scripted", Path(__file__).with_name("scripted.py"))
 scripted = importlib.util.module_from_spec(_spec)
@@ -36,6 +37,13 @@ def chromium():
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def workspace():
+    made = Workspace(10**8)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,6 @@ from geochat_serve.answering import Answerer
 from geochat_serve.queueing import FairQueue
 from geochat_serve.scenes import open_sample
 from geochat_serve.sessions import Sessions
-from geochat_serve.workspace import Workspace
-
-
-@pytest.fixture
-def workspace():
-    made = Workspace(10**8)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -5,14 +5,6 @@ import pytest
 from geochat.errors import GeoChatError
 from geochat_serve.scenes import Scene
 from geochat_serve.sessions import Sessions
-from geochat_serve.workspace import Workspace
-
-
-@pytest.fixture
-def workspace():
-    made = Workspace(10**8)
-    yield made
-    made.close()
 
 
 @pytest.fixture
