@@ -2,8 +2,9 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -16,12 +17,12 @@ from geochat.clip.layout import check_classes
 from geochat.clip.learned import CoCoOp
 from geochat.clip.prompt_files import LearnedPrompts
 from geochat.clip.templates import REMOTE_SENSING, check_templates, fill
+from geochat.clip.workers import lone_workers
 from geochat.errors import GeoChatError
 from geochat.imagery import GeoImage, open_image
 
 Opener = Callable[[Picture], GeoImage]
 OnError = Callable[[Picture, GeoChatError], None]
-_READERS = 2
 _TOGETHER = 16  # images whose own prompts are encoded at once
 
 
@@ -110,7 +111,10 @@ class Classifier:
         Raises:
             ImageError: It cannot be read.
         """
-        return next(self.classify_many([image]))
+        (outcome,) = self._outcomes([image], _open, None)
+        if isinstance(outcome, _Failed):
+            raise outcome.error
+        return outcome
 
     def classify_many(
         self,
@@ -121,7 +125,7 @@ class Classifier:
         cache: FeatureCache | None = None,
         on_error: OnError | None = None,
     ) -> Iterator[Classification]:
-        """What images are, in order, as they are found; images are read while others are encoded.
+        """What images are, in order, as they are found.
 
         Args:
             images: Files, PIL images, arrays or opened images.
@@ -133,25 +137,33 @@ class Classifier:
         Raises:
             ImageError: An image cannot be read and there is no `on_error`.
         """
-        batch: list[_Prepared] = []
-        for prepared in _prepare(self.encoder, images, batch_size, opener or _open, cache):
-            if isinstance(prepared, _Failed):
-                if on_error is None:
-                    raise prepared.error
-                on_error(prepared.image, prepared.error)
-                continue
-            batch.append(prepared)
-            if len(batch) == batch_size:
-                yield from self._classified(batch, cache)
-                batch = []
-        if batch:
-            yield from self._classified(batch, cache)
+        work = partial(self._outcomes, opener=opener or _open, cache=cache)
+        with lone_workers() as (pool, count):
+            batches = _batches(images, max(batch_size // count, 1))
+            waiting = deque(pool.submit(work, batch) for batch in islice(batches, 2 * count))
+            while waiting:
+                outcomes = waiting.popleft().result()
+                waiting.extend(pool.submit(work, batch) for batch in islice(batches, 1))
+                for outcome in outcomes:
+                    if isinstance(outcome, Classification):
+                        yield outcome
+                    elif on_error is None:
+                        raise outcome.error
+                    else:
+                        on_error(outcome.image, outcome.error)
 
-    def _classified(self, batch: list["_Prepared"], cache: FeatureCache | None) -> Iterator[Classification]:
-        features = _features(self.encoder, batch, cache)
-        for prepared, row in zip(batch, self.probabilities(features).tolist(), strict=True):
-            by_class = dict(zip(self.classes, row, strict=True))
-            yield Classification(prepared.name, max(by_class, key=by_class.__getitem__), by_class)
+    def _outcomes(
+        self, images: Sequence[Picture], opener: Opener, cache: FeatureCache | None
+    ) -> list["Classification | _Failed"]:
+        """What becomes of each of some images."""
+        read = [_prepare(self.encoder, image, opener, cache) for image in images]
+        batch = [each for each in read if isinstance(each, _Prepared)]
+        rows = iter(self.probabilities(_features(self.encoder, batch, cache)).tolist() if batch else [])
+        return [self._named(each.name, next(rows)) if isinstance(each, _Prepared) else each for each in read]
+
+    def _named(self, name: str, probabilities: list[float]) -> Classification:
+        by_class = dict(zip(self.classes, probabilities, strict=True))
+        return Classification(name, max(by_class, key=by_class.__getitem__), by_class)
 
 
 def text_weights(encoder: DualEncoder, classes: Sequence[str], templates: Sequence[str]) -> Tensor:
@@ -192,32 +204,22 @@ def _name(image: Picture) -> str:
     return str(image) if isinstance(image, (str, Path)) else "image"
 
 
-def _prepare(
-    encoder: DualEncoder, images: Iterable[Picture], ahead: int, opener: Opener, cache: FeatureCache | None
-) -> Iterator[_Prepared | _Failed]:
-    """Read images in threads, up to `ahead` of them before they are asked for."""
+def _batches(images: Iterable[Picture], size: int) -> Iterator[list[Picture]]:
+    """Consecutive lists of `size` images, the last one shorter."""
+    left = iter(images)
+    while batch := list(islice(left, size)):
+        yield batch
 
-    def prepare(image: Picture) -> _Prepared | _Failed:
-        try:
-            opened = opener(image)
-            key = image_key(opened) if cache is not None else None
-            found = cache.get(key) if cache is not None and key is not None else None
-            square = encoder.square(opened) if found is None else None
-        except GeoChatError as error:
-            return _Failed(image, error)
-        return _Prepared(_name(image), key, square, found)
 
-    waiting: deque[Future[_Prepared | _Failed]] = deque()
-    pool = ThreadPoolExecutor(_READERS, "images")
+def _prepare(encoder: DualEncoder, image: Picture, opener: Opener, cache: FeatureCache | None) -> _Prepared | _Failed:
     try:
-        for image in images:
-            waiting.append(pool.submit(prepare, image))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        opened = opener(image)
+        key = image_key(opened) if cache is not None else None
+        found = cache.get(key) if cache is not None and key is not None else None
+        square = encoder.square(opened) if found is None else None
+    except GeoChatError as error:
+        return _Failed(image, error)
+    return _Prepared(_name(image), key, square, found)
 
 
 def _features(encoder: DualEncoder, batch: list[_Prepared], cache: FeatureCache | None) -> Tensor:
