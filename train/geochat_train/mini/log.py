@@ -13,8 +13,8 @@ STAGES = ("pretrain", "perceive", "instruct")
 
 
 def entries(run: Path) -> Iterator[dict[str, Any]]:
-    """What each stage logged, in order."""
-    for stage in STAGES:
+    """What each stage that was run logged, in order."""
+    for stage in (name for name in STAGES if (run / name).is_dir()):
         last = max((run / stage).glob("checkpoint-*"), key=lambda folder: int(folder.name.split("-")[1]))
         state = json.loads((last / "trainer_state.json").read_text(encoding="utf-8"))
         for row in state["log_history"]:

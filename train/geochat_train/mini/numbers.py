@@ -18,7 +18,7 @@ NUMBERS = [f"<{n}>" for n in range(LOWEST, HIGHEST + 1)]
 CONVENTION = AngleConvention(angle_range="[-45,45)")
 """Upright boxes are written with angle 0 and their own sides; the break lies at the diagonals, where few boxes do."""
 
-SPREAD = 1.5
+SPREAD = 1.0
 """Standard deviation, in percent or degrees, of what counts as nearly right."""
 
 
@@ -29,10 +29,10 @@ def curve(width: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
-def nearly(spread: float = SPREAD) -> Tensor:
+def nearly() -> Tensor:
     """For each number the distribution over numbers that is asked for in its stead, (N, N): a narrow bell."""
     number = torch.arange(len(NUMBERS), dtype=torch.float32)
-    bell = torch.exp(-((number[:, None] - number) ** 2) / (2 * spread**2))
+    bell = torch.exp(-((number[:, None] - number) ** 2) / (2 * SPREAD**2))
     return bell / bell.sum(1, keepdim=True)
 
 

@@ -24,7 +24,7 @@ from geochat_train.mini.numbers import NUMBERS, curve
 
 PATCH = 16
 PRETRAINING_SIZE = 144  # 9 x 9 patches
-CHAT_SIZE = 224  # 14 x 14 patches
+CHAT_SIZE = 288  # 18 x 18 patches
 CONTEXT = 2048
 WIDTH = 256
 SPECIAL = ["<unk>", "<s>", "</s>", IMAGE_TOKEN]

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils.data import Dataset
 from transformers import (
     CLIPModel,
@@ -77,7 +78,7 @@ class Perception(nn.Module):
     def forward(self, views: Tensor, **targets: Tensor) -> dict[str, Tensor]:
         """The summed loss of views (B, S, S, 3)."""
         patches = self.tower(self.normalize(views)).last_hidden_state[:, 1:]  # (B, N, D)
-        return {"loss": torch.stack(list(self.tutor(patches, targets, Weights(box=0.5, small=0.5)).values())).sum()}
+        return {"loss": torch.stack(list(self.tutor(patches, targets, Weights(box=1.0, small=0.5)).values())).sum()}
 
 
 class Instruction(nn.Module):
@@ -85,9 +86,13 @@ class Instruction(nn.Module):
 
     The loss of a number that is nearly right is nearly the loss of the right one; next-token loss alone would
     treat a coordinate that is off by one like one that is off by fifty.
+
+    Tokens that no answer has held so far weigh in the softmax but do not move for it. Pushed out of every answer alike,
+    their embeddings would end up pointing one way, and whoever tunes the model could not teach it those words.
     """
 
     nearly: Tensor
+    said: Tensor
     pointing = 0.5  # weight of the loss that shows where to look
     numbers = 2.0  # of a number's loss beside a word's
     _keys_to_ignore_on_save = ("chat.lm_head.weight",)  # tells the Trainer, on resuming, that its absence is meant
@@ -98,7 +103,8 @@ class Instruction(nn.Module):
         self.first, self.last = numbers[0], numbers[-1]  # ids of the numbers, which follow one another
         assert numbers == list(range(self.first, self.last + 1))
         self.normalize = Normalize()
-        self.register_buffer("nearly", nearly(1.0), persistent=False)
+        self.register_buffer("nearly", nearly(), persistent=False)
+        self.register_buffer("said", torch.zeros(len(chat.lm_head.weight), dtype=torch.bool))
         chat.model.vision_tower.requires_grad_(False)
         self.register_state_dict_post_hook(_without_tied_head)  # type: ignore[no-untyped-call]
 
@@ -129,7 +135,10 @@ class Instruction(nn.Module):
         )
         wanted, counts = labels[:, 1:], weights[:, 1:]
         spoken = wanted != IGNORED
-        logits = self.chat.lm_head(said.last_hidden_state[:, :-1][spoken]).float()
+        self.said[wanted[spoken]] = True
+        table: Tensor = self.chat.lm_head.weight
+        table = torch.where(self.said[:, None], table, table.detach())
+        logits = functional.linear(said.last_hidden_state[:, :-1][spoken], table).float()
         first = int(here[0, :, 0].int().argmax())
         image = slice(first, first + patches.shape[1])
         language, states = model.language_model, said.hidden_states
@@ -180,9 +189,6 @@ def run_stage(
         collate: Makes a batch; None stacks dictionaries of tensors.
     """
     set_seed(seed)
-    for part in model.modules():
-        if isinstance(part, CLIPVisionModel):
-            part.set_attn_implementation("eager")  # faster than SDPA on a CPU at these lengths
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,

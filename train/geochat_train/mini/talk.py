@@ -21,7 +21,7 @@ from geochat_train.packing import Packed, pack, pad
 SHARES: Mapping[str, float] = MappingProxyType(
     {
         "scene": 1.2,
-        "caption": 1.2,
+        "caption": 1.6,
         "presence": 0.7,
         "count": 1.0,
         "comparison": 0.7,
@@ -34,14 +34,13 @@ SHARES: Mapping[str, float] = MappingProxyType(
     }
 )
 _CROWDED = 8.0  # times more questions about regions where there are several categories, and looking is needed
-_UNCAPTIONED = 0.2  # times fewer descriptions where nobody wrote one
 _TURNS = 8
 _RICH = 0.25  # share of views asked about colours and relations too, which costs time to work out
 _CONVERSATIONS = 0.15  # share of rows whose questions see those before them, as in a chat
 _TOGETHER = 4  # turns of such a row
 _RESPELLED = 0.3  # share of questions whose boxes have angles in (0, 90]
 _LONGEST = 2048
-_WORDS = 260  # tokens of a row besides the image's
+_WORDS = 340  # tokens of a row besides the image's
 _PREAMBLE = 40  # of these, the system prompt's, which a row holds once
 
 Item = tuple[Packed, Pointing, Tensor]
@@ -128,7 +127,7 @@ def _shares(view: LabelledImage) -> dict[str, float]:
     return {
         **SHARES,
         "identify": SHARES["identify"] * (_CROWDED if crowded else 1),
-        "caption": SHARES["caption"] * (1 if view.captions else _UNCAPTIONED),
+        "caption": SHARES["caption"] if view.captions else 0.0,
     }
 
 
