@@ -77,7 +77,7 @@ class OrientedBox:
         """Intersection over union with another box of the same frame, from 0 to 1; 0 where either has no area."""
         if not (self.area and other.area):
             return 0.0
-        shared = self.polygon().intersection(other.polygon()).area
+        shared = _shared_area(self, other)
         return float(min(1.0, shared / (self.area + other.area - shared)))
 
     def normalized(self, angle_range: AngleRange) -> "OrientedBox":
@@ -147,6 +147,26 @@ def _smallest_rectangle(points: Points) -> tuple[Points, float, float, float]:
     (along, across), (width, height) = (high[best] + low[best]) / 2, (high[best] - low[best]).tolist()
     center = np.array([along * cos[best] - across * sin[best], along * sin[best] + across * cos[best]])
     return center, width, height, float(angles[best])
+
+
+def _shared_area(one: OrientedBox, other: OrientedBox) -> float:
+    """Area of the intersection, `one` cut along the sides of `other` in turn (Sutherland and Hodgman, 1974).
+
+    GEOS 3.14 finds half of it, or nothing, for a few in ten thousand pairs of boxes that differ by rounding alone.
+    """
+    x0, y0 = one.center  # far from zero, where map coordinates are, areas would lose digits
+    left, edges = ([(x - x0, y - y0) for x, y in box.corners()] for box in (one, other))
+    for (ax, ay), (bx, by) in zip(edges, edges[1:] + edges[:1], strict=True):
+        inside = [(bx - ax) * (y - ay) - (by - ay) * (x - ax) for x, y in left]
+        kept: list[tuple[float, float]] = []
+        for (x, y), here, (u, v), there in zip(left, inside, left[1:] + left[:1], inside[1:] + inside[:1], strict=True):
+            if here >= 0:
+                kept.append((x, y))
+            if (here >= 0) != (there >= 0):
+                way = here / (here - there)
+                kept.append((x + way * (u - x), y + way * (v - y)))
+        left = kept
+    return sum(x * v - u * y for (x, y), (u, v) in zip(left, left[1:] + left[:1], strict=True)) / 2
 
 
 def _numbers(box: OrientedBox) -> tuple[float, float, float, float, float]:

@@ -106,6 +106,7 @@ def test_iou_is_symmetric_and_at_most_one(one, other):
 
 @settings(deadline=None)
 @given(box=boxes(), east=st.sampled_from([0.0, 5e5]), north=st.sampled_from([0.0, 4e6]))
+@example(OrientedBox(-40, -156.06671545749845, 102.12305046278615, -13.943664994712293, 142.12305046278615), 0.0, 0.0)
 def test_a_rectangle_is_found_again_from_its_polygon(box, east, north):
     far = OrientedBox(box.x1 + east, box.y1 + north, box.x2 + east, box.y2 + north, box.angle)
     found = OrientedBox.from_polygon(far.polygon())
