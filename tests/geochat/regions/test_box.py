@@ -170,7 +170,9 @@ def test_a_similarity_is_exact(box, turn, scale, mirror):
     b, e = (d, -a) if mirror else (-d, a)
     mapped = box.transform(Affine(a, b, 3, d, e, -7))
     corners = shapely.Polygon([(a * x + b * y + 3, d * x + e * y - 7) for x, y in box.corners()])
-    assert mapped.polygon().intersection(corners).area == pytest.approx(corners.area, rel=1e-6)
+    assert mapped.polygon().hausdorff_distance(corners) <= 1e-9 * max(
+        map(abs, corners.bounds)
+    )  # GEOS may see no overlap
     assert mapped.area == pytest.approx(scale**2 * box.area)
 
 
