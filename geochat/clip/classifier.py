@@ -139,7 +139,10 @@ class Classifier:
         """
         work = partial(self._outcomes, opener=opener or _open, cache=cache)
         with lone_workers() as (pool, count):
-            batches = _batches(images, max(batch_size // count, 1))
+            on_cores = (
+                self.encoder.device.type == "cpu"
+            )  # elsewhere a batch is whole, since one device encodes them all
+            batches = _batches(images, max(batch_size // count, 1) if on_cores else batch_size)
             waiting = deque(pool.submit(work, batch) for batch in islice(batches, 2 * count))
             while waiting:
                 outcomes = waiting.popleft().result()

@@ -88,7 +88,7 @@ class Instruction(nn.Module):
     treat a coordinate that is off by one like one that is off by fifty.
 
     Tokens that no answer has held so far weigh in the softmax but do not move for it. Pushed out of every answer alike,
-    their embeddings would end up pointing one way, and whoever tunes the model could not teach it those words.
+    their embeddings would end up pointing one way, and nothing could tell them apart later.
     """
 
     nearly: Tensor
@@ -126,7 +126,7 @@ class Instruction(nn.Module):
         embeddings = self.chat.get_input_embeddings()(input_ids)  # (B, T, D)
         here = (input_ids == self.chat.config.image_token_id)[..., None].expand_as(embeddings)
         images = model.multi_modal_projector(patches).to(embeddings.dtype)
-        said = model.language_model(
+        output = model.language_model(
             inputs_embeds=embeddings.masked_scatter(here, images),
             position_ids=position_ids,
             attention_mask=attention_mask,
@@ -138,10 +138,10 @@ class Instruction(nn.Module):
         self.said[wanted[spoken]] = True
         table: Tensor = self.chat.lm_head.weight
         table = torch.where(self.said[:, None], table, table.detach())
-        logits = functional.linear(said.last_hidden_state[:, :-1][spoken], table).float()
+        logits = functional.linear(output.last_hidden_state[:, :-1][spoken], table).float()
         first = int(here[0, :, 0].int().argmax())
         image = slice(first, first + patches.shape[1])
-        language, states = model.language_model, said.hidden_states
+        language, states = model.language_model, output.hidden_states
         shown = pointing_loss(language, states, position_ids, attention_mask, image=image, points=points)
         loss = self._loss(logits, wanted[spoken], counts[spoken]) + self.pointing * shown
         return {"loss": loss}
