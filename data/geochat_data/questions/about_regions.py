@@ -9,8 +9,8 @@ from geochat_data.questions.qualities import described
 from geochat_data.questions.subject import MAX_COUNT, Subject, listed, plural, with_article
 from geochat_data.records import LabelledObject
 
-ABSENT_SHARE = 0.12  # of refer questions that ask for what is not there
-_PLAIN_SHARE = 0.35  # of the others that name a category and nothing else
+ABSENT_SHARE = 0.06  # of refer questions that ask for what is not there
+_PLAIN_SHARE = 0.2  # of the others that name a category and nothing else
 
 
 def identify(subject: Subject) -> Turn | None:

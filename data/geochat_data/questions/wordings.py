@@ -56,6 +56,7 @@ CAPTION = Wordings(
         "What can be seen in this aerial photograph?",
         "Give a brief description of the scene.",
         "Caption this image.",
+        "Describe this image in detail.",
     ),
     ("Tell me what this picture is of.", "In a few words, what is going on down there?"),
 )
@@ -135,6 +136,8 @@ GROUNDING = Wordings(
         "Describe what you see and mark every object.",
         "Describe the scene, with a box for each object.",
         "List the objects in the image with their locations.",
+        "Describe this image in detail.",
+        "Describe the image.",
     ),
     (
         "Walk me through the picture and point at each thing.",

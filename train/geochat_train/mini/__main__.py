@@ -8,6 +8,7 @@ import argparse
 import copy
 import logging
 import random
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +21,7 @@ from geochat.checkpoints import Checkpoint, Settings, load, save_checkpoint
 from geochat.prompts import SYSTEM_PROMPT, chat_template
 from geochat.vision import build_image_processor, build_processor, interpolate_positions
 from geochat_data.manifest import write_manifest
+from geochat_data.questions.subject import MAX_COUNT
 from geochat_data.records import LabelledImage
 from geochat_data.splits import UNSEEN_SCENES
 from geochat_train.mini import shape
@@ -160,8 +162,15 @@ def _conversed(material: Material) -> list[Pool]:
         Pool([image for image in photographs if image.objects], 0.2, PHOTOGRAPH),
         Pool(material.composites, 0.1, COMPOSED),
         Pool(material.mosaics, 0.1, MOSAIC),
-        Pool(material.rendered, 0.45, RENDERED),
+        Pool(material.rendered, 0.2, RENDERED),
+        Pool([image for image in material.rendered if _several(image)], 0.4, RENDERED),
     ]
+
+
+def _several(image: LabelledImage) -> bool:
+    """Whether it holds several objects of a category, one of which can be asked for."""
+    counts = Counter(item.category for item in image.objects)
+    return any(1 < count <= MAX_COUNT for count in counts.values())
 
 
 def _at_resolution(weights: dict[str, Tensor], grid: int) -> dict[str, Tensor]:
@@ -199,12 +208,14 @@ def main() -> None:
     parser.add_argument("--rendered", type=int, default=6000, help="synthetic scenes to render")
     parser.add_argument("--taught", type=int, default=12000, help="views shown to the teacher")
     parser.add_argument("--pretrain-steps", type=int, default=1000)
-    parser.add_argument("--perceive-steps", type=int, default=2000)
+    parser.add_argument("--perceive-steps", type=int, default=2000, help="0: keep the tower of --start as it is")
     parser.add_argument("--instruct-steps", type=int, default=2000)
     parser.add_argument("--until", choices=("teach", "pretrain", "perceive", "instruct"), default="instruct")
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if not (args.start or args.perceive_steps):
+        parser.error("--perceive-steps 0 keeps the tower of --start, which is not given")
     out, seed = args.out, args.seed
     out.mkdir(parents=True, exist_ok=True)
     material, report = gather(
@@ -228,9 +239,11 @@ def main() -> None:
         sight, tutor = first.clip.vision_model, first.tutor
     if args.until == "pretrain":
         return
-    tower = perceive(
-        material, taught, lessons, out, sight=sight, tutor=tutor, steps=args.perceive_steps, batch=24, seed=seed
-    )
+    tower = sight
+    if args.perceive_steps:
+        tower = perceive(
+            material, taught, lessons, out, sight=sight, tutor=tutor, steps=args.perceive_steps, batch=24, seed=seed
+        )
     if args.until == "perceive":
         return
     model, processor = instruct(material, tower, out, start=start, steps=args.instruct_steps, batch=16, seed=seed)

@@ -84,6 +84,9 @@ def _places(grid: int) -> torch.Tensor:
 def build_model(tokenizer: TokenizersBackend) -> LlavaForConditionalGeneration:
     """The whole model with random weights, its number tokens' embeddings on the curve of the numbers.
 
+    The other embeddings begin at length 1, which is what training brings those it says to. Tokens it never says keep
+    theirs, and were it shorter, tuning could not make one of them win the softmax (Llama's own 0.02 gives 0.3).
+
     The features come from the tower's last layer, which the tutor trained and no contrastive head shares.
     """
     text = LlamaConfig(
@@ -111,6 +114,7 @@ def build_model(tokenizer: TokenizersBackend) -> LlavaForConditionalGeneration:
     embedding = model.get_input_embeddings()
     assert isinstance(embedding, nn.Embedding)
     with torch.no_grad():
+        embedding.weight.normal_(std=WIDTH**-0.5)
         embedding.weight[tokenizer.convert_tokens_to_ids(NUMBERS)] = 0.03 * curve(WIDTH)
     return model
 

@@ -34,13 +34,14 @@ SHARES: Mapping[str, float] = MappingProxyType(
     }
 )
 _CROWDED = 8.0  # times more questions about regions where there are several categories, and looking is needed
-_TURNS = 8
+_TURNS = 12
+_POINTED = 3.0  # times more questions for places in images that were made: all they teach is where things are
 _RICH = 0.25  # share of views asked about colours and relations too, which costs time to work out
 _CONVERSATIONS = 0.15  # share of rows whose questions see those before them, as in a chat
 _TOGETHER = 4  # turns of such a row
 _RESPELLED = 0.3  # share of questions whose boxes have angles in (0, 90]
 _LONGEST = 2048
-_WORDS = 340  # tokens of a row besides the image's
+_WORDS = 360  # tokens of a row besides the image's
 _PREAMBLE = 40  # of these, the system prompt's, which a row holds once
 
 Item = tuple[Packed, Pointing, Tensor]
@@ -127,6 +128,7 @@ def _shares(view: LabelledImage) -> dict[str, float]:
     return {
         **SHARES,
         "identify": SHARES["identify"] * (_CROWDED if crowded else 1),
+        "refer": SHARES["refer"] * (1 if view.captions else _POINTED),
         "caption": SHARES["caption"] if view.captions else 0.0,
     }
 
