@@ -1,15 +1,17 @@
-"""Large images cut into windows, their labels moved into each: what a model sees at a few hundred pixels a side."""
+"""Images made of others before they are asked about, labels moved along: windows of large ones, views of rare ones."""
 
+import random
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 from affine import Affine
 
-from geochat_data.augment import move
+from geochat_data.augment import Augmentation, augment, move
 from geochat_data.records import LabelledImage
 
 VISIBLE = 0.5  # of a box inside a window, for its object to count there
+_VIEW = Augmentation(zoom=(0.7, 1.0), visible=VISIBLE)
 
 
 def cut(records: Iterable[LabelledImage], side: int) -> Iterator[LabelledImage]:
@@ -20,7 +22,7 @@ def cut(records: Iterable[LabelledImage], side: int) -> Iterator[LabelledImage]:
     """
     for record in records:
         if max(record.width, record.height) <= side:
-            yield replace(record, path=None, name=_name(record), pixels=np.asarray(record.open()))
+            yield _carried(record)
         else:
             yield from _windows(record, side)
 
@@ -37,6 +39,23 @@ def _windows(record: LabelledImage, side: int) -> Iterator[LabelledImage]:
             yield replace(
                 move(bare, Affine.translation(-left, -top), view, VISIBLE), name=f"{_name(record)}_{left}_{top}"
             )
+
+
+def with_views(records: Iterable[LabelledImage], count: int, seed: int = 0) -> Iterator[LabelledImage]:
+    """Each record and `count` views of it: squares mirrored, turned by quarters, cropped, in other colours.
+
+    The views have the size of the record's longer side. All carry their pixels, so that all are written to one place.
+    """
+    for number, record in enumerate(records):
+        yield _carried(record)
+        for each in range(1, count + 1):
+            rng = random.Random(f"{seed}/{number}/{each}")
+            view = augment(record, max(record.width, record.height), _VIEW, rng)
+            yield replace(view, name=f"{_name(record)}_v{seed}.{each}")
+
+
+def _carried(record: LabelledImage) -> LabelledImage:
+    return replace(record, path=None, name=_name(record), pixels=np.asarray(record.open()))
 
 
 def _name(record: LabelledImage) -> str:

@@ -17,6 +17,7 @@ from geochat_data.formats import read_samples, write_samples
 from geochat_data.perceptual import find_matches
 from geochat_data.questions import wordings
 from geochat_data.readers import Report, Source, read
+from geochat_data.readers.boxes import write_boxes
 from geochat_data.records import LabelledImage, LabelledObject
 from geochat_data.scenes import render_scene
 from geochat_data.statistics import statistics
@@ -210,6 +211,24 @@ def test_the_commands_on_a_dota_folder(tmp_path, scenes, capsys):
     capsys.readouterr()
     assert geochat_data("stats", out, "--json") == 0
     assert json.loads(capsys.readouterr().out)["samples"]["with image"] >= 6
+
+
+def test_what_is_rare_is_shown_more_often(tmp_path, scenes, capsys):
+    ((rare, _),) = Counter(sorted(item.category for scene in scenes for item in scene.objects)).most_common()[-1:]
+    holding = [scene for scene in scenes if rare in {item.category for item in scene.objects}]
+    assert 0 < len(holding) < len(scenes)
+    write_boxes(tmp_path / "labelled", scenes)
+    out = tmp_path / "more.jsonl"
+    build = ("build", "boxes", tmp_path / "labelled", "--out", out, "--holding", f" {rare}", "--views", 3, "--seed", 5)
+    assert geochat_data(*build) == 0
+    images = tmp_path / "more_images"
+    assert str(images) in capsys.readouterr().err
+    views = list(images.glob("*_v5.[123]-*.png"))  # one in which nothing can be asked about is not written
+    assert len(holding) < len(views) <= 3 * len(holding)
+    assert len(list(images.iterdir())) - len(views) == len(holding)
+    assert geochat_data("check", out, "--images", images) == 0
+    with pytest.raises(SystemExit):
+        geochat_data(*build[:-4], "--views", 0)
 
 
 def test_scenes_are_written_with_their_labels(tmp_path, capsys):

@@ -17,7 +17,7 @@ from PIL import Image
 
 from geochat.errors import DataError, ImageError
 from geochat.regions import OrientedBox
-from geochat_data.cutting import cut
+from geochat_data.cutting import cut, with_views
 from geochat_data.readers import READERS, Report, Source, read, reader
 
 
@@ -232,6 +232,21 @@ def test_large_images_are_cut_with_their_labels(tmp_path):
     assert len(windows["a_0_0"].objects) + len(windows["a_50_0"].objects) >= 2
     assert {(w.width, w.height, w.scene, w.captions) for w in windows.values()} == {(50, 40, None, ())}
     assert windows["a_0_0"].labelled == whole.labelled
+
+
+def test_views_are_added_with_their_labels(tmp_path):
+    whole = replace(next(read("boxes", boxes(tmp_path))), captions=("A port.",))
+    first, *views = with_views([whole], 20, seed=3)
+    assert first == replace(whole, path=None, name="a")
+    assert [view.name for view in views] == [f"a_v3.{n}" for n in range(1, 21)]
+    assert {(view.width, view.height, view.captions) for view in views} == {(100, 100, ("A port.",))}
+    assert len({view.pixels.tobytes() for view in views}) == 20
+    longest = max(max(box_of(thing).width, box_of(thing).height) for thing in whole.objects)
+    for view in views:
+        for thing in view.objects:
+            assert max(box_of(thing).width, box_of(thing).height) <= longest / 0.7 + 0.1
+    again = list(with_views([whole], 2, seed=3))[1:]
+    assert [view.pixels.tobytes() for view in again] == [view.pixels.tobytes() for view in views[:2]]
 
 
 def test_voc_keeps_to_its_split(tmp_path):

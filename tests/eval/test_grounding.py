@@ -93,6 +93,12 @@ def test_the_matrix_is_the_iou_of_each_pair(found, truth):
         assert matrix[i, j] == pytest.approx(one.iou(other), abs=1e-6)
 
 
+def test_boxes_equal_but_for_rounding_overlap_whole():
+    box = OrientedBox(37.20673912460077, 27.539374372312047, 49.10061859759092, 84.56110214837867, -15)
+    again = OrientedBox(14.642814973062539, 50.10329852385028, 71.66454274912915, 61.99717799684043, 75)
+    assert iou_matrix(rotated([box]), rotated([again])) == pytest.approx(1)
+
+
 def test_matches_are_one_to_one_best_first():
     iou = np.array([[0.9, 0.8], [0.7, 0.1], [0.6, 0.2]])
     assert [divmod(index, 2) for index in greedy_matches(iou)] == [(0, 0), (2, 1)]

@@ -9,32 +9,33 @@ out=$(realpath -m "${2:-runs/hit_uav}")
 shift $(($# < 2 ? $# : 2))
 cd "$(dirname "$0")/../.."
 mkdir -p "$out"
-build() { geochat data build "$@" --image-root "$imagery" --dialogues 0; }
+build() { geochat data build "$@" --dialogues 0; }
+windows() { build boxes "$imagery/hit-uav" --tile 256 --image-root "$out/images" "$@"; }
 
-# Objects named in their boxes; what is rare is asked about again, in other words; scenes and captions of UC Merced keep
+# Windows, since an object of a few pixels is less than a patch once the whole frame has shrunk to the model's size. Objects
+# named in their boxes; windows with what is rare again, turned and in other colours; scenes and captions of UC Merced keep
 # alive what the model knew.
-build boxes "$imagery/hit-uav" --split train --kinds identify=6,presence=1,count=1 --questions 10 --out "$out/hit.jsonl"
-for seed in $(seq 1 10); do
-  build boxes "$imagery/hit-uav" --split train --kinds identify --questions 16 --seed "$seed" --out "$out/again.jsonl"
-  grep '"value": "other vehicle"' "$out/again.jsonl" > "$out/rare$seed.jsonl"
-  [ "$seed" -gt 2 ] || grep '"value": "bicycle"' "$out/again.jsonl" >> "$out/rare$seed.jsonl"
-done
-build ucm "$imagery/ucm" --split train --kinds scene=3,caption=1 --questions 2 --out "$out/known_all.jsonl"
+windows --split train --kinds identify=6,presence=1,count=1 --questions 5 --out "$out/all.jsonl"
+windows --split train --holding bicycle --views 4 --seed 1 --kinds identify --questions 6 --out "$out/bicycles.jsonl"
+windows --split train --holding "other vehicle" --views 40 --seed 2 --kinds identify --questions 6 --out "$out/others.jsonl"
+build ucm "$imagery/ucm" --split train --image-root "$imagery" --kinds scene=3,caption=1 --questions 2 \
+  --out "$out/known_all.jsonl"
+ln -sfn "$imagery/ucm" "$out/images/ucm"
 image_of='"image": "[^"]*"'
 grep -o "$image_of" "$out/known_all.jsonl" | sort -u | shuf --random-source=<(yes) -n 400 > "$out/known_images.txt"
 grep -Ff "$out/known_images.txt" "$out/known_all.jsonl" | grep -vFf <(grep -v "^#" data/geochat_data/splits/ucm_overlap.txt) \
   > "$out/known.jsonl"  # 400 images, none that shows ground of test images
-cat "$out/hit.jsonl" "$out"/rare*[0-9].jsonl "$out/known.jsonl" > "$out/train.jsonl"
-build boxes "$imagery/hit-uav" --split val --kinds identify --questions 8 --out "$out/val.jsonl"
+cat "$out"/{all,bicycles,others,known}.jsonl > "$out/train.jsonl"
+windows --split val --kinds identify --questions 4 --out "$out/val.jsonl"
 
-geochat train lora --config lora-mini --data "$out/train.jsonl" --validation "$out/val.jsonl" --images "$imagery" \
-  --epochs 6 --evaluate-every 150 --keep-best true --show 8 --out "$out/adapter" "$@"
+geochat train lora --config lora-mini --data "$out/train.jsonl" --validation "$out/val.jsonl" --images "$out/images" \
+  --epochs 1 --evaluate-every 100 --keep-best true --show 8 --out "$out/adapter" "$@"
 
 measure() { python -m geochat_train.measuring "$@"; }
-measure identify boxes "$imagery/hit-uav" --split val --model "$out/adapter" --out "$out/identify_val.json"
+measure identify boxes "$imagery/hit-uav" --tile 256 --split val --model "$out/adapter" --out "$out/identify_val.json"
 if [ "${TEST:-0}" = 1 ]; then  # once, for a candidate
-  measure identify boxes "$imagery/hit-uav" --split test --out "$out/identify_before.json"
-  measure identify boxes "$imagery/hit-uav" --split test --model "$out/adapter" --out "$out/identify_after.json"
+  measure identify boxes "$imagery/hit-uav" --tile 256 --split test --out "$out/identify_before.json"
+  measure identify boxes "$imagery/hit-uav" --tile 256 --split test --model "$out/adapter" --out "$out/identify_after.json"
   measure scene ucm "$imagery/ucm" --split test --out "$out/scene_before.json"
   measure scene ucm "$imagery/ucm" --split test --model "$out/adapter" --out "$out/scene_after.json"
   python -m geochat_train.plotting "$out/adapter/run/log.jsonl" --out "$out/hit_uav.png" \

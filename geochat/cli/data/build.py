@@ -26,8 +26,8 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
         "--image-root",
         metavar="DIR",
         type=Path,
-        help="folder the file's image paths are relative to (default: the data set's; FILE_images where windows "
-        "are written, for geo and --tile)",
+        help="folder the file's image paths are relative to (default: the data set's; FILE_images where images are "
+        "written, for geo, --tile and --views)",
     )
     labels = parser.add_argument_group("labels")
     labels.add_argument("--split", default="train", help="split to read where the format has several (default: train)")
@@ -41,6 +41,15 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
     )
     labels.add_argument(
         "--tile", metavar="N", type=options.positive, help="cut images with longer sides into windows of about N"
+    )
+    labels.add_argument(
+        "--holding", metavar="A,B,C", type=options.names, help="only images, or windows, with one of these categories"
+    )
+    labels.add_argument(
+        "--views",
+        metavar="N",
+        type=options.positive,
+        help="add N views of each image: turned by quarters, mirrored, cropped, in other colours",
     )
     labels.add_argument("--column", metavar="NAME", help="geo's attribute with the category")
     made = parser.add_argument_group("questions")
@@ -64,7 +73,7 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
 def run(args: argparse.Namespace) -> int:
     """Read, ask and write."""
     from geochat_data.building import BuildSettings, build_samples
-    from geochat_data.cutting import cut
+    from geochat_data.cutting import cut, with_views
     from geochat_data.formats import write_samples
     from geochat_data.questions import FULL_SHARES
     from geochat_data.readers import Report, Source, class_names, read
@@ -83,6 +92,11 @@ def run(args: argparse.Namespace) -> int:
     records = options.counted(read(args.format, source), "images")
     if args.tile:
         records = cut(records, args.tile)
+    if args.holding:
+        wanted = frozenset(args.holding)
+        records = (record for record in records if wanted & {item.category for item in record.objects})
+    if args.views:
+        records = with_views(records, args.views, args.seed)
     written = write_samples(args.out, build_samples(records, _image_root(args), settings))
     options.tell(f"{report}; {written} samples written to {args.out}, image paths relative to {_image_root(args)}")
     if args.report:
@@ -93,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
 def _image_root(args: argparse.Namespace) -> Path:
     if args.image_root is not None:
         root: Path = args.image_root
-    elif args.format == "geo" or args.tile:
+    elif args.format == "geo" or args.tile or args.views:
         root = args.out.with_name(f"{args.out.stem}_images")
     else:
         beside = args.source.parent.parent if args.source.parent.name == "annotations" else args.source.parent

@@ -84,7 +84,7 @@ def pretrain(
     torch.manual_seed(seed)
     model = Pretraining(shape.build_dual_encoder(tokenizer), Tutor(shape.WIDTH, len(material.scenes)))
     views = Views(made(material), make, size=shape.PRETRAINING_SIZE, length=steps * batch, seed=seed, taught=taught)
-    run_stage(model, views, out / "pretrain", steps=steps, batch=batch, rates={"": 1e-3}, seed=seed)
+    run_stage(model, views, out / "pretrain", steps=steps, batch=batch, rate=1e-3, seed=seed)
     _save_dual_encoder(model.clip, tokenizer, out / "clip")
     return model
 
@@ -112,7 +112,7 @@ def perceive(
 
     model = Perception(tower, tutor)
     views = Views(crowded(material), make, size=shape.CHAT_SIZE, length=steps * batch, seed=seed + 1, taught=taught)
-    run_stage(model, views, out / "perceive", steps=steps, batch=batch, rates={"": 5e-4}, seed=seed)
+    run_stage(model, views, out / "perceive", steps=steps, batch=batch, rate=5e-4, seed=seed)
     return model.tower
 
 
@@ -138,8 +138,7 @@ def instruct(
     model = Instruction(chat, [tokenizer.get_vocab()[number] for number in NUMBERS])
     talk = Talk(processor, material.scenes, shape.CHAT_SIZE // shape.PATCH)
     views = Views(_conversed(material), talk.make, size=shape.CHAT_SIZE, length=steps * batch, seed=seed + 2)
-    rates = {"": 1.5e-3}
-    run_stage(model, views, out / "instruct", steps=steps, batch=batch, rates=rates, seed=seed, collate=talk.collate)
+    run_stage(model, views, out / "instruct", steps=steps, batch=batch, rate=1.5e-3, seed=seed, collate=talk.collate)
     return model, processor
 
 

@@ -172,7 +172,7 @@ def run_stage(
     *,
     steps: int,
     batch: int,
-    rates: dict[str, float],
+    rate: float,
     seed: int,
     collate: Callable[[list[Any]], dict[str, Tensor]] | None = None,
 ) -> None:
@@ -184,7 +184,7 @@ def run_stage(
         folder: Where checkpoints and the log go.
         steps: Optimizer steps.
         batch: Images a step.
-        rates: Peak learning rate by prefix of the parameter's name; "" is the rest.
+        rate: Peak learning rate.
         seed: Seeds everything.
         collate: Makes a batch; None stacks dictionaries of tensors.
     """
@@ -205,10 +205,10 @@ def run_stage(
         bf16=True,
         use_cpu=not torch.cuda.is_available(),
     )
-    optimizer = torch.optim.AdamW(_groups(model, rates), betas=(0.9, 0.98), fused=True)
-    rate = get_cosine_schedule_with_warmup(optimizer, min(100, steps // 10), steps)
+    optimizer = torch.optim.AdamW(_groups(model), lr=rate, betas=(0.9, 0.98), fused=True)
+    schedule = get_cosine_schedule_with_warmup(optimizer, min(100, steps // 10), steps)
     trainer = _InOrder(
-        model=model, args=arguments, train_dataset=data, data_collator=collate, optimizers=(optimizer, rate)
+        model=model, args=arguments, train_dataset=data, data_collator=collate, optimizers=(optimizer, schedule)
     )
     last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     _LOG.info("stage %s: %s", folder.name, f"resuming from {last}" if last else "starting")
@@ -224,12 +224,11 @@ class _InOrder(Trainer):
         return torch.utils.data.SequentialSampler(data)
 
 
-def _groups(model: nn.Module, rates: dict[str, float]) -> list[dict[str, Any]]:
-    """Parameters by learning rate, the longest matching prefix deciding; no decay on vectors and embeddings."""
-    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+def _groups(model: nn.Module) -> list[dict[str, Any]]:
+    """The parameters that learn; vectors and embeddings do not decay."""
+    decaying: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            prefix = max((p for p in rates if name.startswith(p)), key=len)
-            decays = parameter.ndim > 1 and "embed" not in name
-            groups.setdefault((rates[prefix], decays), []).append(parameter)
-    return [{"params": p, "lr": rate, "weight_decay": 0.05 * decays} for (rate, decays), p in groups.items()]
+            (decaying if parameter.ndim > 1 and "embed" not in name else rest).append(parameter)
+    return [{"params": decaying, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}]
