@@ -15,7 +15,8 @@ windows() { build boxes "$imagery/hit-uav" --tile 256 --image-root "$out/images"
 # Windows, since an object of a few pixels is less than a patch once the whole frame has shrunk to the model's size. Objects
 # named in their boxes; windows with what is rare again, turned and in other colours; scenes and captions of UC Merced keep
 # alive what the model knew.
-windows --split train --kinds identify=6,presence=1,count=1 --questions 5 --out "$out/all.jsonl"
+windows --split train --holding "person,car,bicycle,other vehicle" --kinds identify=6,presence=1,count=1 --questions 5 \
+  --out "$out/all.jsonl"
 windows --split train --holding bicycle --views 4 --seed 1 --kinds identify --questions 6 --out "$out/bicycles.jsonl"
 windows --split train --holding "other vehicle" --views 40 --seed 2 --kinds identify --questions 6 --out "$out/others.jsonl"
 build ucm "$imagery/ucm" --split train --image-root "$imagery" --kinds scene=3,caption=1 --questions 2 \
