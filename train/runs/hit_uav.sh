@@ -30,7 +30,7 @@ cat "$out"/{all,bicycles,others,known}.jsonl > "$out/train.jsonl"
 windows --split val --kinds identify --questions 4 --out "$out/val.jsonl"
 
 geochat train lora --config lora-mini --data "$out/train.jsonl" --validation "$out/val.jsonl" --images "$out/images" \
-  --epochs 1 --evaluate-every 100 --keep-best true --show 8 --out "$out/adapter" "$@"
+  --epochs 1.5 --evaluate-every 120 --keep-best true --show 8 --out "$out/adapter" "$@"
 
 measure() { python -m geochat_train.measuring "$@"; }
 measure identify boxes "$imagery/hit-uav" --tile 256 --split val --model "$out/adapter" --out "$out/identify_val.json"

@@ -3,9 +3,9 @@
 # brings the teacher; some three hours on two cores with bfloat16. Stopped at any moment, it resumes. Further arguments go to
 # `python -m geochat_train.mini`: the weights that ship were made by
 #
-#     train/runs/mini.sh IMAGERY OUT --start MODEL --perceive-steps 1950 --instruct-steps 1000
+#     train/runs/mini.sh IMAGERY OUT --start MODEL --perceive-steps 0 --instruct-steps 1700
 #
-# where MODEL is geochat/models/mini of commit 74c7ff9, made by this script's stages from random weights (train/logs/README.md).
+# where MODEL is geochat/models/mini of commit bfedfd3, made by this script from those before (train/logs/README.md).
 set -euo pipefail
 imagery=$(realpath "${1:?usage: train/runs/mini.sh IMAGERY [OUT] [ARGUMENTS]}")
 out=$(realpath -m "${2:-runs/mini}")

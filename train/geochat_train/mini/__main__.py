@@ -124,7 +124,6 @@ def instruct(
     start: Checkpoint | None,
     steps: int,
     batch: int,
-    rate: float,
     seed: int,
 ) -> tuple[Instruction, LlavaProcessor]:
     """Stage three: projector and language model, new or those of `start`, on all kinds of questions."""
@@ -139,7 +138,7 @@ def instruct(
     model = Instruction(chat, [tokenizer.get_vocab()[number] for number in NUMBERS])
     talk = Talk(processor, material.scenes, shape.CHAT_SIZE // shape.PATCH)
     views = Views(_conversed(material), talk.make, size=shape.CHAT_SIZE, length=steps * batch, seed=seed + 2)
-    run_stage(model, views, out / "instruct", steps=steps, batch=batch, rate=rate, seed=seed, collate=talk.collate)
+    run_stage(model, views, out / "instruct", steps=steps, batch=batch, rate=1.5e-3, seed=seed, collate=talk.collate)
     return model, processor
 
 
@@ -158,7 +157,7 @@ def _take_over(chat: LlavaForConditionalGeneration, start: Checkpoint, used: set
 def _conversed(material: Material) -> list[Pool]:
     photographs = agreed(material.photographs)
     return [
-        Pool(photographs, 0.5, PHOTOGRAPH),
+        Pool(photographs, 0.3, PHOTOGRAPH),
         Pool([image for image in photographs if image.objects], 0.2, PHOTOGRAPH),
         Pool(material.composites, 0.1, COMPOSED),
         Pool(material.mosaics, 0.1, MOSAIC),
@@ -210,7 +209,6 @@ def main() -> None:
     parser.add_argument("--pretrain-steps", type=int, default=1000)
     parser.add_argument("--perceive-steps", type=int, default=2000, help="0: keep the tower of --start as it is")
     parser.add_argument("--instruct-steps", type=int, default=2000)
-    parser.add_argument("--instruct-rate", type=float, default=1.5e-3, help="peak learning rate of that stage")
     parser.add_argument("--until", choices=("teach", "pretrain", "perceive", "instruct"), default="instruct")
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
@@ -247,9 +245,7 @@ def main() -> None:
         )
     if args.until == "perceive":
         return
-    model, processor = instruct(
-        material, tower, out, start=start, steps=args.instruct_steps, batch=16, rate=args.instruct_rate, seed=seed
-    )
+    model, processor = instruct(material, tower, out, start=start, steps=args.instruct_steps, batch=16, seed=seed)
     settings = replace(_SETTINGS, scene_classes=material.scenes)
     save_checkpoint(out / "checkpoint", model.chat, processor, settings, dtype=torch.bfloat16, shard_size="12MB")
     _LOG.info("saved %s", out / "checkpoint")

@@ -14,7 +14,7 @@ from dataclasses import replace
 from geochat_data.records import LabelledImage
 
 _LONGEST = 4  # words of an n-gram
-_SHARED = 4.0  # what it counts that all images of a scene share a caption; perfect agreement counts one
+_SHARED = 2.0  # what it counts that all images of a scene share a caption; perfect agreement counts one
 Grams = Counter[tuple[str, ...]]
 
 
