@@ -139,10 +139,9 @@ class Classifier:
         """
         work = partial(self._outcomes, opener=opener or _open, cache=cache)
         with lone_workers() as (pool, count):
-            on_cores = (
-                self.encoder.device.type == "cpu"
-            )  # elsewhere a batch is whole, since one device encodes them all
-            batches = _batches(images, max(batch_size // count, 1) if on_cores else batch_size)
+            # Cores share a batch; any other device encodes it whole.
+            share = max(batch_size // count, 1) if self.encoder.device.type == "cpu" else batch_size
+            batches = _batches(images, share)
             waiting = deque(pool.submit(work, batch) for batch in islice(batches, 2 * count))
             while waiting:
                 outcomes = waiting.popleft().result()

@@ -21,6 +21,7 @@ from geochat.errors import RegionError
 from geochat.regions.convention import AngleRange, normalize_angle
 
 Points = NDArray[np.float64]
+_GRID = 1e-14  # of the longest side
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,23 +151,14 @@ def _smallest_rectangle(points: Points) -> tuple[Points, float, float, float]:
 
 
 def _shared_area(one: OrientedBox, other: OrientedBox) -> float:
-    """Area of the intersection, `one` cut along the sides of `other` in turn (Sutherland and Hodgman, 1974).
+    """Area of the intersection.
 
-    GEOS 3.14 finds half of it, or nothing, for a few in ten thousand pairs of boxes that differ by rounding alone.
+    Computed on a grid: without one, GEOS 3.14 finds half of it, or nothing, for a few in ten thousand pairs of boxes
+    that differ by rounding alone. And around the origin: far from it, where map coordinates are, areas lose digits.
     """
-    x0, y0 = one.center  # far from zero, where map coordinates are, areas would lose digits
-    left, edges = ([(x - x0, y - y0) for x, y in box.corners()] for box in (one, other))
-    for (ax, ay), (bx, by) in zip(edges, edges[1:] + edges[:1], strict=True):
-        inside = [(bx - ax) * (y - ay) - (by - ay) * (x - ax) for x, y in left]
-        kept: list[tuple[float, float]] = []
-        for (x, y), here, (u, v), there in zip(left, inside, left[1:] + left[:1], inside[1:] + inside[:1], strict=True):
-            if here >= 0:
-                kept.append((x, y))
-            if (here >= 0) != (there >= 0):
-                way = here / (here - there)
-                kept.append((x + way * (u - x), y + way * (v - y)))
-        left = kept
-    return sum(x * v - u * y for (x, y), (u, v) in zip(left, left[1:] + left[:1], strict=True)) / 2
+    pair = [shapely.Polygon(np.array(box.corners()) - one.center) for box in (one, other)]
+    grid = _GRID * max(one.width, one.height, other.width, other.height)
+    return float(shapely.intersection(*pair, grid_size=grid).area)
 
 
 def _numbers(box: OrientedBox) -> tuple[float, float, float, float, float]:

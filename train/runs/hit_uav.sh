@@ -9,8 +9,9 @@ out=$(realpath -m "${2:-runs/hit_uav}")
 shift $(($# < 2 ? $# : 2))
 cd "$(dirname "$0")/../.."
 mkdir -p "$out"
+tile=256
 build() { geochat data build "$@" --dialogues 0; }
-windows() { build boxes "$imagery/hit-uav" --tile 256 --image-root "$out/images" "$@"; }
+windows() { build boxes "$imagery/hit-uav" --tile "$tile" --image-root "$out/images" "$@"; }
 
 # Windows, since an object of a few pixels is less than a patch once the whole frame has shrunk to the model's size. Objects
 # named in their boxes; windows with what is rare again, turned and in other colours; scenes and captions of UC Merced keep
@@ -33,10 +34,11 @@ geochat train lora --config lora-mini --data "$out/train.jsonl" --validation "$o
   --epochs 1.5 --evaluate-every 120 --keep-best true --show 8 --out "$out/adapter" "$@"
 
 measure() { python -m geochat_train.measuring "$@"; }
-measure identify boxes "$imagery/hit-uav" --tile 256 --split val --model "$out/adapter" --out "$out/identify_val.json"
+identify() { measure identify boxes "$imagery/hit-uav" --tile "$tile" "$@"; }
+identify --split val --model "$out/adapter" --out "$out/identify_val.json"
 if [ "${TEST:-0}" = 1 ]; then  # once, for a candidate
-  measure identify boxes "$imagery/hit-uav" --tile 256 --split test --out "$out/identify_before.json"
-  measure identify boxes "$imagery/hit-uav" --tile 256 --split test --model "$out/adapter" --out "$out/identify_after.json"
+  identify --split test --out "$out/identify_before.json"
+  identify --split test --model "$out/adapter" --out "$out/identify_after.json"
   measure scene ucm "$imagery/ucm" --split test --out "$out/scene_before.json"
   measure scene ucm "$imagery/ucm" --split test --model "$out/adapter" --out "$out/scene_after.json"
   python -m geochat_train.plotting "$out/adapter/run/log.jsonl" --out "$out/hit_uav.png" \

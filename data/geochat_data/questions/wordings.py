@@ -125,7 +125,7 @@ REFER = Wordings(
     ),
     ("Point out <p> {phrase} </p>", "Mark <p> {phrase} </p> for me"),
 )
-GROUNDING = Wordings(
+GROUNDING = Wordings(  # some words are CAPTION's too, so that it is the task token that asks for boxes
     (
         "Describe the image in detail with the positions of the objects.",
         "Describe the image with the positions of the objects.",

@@ -195,6 +195,29 @@ def _save_dual_encoder(clip: CLIPModel, tokenizer: TokenizersBackend, folder: Pa
     build_image_processor(shape.PRETRAINING_SIZE).save_pretrained(folder)
 
 
+def _tower(material: Material, start: Checkpoint | None, args: argparse.Namespace) -> CLIPVisionModel | None:
+    """The tower for the last stage, that of `start` where it is kept as it is; None where `--until` ends before it."""
+    sight: Any = start.model.model.vision_tower if start else None
+    if start and not args.perceive_steps and args.until != "teach":
+        return cast("CLIPVisionModel", sight)
+    out, seed = args.out, args.seed
+    taught = taught_views(material, args.taught, seed)
+    lessons = prepare(taught, args.teacher, out / "lessons.npz")
+    if args.until == "teach":
+        return None
+    if start:
+        torch.manual_seed(seed)
+        tutor = Tutor(shape.WIDTH, len(material.scenes))
+    else:
+        first = pretrain(material, taught, lessons, out, steps=args.pretrain_steps, batch=64, seed=seed)
+        sight, tutor = first.clip.vision_model, first.tutor
+    if args.until == "pretrain":
+        return None
+    return perceive(
+        material, taught, lessons, out, sight=sight, tutor=tutor, steps=args.perceive_steps, batch=24, seed=seed
+    )
+
+
 def main() -> None:
     """Parse, train the stages, save."""
     parser = argparse.ArgumentParser(prog="python -m geochat_train.mini", description=__doc__)
@@ -224,26 +247,9 @@ def main() -> None:
         out / "manifest.sha256", {image.path for image in material.photographs if image.path}, args.imagery
     )
     _LOG.info("material: %s; %d files named in manifest.sha256", report, count)
-    taught = taught_views(material, args.taught, seed)
-    lessons = prepare(taught, args.teacher, out / "lessons.npz")
-    if args.until == "teach":
-        return
     start = load(args.start) if args.start else None
-    if start:
-        torch.manual_seed(seed)
-        sight: Any = start.model.model.vision_tower
-        tutor = Tutor(shape.WIDTH, len(material.scenes))
-    else:
-        first = pretrain(material, taught, lessons, out, steps=args.pretrain_steps, batch=64, seed=seed)
-        sight, tutor = first.clip.vision_model, first.tutor
-    if args.until == "pretrain":
-        return
-    tower = sight
-    if args.perceive_steps:
-        tower = perceive(
-            material, taught, lessons, out, sight=sight, tutor=tutor, steps=args.perceive_steps, batch=24, seed=seed
-        )
-    if args.until == "perceive":
+    tower = _tower(material, start, args)
+    if tower is None or args.until != "instruct":
         return
     model, processor = instruct(material, tower, out, start=start, steps=args.instruct_steps, batch=16, seed=seed)
     settings = replace(_SETTINGS, scene_classes=material.scenes)

@@ -34,8 +34,8 @@ SHARES: Mapping[str, float] = MappingProxyType(
     }
 )
 _CROWDED = 8.0  # times more questions about regions where there are several categories, and looking is needed
-_TURNS = 12
 _POINTED = 3.0  # times more questions for places in images that were made: all they teach is where things are
+_TURNS = 12  # at most, of which a row keeps those that fit
 _RICH = 0.25  # share of views asked about colours and relations too, which costs time to work out
 _CONVERSATIONS = 0.15  # share of rows whose questions see those before them, as in a chat
 _TOGETHER = 4  # turns of such a row
