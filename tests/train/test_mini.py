@@ -1,23 +1,27 @@
 """The bundled model's recipe: what the tutor asks for, what is drawn, and that nothing unseen is paired with a text."""
 
+import json
 import random
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from geochat.checkpoints import load
 from geochat.errors import DataError
 from geochat.regions import OrientedBox, parse
 from geochat_data.records import LabelledImage, LabelledObject
+from geochat_data.scenes import render_scene
 from geochat_data.splits import UNSEEN_SCENES
 from geochat_train.mini import shape
 from geochat_train.mini.consensus import agreed
 from geochat_train.mini.contrast import TEXT_LENGTH, text_of, text_tokens, train_text_tokenizer
-from geochat_train.mini.material import PHOTOGRAPH
+from geochat_train.mini.material import PHOTOGRAPH, clipped, gather
 from geochat_train.mini.numbers import CONVENTION, LOWEST, NUMBERS, curve, index_of, nearly
 from geochat_train.mini.pools import Pool, Taught, Views
-from geochat_train.mini.talk import balanced, converse
+from geochat_train.mini.talk import Talk, balanced, converse
 from geochat_train.mini.teacher import Teacher
 from geochat_train.mini.tutor import CATEGORIES, UNKNOWN, Tutor, Weights, tutor_targets
 from geochat_train.packing import Packed
@@ -181,3 +185,41 @@ def test_regions_are_asked_about_where_looking_is_needed():
         return sum("[identify]" in text for text in turns) / len(turns)
 
     assert share(here, there) > 1.5 * share(here, here)
+
+
+def test_the_scene_is_asked_of_a_captions_words_and_of_no_others():
+    processor = load(device="cpu").processor
+    beach = view(OrientedBox(30, 40, 80, 60), scene="beach", captions=("Waves slap the white sand .",))
+    talk = Talk(processor, ("airport", "beach"), SIDE // shape.PATCH)
+    found = 0
+    for seed in range(20):
+        row, _, described, _ = talk.make(beach, random.Random(seed))
+        assert set(described.tolist()) <= {-100, 1}
+        marked = described != -100
+        for segment in row.segments[marked].unique():
+            said = processor.tokenizer.decode(row.input_ids[marked & (row.segments == segment)])
+            assert said == " Waves slap the white sand.</s>"
+            found += 1
+    assert found > 5
+
+
+def test_what_was_drawn_is_read_again_and_in_order(tmp_path):
+    folder = tmp_path / "imagery" / "ucm" / "train"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (64, 64), "tan").save(folder / "beach99.png")
+    row = {"image": "train/beach99.png", "split": "train", "scene": "beach", "captions": ["Sand ."]}
+    (folder.parent / "captions.jsonl").write_text(json.dumps(row))
+    (folder.parent / "boxes.jsonl").write_text("")
+
+    def drawn():
+        return gather(tmp_path / "imagery", tmp_path / "out", composites=0, mosaics=0, rendered=51, seed=7)[0].rendered
+
+    first = drawn()
+    assert len(first) == 51  # more than one process writes at a time
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.png")}
+    again = drawn()
+    assert {path: path.stat().st_mtime_ns for path in files} == files
+    assert again == first
+    assert all((a.pixels == b.pixels).all() for a, b in zip(first, again, strict=True))
+    whole = [clipped(render_scene(7 + index, 256)) for index in (0, 50)]
+    assert all((a.pixels == b.pixels).all() for a, b in zip(whole, (first[0], first[50]), strict=True))

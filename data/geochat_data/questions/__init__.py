@@ -1,5 +1,6 @@
 """Grounded conversations made from labelled images, in the published GeoChat wording."""
 
+from geochat_data.questions.about_image import tidy
 from geochat_data.questions.balance import Balance
 from geochat_data.questions.builder import DEFAULT_SHARES, FULL_SHARES, build_conversation
 from geochat_data.questions.colour import COLOURS, colour_of
@@ -25,4 +26,5 @@ __all__ = [
     "colour_of",
     "described",
     "expressions",
+    "tidy",
 ]

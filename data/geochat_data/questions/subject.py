@@ -37,6 +37,7 @@ class Subject:
     wording: Choice = "published"
     rich: bool = False
     _colours: dict[LabelledObject, str | None] = field(default_factory=dict, compare=False, repr=False)
+    _places: dict[LabelledObject, tuple[Point, float]] = field(default_factory=dict, compare=False, repr=False)
 
     def word(self, wordings: Wordings) -> str:
         """One of the wordings of a kind of question."""
@@ -75,6 +76,11 @@ class Subject:
 
     def place(self, item: LabelledObject) -> tuple[Point, float]:
         """Centre and area of the part inside the image, as shares of the image's sides and area."""
+        if item not in self._places:
+            self._places[item] = self._place(item)
+        return self._places[item]
+
+    def _place(self, item: LabelledObject) -> tuple[Point, float]:
         image = self.image
         if all(0 <= x <= image.width and 0 <= y <= image.height for x, y in item.polygon):
             x, y = item.center

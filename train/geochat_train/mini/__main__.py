@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from transformers import CLIPModel, CLIPVisionModel, LlavaForConditionalGeneration, LlavaProcessor, TokenizersBackend
+from transformers import CLIPModel, CLIPVisionModel, LlavaProcessor, TokenizersBackend
 
 from geochat.checkpoints import Checkpoint, Settings, load, save_checkpoint
 from geochat.prompts import SYSTEM_PROMPT, chat_template
@@ -60,7 +60,7 @@ def crowded(material: Material) -> list[Pool]:
     return [
         Pool(material.composites, 0.2, COMPOSED),
         Pool(material.mosaics, 0.2, MOSAIC),
-        Pool(material.rendered, 0.6, RENDERED),
+        Pool(material.rendered, 1.0, RENDERED),
     ]
 
 
@@ -112,7 +112,7 @@ def perceive(
 
     model = Perception(tower, tutor)
     views = Views(crowded(material), make, size=shape.CHAT_SIZE, length=steps * batch, seed=seed + 1, taught=taught)
-    run_stage(model, views, out / "perceive", steps=steps, batch=batch, rate=5e-4, seed=seed)
+    run_stage(model, views, out / "perceive", steps=steps, batch=batch, rate=1e-4 * batch**0.5, seed=seed)
     return model.tower
 
 
@@ -127,31 +127,19 @@ def instruct(
     seed: int,
 ) -> tuple[Instruction, LlavaProcessor]:
     """Stage three: projector and language model, new or those of `start`, on all kinds of questions."""
-    texts = _texts(material, seed)
-    tokenizer: Any = start.processor.tokenizer if start else shape.train_tokenizer(texts)
+    tokenizer: Any = start.processor.tokenizer if start else shape.train_tokenizer(_texts(material, seed))
     processor = build_processor(tokenizer, shape.CHAT_SIZE, shape.PATCH, chat_template(SYSTEM_PROMPT))
     torch.manual_seed(seed)
     chat = shape.build_model(tokenizer)
     if start:
-        _take_over(chat, start, {token for text in texts for token in tokenizer.encode(text)})
+        chat.load_state_dict(start.model.state_dict())
     chat.model.vision_tower.load_state_dict(tower.state_dict())
-    model = Instruction(chat, [tokenizer.get_vocab()[number] for number in NUMBERS])
+    model = Instruction(chat, [tokenizer.get_vocab()[number] for number in NUMBERS], len(material.scenes))
     talk = Talk(processor, material.scenes, shape.CHAT_SIZE // shape.PATCH)
     views = Views(_conversed(material), talk.make, size=shape.CHAT_SIZE, length=steps * batch, seed=seed + 2)
-    run_stage(model, views, out / "instruct", steps=steps, batch=batch, rate=1.5e-3, seed=seed, collate=talk.collate)
+    rate = 3.75e-4 * batch**0.5
+    run_stage(model, views, out / "instruct", steps=steps, batch=batch, rate=rate, seed=seed, collate=talk.collate)
     return model, processor
-
-
-def _take_over(chat: LlavaForConditionalGeneration, start: Checkpoint, used: set[int]) -> None:
-    """Go on with the projector and language model of `start`; tokens not in `used` begin anew."""
-    tables = [model.get_input_embeddings().weight for model in (start.model, chat)]
-    old, new = (cast("Tensor", table) for table in tables)
-    kept = sorted(used)
-    with torch.no_grad():
-        new[kept] = old[kept]
-        old.copy_(new)
-    for part in ("multi_modal_projector", "language_model"):
-        getattr(chat.model, part).load_state_dict(getattr(start.model.model, part).state_dict())
 
 
 def _conversed(material: Material) -> list[Pool]:
@@ -213,9 +201,8 @@ def _tower(material: Material, start: Checkpoint | None, args: argparse.Namespac
         sight, tutor = first.clip.vision_model, first.tutor
     if args.until == "pretrain":
         return None
-    return perceive(
-        material, taught, lessons, out, sight=sight, tutor=tutor, steps=args.perceive_steps, batch=24, seed=seed
-    )
+    steps, batch = args.perceive_steps, args.perceive_batch
+    return perceive(material, taught, lessons, out, sight=sight, tutor=tutor, steps=steps, batch=batch, seed=seed)
 
 
 def main() -> None:
@@ -232,6 +219,8 @@ def main() -> None:
     parser.add_argument("--pretrain-steps", type=int, default=1000)
     parser.add_argument("--perceive-steps", type=int, default=2000, help="0: keep the tower of --start as it is")
     parser.add_argument("--instruct-steps", type=int, default=2000)
+    parser.add_argument("--perceive-batch", type=int, default=24, help="images a step; the rate grows with its root")
+    parser.add_argument("--instruct-batch", type=int, default=16, help="likewise")
     parser.add_argument("--until", choices=("teach", "pretrain", "perceive", "instruct"), default="instruct")
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
@@ -251,7 +240,8 @@ def main() -> None:
     tower = _tower(material, start, args)
     if tower is None or args.until != "instruct":
         return
-    model, processor = instruct(material, tower, out, start=start, steps=args.instruct_steps, batch=16, seed=seed)
+    steps, batch = args.instruct_steps, args.instruct_batch
+    model, processor = instruct(material, tower, out, start=start, steps=steps, batch=batch, seed=seed)
     settings = replace(_SETTINGS, scene_classes=material.scenes)
     save_checkpoint(out / "checkpoint", model.chat, processor, settings, dtype=torch.bfloat16, shard_size="12MB")
     _LOG.info("saved %s", out / "checkpoint")

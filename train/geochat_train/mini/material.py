@@ -3,7 +3,7 @@
 import logging
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,7 +29,8 @@ SIDE = 256  # of composites and rendered scenes, pixels
 PHOTOGRAPH = Augmentation(zoom=(0.6, 1.0), tilt=10)
 COMPOSED = Augmentation(zoom=(0.75, 1.0))
 MOSAIC = Augmentation(zoom=(0.6, 1.0))
-RENDERED = Augmentation(zoom=(0.7, 1.0))
+RENDERED = Augmentation(zoom=(0.8, 1.05))
+_PART = 50  # images written and read at a time, by one process each
 _TILE = 176  # side of a mosaic's photographs, pixels
 _TURNED = Augmentation(zoom=(0.8, 1.0), tilt=10, colour=0.1)
 # Scenes that hold none of the four categories, and none that contrastive training must not see.
@@ -73,9 +74,9 @@ def gather(
     """
     report = Report()
     files = read_photographs(imagery, report)
-    composed = _made(work / "composites", lambda: partial(_compose, _Kit.of(files, seed), seed), composites, report)
-    joined = _made(work / "mosaics", lambda: partial(_put_together, files, _by_category(files), seed), mosaics, report)
-    drawn = _made(work / "rendered", lambda: partial(_render, seed), rendered, report)
+    composed = _made(work / "composites", lambda: partial(_compose, _Kit.of(files, seed), seed), composites)
+    joined = _made(work / "mosaics", lambda: partial(_put_together, files, _by_category(files), seed), mosaics)
+    drawn = _made(work / "rendered", lambda: partial(_render, seed), rendered)
     photographs = [replace(image, pixels=np.asarray(image.open())) for image in files]
     boxed = tuple(image for image in photographs if image.objects)
     scenes = tuple(sorted({image.scene for image in photographs if image.scene}))
@@ -149,20 +150,25 @@ def _render(seed: int, index: int) -> LabelledImage:
     return render_scene(seed + index, SIDE)
 
 
-def _made(
-    folder: Path, maker: Callable[[], Callable[[int], LabelledImage]], count: int, report: Report
-) -> tuple[LabelledImage, ...]:
+def _made(folder: Path, maker: Callable[[], Callable[[int], LabelledImage]], count: int) -> tuple[LabelledImage, ...]:
     """`count` images, written to `folder` whole before they are used; `maker` is asked only where they are missing."""
-    if not folder.is_dir():
-        draft = folder.with_name(f"{folder.name}.draft")
-        shutil.rmtree(draft, ignore_errors=True)
-        with ProcessPoolExecutor() as workers:
-            write_boxes(draft, workers.map(maker(), range(count), chunksize=100))
-        draft.rename(folder)
-        _LOG.info("wrote %d images to %s", count, folder)
-    return tuple(_read(folder, report))
+    with ProcessPoolExecutor() as workers:
+        if not folder.is_dir():
+            draft = folder.with_name(f"{folder.name}.draft")
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir(parents=True)
+            list(workers.map(partial(_write, draft, maker(), count), range(0, count, _PART)))
+            draft.rename(folder)
+            _LOG.info("wrote %d images to %s", count, folder)
+        return tuple(image for part in workers.map(_read, sorted(folder.iterdir())) for image in part)
 
 
-def _read(folder: Path, report: Report) -> Iterator[LabelledImage]:
-    for image in read_boxes(Source(path=folder, report=report)):
-        yield clipped(replace(image, pixels=np.asarray(image.open())))
+def _write(folder: Path, make: Callable[[int], LabelledImage], count: int, start: int) -> None:
+    """Write the part of the images that begins with number `start`."""
+    write_boxes(folder / f"{start:06d}", map(make, range(start, min(count, start + _PART))))
+
+
+def _read(folder: Path) -> list[LabelledImage]:
+    """One part of the images, with their pixels."""
+    images = read_boxes(Source(path=folder, report=Report()))
+    return [clipped(replace(image, pixels=np.asarray(image.open()))) for image in images]

@@ -1,6 +1,7 @@
 """The three training stages, all run by transformers' `Trainer`, which checkpoints and resumes them."""
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,9 @@ class Instruction(nn.Module):
     The loss of a number that is nearly right is nearly the loss of the right one; next-token loss alone would
     treat a coordinate that is off by one like one that is off by fifty.
 
+    While a caption is written the scene class must stay legible in the states before the last layer. Where it is in
+    doubt, classes that people describe in many ways would lose, token by token, to those described in one.
+
     Tokens that no answer has held so far weigh in the softmax but do not move for it. Pushed out of every answer alike,
     their embeddings would end up pointing one way, and nothing could tell them apart later.
     """
@@ -95,11 +99,13 @@ class Instruction(nn.Module):
     said: Tensor
     pointing = 0.5  # weight of the loss that shows where to look
     numbers = 2.0  # of a number's loss beside a word's
+    described = 0.5  # of the loss that keeps a caption to its scene
     _keys_to_ignore_on_save = ("chat.lm_head.weight",)  # tells the Trainer, on resuming, that its absence is meant
 
-    def __init__(self, chat: LlavaForConditionalGeneration, numbers: list[int]) -> None:
+    def __init__(self, chat: LlavaForConditionalGeneration, numbers: list[int], scenes: int) -> None:
         super().__init__()
         self.chat = chat
+        self.scene = nn.Linear(chat.lm_head.in_features, scenes)  # thrown away afterwards
         self.first, self.last = numbers[0], numbers[-1]  # ids of the numbers, which follow one another
         assert numbers == list(range(self.first, self.last + 1))
         self.normalize = Normalize()
@@ -117,9 +123,21 @@ class Instruction(nn.Module):
         labels: Tensor,
         views: Tensor,
         weights: Tensor,
+        described: Tensor,
         **points: Tensor,
     ) -> dict[str, Tensor]:
-        """The loss of packed turns (B, T), their weights (B, T), mask (B, 1, T, T), about views (B, S, S, 3)."""
+        """The loss of packed turns about views.
+
+        Args:
+            input_ids: (B, T).
+            position_ids: (B, T).
+            attention_mask: (B, 1, T, T), true where attention is allowed.
+            labels: (B, T).
+            views: (B, S, S, 3).
+            weights: (B, T) of the labels.
+            described: (B, T), the scene class where a caption's words are, -100 elsewhere.
+            points: See `join`.
+        """
         model = self.chat.model
         with torch.no_grad():
             patches = model.vision_tower(self.normalize(views)).last_hidden_state[:, 1:]  # (B, N, D)
@@ -144,11 +162,17 @@ class Instruction(nn.Module):
         language, states = model.language_model, output.hidden_states
         shown = pointing_loss(language, states, position_ids, attention_mask, image=image, points=points)
         loss = self._loss(logits, wanted[spoken], counts[spoken]) + self.pointing * shown
-        return {"loss": loss}
+        return {"loss": loss + self.described * self._legible(states[-2][:, :-1], described[:, 1:])}
 
     def tie_weights(self) -> None:
         """Called by the Trainer on resuming."""
         self.chat.tie_weights()
+
+    def _legible(self, states: Tensor, scenes: Tensor) -> Tensor:
+        """Mean cross-entropy of the scene read off states (B, T, D) where it is known, (B, T)."""
+        known = scenes != IGNORED
+        logits = self.scene(states[known]).float()
+        return functional.cross_entropy(logits, scenes[known], reduction="sum") / known.sum().clamp(min=1)
 
     def _loss(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """Weighted mean over tokens of logits (K, V) against labels (K,)."""
@@ -194,9 +218,9 @@ def run_stage(
         max_steps=steps,
         per_device_train_batch_size=batch,
         logging_steps=25,
-        save_steps=100,
+        save_steps=max(1, steps // 20),
         save_total_limit=1,
-        dataloader_num_workers=1,
+        dataloader_num_workers=max(1, (os.cpu_count() or 1) - 1),
         dataloader_prefetch_factor=4,
         remove_unused_columns=False,
         report_to=[],

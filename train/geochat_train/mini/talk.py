@@ -6,12 +6,13 @@ from types import MappingProxyType
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import LlavaProcessor
 
 from geochat.prompts import Message
 from geochat.regions import OrientedBox, Region, format_box, parse
 from geochat_data.encoding import IGNORED, Example, encode
-from geochat_data.questions import build_conversation
+from geochat_data.questions import build_conversation, tidy
 from geochat_data.records import LabelledImage
 from geochat_train.mini.lessons import pixels
 from geochat_train.mini.numbers import CONVENTION, NUMBERS
@@ -44,7 +45,7 @@ _LONGEST = 2048
 _WORDS = 360  # tokens of a row besides the image's
 _PREAMBLE = 40  # of these, the system prompt's, which a row holds once
 
-Item = tuple[Packed, Pointing, Tensor]
+Item = tuple[Packed, Pointing, Tensor, Tensor]
 
 
 class Talk:
@@ -66,28 +67,42 @@ class Talk:
         conversations = (
             [[m for turn in turns[:_TOGETHER] for m in turn]] if together else [list(turn) for turn in turns]
         )
-        kept = self._fitting([(self._tokens(talk), _boxes(talk)) for talk in conversations])
-        row = pack([example for example, _ in kept], self.processor.image_token_id)
-        boxes = [box for _, found in kept for box in found]
-        return row, pointing(row, boxes, self.numbers, self.grid), pixels(view)
+        kept = self._fitting(conversations)
+        row = pack([example for _, example in kept], self.processor.image_token_id)
+        boxes = [box for talk, _ in kept for box in _boxes(talk)]
+        described = self._described(view, [talk for talk, _ in kept], row)
+        return row, pointing(row, boxes, self.numbers, self.grid), described, pixels(view)
 
     def collate(self, items: list[Item]) -> dict[str, Tensor]:
-        """A batch: padded words and views (B, S, S, 3)."""
-        words, points, views = zip(*items, strict=True)
+        """A batch: padded words, what is known of them, and views (B, S, S, 3)."""
+        words, points, described, views = zip(*items, strict=True)
         padded = pad(words, int(self.processor.tokenizer.pad_token_id))
-        spoken = torch.nn.utils.rnn.pad_sequence([balanced(row) for row in words], batch_first=True)
-        return {**padded, **join(points), "views": torch.stack(views), "weights": spoken}
+        known = {
+            "weights": pad_sequence([balanced(row) for row in words], batch_first=True),
+            "described": pad_sequence(list(described), batch_first=True, padding_value=IGNORED),
+        }
+        return {**padded, **known, **join(points), "views": torch.stack(views)}
 
-    def _fitting(self, talks: list[tuple[Example, list[OrientedBox]]]) -> list[tuple[Example, list[OrientedBox]]]:
+    def _fitting(self, talks: list[list[Message]]) -> list[tuple[list[Message], Example]]:
         """Those that together stay within the budget of a row, in order: attention pays for a row's length squared."""
-        kept: list[tuple[Example, list[OrientedBox]]] = []
+        kept: list[tuple[list[Message], Example]] = []
         left = _WORDS
-        for example, boxes in talks:
+        for talk in talks:
+            example = self._tokens(talk)
             own = len(example.input_ids) - self.grid**2
             if own <= left or not kept:
-                kept.append((example, boxes))
+                kept.append((talk, example))
                 left -= own - _PREAMBLE
         return kept
+
+    def _described(self, view: LabelledImage, talks: list[list[Message]], row: Packed) -> Tensor:
+        """The scene class (T,) at the words of the view's caption, -100 elsewhere."""
+        told = {tidy(caption) for caption in view.captions}
+        found = torch.full_like(row.labels, IGNORED)
+        for number, talk in enumerate(talks, start=1):
+            if view.scene in self.scenes and talk[-1].text in told:
+                found[(row.segments == number) & (row.labels != IGNORED)] = self.scenes.index(view.scene)
+        return found
 
     def _tokens(self, messages: list[Message]) -> Example:
         return encode(messages, self.processor, image_tokens=self.grid**2, max_length=_LONGEST)
