@@ -164,7 +164,7 @@ def main() -> None:
         "questions": throughput_figures(plain, watch, requests, args.batches),
     }
     if device.type == "cuda":
-        figures["decoding"] = decoding_figures(checkpoint, request(image, QUESTIONS[0], 129))
+        figures["decoding"] = decoding_figures(checkpoint, request(image, QUESTIONS[0], 129), compiled=True)
     print(json.dumps(figures, indent=2) if args.json else table(figures))
 
 

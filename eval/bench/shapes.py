@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import Tensor
 from transformers import (
     CLIPVisionConfig,
     LlamaConfig,
@@ -14,12 +15,14 @@ from transformers import (
 )
 
 from geochat.checkpoints import Checkpoint, Settings
+from geochat.checkpoints.placing import quiet
 from geochat.checkpoints.quantization import quantization_config
 from geochat.prompts import SYSTEM_PROMPT, chat_template
 from geochat.vision import build_processor
 
 SPECIAL = ["<unk>", "<s>", "</s>", "<image>"]
 VOCABULARY = 32_064
+_SPREAD = 0.02  # standard deviation of transformers' own beginnings
 
 
 @dataclass(frozen=True)
@@ -70,21 +73,36 @@ def random_checkpoint(name: str, device: torch.device, dtype: torch.dtype, quant
     default = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
-        with device if quantization is None else torch.device("cpu"):
+        with device if quantization is None else torch.device("meta"):
             model = LlavaForConditionalGeneration(shape.config).eval()
     finally:
         torch.set_default_dtype(default)
     if quantization is not None:
-        model = LlavaForConditionalGeneration.from_pretrained(
-            None,
-            config=shape.config,
-            state_dict=model.state_dict(),
-            dtype=dtype,
-            quantization_config=quantization_config(quantization, device, dtype),
-            device_map={"": device},
-        ).eval()
+        with quiet():
+            model = LlavaForConditionalGeneration.from_pretrained(
+                None,
+                config=shape.config,
+                state_dict=_random_state(model, device),
+                dtype=dtype,
+                quantization_config=quantization_config(quantization, device, dtype),
+                device_map={"": device},
+            ).eval()
     processor = build_processor(_tokenizer(), shape.image_size, 14, chat_template())
     return Checkpoint(model, processor, Settings(name=name), Path(name))
+
+
+def _random_state(model: LlavaForConditionalGeneration, device: torch.device) -> dict[str, Tensor]:
+    """Weights on the CPU for a model of none; those of one shape are one tensor, or 7B would take minutes and 14 GB."""
+    made: dict[tuple[torch.Size, bool], Tensor] = {}
+    state = {}
+    for name, parameter in model.state_dict().items():
+        is_scale = parameter.ndim == 1 and name.endswith("weight")
+        kind = (parameter.shape, is_scale)
+        if kind not in made:
+            drawn = torch.randn(parameter.shape, device=device, dtype=parameter.dtype)
+            made[kind] = torch.ones_like(drawn, device="cpu") if is_scale else (_SPREAD * drawn).cpu()
+        state[name] = made[kind]
+    return state
 
 
 def _tokenizer() -> PreTrainedTokenizerFast:

@@ -9,9 +9,11 @@ are the device's work and not counted.
 import argparse
 import json
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from decoding import best_seconds, finish
 from shapes import SHAPES, random_checkpoint
 from torch import Tensor
 
@@ -24,35 +26,49 @@ _TEXT = 104  # tokens beside the image, of which half are learnt
 _MATRIX = {"cuda": 8192, "cpu": 1024}
 
 
-def figures(checkpoint: Checkpoint, method: str, batch: int, steps: int) -> dict[str, float]:
-    """What `steps` steps of `batch` rows come to, after one that is not counted."""
-    recipe = (QloraRecipe if method == "qlora" else LoraRecipe)(batch_size=batch, gradient_checkpointing=True)
-    device = checkpoint.model.device
+def figures(checkpoint: Checkpoint, method: str, batches: Sequence[int], steps: int) -> Iterator[dict[str, float]]:
+    """What `steps` steps of each number of rows come to, after one that is not counted."""
+    recipe = (QloraRecipe if method == "qlora" else LoraRecipe)(gradient_checkpointing=True)
     counted = _weights(checkpoint.model)
+    peak = _peak(checkpoint.model.device)
     model: Any = adapt(checkpoint.model, recipe, "random").train()
     checkpoint_activations(checkpoint.model)
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
-    inputs, labels = _batch(checkpoint, batch)
-    mixed = torch.autocast(device.type, torch.bfloat16)
+    for batch in batches:
+        inputs, labels = _batch(checkpoint, batch)
+        seconds, memory = _measured(model, optimizer, inputs, labels, steps)
+        tokens = inputs["input_ids"].numel()
+        found = {"batch": batch, "samples_s": batch / seconds, "tokens_s": tokens / seconds}
+        found["share_of_bf16_peak"] = 4 * counted * tokens / seconds / peak
+        yield found if memory is None else {**found, "peak_memory_gb": memory}
+
+
+def _measured(
+    model: Any,  # noqa: ANN401 - wrapped by PEFT
+    optimizer: torch.optim.Optimizer,
+    inputs: dict[str, Tensor],
+    labels: Tensor,
+    steps: int,
+) -> tuple[float, float | None]:
+    """Seconds a step and, on CUDA, the most memory in GB that was held meanwhile."""
+    device = labels.device
+    on_cuda = device.type == "cuda"
+    if on_cuda:  # what building the model took is not asked for
+        torch.cuda.reset_peak_memory_stats(device)
     began = 0.0
     for step in range(steps + 1):
         if step == 1:
-            _finish(device)
+            finish(device)
             began = time.perf_counter()
-        with mixed:
+        with torch.autocast(device.type, torch.bfloat16):
             logits = model(**inputs, logits_to_keep=labels.shape[1], use_cache=False).logits
             loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten())
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-    _finish(device)
+    finish(device)
     seconds = (time.perf_counter() - began) / steps
-    tokens = inputs["input_ids"].numel()
-    found = {"samples_s": batch / seconds, "tokens_s": tokens / seconds}
-    found["share_of_bf16_peak"] = 4 * counted * tokens / seconds / _peak(device)
-    if device.type == "cuda":
-        found["peak_memory_gb"] = torch.cuda.max_memory_allocated(device) / 1e9
-    return found
+    return seconds, torch.cuda.max_memory_allocated(device) / 1e9 if on_cuda else None
 
 
 def _batch(checkpoint: Checkpoint, batch: int) -> tuple[dict[str, Tensor], Tensor]:
@@ -79,19 +95,7 @@ def _peak(device: torch.device) -> float:
     """Operations a second of a large product in bfloat16."""
     size = _MATRIX.get(device.type, 1024)
     left, right = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
-    best = 0.0
-    for _ in range(5):
-        _finish(device)
-        began = time.perf_counter()
-        left @ right
-        _finish(device)
-        best = max(best, 2 * size**3 / (time.perf_counter() - began))
-    return best
-
-
-def _finish(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    return 2 * size**3 / best_seconds(lambda: left @ right, device)
 
 
 def main() -> None:
@@ -100,12 +104,13 @@ def main() -> None:
     parser.add_argument("--shape", choices=SHAPES, default="tiny")
     parser.add_argument("--method", choices=("lora", "qlora"), default="lora")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--batch", type=int, nargs="+", default=[1], metavar="ROWS", help="one line of figures each")
     parser.add_argument("--steps", type=int, default=5)
     args = parser.parse_args()
     quantization = "4bit" if args.method == "qlora" else None
     checkpoint = random_checkpoint(args.shape, torch.device(args.device), torch.bfloat16, quantization)
-    print(json.dumps({"shape": args.shape, **figures(checkpoint, args.method, args.batch, args.steps)}))
+    for found in figures(checkpoint, args.method, args.batch, args.steps):
+        print(json.dumps({"shape": args.shape, "method": args.method, **found}), flush=True)
 
 
 if __name__ == "__main__":

@@ -135,7 +135,11 @@ class SafeTrainer(Trainer):
         if self.args.should_save:
             shutil.rmtree(draft, ignore_errors=True)
         _wait()
-        self.save_model(str(draft), _internal_call=True)
+        if self.is_fsdp_enabled:  # whose `save_model` leaves it at the shards of a checkpoint
+            whole = self.accelerator.get_state_dict(self.model)
+            self._save(str(draft), whole)
+        else:
+            self.save_model(str(draft), _internal_call=True)
 
     def _stop(self, what: str) -> None:
         rate = self._get_learning_rate()
