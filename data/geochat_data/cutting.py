@@ -1,11 +1,13 @@
 """Images made of others before they are asked about, labels moved along: windows of large ones, views of rare ones."""
 
+import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 from affine import Affine
+from PIL import Image
 
 from geochat_data.augment import Augmentation, augment, move
 from geochat_data.records import LabelledImage
@@ -30,15 +32,42 @@ def cut(records: Iterable[LabelledImage], side: int) -> Iterator[LabelledImage]:
 def _windows(record: LabelledImage, side: int) -> Iterator[LabelledImage]:
     whole = record.open()
     columns, rows = -(-record.width // side), -(-record.height // side)
-    bare = replace(record, captions=(), scene=None)
     for row in range(rows):
         top, bottom = record.height * row // rows, record.height * (row + 1) // rows
         for column in range(columns):
             left, right = record.width * column // columns, record.width * (column + 1) // columns
-            view = whole.crop((left, top, right, bottom))
-            yield replace(
-                move(bare, Affine.translation(-left, -top), view, VISIBLE), name=f"{_name(record)}_{left}_{top}"
-            )
+            yield _window(record, whole, (left, top, right, bottom), f"{left}_{top}")
+
+
+def around(
+    records: Iterable[LabelledImage], side: int, categories: Container[str] | None = None
+) -> Iterator[LabelledImage]:
+    """A window of `side` pixels around each object of `categories`, or of any, which comes first among its objects.
+
+    A window that would reach beyond its image is moved into it; what is not visible by half in its own window, being
+    larger, has none. Windows have no captions or scene.
+    """
+    for record in records:
+        whole = record.open()
+        width, height = min(side, record.width), min(side, record.height)
+        for number, thing in enumerate(record.objects):
+            if categories is not None and thing.category not in categories:
+                continue
+            x, y = thing.center
+            left = min(max(round(x - width / 2), 0), record.width - width)
+            top = min(max(round(y - height / 2), 0), record.height - height)
+            others = (*record.objects[:number], *record.objects[number + 1 :])
+            foremost = replace(record, objects=(thing, *others))
+            window = _window(foremost, whole, (left, top, left + width, top + height), f"around_{number}")
+            if window.objects and math.dist(window.objects[0].center, (x - left, y - top)) < 1:
+                yield window
+
+
+def _window(record: LabelledImage, whole: Image.Image, frame: tuple[int, int, int, int], name: str) -> LabelledImage:
+    """The part of a record in `frame`: left, top, right, bottom."""
+    bare = replace(record, captions=(), scene=None)
+    view = move(bare, Affine.translation(-frame[0], -frame[1]), whole.crop(frame), VISIBLE)
+    return replace(view, name=f"{_name(record)}_{name}")
 
 
 def with_views(records: Iterable[LabelledImage], count: int, seed: int = 0) -> Iterator[LabelledImage]:

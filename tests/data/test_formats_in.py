@@ -17,7 +17,7 @@ from PIL import Image
 
 from geochat.errors import DataError, ImageError
 from geochat.regions import OrientedBox
-from geochat_data.cutting import cut, with_views
+from geochat_data.cutting import around, cut, with_views
 from geochat_data.readers import READERS, Report, Source, read, reader
 
 
@@ -232,6 +232,24 @@ def test_large_images_are_cut_with_their_labels(tmp_path):
     assert len(windows["a_0_0"].objects) + len(windows["a_50_0"].objects) >= 2
     assert {(w.width, w.height, w.scene, w.captions) for w in windows.values()} == {(50, 40, None, ())}
     assert windows["a_0_0"].labelled == whole.labelled
+
+
+def test_windows_lie_around_objects_and_within_the_image(tmp_path):
+    whole = replace(next(read("boxes", boxes(tmp_path))), captions=("A port.",), scene="harbor")
+    windows = list(around([whole], 60))
+    assert len(windows) == len(whole.objects)
+    assert len({window.name for window in windows}) == len(windows)
+    pixels = np.asarray(whole.open())
+    for window, thing in zip(windows, whole.objects, strict=True):
+        assert (window.width, window.height, window.scene, window.captions) == (60, 60, None, ())
+        assert window.objects[0].category == thing.category
+        left, top = (a - b for a, b in zip(thing.polygon[0], window.objects[0].polygon[0], strict=True))
+        assert 0 <= left <= whole.width - 60
+        assert 0 <= top <= whole.height - 60
+        assert (window.pixels == pixels[int(top) : int(top) + 60, int(left) : int(left) + 60]).all()
+    assert {window.objects[0].category for window in around([whole], 60, {"ship"})} == {"ship"}
+    assert [(w.width, w.height) for w in around([whole], 500, {"ship"})] == [(whole.width, whole.height)]
+    assert not list(around([whole], 2))  # each shows less than half of its object
 
 
 def test_views_are_added_with_their_labels(tmp_path):

