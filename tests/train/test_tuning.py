@@ -119,6 +119,12 @@ def test_the_best_state_is_kept_and_answers_are_drawn(recipe, material, said):
     assert {"id", "question", "label", "answer"} == json.loads(shown[0]).keys()
 
 
+def test_the_last_step_is_validated_wherever_the_interval_ends(recipe, material):
+    done = tune(recipe("lora", steps=3, validation=material / "train.jsonl", evaluate_every=2))
+    rows = [json.loads(line) for line in (done.folder / "run" / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "eval_loss" in row] == [2, 3]
+
+
 def test_learning_rates_by_part(recipe):
     from geochat_train.tuning.run import _rates
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import IntervalStrategy
 
 Tell = Callable[[str], None]
 
@@ -94,3 +95,14 @@ def _step(line: str) -> float:
         return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):  # cut off by a kill
         return math.inf
+
+
+class LastEvaluation(TrainerCallback):
+    """Validates after the last step too, wherever the interval ends: what has come down with the rate is often best."""
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
+        """Ask for it."""
+        if args.eval_strategy != IntervalStrategy.NO and state.global_step >= state.max_steps:
+            control.should_evaluate = True

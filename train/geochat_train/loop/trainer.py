@@ -15,6 +15,7 @@ from geochat.errors import SettingsError, TrainingError
 from geochat_train.loop.arguments import shards_parameters
 from geochat_train.loop.folder import RunFolder, step_of
 from geochat_train.loop.order import InOrder
+from geochat_train.loop.progress import LastEvaluation
 
 Rates = Callable[[str], float]
 
@@ -48,6 +49,7 @@ class SafeTrainer(Trainer):
                 "process; use GPUs, or accelerate's configuration for DDP"
             )
         self.remove_callback(PrinterCallback)
+        self.add_callback(LastEvaluation)
         self._folder = folder
         self._order = order
         self._keep = keep
