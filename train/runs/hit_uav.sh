@@ -9,32 +9,33 @@ out=$(realpath -m "${2:-runs/hit_uav}")
 shift $(($# < 2 ? $# : 2))
 cd "$(dirname "$0")/../.."
 mkdir -p "$out"
-tile=256
+side=128
 build() { geochat data build "$@" --dialogues 0; }
-windows() { build boxes "$imagery/hit-uav" --tile "$tile" --image-root "$out/images" "$@"; }
+windows() { build boxes "$imagery/hit-uav" --around "$side" --image-root "$out/images" --kinds identify "$@"; }
+some() { # FILE COUNT: the lines of so many of its images
+  grep -o '"image": "[^"]*"' "$1" | sort -u | shuf --random-source=<(yes) -n "$2" | grep -Ff - "$1"
+}
 
-# Windows, since an object of a few pixels is less than a patch once the whole frame has shrunk to the model's size. Objects
-# named in their boxes; windows with what is rare again, turned and in other colours; scenes and captions of UC Merced keep
-# alive what the model knew.
-windows --split train --holding "person,car,bicycle,other vehicle" --kinds identify=6,presence=1,count=1 --questions 5 \
-  --out "$out/all.jsonl"
-windows --split train --holding bicycle --views 4 --seed 1 --kinds identify --questions 6 --out "$out/bicycles.jsonl"
-windows --split train --holding "other vehicle" --views 40 --seed 2 --kinds identify --questions 6 --out "$out/others.jsonl"
-build ucm "$imagery/ucm" --split train --image-root "$imagery" --kinds scene=3,caption=1 --questions 2 \
-  --out "$out/known_all.jsonl"
+# A window around each object, since an object of a few pixels is less than a patch once the whole frame has shrunk to the
+# model's size. What is rare comes again, turned and in other colours; scenes and captions of UC Merced keep alive what the
+# model knew.
+for kind in person car; do
+  windows --split train --holding "$kind" --questions 4 --out "$out/$kind.jsonl"
+done
+windows --split train --holding bicycle --views 2 --seed 1 --questions 4 --out "$out/bicycle.jsonl"
+windows --split train --holding "other vehicle" --views 40 --seed 2 --questions 4 --out "$out/other.jsonl"
+build ucm "$imagery/ucm" --split train --image-root "$imagery" --kinds scene=3,caption=1 --questions 2 --out "$out/ucm.jsonl"
 ln -sfn "$imagery/ucm" "$out/images/ucm"
-image_of='"image": "[^"]*"'
-grep -o "$image_of" "$out/known_all.jsonl" | sort -u | shuf --random-source=<(yes) -n 400 > "$out/known_images.txt"
-grep -Ff "$out/known_images.txt" "$out/known_all.jsonl" | grep -vFf <(grep -v "^#" data/geochat_data/splits/ucm_overlap.txt) \
-  > "$out/known.jsonl"  # 400 images, none that shows ground of test images
-cat "$out"/{all,bicycles,others,known}.jsonl > "$out/train.jsonl"
-windows --split val --kinds identify --questions 4 --out "$out/val.jsonl"
+some "$out/ucm.jsonl" 700 | grep -vFf <(grep -v "^#" data/geochat_data/splits/ucm_overlap.txt) \
+  > "$out/known.jsonl"  # none that shows ground of test images
+cat <(some "$out/person.jsonl" 450) <(some "$out/car.jsonl" 700) "$out"/{bicycle,other,known}.jsonl > "$out/train.jsonl"
+windows --split val --questions 1 --out "$out/val.jsonl"
 
 geochat train lora --config lora-mini --data "$out/train.jsonl" --validation "$out/val.jsonl" --images "$out/images" \
-  --epochs 1.5 --evaluate-every 120 --keep-best true --show 8 --out "$out/adapter" "$@"
+  --epochs 1.15 --evaluate-every 250 --show 8 --out "$out/adapter" "$@"
 
 measure() { python -m geochat_train.measuring "$@"; }
-identify() { measure identify boxes "$imagery/hit-uav" --tile "$tile" "$@"; }
+identify() { measure identify boxes "$imagery/hit-uav" --around "$side" "$@"; }
 identify --split val --model "$out/adapter" --out "$out/identify_val.json"
 if [ "${TEST:-0}" = 1 ]; then  # once, for a candidate
   identify --split test --out "$out/identify_before.json"
