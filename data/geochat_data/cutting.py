@@ -48,16 +48,20 @@ def around(
     larger, has none. Windows have no captions or scene.
     """
     for record in records:
+        chosen = [
+            (number, thing)
+            for number, thing in enumerate(record.objects)
+            if categories is None or thing.category in categories
+        ]
+        if not chosen:
+            continue
         whole = record.open()
         width, height = min(side, record.width), min(side, record.height)
-        for number, thing in enumerate(record.objects):
-            if categories is not None and thing.category not in categories:
-                continue
+        for number, thing in chosen:
             x, y = thing.center
             left = min(max(round(x - width / 2), 0), record.width - width)
             top = min(max(round(y - height / 2), 0), record.height - height)
-            others = (*record.objects[:number], *record.objects[number + 1 :])
-            foremost = replace(record, objects=(thing, *others))
+            foremost = replace(record, objects=(thing, *(other for other in record.objects if other is not thing)))
             window = _window(foremost, whole, (left, top, left + width, top + height), f"around_{number}")
             if window.objects and math.dist(window.objects[0].center, (x - left, y - top)) < 1:
                 yield window

@@ -23,8 +23,6 @@ from geochat.checkpoints import Checkpoint
 from geochat.engines import GenerationSettings, LocalEngine, Request
 from geochat.prompts import Message, chat_messages
 
-_COPIED = {"cuda": 1 << 30, "cpu": 1 << 26}
-
 
 def decoding_figures(checkpoint: Checkpoint, asked: Request, *, compiled: bool) -> dict[str, float]:
     """Seconds of the prompt, tokens a second, as a share of what the bandwidth allows, and peak memory in GiB.
@@ -61,7 +59,7 @@ def decoding_figures(checkpoint: Checkpoint, asked: Request, *, compiled: bool) 
 
 def memory_bandwidth(device: torch.device) -> float:
     """Bytes a second, read and written, of a large copy."""
-    size = _COPIED.get(device.type, 1 << 26)
+    size = 1 << (30 if device.type == "cuda" else 26)
     source = torch.empty(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     return 2 * size / best_seconds(lambda: target.copy_(source), device)
@@ -144,6 +142,16 @@ def best_seconds(work: Callable[[], object], device: torch.device, runs: int = 1
     return min(times)
 
 
+def picture() -> Image.Image:
+    """An image of 7B's side."""
+    return Image.radial_gradient("L").resize((504, 504)).convert("RGB")
+
+
+def request(image: Image.Image, question: str, tokens: int) -> Request:
+    """A greedy question."""
+    return Request((Message("user", question),), image, GenerationSettings(max_new_tokens=tokens))
+
+
 def finish(device: torch.device) -> None:
     """Wait for what the device was given to do."""
     if device.type == "cuda":
@@ -160,9 +168,7 @@ def main() -> None:
     parser.add_argument("--compiled", action="store_true", help="a static cache and CUDA graphs too; takes minutes")
     args = parser.parse_args()
     checkpoint = random_checkpoint(args.shape, torch.device(args.device), torch.bfloat16, args.quantization)
-    image = Image.radial_gradient("L").resize((504, 504)).convert("RGB")
-    question = Message("user", "Is there an airplane in the image?")
-    asked = Request((question,), image, GenerationSettings(max_new_tokens=args.tokens))
+    asked = request(picture(), "Is there an airplane in the image?", args.tokens)
     figures = decoding_figures(checkpoint, asked, compiled=args.compiled)
     print(json.dumps({"shape": args.shape, "quantization": args.quantization, **figures}))
 

@@ -19,14 +19,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from decoding import decoding_figures
+from decoding import decoding_figures, model_inputs, picture, request
 from PIL import Image
 from shapes import SHAPES, random_checkpoint
 
 from geochat.checkpoints import Checkpoint
-from geochat.engines import EngineLimits, GenerationSettings, LocalEngine, Request, complete_all
+from geochat.engines import EngineLimits, LocalEngine, Request, complete_all
 from geochat.engines.writing import Detokenizer
-from geochat.prompts import Message, chat_messages
 
 NOUNS = ("airplane", "ship", "harbor", "bridge", "road", "river", "forest", "stadium")
 FORMS = ("Is there a {} in the image?", "How many {}s are there?", "Where is the {}?", "What lies beside the {}?")
@@ -46,20 +45,12 @@ class Plain:
     def answer(self, asked: Request) -> str:
         """The whole answer."""
         processor, model = self.checkpoint.processor, self.checkpoint.model
-        messages = chat_messages(asked.messages, with_image=True)
-        prompt = processor.apply_chat_template(messages, add_generation_prompt=True)
-        inputs = processor(text=prompt, images=asked.image, add_special_tokens=False, return_tensors="pt")
-        inputs = inputs.to(model.device, model.dtype)
+        inputs = model_inputs(self.checkpoint, asked)
         options: dict[str, Any] = {"do_sample": False, "suppress_tokens": self._suppressed, "pad_token_id": 0}
         output = model.generate(**inputs, max_new_tokens=asked.generation.max_new_tokens, **options)
         detokenizer = Detokenizer(processor.tokenizer)
         ids = output[0, inputs["input_ids"].shape[1] :].tolist()
         return ("".join(map(detokenizer.feed, ids)) + detokenizer.close()).lstrip()
-
-
-def request(image: Image.Image, question: str, tokens: int) -> Request:
-    """A greedy question."""
-    return Request((Message("user", question),), image, GenerationSettings(max_new_tokens=tokens))
 
 
 class Stopwatch:
@@ -154,7 +145,7 @@ def main() -> None:
     checkpoint = random_checkpoint(args.shape, device, dtype, args.quantization)
     about = setting(checkpoint, args)
     plain, watch = Plain(checkpoint), Stopwatch(args.clock)
-    image = Image.radial_gradient("L").resize((504, 504)).convert("RGB")
+    image = picture()
     plain.answer(request(image, QUESTIONS[0], 2))  # warm-up
     requests = [request(image, question, args.tokens) for question in QUESTIONS[: args.questions]]
     figures = {

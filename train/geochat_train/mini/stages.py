@@ -99,7 +99,7 @@ class Instruction(nn.Module):
     said: Tensor
     pointing = 0.5  # weight of the loss that shows where to look
     numbers = 2.0  # of a number's loss beside a word's
-    described = 0.5  # of the loss that keeps a caption to its scene
+    legible = 0.5  # of the loss that keeps a caption to its scene
     _keys_to_ignore_on_save = ("chat.lm_head.weight",)  # tells the Trainer, on resuming, that its absence is meant
 
     def __init__(self, chat: LlavaForConditionalGeneration, numbers: list[int], scenes: int) -> None:
@@ -162,7 +162,7 @@ class Instruction(nn.Module):
         language, states = model.language_model, output.hidden_states
         shown = pointing_loss(language, states, position_ids, attention_mask, image=image, points=points)
         loss = self._loss(logits, wanted[spoken], counts[spoken]) + self.pointing * shown
-        return {"loss": loss + self.described * self._legible(states[-2][:, :-1], described[:, 1:])}
+        return {"loss": loss + self.legible * self._legible(states[-2][:, :-1], described[:, 1:])}
 
     def tie_weights(self) -> None:
         """Called by the Trainer on resuming."""

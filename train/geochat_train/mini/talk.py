@@ -97,10 +97,12 @@ class Talk:
 
     def _described(self, view: LabelledImage, talks: list[list[Message]], row: Packed) -> Tensor:
         """The scene class (T,) at the words of the view's caption, -100 elsewhere."""
-        told = {tidy(caption) for caption in view.captions}
         found = torch.full_like(row.labels, IGNORED)
+        if view.scene not in self.scenes:
+            return found
+        told = {tidy(caption) for caption in view.captions}
         for number, talk in enumerate(talks, start=1):
-            if view.scene in self.scenes and talk[-1].text in told:
+            if talk[-1].text in told:
                 found[(row.segments == number) & (row.labels != IGNORED)] = self.scenes.index(view.scene)
         return found
 
