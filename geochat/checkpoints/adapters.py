@@ -2,8 +2,9 @@
 
 Both are folders with an `adapter_config.json`. PEFT gives each adapted matrix W two more, and the model computes with
 W + B A · alpha / r (Hu et al. 2021, section 4.1), which is merged here in float32. The original keeps what it trained
-beside the matrices in `non_lora_trainables.bin`; PEFT keeps it in the same file. What the original saved of
-the CLIP tower is dropped, as it does itself: it loads the tower from CLIP's weights afterwards.
+beside the matrices in `non_lora_trainables.bin`; PEFT keeps it in the same file, and there the rows of single tokens
+too, where their embeddings were trained. What the original saved of the CLIP tower is dropped, as it does itself: it
+loads the tower from CLIP's weights afterwards.
 """
 
 import math
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from geochat.checkpoints.layout import Recipe
@@ -24,6 +26,7 @@ ADAPTER_CONFIG = "adapter_config.json"
 _WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 _BESIDE = "non_lora_trainables.bin"
 _WRAPPING = "base_model.model."
+_ROWS = ".token_adapter.trainable_tokens_delta"
 _UNSUPPORTED = ("use_dora", "rank_pattern", "alpha_pattern", "layer_replication", "fan_in_fan_out", "lora_bias")
 
 
@@ -50,6 +53,29 @@ class LowRank:
 
 
 @dataclass(frozen=True)
+class TokenRows:
+    """The step that replaces the rows of some tokens in an embedding table or an output matrix.
+
+    Attributes:
+        tokens: K token ids.
+        rows: (K, D).
+        reader: Where the rows are read.
+    """
+
+    tokens: tuple[int, ...]
+    rows: Stored
+    reader: Reader
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        """The table (V, D) with these rows, in float32."""
+        return weight.float().index_copy(0, torch.tensor(self.tokens), self.reader.read(self.rows).float())
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether a table of this shape has these rows."""
+        return self.rows.shape == (len(self.tokens), shape[-1]) and max(self.tokens, default=0) < shape[0]
+
+
+@dataclass(frozen=True)
 class Adapter:
     """What an adapter folder holds.
 
@@ -57,7 +83,8 @@ class Adapter:
         folder: The folder.
         base: What it says it adapts, None if nothing.
         files: Its weights files.
-        merges: The step for each adapted tensor, by the hub's name.
+        merges: The step for each adapted matrix, by the hub's name.
+        tokens: The step for each table in which tokens were trained, by the hub's name.
         overrides: Tensors that replace the base's, by the hub's name.
         dropped: Names of tensors of the CLIP tower that the original saved and never reads.
     """
@@ -66,6 +93,7 @@ class Adapter:
     base: str | None
     files: tuple[Path, ...]
     merges: dict[str, LowRank]
+    tokens: dict[str, TokenRows]
     overrides: dict[str, Stored]
     dropped: tuple[str, ...]
 
@@ -86,6 +114,15 @@ class Adapter:
                     f"the base {has}; give the base the adapter was trained on"
                 )
             merged[name] = replace(recipe, steps=(*recipe.steps, step))
+        for name, rows in self.tokens.items():
+            table = merged.get(name)
+            if table is None or not rows.fits(table.shape):
+                has = "does not have" if table is None else f"has as {table.shape}"
+                raise CheckpointError(
+                    f"{rows.rows.file}: {rows.rows.name} {rows.rows.shape} replaces the rows of {len(rows.tokens)} "
+                    f"tokens in a table that the base {has}; give the base the adapter was trained on"
+                )
+            merged[name] = replace(table, steps=(*table.steps, rows))
         return merged
 
 
@@ -101,10 +138,15 @@ def read_adapter(folder: Path) -> Adapter:
     if not any(file.name in _WEIGHTS for file in files):
         raise CheckpointError(f"{folder} holds no {' or '.join(_WEIGHTS)}; copy the adapter again")
     halves: dict[str, dict[str, Stored]] = {"lora_A": {}, "lora_B": {}}
+    tokens: dict[str, TokenRows] = {}
     overrides: dict[str, Stored] = {}
     dropped: list[str] = []
     for stored in (stored for file in files for stored in stored_tensors(file)):
         inner = _unwrapped(stored.name)
+        if inner.endswith(_ROWS):
+            module = inner.removesuffix(_ROWS)
+            tokens[str(hub_name(f"{module}.weight"))] = TokenRows(_tokens(folder, config, module), stored, Reader())
+            continue
         half = next((half for half in halves if f".{half}." in inner), None)
         name = hub_name(inner.replace(f".{half}.", ".") if half else inner)
         if inner.startswith(ORIGINAL_TOWER):
@@ -114,7 +156,8 @@ def read_adapter(folder: Path) -> Adapter:
         else:
             (halves[half] if half else overrides)[name] = stored
     merges = _merges(halves["lora_A"], halves["lora_B"], scale)
-    return Adapter(folder, config.get("base_model_name_or_path"), tuple(files), merges, overrides, tuple(dropped))
+    base = config.get("base_model_name_or_path")
+    return Adapter(folder, base, tuple(files), merges, tokens, overrides, tuple(dropped))
 
 
 def _merges(a: dict[str, Stored], b: dict[str, Stored], scale: float) -> dict[str, LowRank]:
@@ -123,6 +166,19 @@ def _merges(a: dict[str, Stored], b: dict[str, Stored], scale: float) -> dict[st
         raise CheckpointError(f"the adapter holds {quoted(single)} without its other half; copy it again")
     reader = Reader()
     return {name: LowRank(a[name], b[name], scale, reader) for name in a}
+
+
+def _tokens(folder: Path, config: dict[str, Any], module: str) -> tuple[int, ...]:
+    """The ids of the trained tokens: one list, or one for each layer by the end of its name."""
+    found = config.get("trainable_token_indices")
+    if isinstance(found, dict):
+        found = next((ids for layer, ids in found.items() if module.endswith(layer)), None)
+    if not isinstance(found, list) or not all(isinstance(token, int) and token >= 0 for token in found):
+        raise CheckpointError(
+            f"{folder / ADAPTER_CONFIG} has trainable_token_indices={found!r}, which does not say whose rows {module} "
+            "holds; copy the adapter again"
+        )
+    return tuple(found)
 
 
 def _unwrapped(name: str) -> str:

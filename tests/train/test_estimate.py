@@ -46,6 +46,7 @@ def test_steps_and_tokens_come_from_the_data(recipe, base, material):
     [
         ("lora", {}),
         ("lora", {"adapt": ("language_model", "projector", "vision_tower")}),
+        ("lora", {"answer_tokens": True}),
         ("full", {}),
         ("projector", {}),
     ],
@@ -54,9 +55,9 @@ def test_it_is_what_a_step_keeps(method, given, recipe, base, material):
     settings = recipe(method, batch_size=6, **given)
     found = estimate(settings)
     checkpoint = load(base, device="cpu", dtype="float32")
-    model = adapt(checkpoint.model, settings, "").train()
-    assert found.trainable_parameters == sum(p.numel() for p in model.parameters() if p.requires_grad)
     rows = read_rows(material / "train.jsonl", None, checkpoint.processor, max_length=2048)
+    model = adapt(checkpoint.model, settings, "", rows.said).train()
+    assert found.trainable_parameters == sum(p.numel() for p in model.parameters() if p.requires_grad)
     longest = [rows[int(index)] for index in rows.lengths.argsort()[::-1] if rows[int(index)][0].image][:6]
     batch = RowCollator(Collator(checkpoint.processor, material, 2048))(longest)
     own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}

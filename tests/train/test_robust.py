@@ -51,7 +51,7 @@ def interrupt_at(monkeypatch, step):
     monkeypatch.setattr(TuningTrainer, "training_step", stopped)
 
 
-EVERYTHING = {"dropout": 0.3, "adapt": ("language_model", "projector", "vision_tower")}
+EVERYTHING = {"dropout": 0.3, "adapt": ("language_model", "projector", "vision_tower"), "answer_tokens": True}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForImageTextToText
 
-from geochat.checkpoints import load
+from geochat.checkpoints import load, save_checkpoint
 from geochat.cli import main
 from geochat.errors import SettingsError
 from geochat_data.collate import Collator
@@ -67,6 +67,32 @@ def test_merging_changes_no_logit(recipe, said, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["dtype"] == "float32"
     merged = AutoModelForImageTextToText.from_pretrained(tmp_path / "merged", dtype=torch.float32)
     assert torch.allclose(said(merged.eval()), said(load(done.folder, device="cpu").model), atol=1e-4)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_answers_tokens_are_tuned_saved_and_merged(tied, recipe, base, material, tmp_path, capsys):
+    changed, model = tmp_path / "base", load(base, device="cpu")
+    model.model.config.tie_word_embeddings = model.model.config.text_config.tie_word_embeddings = tied
+    model.model.tie_weights()
+    changed.mkdir()
+    save_checkpoint(changed / "tiny", model.model, model.processor, model.settings)
+    given = recipe("lora", model=str(changed / "tiny"), answer_tokens=True, steps=3, save_every=1)
+    done = tune(given)
+    plain = AutoModelForImageTextToText.from_pretrained(changed / "tiny", dtype=torch.float32)
+    before = {name: tensor.clone() for name, tensor in plain.state_dict().items()}
+    after = PeftModel.from_pretrained(plain, done.folder).eval().merge_and_unload().state_dict()
+    moved = {
+        name: (before[name] != after[name]).any(1).nonzero().flatten().tolist()
+        for name in ("model.language_model.embed_tokens.weight", "lm_head.weight")
+    }
+    rows = read_rows(material / "train.jsonl", None, model.processor, max_length=400)
+    assert set(moved["lm_head.weight"]) == rows.said
+    assert set(moved["model.language_model.embed_tokens.weight"]) <= rows.said
+    ours = load(done.folder, device="cpu").model.state_dict()
+    assert all(torch.allclose(ours[name], after[name], atol=1e-6) for name in moved)
+    assert main(["merge", str(done.folder), str(tmp_path / "merged")]) == 0
+    merged = AutoModelForImageTextToText.from_pretrained(tmp_path / "merged", dtype=torch.float32).state_dict()
+    assert all(torch.allclose(merged[name], after[name], atol=1e-6) for name in moved)
 
 
 def test_an_adapter_trained_beside_4_bits_merges_into_the_full_precision_base(recipe, base, said, tmp_path):
@@ -137,6 +163,7 @@ def test_learning_rates_by_part(recipe):
     ("given", "message"),
     [
         ({"targets": ("q_proj", "wings")}, "targets='wings' is no matrix of the language model; it has down_proj"),
+        ({"adapt": ("vision_tower",), "answer_tokens": True}, "answer_tokens has no effect: adapt does not hold"),
         ({"adapt": ("projector",)}, "leaves LoRA nothing; run `geochat train projector`"),
     ],
 )

@@ -144,6 +144,7 @@ class LoraRecipe(TuningRecipe):
     alpha: int = setting(16, "their scale is alpha / rank")
     dropout: float = setting(0.05, "share of an adapter's input that is dropped in training")
     targets: tuple[str, ...] = setting(LANGUAGE_TARGETS, "matrices of the language model's layers that are adapted")
+    answer_tokens: bool = setting(False, "tune the embeddings of the answers' tokens too, for names never said before")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -153,6 +154,8 @@ class LoraRecipe(TuningRecipe):
             raise SettingsError(f"dropout={self.dropout} is no share; give a number from 0 to 1")
         if "language_model" in self.adapt and not self.targets:
             raise SettingsError("targets is empty; name matrices of the language model, such as q_proj")
+        if self.answer_tokens and "language_model" not in self.adapt:
+            raise SettingsError("answer_tokens has no effect: adapt does not hold language_model")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -119,6 +119,23 @@ def test_our_adapter_equals_peft(saved, checkpoint, logits, tmp_path):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
+        ({}, r"trainable_token_indices=None, which does not say whose rows model.embed_tokens holds"),
+        ({"trainable_token_indices": {"embed_tokens": [3, "5"]}}, r"trainable_token_indices=\[3, '5'\]"),
+        ({"trainable_token_indices": [3]}, r"\(2, 48\) replaces the rows of 1 tokens in a table that the base has as"),
+        ({"trainable_token_indices": [3, 10**6]}, "of 2 tokens in a table that the base has as"),
+    ],
+)
+def test_trained_tokens_that_do_not_fit_are_named(write_adapter, write_original, config, message):
+    write_original()
+    adapter = write_adapter(**config)
+    change(adapter, **{"embed_tokens.token_adapter.trainable_tokens_delta": torch.zeros(2, 48)})
+    with pytest.raises(CheckpointError, match=message):
+        load(adapter, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
         ({"peft_type": "IA3"}, "is a IA3 adapter; only LoRA"),
         ({"use_dora": True}, "use_dora=True, which cannot be merged"),
         ({"bias": "all"}, "bias='all'"),

@@ -1,7 +1,7 @@
 """What is adapted: low-rank matrices beside frozen ones, or whole parts of the model."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -20,22 +20,25 @@ _TOWER_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 Tuned = LlavaForConditionalGeneration | PeftModel
 
 
-def adapt(model: LlavaForConditionalGeneration, recipe: TuningRecipe, base: str) -> Tuned:
+def adapt(model: LlavaForConditionalGeneration, recipe: TuningRecipe, base: str, said: Collection[int] = ()) -> Tuned:
     """Make the parts that a recipe names trainable, and freeze the rest.
 
     Low-rank matrices go to the language model's `targets` and to all matrices of the tower's layers; the projector is
-    small and tuned whole. What is trained is held in float32 whatever the frozen weights are in.
+    small and tuned whole. With `answer_tokens` so are the embeddings of the tokens said, for the input and for the
+    output: a matrix beside the layers can hardly bring about a word whose own row never moved. What is trained is held
+    in float32 whatever the frozen weights are in.
 
     Args:
         model: Changed in place.
         recipe: What is adapted.
         base: What the adapter will say it adapts.
+        said: Tokens that the answers hold.
 
     Raises:
         SettingsError: No matrix has the name of a target.
     """
     if isinstance(recipe, LoraRecipe):
-        tuned: Tuned = _with_adapters(model, recipe, base)
+        tuned: Tuned = _with_adapters(model, recipe, base, said)
     else:
         model.requires_grad_(False)
         for name, parameter in model.named_parameters():
@@ -50,7 +53,9 @@ def adapt(model: LlavaForConditionalGeneration, recipe: TuningRecipe, base: str)
     return tuned
 
 
-def _with_adapters(model: LlavaForConditionalGeneration, recipe: LoraRecipe, base: str) -> PeftModel:
+def _with_adapters(
+    model: LlavaForConditionalGeneration, recipe: LoraRecipe, base: str, said: Collection[int]
+) -> PeftModel:
     patterns = []
     if "language_model" in recipe.adapt:
         patterns.append(rf"{PARTS['language_model']}\..*\.{_any(recipe.targets)}")
@@ -71,10 +76,17 @@ def _with_adapters(model: LlavaForConditionalGeneration, recipe: LoraRecipe, bas
         lora_dropout=recipe.dropout,
         target_modules="|".join(patterns),
         modules_to_save=whole,
+        trainable_token_indices=_token_rows(model, said) if recipe.answer_tokens and said else None,
     )
     tuned = get_peft_model(model, config)
     tuned.peft_config["default"].base_model_name_or_path = base
     return tuned
+
+
+def _token_rows(model: LlavaForConditionalGeneration, said: Collection[int]) -> list[int] | dict[str, list[int]]:
+    """What PEFT is to train: rows of the embeddings, which an output tied to them shares, else of both."""
+    tokens = sorted(said)
+    return tokens if model.config.tie_word_embeddings else {"embed_tokens": tokens, "lm_head": tokens}
 
 
 def used_layers(model: LlavaForConditionalGeneration) -> int:

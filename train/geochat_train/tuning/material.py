@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from transformers import LlavaProcessor
 
 from geochat.errors import DataError
-from geochat_data.encoding import encode_sample
+from geochat_data.encoding import IGNORED, encode_sample
 from geochat_data.formats import read_samples
 from geochat_data.index import SampleIndex, write_index
 from geochat_data.readers import Report
@@ -34,12 +34,14 @@ class Rows(Dataset[Row]):
         samples: What is learnt from.
         groups: The samples of each row.
         lengths: Tokens of each row.
+        said: Tokens that the answers hold.
         report: What was left out.
     """
 
     samples: Sequence[Sample]
     groups: Sequence[Sequence[int]]
     lengths: NDArray[np.int32]
+    said: frozenset[int]
     report: Report
 
     def __len__(self) -> int:
@@ -73,8 +75,12 @@ def read_rows(
     """
     report = Report()
 
+    said: set[int] = set()
+
     def measure(sample: Sample) -> int:
-        return len(encode_sample(sample, processor, max_length).input_ids)
+        example = encode_sample(sample, processor, max_length)
+        said.update(label for label in example.labels if label != IGNORED)
+        return len(example.input_ids)
 
     samples, lengths = _measured(path, measure, scratch, report)
     if path.suffix == ".arrow":  # which may have been made for another model
@@ -84,10 +90,10 @@ def read_rows(
         raise DataError(f"{path} holds no sample to train on ({report}); look at it with `geochat data check`")
     _check_images(samples, usable, images or path.parent)
     if not share_images:
-        return Rows(samples, [[index] for index in usable], lengths[usable], report)
+        return Rows(samples, [[index] for index in usable], lengths[usable], frozenset(said), report)
     shared = _beginning(next((samples[index] for index in usable if samples[index].image), None), processor, max_length)
     groups, sums = _by_image(samples, usable, lengths, shared, max_length)
-    return Rows(samples, groups, sums, report)
+    return Rows(samples, groups, sums, frozenset(said), report)
 
 
 def _measured(

@@ -139,7 +139,7 @@ def _trainer(
 ) -> TuningTrainer:
     rows, watched = data
     images = images_of(recipe)
-    model = adapt(checkpoint.model, recipe, base_name(recipe))
+    model = adapt(checkpoint.model, recipe, base_name(recipe), rows.said)
     if recipe.gradient_checkpointing:
         checkpoint_activations(checkpoint.model)
     settings = replace(checkpoint.settings, name=folder.out.resolve().name)
