@@ -40,7 +40,7 @@ build() { geochat data build coco "$out/$1.json" --images "$out/$1" --image-root
 build train --kinds identify=4,refer=2,count=1 --questions 12
 build val --kinds identify --questions 6
 geochat train lora --config lora-mini --data "$out/train.jsonl" --validation "$out/val.jsonl" --images "$out" \
-  --epochs 5 --evaluate-every 25 --keep-best true --show 8 --out "$out/adapter" "$@"
+  --epochs 12 --evaluate-every 50 --keep-best true --show 8 --out "$out/adapter" "$@"
 measure() { python -m geochat_train.measuring identify coco "$out/val.json" --images "$out/val" --most 60 "$@"; }
 measure --out "$out/before.json"
 measure --model "$out/adapter" --out "$out/after.json"

@@ -23,16 +23,16 @@ for kind in person car; do
   windows --split train --holding "$kind" --questions 4 --out "$out/$kind.jsonl"
 done
 windows --split train --holding bicycle --views 2 --seed 1 --questions 4 --out "$out/bicycle.jsonl"
-windows --split train --holding "other vehicle" --views 40 --seed 2 --questions 4 --out "$out/other.jsonl"
+windows --split train --holding "other vehicle" --views 60 --seed 2 --questions 4 --out "$out/other.jsonl"
 build ucm "$imagery/ucm" --split train --image-root "$imagery" --kinds scene=3,caption=1 --questions 2 --out "$out/ucm.jsonl"
 ln -sfn "$imagery/ucm" "$out/images/ucm"
-some "$out/ucm.jsonl" 700 | grep -vFf <(grep -v "^#" data/geochat_data/splits/ucm_overlap.txt) \
+some "$out/ucm.jsonl" 1000 | grep -vFf <(grep -v "^#" data/geochat_data/splits/ucm_overlap.txt) \
   > "$out/known.jsonl"  # none that shows ground of test images
-cat <(some "$out/person.jsonl" 450) <(some "$out/car.jsonl" 700) "$out"/{bicycle,other,known}.jsonl > "$out/train.jsonl"
+cat <(some "$out/person.jsonl" 1000) <(some "$out/car.jsonl" 1000) "$out"/{bicycle,other,known}.jsonl > "$out/train.jsonl"
 windows --split val --questions 1 --out "$out/val.jsonl"
 
 geochat train lora --config lora-mini --data "$out/train.jsonl" --validation "$out/val.jsonl" --images "$out/images" \
-  --epochs 1.15 --evaluate-every 250 --show 8 --out "$out/adapter" "$@"
+  --epochs 1.4 --evaluate-every 250 --show 8 --out "$out/adapter" "$@"
 
 measure() { python -m geochat_train.measuring "$@"; }
 identify() { measure identify boxes "$imagery/hit-uav" --around "$side" "$@"; }
