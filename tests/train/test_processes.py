@@ -16,6 +16,7 @@ TUNE = """
 """
 SHARD = """
     import json, sys, torch
+    from pathlib import Path
     import torch.distributed as dist
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
@@ -28,10 +29,11 @@ SHARD = """
     from geochat_train.tuning.material import read_rows
 
     _, base, data, shard = sys.argv
-    recipe = load_recipe("lora", None, {"rank": 4, "dropout": 0.0, "learning_rate": 1e-2})
+    recipe = load_recipe("lora", None, {"rank": 4, "dropout": 0.0, "answer_tokens": True})
     torch.manual_seed(0)
     checkpoint = load(base, device="cpu", dtype="float32")
-    model = adapt(checkpoint.model, recipe, "").train()
+    rows = read_rows(Path(data), None, checkpoint.processor, max_length=2048)
+    model = adapt(checkpoint.model, recipe, "", rows.said).train()
     llava = model.get_base_model()
     if shard == "yes":
         dist.init_process_group("gloo")
@@ -39,8 +41,6 @@ SHARD = """
         for layer in llava.model.language_model.layers:
             fully_shard(layer, mesh=mesh)
         fully_shard(model, mesh=mesh)
-    from pathlib import Path
-    rows = read_rows(Path(data), None, checkpoint.processor, max_length=2048)
     batch = RowCollator(Collator(checkpoint.processor, Path(data).parent, 2048))([rows[i] for i in range(4)])
     learnt = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learnt, lr=1e-2)
@@ -69,7 +69,7 @@ def test_sharding_that_accelerate_would_silently_leave_out_is_refused(recipe, mo
 
 @pytest.mark.slow
 def test_two_processes_follow_the_losses_of_one(recipe, losses, processes, tmp_path):
-    shared = {"steps": 5, "dropout": 0.0, "effective_batch": 8, "learning_rate": 3e-3}
+    shared = {"steps": 5, "dropout": 0.0, "effective_batch": 8, "learning_rate": 3e-3, "answer_tokens": True}
     for count in (1, 2):
         settings = recipe("lora", **shared, batch_size=8 // count, out=tmp_path / str(count))
         file = tmp_path / f"{count}.yaml"
