@@ -117,7 +117,7 @@ def estimate(recipe: TuningRecipe) -> Estimate:
         model = LlavaForConditionalGeneration(config)
         if in_bfloat16(recipe):
             nn.Module.to(model, torch.bfloat16)
-        tuned = adapt(model, recipe, "", rows.said if rows else ())
+        tuned = adapt(model, recipe, "", () if rows is None else rows.said)
     with FakeTensorMode(allow_non_fake_inputs=True):
         _make_fake(tuned)
         activations = _activations(tuned, model, recipe, longest)
