@@ -51,6 +51,13 @@ class LowRank:
         update = self.reader.read(self.b).float() @ self.reader.read(self.a).float()
         return weight.float().add(update, alpha=self.scale)
 
+    def __str__(self) -> str:
+        return f"{self.a.file}: {self.a.name} {self.a.shape} and its lora_B {self.b.shape} adapt a matrix"
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether a matrix of this shape can be adapted by the two."""
+        return shape == (self.b.shape[0], self.a.shape[1]) and self.a.shape[0] == self.b.shape[1]
+
 
 @dataclass(frozen=True)
 class TokenRows:
@@ -69,6 +76,10 @@ class TokenRows:
     def __call__(self, weight: Tensor) -> Tensor:
         """The table (V, D) with these rows, in float32."""
         return weight.float().index_copy(0, torch.tensor(self.tokens), self.reader.read(self.rows).float())
+
+    def __str__(self) -> str:
+        stored = self.rows
+        return f"{stored.file}: {stored.name} {stored.shape} replaces the rows of {len(self.tokens)} tokens in a table"
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         """Whether a table of this shape has these rows."""
@@ -104,25 +115,13 @@ class Adapter:
             CheckpointError: The adapter adapts a tensor that the base lacks, or has in another shape.
         """
         merged = dict(recipes)
-        for name, step in self.merges.items():
+        steps: list[tuple[str, LowRank | TokenRows]] = [*self.merges.items(), *self.tokens.items()]
+        for name, step in steps:
             recipe = merged.get(name)
-            shape = (step.b.shape[0], step.a.shape[1])
-            if recipe is None or recipe.shape != shape or step.a.shape[0] != step.b.shape[1]:
+            if recipe is None or not step.fits(recipe.shape):
                 has = "does not have" if recipe is None else f"has as {recipe.shape}"
-                raise CheckpointError(
-                    f"{step.a.file}: {step.a.name} {step.a.shape} and its lora_B {step.b.shape} adapt a matrix that "
-                    f"the base {has}; give the base the adapter was trained on"
-                )
+                raise CheckpointError(f"{step} that the base {has}; give the base the adapter was trained on")
             merged[name] = replace(recipe, steps=(*recipe.steps, step))
-        for name, rows in self.tokens.items():
-            table = merged.get(name)
-            if table is None or not rows.fits(table.shape):
-                has = "does not have" if table is None else f"has as {table.shape}"
-                raise CheckpointError(
-                    f"{rows.rows.file}: {rows.rows.name} {rows.rows.shape} replaces the rows of {len(rows.tokens)} "
-                    f"tokens in a table that the base {has}; give the base the adapter was trained on"
-                )
-            merged[name] = replace(table, steps=(*table.steps, rows))
         return merged
 
 
@@ -137,34 +136,33 @@ def read_adapter(folder: Path) -> Adapter:
     files = [folder / name for name in (*_WEIGHTS, _BESIDE) if (folder / name).is_file()]
     if not any(file.name in _WEIGHTS for file in files):
         raise CheckpointError(f"{folder} holds no {' or '.join(_WEIGHTS)}; copy the adapter again")
+    reader = Reader()
     halves: dict[str, dict[str, Stored]] = {"lora_A": {}, "lora_B": {}}
     tokens: dict[str, TokenRows] = {}
     overrides: dict[str, Stored] = {}
     dropped: list[str] = []
     for stored in (stored for file in files for stored in stored_tensors(file)):
         inner = _unwrapped(stored.name)
-        if inner.endswith(_ROWS):
-            module = inner.removesuffix(_ROWS)
-            tokens[str(hub_name(f"{module}.weight"))] = TokenRows(_tokens(folder, config, module), stored, Reader())
-            continue
+        module = inner.removesuffix(_ROWS)
         half = next((half for half in halves if f".{half}." in inner), None)
-        name = hub_name(inner.replace(f".{half}.", ".") if half else inner)
+        name = hub_name(inner.replace(f".{half}.", ".") if half else inner.replace(_ROWS, ".weight"))
         if inner.startswith(ORIGINAL_TOWER):
             dropped.append(stored.name)
         elif name is None or "lora_" in name:
             raise CheckpointError(f"{stored.file} holds the unexpected tensor {stored.name}; it is not a plain LoRA")
+        elif module != inner:
+            tokens[name] = TokenRows(_tokens(folder, config, module), stored, reader)
         else:
             (halves[half] if half else overrides)[name] = stored
-    merges = _merges(halves["lora_A"], halves["lora_B"], scale)
+    merges = _merges(halves["lora_A"], halves["lora_B"], scale, reader)
     base = config.get("base_model_name_or_path")
     return Adapter(folder, base, tuple(files), merges, tokens, overrides, tuple(dropped))
 
 
-def _merges(a: dict[str, Stored], b: dict[str, Stored], scale: float) -> dict[str, LowRank]:
+def _merges(a: dict[str, Stored], b: dict[str, Stored], scale: float, reader: Reader) -> dict[str, LowRank]:
     single = sorted(stored.name for name, stored in (a | b).items() if name not in a.keys() & b.keys())
     if single:
         raise CheckpointError(f"the adapter holds {quoted(single)} without its other half; copy it again")
-    reader = Reader()
     return {name: LowRank(a[name], b[name], scale, reader) for name in a}
 
 

@@ -74,12 +74,11 @@ def read_rows(
         DataError: The file cannot be read, holds nothing to train on, or images are missing.
     """
     report = Report()
-
-    said: set[int] = set()
+    labels: set[int] = set()
 
     def measure(sample: Sample) -> int:
         example = encode_sample(sample, processor, max_length)
-        said.update(label for label in example.labels if label != IGNORED)
+        labels.update(example.labels)
         return len(example.input_ids)
 
     samples, lengths = _measured(path, measure, scratch, report)
@@ -89,11 +88,12 @@ def read_rows(
     if not usable:
         raise DataError(f"{path} holds no sample to train on ({report}); look at it with `geochat data check`")
     _check_images(samples, usable, images or path.parent)
+    said = frozenset(labels - {IGNORED})
     if not share_images:
-        return Rows(samples, [[index] for index in usable], lengths[usable], frozenset(said), report)
+        return Rows(samples, [[index] for index in usable], lengths[usable], said, report)
     shared = _beginning(next((samples[index] for index in usable if samples[index].image), None), processor, max_length)
     groups, sums = _by_image(samples, usable, lengths, shared, max_length)
-    return Rows(samples, groups, sums, frozenset(said), report)
+    return Rows(samples, groups, sums, said, report)
 
 
 def _measured(
