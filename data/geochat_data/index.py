@@ -4,6 +4,7 @@ The index is an Arrow IPC file that is memory-mapped: opening it costs nothing, 
 worker processes share the pages. pyarrow alone does this; it comes with `pip install geochat[data]`.
 """
 
+import os
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +35,7 @@ def write_index(
     length: Callable[[Sample], int] = estimated_length,
     report: Report | None = None,
 ) -> int:
-    """Write an index, whole or not at all; returns how many samples it holds.
+    """Write an index, whole or not at all, also where several processes do; returns how many samples it holds.
 
     Args:
         path: The file to write.
@@ -52,7 +53,7 @@ def write_index(
     schema = arrow.schema(
         [("id", text), ("image", text), ("roles", texts), ("texts", texts), ("length", arrow.int32())]
     )
-    count, part = 0, path.with_name(f"{path.name}.part")
+    count, part = 0, path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with arrow.OSFile(str(part), "wb") as file, arrow.ipc.new_file(file, schema) as writer:
             for sample in samples:

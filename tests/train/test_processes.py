@@ -59,12 +59,40 @@ SHARD = """
         dist.destroy_process_group()
 """
 
+TAKE_UP = """
+    import sys, torch.distributed as dist
+    from pathlib import Path
+    from geochat_data.index import SampleIndex, write_index
+    from geochat_data.samples import Sample
+    from geochat.prompts import Message
+    from geochat_train.loop import RunFolder
+
+    samples = [Sample(str(n), None, (Message("user", "what?"), Message("assistant", "a car"))) for n in range(1500)]
+    dist.init_process_group("gloo")
+    for number in range(12):
+        folder = RunFolder(Path(sys.argv[1]) / str(number))
+        folder.index.mkdir(parents=True, exist_ok=True)
+        dist.barrier()
+        folder.check_identity({"rows": 1500})
+        write_index(folder.index / "rows.arrow", samples)
+        assert len(SampleIndex(folder.index / "rows.arrow")) == 1500
+    dist.barrier()
+    dist.destroy_process_group()
+"""
+
 
 def test_sharding_that_accelerate_would_silently_leave_out_is_refused(recipe, monkeypatch):
     """On CPUs it ignores FSDP and copies the whole model to every process."""
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     with pytest.raises(SettingsError, match="sharding is asked for, but accelerate shards nothing on this device"):
         tune(recipe("lora", steps=1))
+
+
+def test_processes_that_begin_together_do_not_disturb_each_other(processes, tmp_path):
+    """Each notes what the run is about and indexes its data, at the same time as the others."""
+    processes(TAKE_UP, 2, tmp_path)
+    assert json.loads((tmp_path / "0" / "run" / "identity.json").read_text()) == {"rows": 1500}
+    assert not list(tmp_path.rglob("*.partial"))
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +34,7 @@ class RunFolder:
     Attributes:
         out: The folder of the result.
         path: `out/run`, everything else.
+        index: Where indexes of large data go.
     """
 
     def __init__(self, out: Path) -> None:
@@ -42,6 +44,7 @@ class RunFolder:
         self.best = self.path / "best"
         self._best_loss = self.path / "best_loss.txt"
         self.log = self.path / "log.jsonl"
+        self.index = self.path / "index"
         self._recipe = self.path / "recipe.yaml"
         self._identity = self.path / "identity.json"
 
@@ -66,6 +69,8 @@ class RunFolder:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             for partial in self.checkpoints.glob(".*"):  # of a run that was killed while it saved
                 shutil.rmtree(partial)
+            for partial in (*self.path.glob(".*.partial"), *self.index.glob(".*.partial")):
+                partial.unlink()
             write_whole(self._recipe, recipe)
         except OSError as error:
             raise TrainingError(f"{self.out} cannot be written: {error.strerror}; choose another out") from error
@@ -134,8 +139,8 @@ def step_of(checkpoint: Path) -> int:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    draft = path.with_name(f".{path.name}.partial")
+    """Write a file whole or not at all, also where several processes do."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.partial")
     draft.write_text(text, encoding="utf-8")
     draft.replace(path)
 

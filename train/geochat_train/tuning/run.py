@@ -126,7 +126,7 @@ def _rows(recipe: TuningRecipe, path: Path, checkpoint: Checkpoint, folder: RunF
         checkpoint.processor,
         max_length=recipe.max_length,
         share_images=recipe.share_images,
-        scratch=folder.path / "index",
+        scratch=folder.index,
     )
 
 
