@@ -45,6 +45,14 @@ for source in dota planes; do
     [ ! -f "$boxes" ] || ask "$source-refer" refer --questions "$boxes" "${model[@]}"
 done
 
+# What a second look gives
+once=$(mktemp -d)
+trap 'rm -rf "$once"' EXIT
+cp -r "${3:-$(dirname "$0")/../geochat/models/mini}/." "$once"
+sed -i 's/"second_look": true/"second_look": false/' "$once/geochat.json"
+ask ucm-refer.one-look refer --images "$imagery/ucm" --model "$once"
+ask refer.one-look refer --scenes "$scenes" --model "$once"
+
 runs=()
 for run in "$out"/*/; do
     case $(basename "$run") in *.*) ;; *) runs+=("${run%/}") ;; esac

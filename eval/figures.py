@@ -29,6 +29,7 @@ BESIDE = {
     "canned": "one canned caption a named class",
     "classifier": "the dual encoder, zero-shot",
     "held-out-words": "unseen wordings",
+    "one-look": "in one look",
 }
 
 

@@ -9,6 +9,7 @@ from geochat.assistant.answer import Answer
 from geochat.assistant.asking import RegionFrame, RegionLike
 from geochat.assistant.conversation import AnswerStream, Conversation
 from geochat.assistant.many import Question, answer_each
+from geochat.assistant.second_look import SecondLook
 from geochat.engines import Engine, GenerationSettings
 from geochat.errors import GeoChatError, ImageError
 from geochat.imagery import BandChoice, GeoImage, ImageSource, Stretch, open_image
@@ -61,7 +62,8 @@ class GeoChat:
         from geochat.engines import LocalEngine  # noqa: PLC0415
 
         checkpoint = load(source, base=base, device=device, dtype=dtype, quantization=quantization)
-        return cls(LocalEngine(checkpoint, limits))
+        engine = LocalEngine(checkpoint, limits)
+        return cls(SecondLook(engine) if checkpoint.settings.second_look else engine)
 
     def start(
         self,

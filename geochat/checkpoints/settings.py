@@ -28,6 +28,7 @@ class Settings:
         tasks: The tasks it was trained for.
         scene_classes: The scene classes it knows, empty when any may be asked.
         ground_resolution: Metres a pixel it was trained on, (finest, coarsest), None when unknown.
+        second_look: Whether small objects that it is asked to locate are looked at a second time, closer.
         licence: The licence of the weights.
     """
 
@@ -37,6 +38,7 @@ class Settings:
     tasks: tuple[Task, ...] = tuple(Task)
     scene_classes: tuple[str, ...] = ()
     ground_resolution: tuple[float, float] | None = None
+    second_look: bool = False
     licence: str = "unstated"
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,6 +60,7 @@ class Settings:
         try:
             for name in ("name", "licence"):
                 read[name] = _text(read.get(name, getattr(cls, name)))
+            read["second_look"] = _flag("second_look", read.get("second_look", cls.second_look))
             if "convention" in read:
                 read["convention"] = AngleConvention(**read["convention"])
             if "tasks" in read:
@@ -101,4 +104,10 @@ def write_settings(settings: Settings, folder: Path) -> None:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is not text")
+    return value
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}, neither true nor false")
     return value

@@ -69,7 +69,7 @@ def test_what_it_finds_lies_on_the_map(chat):
 
 
 def test_its_vocabulary_has_one_token_a_coordinate(chat):
-    tokenizer = chat.engine.checkpoint.processor.tokenizer
+    tokenizer = chat.engine.engine.checkpoint.processor.tokenizer
     pieces = tokenizer.tokenize("{<8><26><-3><100>|<-40>}")
     assert pieces == ["{", "<8>", "<26>", "<-3>", "<100>", "|", "<-40>", "}"]
 

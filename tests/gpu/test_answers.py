@@ -27,7 +27,7 @@ def on_gpu(device):
 
 @pytest.mark.parametrize(("image", "question", "task"), ASKED)
 def test_it_answers_as_the_cpu_does(image, question, task, on_cpu, on_gpu, samples, device):
-    assert on_gpu.engine.checkpoint.model.device.type == device
+    assert on_gpu.engine.engine.checkpoint.model.device.type == device
     ours = on_gpu.ask(samples / image, question, task=task)
     assert ours.text == on_cpu.ask(samples / image, question, task=task).text
     assert ours.finish == "stop"
@@ -42,7 +42,7 @@ def test_a_batch_answers_as_each_alone(on_gpu, samples):
 
 def test_it_takes_the_gpu_and_bfloat16_where_nothing_is_said(samples, device):
     chat = GeoChat.from_pretrained()
-    model = chat.engine.checkpoint.model
+    model = chat.engine.engine.checkpoint.model
     assert (model.device.type, model.dtype) == (device, torch.bfloat16)
     check_answers(chat, samples)
 
@@ -51,7 +51,7 @@ def test_it_takes_the_gpu_and_bfloat16_where_nothing_is_said(samples, device):
 def test_it_answers_with_quantised_weights(quantization, samples, device):
     pytest.importorskip("bitsandbytes")
     chat = GeoChat.from_pretrained(device=device, quantization=quantization)
-    layer = chat.engine.checkpoint.model.model.language_model.layers[0].mlp.up_proj.weight
+    layer = chat.engine.engine.checkpoint.model.model.language_model.layers[0].mlp.up_proj.weight
     assert layer.dtype == {"4bit": torch.uint8, "8bit": torch.int8}[quantization]
     assert layer.device.type == device
     check_answers(chat, samples)

@@ -15,6 +15,7 @@ FULL = Settings(
     tasks=(Task.CHAT, Task.SCENE),
     scene_classes=("beach", "église"),
     ground_resolution=(0.1, 5.0),
+    second_look=True,
     licence="CC-BY-4.0",
 )
 
@@ -42,6 +43,7 @@ def test_without_a_file_the_published_model_is_meant(tmp_path):
         ({"convention": {"turn": 1}}, "impossible value.*turn"),
         ({"name": 3}, "impossible value.*3 is not text"),
         ({"scene_classes": [["beach"]]}, "impossible value.*is not text"),
+        ({"second_look": 1}, "impossible value.*second_look is 1, neither true nor false"),
         ({"fit": "stretch"}, "fit='stretch'.*'pad' or 'crop'"),
         ({"ground_resolution": [1]}, "impossible value"),
         ({"ground_resolution": ["fine", "coarse"]}, "impossible value.*fine"),

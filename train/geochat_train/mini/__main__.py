@@ -40,6 +40,7 @@ _SETTINGS = Settings(
     name="geochat-mini",
     convention=CONVENTION,
     ground_resolution=(0.15, 0.6),
+    second_look=True,
     licence="Apache-2.0; trained on UC Merced (USGS, public domain) and UCM-captions",
 )
 
@@ -124,6 +125,7 @@ def instruct(
     start: Checkpoint | None,
     steps: int,
     batch: int,
+    rate: float,
     seed: int,
 ) -> tuple[Instruction, LlavaProcessor]:
     """Stage three: projector and language model, new or those of `start`, on all kinds of questions."""
@@ -137,7 +139,6 @@ def instruct(
     model = Instruction(chat, [tokenizer.get_vocab()[number] for number in NUMBERS], len(material.scenes))
     talk = Talk(processor, material.scenes, shape.CHAT_SIZE // shape.PATCH)
     views = Views(_conversed(material), talk.make, size=shape.CHAT_SIZE, length=steps * batch, seed=seed + 2)
-    rate = 3.75e-4 * batch**0.5
     run_stage(model, views, out / "instruct", steps=steps, batch=batch, rate=rate, seed=seed, collate=talk.collate)
     return model, processor
 
@@ -149,8 +150,8 @@ def _conversed(material: Material) -> list[Pool]:
         Pool([image for image in photographs if image.objects], 0.2, PHOTOGRAPH),
         Pool(material.composites, 0.1, COMPOSED),
         Pool(material.mosaics, 0.1, MOSAIC),
-        Pool(material.rendered, 0.2, RENDERED),
-        Pool([image for image in material.rendered if _several(image)], 0.4, RENDERED),
+        Pool(material.rendered, 0.3, RENDERED),
+        Pool([image for image in material.rendered if _several(image)], 0.7, RENDERED),
     ]
 
 
@@ -221,6 +222,9 @@ def main() -> None:
     parser.add_argument("--instruct-steps", type=int, default=2000)
     parser.add_argument("--perceive-batch", type=int, default=24, help="images a step; the rate grows with its root")
     parser.add_argument("--instruct-batch", type=int, default=16, help="likewise")
+    parser.add_argument(
+        "--instruct-rate", type=float, default=3.75e-4, help="peak learning rate at one image a step (default: 3.75e-4)"
+    )
     parser.add_argument("--until", choices=("teach", "pretrain", "perceive", "instruct"), default="instruct")
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
@@ -241,7 +245,8 @@ def main() -> None:
     if tower is None or args.until != "instruct":
         return
     steps, batch = args.instruct_steps, args.instruct_batch
-    model, processor = instruct(material, tower, out, start=start, steps=steps, batch=batch, seed=seed)
+    rate = args.instruct_rate * batch**0.5
+    model, processor = instruct(material, tower, out, start=start, steps=steps, batch=batch, rate=rate, seed=seed)
     settings = replace(_SETTINGS, scene_classes=material.scenes)
     save_checkpoint(out / "checkpoint", model.chat, processor, settings, dtype=torch.bfloat16, shard_size="12MB")
     _LOG.info("saved %s", out / "checkpoint")

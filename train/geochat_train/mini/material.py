@@ -29,7 +29,7 @@ SIDE = 256  # of composites and rendered scenes, pixels
 PHOTOGRAPH = Augmentation(zoom=(0.6, 1.0), tilt=10)
 COMPOSED = Augmentation(zoom=(0.75, 1.0))
 MOSAIC = Augmentation(zoom=(0.6, 1.0))
-RENDERED = Augmentation(zoom=(0.8, 1.05))
+RENDERED = Augmentation(zoom=(0.5, 1.05))
 _PART = 50  # images written and read at a time, by one process each
 _TILE = 176  # side of a mosaic's photographs, pixels
 _TURNED = Augmentation(zoom=(0.8, 1.0), tilt=10, colour=0.1)

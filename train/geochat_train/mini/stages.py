@@ -106,6 +106,7 @@ class Instruction(nn.Module):
         super().__init__()
         self.chat = chat
         self.scene = nn.Linear(chat.lm_head.in_features, scenes)  # thrown away afterwards
+        nn.init.zeros_(self.scene.weight)  # until it has learnt something it must not pull at a model that goes on
         self.first, self.last = numbers[0], numbers[-1]  # ids of the numbers, which follow one another
         assert numbers == list(range(self.first, self.last + 1))
         self.normalize = Normalize()
@@ -171,7 +172,7 @@ class Instruction(nn.Module):
     def _legible(self, states: Tensor, scenes: Tensor) -> Tensor:
         """Mean cross-entropy of the scene read off states (B, T, D) where it is known, (B, T)."""
         known = scenes != IGNORED
-        logits = self.scene(states[known]).float()
+        logits = self.scene(functional.rms_norm(states[known], states.shape[-1:])).float()
         return functional.cross_entropy(logits, scenes[known], reduction="sum") / known.sum().clamp(min=1)
 
     def _loss(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
