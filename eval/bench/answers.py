@@ -3,8 +3,9 @@
     python eval/bench/answers.py [--images DIR] [--model MODEL] [--threads N] [--clock wall|cpu] [--json]
 
 Each question is asked of an image not seen before, so that nothing is remembered: a scene among 21 classes, a grounded
-description, a yes-or-no question. Seconds are the median and the slowest; memory is the largest resident set: Python,
-torch and the model together. Goals on two cores: a scene in 1.5 s, a grounded description in 4 s, 1.2 GB.
+description, the box of a referring expression, a yes-or-no question. Seconds are the median and the slowest; memory is
+the largest resident set: Python, torch and the model together. Goals on two cores: a scene in 1.5 s, a grounded
+description in 4 s, 1.2 GB.
 """
 
 import argparse
@@ -27,6 +28,7 @@ _FIRST_SEED = 910_000_000  # scenes no training draws
 QUESTIONS = {
     "scene": (", ".join(UCM_SCENES), Task.SCENE, 1.5),
     "grounded description": ("", Task.GROUNDING, 4.0),
+    "referring expression, up to two looks": ("the leftmost building", Task.REFER, None),
     "yes or no": ("Is there a building in the image?", Task.VQA, None),
 }
 

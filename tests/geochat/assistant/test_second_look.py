@@ -74,9 +74,9 @@ def located(engine):
 
 def test_the_box_of_the_second_look_is_the_answers(looking):
     engine = looking(FIRST, AGAIN)
-    # The centre lies at 45 and 63 percent; surroundings of half the image begin at 22.5 and 31.5 percent of it.
-    assert engine.generate(about()).text == "<p>the car</p> {<43><57><51><63>|<90>} beside the road"
-    assert [request.image.size for request in engine.engine.requests] == [(200, 200), (100, 100)]
+    # The centre lies at 45 and 63 percent; surroundings of three fifths of the image begin at 18 and 25 percent of it.
+    assert engine.generate(about()).text == "<p>the car</p> {<43><56><52><63>|<90>} beside the road"
+    assert [request.image.size for request in engine.engine.requests] == [(200, 200), (120, 120)]
     assert engine.engine.prompts == [QUESTION, QUESTION]
 
 
@@ -108,8 +108,8 @@ def test_its_surroundings_keep_its_relative_place():
     engine = Measuring(truth, frame)
     located(engine)
     whole, closer = (part.between("image", "view") @ truth.center for part in engine.shown)
-    assert whole[0] / 200 == pytest.approx(closer[0] / 100, abs=0.01)
-    assert whole[1] / 100 == pytest.approx(closer[1] / 50, abs=0.02)
+    assert whole[0] / 200 == pytest.approx(closer[0] / 120, abs=0.01)
+    assert whole[1] / 100 == pytest.approx(closer[1] / 60, abs=0.02)
 
 
 def test_what_was_measured_badly_is_measured_better():
@@ -187,7 +187,7 @@ def test_many_are_answered_as_each_alone(looking):
     answers = dict(complete_all(engine.stream_batch(asked)))
     assert [answers[number].text for number in range(4)] == [
         "road",
-        "<p>the car</p> {<43><57><51><63>|<90>} beside the road",
+        "<p>the car</p> {<43><56><52><63>|<90>} beside the road",
         "none",
         "field",
     ]
@@ -197,7 +197,7 @@ def test_more_than_are_computed_together(looking):
     engine = looking(*[FIRST] * 32, *[AGAIN] * 32, *[FIRST] * 8, *[AGAIN] * 8)
     answers = dict(complete_all(engine.stream_batch(about() for _ in range(40))))
     assert sorted(answers) == list(range(40))
-    assert {answer.text for answer in answers.values()} == {"<p>the car</p> {<43><57><51><63>|<90>} beside the road"}
+    assert {answer.text for answer in answers.values()} == {"<p>the car</p> {<43><56><52><63>|<90>} beside the road"}
 
 
 def test_an_error_is_its_own_questions(chat_with):
