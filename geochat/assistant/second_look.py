@@ -33,7 +33,8 @@ class SecondLook:
     """An engine that answers `[refer]` with another engine, in two looks where the first finds one small object.
 
     The box of the second look takes the place of the first's in its answer. The first stays as it is where the second
-    fails, is cut short, or does not find the object again. Everything but `[refer]` passes through.
+    fails, is cut short, or does not find the object again. The second is asked without what was said before. Everything
+    but `[refer]` passes through.
 
     Args:
         engine: What answers.
@@ -111,13 +112,13 @@ class SecondLook:
         if look is None:
             yield _whole(first)
             return
-        for _, event in self._taken([(0, look)], [cancel]):
-            if not isinstance(event, GeoChatError):
-                yield event
+        for _, chunk in self._taken([(0, look)], [cancel]):
+            yield chunk
 
     def _taken(
         self, looks: Sequence[tuple[int, "_Look"]], cancels: Sequence[threading.Event | None]
-    ) -> Iterator[BatchEvent]:
+    ) -> Iterator[tuple[int, Chunk]]:
+        """Take second looks; each question's number and its answer."""
         own = [cancels[number] if number < len(cancels) else None for number, _ in looks]
         for place, second in complete_all(self.engine.stream_batch((look.request for _, look in looks), own)):
             number, look = looks[place]
