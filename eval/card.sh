@@ -45,13 +45,16 @@ for source in dota planes; do
     [ ! -f "$boxes" ] || ask "$source-refer" refer --questions "$boxes" "${model[@]}"
 done
 
-# What a second look gives
-once=$(mktemp -d)
-trap 'rm -rf "$once"' EXIT
-cp -r "${3:-$(dirname "$0")/../geochat/models/mini}/." "$once"
-sed -i 's/"second_look": true/"second_look": false/' "$once/geochat.json"
-ask ucm-refer.one-look refer --images "$imagery/ucm" --model "$once"
-ask refer.one-look refer --scenes "$scenes" --model "$once"
+# What a second look gives, where the model takes one
+asked=${3:-$(dirname "$0")/../geochat/models/mini}
+if grep -qs '"second_look": true' "$asked/geochat.json"; then
+    once=$(mktemp -d)
+    trap 'rm -rf "$once"' EXIT
+    cp -r "$asked/." "$once"
+    sed -i 's/"second_look": true/"second_look": false/' "$once/geochat.json"
+    ask ucm-refer.one-look refer --images "$imagery/ucm" --model "$once"
+    ask refer.one-look refer --scenes "$scenes" --model "$once"
+fi
 
 runs=()
 for run in "$out"/*/; do

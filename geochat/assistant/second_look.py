@@ -135,9 +135,9 @@ class SecondLook:
             return None
         frame = Frame(request.image.size, fit=self.settings.fit, model_size=self.image_size)
         closer = _closer(frame, region.box)
-        left, top = closer.between("view", "image") @ (0, 0)
-        (width, height) = closer.view_size
-        part = request.image.crop((round(left), round(top), round(left) + width, round(top) + height))
+        column, row = map(round, closer.view_to_image @ (0, 0))
+        width, height = closer.view_size
+        part = request.image.crop((column, row, column + width, row + height))
         asked = Request(request.messages[-1:], part, request.generation)
         return _Look(first, region, asked, frame.between("image", "model") @ closer.between("model", "image"))
 

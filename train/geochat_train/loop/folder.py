@@ -34,7 +34,7 @@ class RunFolder:
     Attributes:
         out: The folder of the result.
         path: `out/run`, everything else.
-        index: Where indexes of large data go.
+        index: Where a start's indexes of large data go.
     """
 
     def __init__(self, out: Path) -> None:
@@ -69,8 +69,9 @@ class RunFolder:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             for partial in self.checkpoints.glob(".*"):  # of a run that was killed while it saved
                 shutil.rmtree(partial)
-            for partial in (*self.path.glob(".*.partial"), *self.index.glob(".*.partial")):
+            for partial in self.path.glob(".*.partial"):
                 partial.unlink()
+            shutil.rmtree(self.index, ignore_errors=True)  # every start writes it anew
             write_whole(self._recipe, recipe)
         except OSError as error:
             raise TrainingError(f"{self.out} cannot be written: {error.strerror}; choose another out") from error
