@@ -11,10 +11,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from geochat.assistant import Answer, Conversation, GeoChat
+    from geochat.assistant import Answer, Conversation, GeoChat, Question
+    from geochat.dialects import Region
     from geochat.errors import GeoChatError
+    from geochat.geometry import OrientedBox
+    from geochat.imagery import Scene
     from geochat.prompts import Task
-    from geochat.regions import OrientedBox, Region
 
 __version__ = "0.1.0"
 
@@ -23,12 +25,24 @@ _HOMES = {
     "Conversation": "geochat.assistant",
     "GeoChat": "geochat.assistant",
     "GeoChatError": "geochat.errors",
-    "OrientedBox": "geochat.regions",
-    "Region": "geochat.regions",
+    "Question": "geochat.assistant",
+    "Scene": "geochat.imagery",
+    "OrientedBox": "geochat.geometry",
+    "Region": "geochat.dialects",
     "Task": "geochat.prompts",
 }
 
-__all__ = ["Answer", "Conversation", "GeoChat", "GeoChatError", "OrientedBox", "Region", "Task"]
+__all__ = [
+    "Answer",
+    "Conversation",
+    "GeoChat",
+    "GeoChatError",
+    "OrientedBox",
+    "Question",
+    "Region",
+    "Scene",
+    "Task",
+]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - the module protocol has no narrower type

@@ -1,6 +1,8 @@
 """Imports point one way. The rules are those of docs/design.md."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,18 +25,20 @@ MAY_IMPORT = {
 HEAVY = {"torch", "transformers", "peft", "accelerate", "gradio"}
 ROOMS = {  # room of geochat -> rooms it may import
     "errors": set(),
-    "regions": {"errors"},
-    "frames": {"errors", "regions"},
-    "imagery": {"errors", "regions", "frames"},
-    "prompts": {"errors", "regions"},
-    "vision": {"errors", "prompts"},
-    "checkpoints": {"errors", "regions", "prompts", "vision"},
-    "engines": {"errors", "regions", "prompts", "vision", "checkpoints"},
-    "clip": {"errors", "imagery", "vision", "checkpoints"},
-    "exports": {"errors", "regions", "frames", "imagery"},
-    "assistant": {"errors", "regions", "frames", "imagery", "prompts", "vision", "checkpoints", "engines", "exports"},
+    "geometry": {"errors"},
+    "prompts": {"errors"},
+    "dialects": {"errors", "geometry", "prompts"},
+    "imagery": {"errors", "geometry"},
+    "models": {"errors", "geometry", "prompts", "dialects"},
+    "exports": {"errors", "geometry", "dialects", "imagery"},
+    "vision": {"errors", "geometry"},
+    "checkpoints": {"errors", "geometry", "prompts", "dialects", "models", "vision"},
+    "engines": {"errors", "geometry", "prompts", "dialects", "imagery", "models", "vision", "checkpoints"},
+    "clip": {"errors", "imagery", "models", "vision", "checkpoints"},
+    "assistant": {"errors", "geometry", "prompts", "dialects", "imagery", "models", "exports", "engines", "checkpoints"},
 }
-WITHOUT_TORCH = {"errors", "regions", "frames", "imagery", "prompts", "exports"}
+WITHOUT_TORCH = {"errors", "geometry", "prompts", "dialects", "imagery", "models", "exports", "assistant"}
+LIGHT_MODULES = ("geochat", "geochat.assistant", "geochat.engines", "geochat.exports", "geochat.models")
 
 
 def imported(file: Path) -> set[str]:
@@ -82,3 +86,12 @@ def test_every_room_has_its_rules():
         path.stem for path in (ROOT / "geochat").iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
     }
     assert rooms - set(ROOMS) == {"__init__", "__main__", "cli"}
+
+
+@pytest.mark.parametrize("module", LIGHT_MODULES)
+def test_what_users_import_loads_no_torch(module):
+    code = f"import sys, {module}; print(sorted({HEAVY!r} & sys.modules.keys()))"
+    if module == "geochat":
+        code = f"import sys; from geochat import GeoChat; print(sorted({HEAVY!r} & sys.modules.keys()))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"

@@ -15,7 +15,7 @@ from PIL import Image, ImageEnhance
 from shapely import Polygon as ShapelyPolygon
 from shapely import box
 
-from geochat.regions import OrientedBox
+from geochat.geometry import OrientedBox
 from geochat_data.records import LabelledImage, LabelledObject, Polygon, as_polygon
 
 CLIP_MEAN = (122, 116, 104)  # what letterboxing pads with

@@ -5,9 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from shapely.geometry import Polygon as Shape
+from shapely.geometry import box as rectangle
+
+from geochat.dialects import Dialect
 from geochat.errors import DataError, SettingsError
+from geochat.geometry import Frame, transform_geometry
 from geochat.prompts import Message
-from geochat.regions import format_box, parse
 from geochat_data.questions import (
     FULL_SHARES,
     Balance,
@@ -19,8 +23,11 @@ from geochat_data.questions import (
     build_dialogue,
 )
 from geochat_data.readers import UCM_SCENES
-from geochat_data.records import LabelledImage
+from geochat_data.records import LabelledImage, LabelledObject
 from geochat_data.samples import Sample
+
+_VISIBLE, _WHOLE = 0.5, 0.98  # shares of an object that a model sees
+_NOTHING = 1e-6  # of a pixel
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,7 @@ class BuildSettings:
     """How many questions, of which kinds, in which words.
 
     Attributes:
+        dialect: How the checkpoint they are for is asked and writes regions.
         questions: Fewest and most questions an image; fewer where its labels offer no more.
         packed: Whether they become the turns of one sample, as in GeoChat_Instruct; else each is a sample.
         dialogues: Share of the images that also get a conversation whose questions build on one another.
@@ -40,6 +48,7 @@ class BuildSettings:
         SettingsError: A number is out of range.
     """
 
+    dialect: Dialect
     questions: tuple[int, int] = (6, 10)
     packed: bool = False
     dialogues: float = 0.2
@@ -55,23 +64,21 @@ class BuildSettings:
             raise SettingsError(f"dialogues={self.dialogues} is no share; give a number from 0 to 1")
 
 
-def build_samples(
-    records: Iterable[LabelledImage], images: Path, settings: BuildSettings | None = None
-) -> Iterator[Sample]:
+def build_samples(records: Iterable[LabelledImage], images: Path, settings: BuildSettings) -> Iterator[Sample]:
     """Samples about each record, in order; the same for the same records and settings.
 
     Args:
         records: What is asked about.
         images: The folder the samples' images are relative to. Files outside it are refused; records without a file,
             such as windows of a raster, are written into it as PNG.
-        settings: How many questions, of which kinds.
+        settings: How many questions, of which kinds, in which dialect.
 
     Raises:
         DataError: A record's file is not below `images`, or an image cannot be written.
     """
-    settings = settings or BuildSettings()
     balance = Balance()
-    for number, record in enumerate(map(_writable, records)):
+    for number, each in enumerate(records):
+        record = _askable(each, settings.dialect)
         rng = random.Random(f"{settings.seed}/{number}")
         talks = list(_conversations(record, rng, settings, balance))
         if not talks:
@@ -88,6 +95,7 @@ def _conversations(
     talk: Conversation | None = build_conversation(
         record,
         rng,
+        dialect=settings.dialect,
         turns=rng.randint(*settings.questions),
         shares=settings.shares,
         scenes=settings.scenes or UCM_SCENES,
@@ -98,19 +106,40 @@ def _conversations(
     if talk and talk.turns:
         yield from [talk.turns] if settings.packed else [(turn,) for turn in talk.turns]
     if rng.random() < settings.dialogues:
-        talk = build_dialogue(record, rng, wording=settings.wording)
+        talk = build_dialogue(record, rng, dialect=settings.dialect, wording=settings.wording)
         if talk:
             yield talk.turns
 
 
-def _writable(record: LabelledImage) -> LabelledImage:
-    """The record with objects too small to be written in whole percent among those not to be asked about."""
-    boxes = zip(record.objects, Subject(record, random.Random()).boxes(record.objects), strict=True)
-    lost = {item for item, box in boxes if parse(format_box(box)).regions[0].box.area == 0}
+def _askable(record: LabelledImage, dialect: Dialect) -> LabelledImage:
+    """The record with objects the model cannot see, or could not write, among those not to be asked about."""
+    record = _seen(record, dialect)
+    boxes = zip(record.objects, Subject(record, random.Random(), dialect).boxes(record.objects), strict=True)
+    lost = {item for item, box in boxes if not dialect.keeps_area(box)}
     if not lost:
         return record
     kept = tuple(item for item in record.objects if item not in lost)
     return replace(record, objects=kept, ignore=(*record.ignore, *(i for i in record.objects if i in lost)))
+
+
+def _seen(record: LabelledImage, dialect: Dialect) -> LabelledImage:
+    """The record as a model sees it that cuts a square from the middle: nobody knows what it makes of what is outside.
+
+    Objects more than half outside the square are doubtful, those with less than 98 % inside are cut.
+    """
+    image, scale = rectangle(0, 0, record.width, record.height), dialect.model_frame.scale
+    to_view = Frame((record.width, record.height), model=dialect.model_frame).model_to_view
+    square = transform_geometry(rectangle(0, 0, scale, scale), to_view)
+    if square.buffer(_NOTHING).covers(image):
+        return record
+    kept: list[LabelledObject] = []
+    doubtful = list(record.ignore)
+    for item in record.objects:
+        inside = Shape(item.polygon).intersection(image)
+        share = inside.intersection(square).area / inside.area if inside.area else 0.0
+        cut = replace(item, truncated=item.truncated or share < _WHOLE)
+        (kept if share >= _VISIBLE else doubtful).append(cut)
+    return replace(record, objects=tuple(kept), ignore=tuple(doubtful))
 
 
 def _image_name(record: LabelledImage, images: Path, number: int) -> str:

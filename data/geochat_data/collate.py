@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import LlavaProcessor
 
-from geochat.errors import DataError, ImageError
+from geochat.errors import DataError
+from geochat.imagery import open_image
 from geochat_data.encoding import IGNORED, encode_sample
 from geochat_data.samples import Sample
 
@@ -61,16 +61,11 @@ class Collator:
         return {**batch, "pixel_values": torch.cat(pixels)} if pixels else batch
 
     def pixels(self, name: str) -> Tensor:
-        """The image as the model sees it, (1, 3, S, S).
+        """The image as the model sees it when it is asked about it, (1, 3, S, S).
 
         Raises:
             ImageError: It is missing or unreadable.
         """
-        path = self.images / name
-        try:
-            with Image.open(path) as image:
-                made = self.processor.image_processor(image.convert("RGB"), return_tensors="pt")
-        except (OSError, UnidentifiedImageError) as error:
-            raise ImageError(f"cannot read {path}: {error}; check the folder of images") from error
-        values: Tensor = made["pixel_values"]
+        view = open_image(self.images / name).pil()
+        values: Tensor = self.processor.image_processor(view, return_tensors="pt")["pixel_values"]
         return values

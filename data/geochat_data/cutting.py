@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 from affine import Affine
-from PIL import Image
 
+from geochat.imagery import Window
 from geochat_data.augment import Augmentation, augment, move
-from geochat_data.records import LabelledImage
+from geochat_data.records import FullSize, LabelledImage
 
 VISIBLE = 0.5  # of a box inside a window, for its object to count there
 _VIEW = Augmentation(zoom=(0.7, 1.0), visible=VISIBLE)
@@ -20,7 +20,8 @@ def cut(records: Iterable[LabelledImage], side: int) -> Iterator[LabelledImage]:
     """The records, those with a side longer than `side` pixels as windows of about that size that share no pixel.
 
     All carry their pixels, so that what was cut and what was not are written to one place. A window has the labels it
-    shows, and no captions or scene: those spoke of the whole.
+    shows, and no captions or scene: those spoke of the whole. Windows are read one at a time, so an image may be larger
+    than memory.
     """
     for record in records:
         if max(record.width, record.height) <= side:
@@ -30,13 +31,14 @@ def cut(records: Iterable[LabelledImage], side: int) -> Iterator[LabelledImage]:
 
 
 def _windows(record: LabelledImage, side: int) -> Iterator[LabelledImage]:
-    whole = record.open()
     columns, rows = -(-record.width // side), -(-record.height // side)
-    for row in range(rows):
-        top, bottom = record.height * row // rows, record.height * (row + 1) // rows
-        for column in range(columns):
-            left, right = record.width * column // columns, record.width * (column + 1) // columns
-            yield _window(record, whole, (left, top, right, bottom), f"{left}_{top}")
+    with record.opened() as scene:
+        whole = FullSize(scene)
+        for row in range(rows):
+            top, bottom = record.height * row // rows, record.height * (row + 1) // rows
+            for column in range(columns):
+                left, right = record.width * column // columns, record.width * (column + 1) // columns
+                yield _window(record, whole, Window(left, top, right - left, bottom - top), f"{left}_{top}")
 
 
 def around(
@@ -55,22 +57,21 @@ def around(
         ]
         if not chosen:
             continue
-        whole = record.open()
-        width, height = min(side, record.width), min(side, record.height)
-        for number, thing in chosen:
-            x, y = thing.center
-            left = min(max(round(x - width / 2), 0), record.width - width)
-            top = min(max(round(y - height / 2), 0), record.height - height)
-            foremost = replace(record, objects=(thing, *(other for other in record.objects if other is not thing)))
-            window = _window(foremost, whole, (left, top, left + width, top + height), f"around_{number}")
-            if window.objects and math.dist(window.objects[0].center, (x - left, y - top)) < 1:
-                yield window
+        with record.opened() as scene:
+            whole = FullSize(scene)
+            for number, thing in chosen:
+                frame = Window.around(thing.center, side).move_into(scene.size)
+                foremost = replace(record, objects=(thing, *(other for other in record.objects if other is not thing)))
+                window = _window(foremost, whole, frame, f"around_{number}")
+                place = thing.center[0] - frame.column, thing.center[1] - frame.row
+                if window.objects and math.dist(window.objects[0].center, place) < 1:
+                    yield window
 
 
-def _window(record: LabelledImage, whole: Image.Image, frame: tuple[int, int, int, int], name: str) -> LabelledImage:
-    """The part of a record in `frame`: left, top, right, bottom."""
+def _window(record: LabelledImage, whole: FullSize, frame: Window, name: str) -> LabelledImage:
+    """The part of a record in a window."""
     bare = replace(record, captions=(), scene=None)
-    view = move(bare, Affine.translation(-frame[0], -frame[1]), whole.crop(frame), VISIBLE)
+    view = move(bare, Affine.translation(-frame.column, -frame.row), whole.read(frame), VISIBLE)
     return replace(view, name=f"{_name(record)}_{name}")
 
 

@@ -4,11 +4,13 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont
 
-from geochat.errors import DataError
-from geochat.frames import Frame
-from geochat.regions import parse
+from geochat.dialects import Dialect
+from geochat.errors import DataError, ImageError
+from geochat.geometry import Frame
+from geochat.imagery import open_image
+from geochat.prompts import Task
 from geochat_data.samples import Sample
 
 CELL = 320  # pixels, the side of a picture on the sheet
@@ -16,8 +18,14 @@ TEXT = 96  # pixels below it
 _ASKED, _ANSWERED, _INK, _PAPER, _BAR = (255, 200, 0), (0, 255, 120), (30, 30, 30), (255, 255, 255), (70, 110, 170)
 
 
-def contact_sheet(samples: Iterable[Sample], images: Path, columns: int = 5) -> Image.Image:
+def contact_sheet(samples: Iterable[Sample], images: Path, dialect: Dialect, columns: int = 5) -> Image.Image:
     """Samples side by side: boxes of answers green, of questions yellow, the first turns below.
+
+    Args:
+        samples: What is drawn.
+        images: The folder their images are relative to.
+        dialect: How their text is written.
+        columns: Samples in a row.
 
     Raises:
         DataError: None of the samples' images is in `images`.
@@ -26,7 +34,7 @@ def contact_sheet(samples: Iterable[Sample], images: Path, columns: int = 5) -> 
     names = [sample.image for sample in drawn if sample.image is not None]
     if names and not any((images / name).is_file() for name in names):
         raise DataError(f"none of the images, such as {names[0]}, is in {images}; give the folder they are relative to")
-    cells = [_cell(sample, images) for sample in drawn]
+    cells = [_cell(sample, images, dialect) for sample in drawn]
     rows = max(1, -(-len(cells) // columns))
     sheet = Image.new("RGB", (columns * CELL, rows * (CELL + TEXT)), _PAPER)
     for index, cell in enumerate(cells):
@@ -34,28 +42,29 @@ def contact_sheet(samples: Iterable[Sample], images: Path, columns: int = 5) -> 
     return sheet
 
 
-def _cell(sample: Sample, images: Path) -> Image.Image:
+def _cell(sample: Sample, images: Path, dialect: Dialect) -> Image.Image:
     cell = Image.new("RGB", (CELL, CELL + TEXT), _PAPER)
     draw = ImageDraw.Draw(cell)
     if sample.image is not None:
-        _paste(cell, draw, images / sample.image, sample)
-    text = "  ".join(f"{'Q' if m.role == 'user' else 'A'}: {parse(m.text).plain_text}" for m in sample.messages)
-    lines = textwrap.wrap(text.replace("\nAnswer the question using a single word or phrase.", ""), 52)
+        _paste(cell, draw, images / sample.image, sample, dialect)
+    told = ((("A", "Q")[m.role == "user"], dialect.parse(m.text).plain_text) for m in sample.messages)
+    template, _ = dialect.wordings.templates.get(Task.VQA, ("{}", ""))
+    text = "  ".join(f"{who}: {words}" for who, words in told).replace(template.partition("{}")[2], "")
+    lines = textwrap.wrap(text, 52)
     draw.multiline_text((4, CELL + 2), "\n".join(lines[:7]), _INK, ImageFont.load_default(11), spacing=1)
     return cell
 
 
-def _paste(cell: Image.Image, draw: ImageDraw.ImageDraw, path: Path, sample: Sample) -> None:
+def _paste(cell: Image.Image, draw: ImageDraw.ImageDraw, path: Path, sample: Sample, dialect: Dialect) -> None:
     try:
-        with Image.open(path) as opened:
-            image = opened.convert("RGB")
-    except (OSError, UnidentifiedImageError):
+        image = open_image(path).pil()
+    except ImageError:
         draw.text((4, CELL // 2), f"{sample.image} cannot be read", _INK)
         return
-    to_view, scale = Frame(view_size=image.size).model_to_view, (CELL - 4) / max(image.size)
+    to_view, scale = Frame(image.size, model=dialect.model_frame).model_to_view, (CELL - 4) / max(image.size)
     cell.paste(image.resize((round(image.width * scale), round(image.height * scale))), (2, 2))
     for message in sample.messages:
-        for region in parse(message.text).regions:
+        for region in dialect.parse(message.text).regions:
             corners = region.box.transform(to_view).corners()
             outline = [(2 + x * scale, 2 + y * scale) for x, y in (*corners, corners[0])]
             draw.line(outline, _ASKED if message.role == "user" else _ANSWERED, 2)

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from geochat.imagery import open_image
+
 COARSE = 48  # side of the small copies, in pixels
 SIDE = 256  # side photographs are aligned at
 LEAST_SHARED = 0.025  # of the area
@@ -127,16 +129,15 @@ def _correlation(a: Array, b: Array) -> float:
 
 
 def _coarse(path: Path) -> Array:
-    with Image.open(path) as image:
-        detail = _detail(image.convert("L").resize((COARSE, COARSE), Image.Resampling.BOX), 2)
+    grey = open_image(path).pil().convert("L")
+    detail = _detail(grey.resize((COARSE, COARSE), Image.Resampling.BOX), 2)
     return np.asarray(detail / (detail.std() + 3), dtype=np.float32)
 
 
 @lru_cache(maxsize=256)
 def _full(path: Path) -> tuple[Array, Array]:
     """Colour, lightly smoothed, and the detail of the brightness, at full size."""
-    with Image.open(path) as image:
-        full = image.convert("RGB").resize((SIDE, SIDE))
+    full = open_image(path).pil().resize((SIDE, SIDE))
     colour = np.asarray(full.filter(ImageFilter.GaussianBlur(1)), dtype=np.float32)
     return colour, _detail(full.convert("L"), 2)
 

@@ -15,9 +15,9 @@ from itertools import pairwise
 from affine import Affine
 from PIL import Image
 
-from geochat.frames import Frame
+from geochat.dialects import Dialect
+from geochat.geometry import Frame, OrientedBox
 from geochat.prompts import Message
-from geochat.regions import DEFAULT_CONVENTION, AngleConvention, OrientedBox, format_box, parse
 from geochat_data.augment import CLIP_MEAN, UPRIGHT, Augmentation, recolour, upright_box
 
 _SIDES = re.compile(
@@ -32,7 +32,7 @@ def augment_conversation(
     messages: Sequence[Message],
     settings: Augmentation,
     rng: random.Random,
-    convention: AngleConvention = DEFAULT_CONVENTION,
+    dialect: Dialect,
 ) -> tuple[Image.Image, tuple[Message, ...]] | None:
     """A view of an image and what remains true of the conversation about it; None where nothing does.
 
@@ -41,14 +41,14 @@ def augment_conversation(
         messages: Questions and answers in turn.
         settings: How far to go; its zoom counts above 1, where it adds a margin.
         rng: Source of randomness.
-        convention: How the text writes angles.
+        dialect: How the text is written.
 
     Returns:
         A square image as large as the longer side of the source, and the messages with their boxes moved.
     """
     size = max(image.size)
     to_view = whole_view(image.width, image.height, size, settings, rng)
-    moved = move_conversation(messages, image.size, to_view, size, convention)
+    moved = move_conversation(messages, image.size, to_view, size, dialect)
     if not moved:
         return None
     source = ~to_view
@@ -81,45 +81,44 @@ def move_conversation(
     image_size: tuple[int, int],
     to_view: Affine,
     view_size: int,
-    convention: AngleConvention = DEFAULT_CONVENTION,
+    dialect: Dialect,
 ) -> tuple[Message, ...]:
     """The turns before the first that speaks of sides, their boxes taken along.
 
     Args:
         messages: Questions and answers in turn.
-        image_size: (width, height) of the image the boxes are percent of.
+        image_size: (width, height) of the image the boxes speak of.
         to_view: Pixels of the image to pixels of the view.
         view_size: Side of the square view, in pixels.
-        convention: How the text writes angles.
+        dialect: How the text is written.
     """
-    to_model = ~Frame(view_size=(view_size, view_size)).model_to_view
-    affine = to_model @ to_view @ Frame(view_size=image_size).model_to_view
+    before = Frame(image_size, model=dialect.model_frame)
+    after = Frame((view_size, view_size), model=dialect.model_frame)
+    affine = after.between("view", "model") @ to_view @ before.model_to_view
     kept: list[Message] = []
     for question, answer in list(pairwise(messages))[::2]:
         if _SIDES.search(question.text) or _SIDES.search(answer.text):
             break
         upright = any(category in f"{question.text} {answer.text}" for category in UPRIGHT)
-        kept += [Message(m.role, move_text(m.text, affine, convention, upright=upright)) for m in (question, answer)]
+        kept += [Message(m.role, move_text(m.text, affine, dialect, upright=upright)) for m in (question, answer)]
     return tuple(kept)
 
 
-def move_text(
-    text: str, affine: Affine, convention: AngleConvention = DEFAULT_CONVENTION, *, upright: bool = False
-) -> str:
-    """The text with its boxes through an affine map from percent to percent; all else as it is.
+def move_text(text: str, affine: Affine, dialect: Dialect, *, upright: bool = False) -> str:
+    """The text with its boxes through an affine map from the model's numbers to its numbers; all else as it is.
 
     Args:
         text: A question or an answer.
         affine: Where a point of the old square is in the new one.
-        convention: How the text writes angles.
+        dialect: How the text is written.
         upright: Whether its boxes are those of round objects, which stay upright however they are turned.
     """
     pieces, end = [], 0
-    for region in parse(text, convention).regions:
+    for region in dialect.parse(text).regions:
         box = region.box.transform(affine)
         if upright and _is_upright(region.box):
             box = upright_box(box)
-        pieces += [text[end : region.span[0]], format_box(box, convention)]
+        pieces += [text[end : region.span[0]], dialect.write_box(box)]
         end = region.span[1]
     return "".join((*pieces, text[end:]))
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from shapely import Polygon, box
 
 from geochat.errors import DataError
-from geochat.regions import OrientedBox
+from geochat.geometry import OrientedBox
 from geochat_data.augment import UPRIGHT, upright_box
 from geochat_data.records import LabelledImage, LabelledObject, as_polygon
 

@@ -1,19 +1,21 @@
 """The one internal record of labelled imagery that every reader yields and every question builder takes.
 
-Polygons are four corners in pixels of the stored image, y down. A rendered scene carries its pixels; a
-photograph carries its path and is opened only when it is needed. `labelled` names the categories
-whose objects are marked exhaustively, so that "there is none" and "there are three" can be told from "nobody looked".
+Polygons are four corners in pixels of the image as it is shown, turned as its EXIF orientation asks, y down. A rendered
+scene carries its pixels; a photograph carries its path and is opened only when it is needed. `labelled` names the
+categories whose objects are marked exhaustively, so that "there is none" and "there are three" can be told from "nobody
+looked".
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from geochat.errors import ImageError
+from geochat.imagery import Scene, Stretch, Window
 
 Point = tuple[float, float]
 Polygon = tuple[Point, Point, Point, Point]
@@ -53,8 +55,8 @@ class LabelledImage:
 
     Attributes:
         path: The file, or None for a rendered scene.
-        width: Width in pixels.
-        height: Height in pixels.
+        width: Width in pixels, after the turn its EXIF orientation asks for.
+        height: Height in pixels, likewise.
         objects: The labelled objects.
         ignore: Objects that are doubtful or mostly hidden: neither present nor absent.
         scene: The scene class as words, or None where unknown.
@@ -77,21 +79,46 @@ class LabelledImage:
     pixels: NDArray[np.uint8] | None = field(default=None, compare=False, repr=False)
     name: str | None = None
 
+    def opened(self) -> Scene:
+        """The image, open but not read: the pixels carried or the file. Close it.
+
+        Raises:
+            ImageError: There are neither pixels nor a file that can be opened.
+        """
+        if self.pixels is not None:
+            return Scene.open(self.pixels)
+        if self.path is None:
+            raise ImageError("this record has neither pixels nor a path; read it again from its source")
+        return Scene.open(self.path)
+
     def open(self) -> Image.Image:
-        """The image in RGB, from the pixels carried or from the file.
+        """The image in RGB, every pixel of it, in the colours a model is shown.
 
         Raises:
             ImageError: There are neither pixels nor a readable file.
         """
         if self.pixels is not None:
             return Image.fromarray(self.pixels)
-        if self.path is None:
-            raise ImageError("this record has neither pixels nor a path; read it again from its source")
-        try:
-            with Image.open(self.path) as image:
-                return image.convert("RGB")
-        except (OSError, UnidentifiedImageError) as error:
-            raise ImageError(f"cannot read {self.path}: {error}; check the file") from error
+        with self.opened() as scene:
+            return FullSize(scene).read(scene.window)
+
+
+class FullSize:
+    """Parts of a scene at full size, all in the colours that the whole is shown in."""
+
+    def __init__(self, scene: Scene) -> None:
+        """Find the whole's stretch, where its samples need one."""
+        self._scene = scene
+        self._stretch: Stretch | Literal["auto"] = "auto" if scene.full_scale is not None else scene.read().stretch
+
+    def read(self, window: Window) -> Image.Image:
+        """A window in RGB, black where the image has no data.
+
+        Raises:
+            ImageError: It cannot be read.
+        """
+        side = max(window.size)
+        return self._scene.read(window, max_side=side, stretch=self._stretch, allow_blank=True).pil()
 
 
 def as_polygon(points: Any) -> Polygon:  # noqa: ANN401 - decoded JSON

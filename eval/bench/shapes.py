@@ -14,7 +14,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from geochat.checkpoints import Checkpoint, Settings
+from geochat.checkpoints import Checkpoint
+from geochat.models import Settings
 from geochat.checkpoints.placing import quiet
 from geochat.checkpoints.quantization import quantization_config
 from geochat.prompts import SYSTEM_PROMPT, chat_template

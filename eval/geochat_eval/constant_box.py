@@ -10,8 +10,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geochat.regions import OrientedBox
-from geochat_eval.overlaps import SLACK, Array, Polygons, iou_matrix, reaches, rotated
+from geochat.geometry import OrientedBox
+from geochat.geometry.overlap import SLACK, Array, Polygons, iou_matrix, reaches, rotated
 
 _CANDIDATES = 500
 _THRESHOLD = 0.5

@@ -7,7 +7,6 @@
 
 from typing import Any
 
-from geochat.regions import parse
 from geochat_eval.bootstrap import Figure, Shares
 from geochat_eval.formats import Answer
 from geochat_eval.scorers import ScorerSettings
@@ -23,7 +22,7 @@ class Form:
 
     def add(self, answer: Answer, _worth: float) -> None:
         """Count one answer."""
-        parsed = parse(answer.text)
+        parsed = answer.dialect.parse(answer.text)
         clean, grounded = not parsed.problems, bool(parsed.problems or parsed.regions)
         cut_off = answer.fields.get("finish") == "length"
         self._shares.add([(clean and grounded, grounded), (not answer.text.strip(), 1), (cut_off, 1)])

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from geochat.dialects import Dialect
 from geochat_eval.grounded import GroundedText, read_any, read_brackets, read_markup
 
 
@@ -20,13 +21,17 @@ class Answer:
         text: What the model wrote.
         truth: Decoded JSON of the truth, None where the line has none under the format's names.
         fields: All fields of the line.
-        read: How boxes are written in it.
+        dialect: How the model that gave it writes regions.
+        truth_dialect: How its truth writes them.
+        read_boxes: Reads a text of its format.
     """
 
     text: str
     truth: Any
     fields: Mapping[str, Any]
-    read: Callable[[str], GroundedText]
+    dialect: Dialect
+    truth_dialect: Dialect
+    read_boxes: Callable[[str, Dialect], GroundedText]
 
     @property
     def label(self) -> str:
@@ -38,6 +43,11 @@ class Answer:
         if self.truth is None:
             raise ValueError("it has no ground truth")
         return _words(self.truth, "the ground truth")
+
+    @property
+    def grounded(self) -> GroundedText:
+        """The answer taken apart, its boxes in its model's numbers."""
+        return self.read_boxes(self.text, self.dialect)
 
     def group(self, *names: str) -> str | None:
         """The first of the fields `names` that is there, as a word."""
@@ -51,11 +61,16 @@ class Format:
 
     answer: tuple[str, ...]
     truth: tuple[str, ...]
-    read_boxes: Callable[[str], GroundedText]
+    read_boxes: Callable[[str, Dialect], GroundedText]
     unpack: Callable[[dict[str, Any]], dict[str, Any]] = dict
 
-    def read(self, row: dict[str, Any]) -> Answer:
+    def read(self, row: dict[str, Any], dialect: Dialect, truth_dialect: Dialect | None = None) -> Answer:
         """Read one line.
+
+        Args:
+            row: The line.
+            dialect: How the model that answered writes regions.
+            truth_dialect: How the truth writes them, None where it does so as the answers.
 
         Raises:
             ValueError: It has no answer, or one that is no text.
@@ -65,7 +80,8 @@ class Format:
         if name is None:
             raise ValueError(f"it has no field {' or '.join(map(repr, self.answer))}")
         truth = next((fields[name] for name in self.truth if fields.get(name) is not None), None)
-        return Answer(_words(fields[name], "the answer"), truth, fields, self.read_boxes)
+        text = _words(fields[name], "the answer")
+        return Answer(text, truth, fields, dialect, truth_dialect or dialect, self.read_boxes)
 
 
 def _words(value: Any, what: str) -> str:  # noqa: ANN401 - decoded JSON

@@ -1,14 +1,15 @@
 """Words with boxes in them, in the two ways they are written.
 
-Boxes are in percent of the square the model sees, and turn clockwise on screen. In markup they follow
-`<p>phrase</p>`; in brackets, `[[x1, y1, x2, y2, θ], ...]`, they follow plain words or `<ref>phrase</ref>`. Where no
-phrase is marked, the words since the last box or the last end of a clause stand for it.
+Boxes are in the numbers of the model that wrote them, and turn clockwise on screen. In markup they are as the model's
+dialect has them, for GeoChat after `<p>phrase</p>`; in brackets, `[[x1, y1, x2, y2, θ], ...]`, they follow plain words
+or `<ref>phrase</ref>`. Where no phrase is marked, the words since the last box or end of a clause stand for it.
 """
 
 import re
 from dataclasses import dataclass
 
-from geochat.regions import OrientedBox, Region, Text, parse
+from geochat.dialects import Dialect, Region, Text
+from geochat.geometry import OrientedBox
 
 _NUMBER = r"\s*([-+]?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9}))\s*"
 _BRACKETS = re.compile(rf"\[{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}(?:,{_NUMBER})?\]")
@@ -24,7 +25,7 @@ class GroundedText:
 
     Attributes:
         words: The text without boxes and marks.
-        boxes: The boxes, as they were written.
+        boxes: The boxes, in the numbers they were written in.
         phrases: For each box the words it belongs to, empty where there are none.
     """
 
@@ -33,9 +34,9 @@ class GroundedText:
     phrases: tuple[str, ...] = ()
 
 
-def read_markup(text: str) -> GroundedText:
-    """Read `<p>phrase</p> {<x1><y1><x2><y2>|<θ>}`."""
-    parsed = parse(text)
+def read_markup(text: str, dialect: Dialect) -> GroundedText:
+    """Read what the dialect writes, for GeoChat `<p>phrase</p> {<x1><y1><x2><y2>|<θ>}`."""
+    parsed = dialect.parse(text)
     boxes, phrases, words = [], [], ""
     for event in parsed.events:
         if isinstance(event, Region):
@@ -46,8 +47,8 @@ def read_markup(text: str) -> GroundedText:
     return GroundedText(parsed.plain_text, tuple(boxes), tuple(phrases))
 
 
-def read_brackets(text: str) -> GroundedText:
-    """Read `words [[x1, y1, x2, y2, θ]]`; the angle may be missing, and boxes may stand alone."""
+def read_brackets(text: str, dialect: Dialect) -> GroundedText:
+    """Read `words [[x1, y1, x2, y2, θ]]`, θ turning as in the dialect; it may be missing, and boxes may stand alone."""
     boxes, phrases, pieces = [], [], []
     end, phrase = 0, ""
     for match in _BRACKETS.finditer(text):
@@ -56,17 +57,23 @@ def read_brackets(text: str) -> GroundedText:
             marked = _MARKED.findall(gap)
             phrase = marked[-1].strip() if marked else last_clause(_bare(gap))
         pieces.append(_bare(gap))
-        boxes.append(OrientedBox(*(float(number or 0) for number in match.groups())))
+        boxes.append(box_of([float(number or 0) for number in match.groups()], dialect))
         phrases.append(phrase)
         end = match.end()
     pieces.append(_bare(text[end:]))
     return GroundedText(_join(pieces), tuple(boxes), tuple(phrases))
 
 
-def read_any(text: str) -> GroundedText:
+def read_any(text: str, dialect: Dialect) -> GroundedText:
     """Read markup, or brackets where there is no box in markup."""
-    grounded = read_markup(text)
-    return grounded if grounded.boxes else read_brackets(text)
+    grounded = read_markup(text, dialect)
+    return grounded if grounded.boxes else read_brackets(text, dialect)
+
+
+def box_of(numbers: list[float], dialect: Dialect) -> OrientedBox:
+    """A box of four numbers, or of five with the angle as the dialect writes it."""
+    x1, y1, x2, y2, angle = (*numbers, 0.0)[:5]
+    return OrientedBox(x1, y1, x2, y2, dialect.angles.sign * angle + 0.0)  # + 0.0: never -0.0
 
 
 def last_clause(words: str) -> str:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from geochat.dialects import Dialect
 from geochat.errors import DataError, SettingsError
 from geochat_data.readers import Report, read_jsonl
 from geochat_eval.form import Form
 from geochat_eval.formats import FORMATS, Answer
+from geochat_eval.identity import same, to_json
 from geochat_eval.scorers import SCORERS, Scored, ScorerSettings
 
 Watcher = Callable[[Answer, float], None]
@@ -43,6 +45,8 @@ def score_file(
     layout: str = "geochat",
     settings: ScorerSettings | None = None,
     *,
+    dialect: Dialect,
+    truth_dialect: Dialect | None = None,
     truths: Path | None = None,
     strict: bool = False,
     watchers: Sequence[Watcher] = (),
@@ -54,6 +58,8 @@ def score_file(
         task: A name of `SCORERS`.
         layout: A name of `FORMATS`.
         settings: How; the defaults where left out.
+        dialect: How the model that answered writes regions.
+        truth_dialect: How the truths write them, None where they do so as the answers.
         truths: A file with the truths, where the answers' own lines lack them: fields that are joined by `question_id`.
             It is held in memory.
         strict: Whether a line that cannot be scored is an error; otherwise it is counted and left out.
@@ -71,7 +77,8 @@ def score_file(
     known_fields = _by_question(truths) if truths else None
     for where, row in read_jsonl(path, report):
         try:
-            answer = FORMATS[layout].read(row if known_fields is None else _joined(row, known_fields))
+            whole = row if known_fields is None else _joined(row, known_fields)
+            answer = FORMATS[layout].read(whole, dialect, truth_dialect)
             worth = scorer.add(answer)
         except ValueError as error:
             report.skip(str(error), where)
@@ -88,6 +95,7 @@ def score_file(
         "format": layout,
         "replicates": settings.replicates,
         "seed": settings.seed,
+        **({} if same(None, dialect) else {"dialect": to_json(dialect)}),
     }
     return ScoredFile(scorer.result(), report, about, form)
 

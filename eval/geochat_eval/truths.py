@@ -1,25 +1,43 @@
-"""The true boxes of an answer, in percent of the square the model sees.
+"""The boxes of a line, found and true, in the square in which they are compared (`geochat_eval.square`).
 
-They are written as in the answers, or as decoded lists: boxes of four or five numbers in percent, or polygons in
-pixels of the image (GeoChat-Bench). A polygon becomes the smallest rectangle around it, and needs the image's size:
-`width` and `height`, or `image_size`, in the line, or a folder of images in which `image_id` or `image` is looked up.
+Truths are written as in the answers, or as decoded lists: boxes of four or five numbers, or polygons in pixels of the
+image (GeoChat-Bench). A polygon becomes the smallest rectangle around it, and needs the image's size, as the numbers of
+a model do that cuts a square from the middle: `width` and `height`, or `image_size`, in the line, or a folder of images
+in which `image_id` or `image` is looked up.
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import PIL.Image
+import shapely
 
-from geochat.frames import Frame, transform_points
-from geochat.regions import OrientedBox
+from geochat.errors import ImageError
+from geochat.geometry import OrientedBox, transform_points
+from geochat.imagery import image_size
 from geochat_eval.formats import Answer
-from geochat_eval.grounded import GroundedText
+from geochat_eval.grounded import GroundedText, box_of
+from geochat_eval.square import Size, in_square, pixels_to_square, to_square
 
 _DEEPEST = 5  # lists of lists of polygons, and one to spare
 _FARTHEST = 1e9  # a coordinate beyond it is a mistake
 _ENDINGS = ("", ".png", ".jpg", ".tif")
+_IN_PIXELS = "its truth is in pixels, of an image of unknown size"
+_CUT = "its boxes are those of a model that cuts a square from an image of unknown size"
+
+
+def found_boxes(answer: Answer, images: Path | None = None) -> GroundedText:
+    """Read the answer of a line.
+
+    Args:
+        answer: What was read of the line.
+        images: Folder of the images, for models whose numbers need the image's size.
+
+    Raises:
+        ValueError: It is needed and unknown.
+    """
+    return in_square(answer.grounded, answer.dialect, partial(_size, answer, images, _CUT))
 
 
 def true_boxes(answer: Answer, images: Path | None = None) -> GroundedText:
@@ -27,23 +45,36 @@ def true_boxes(answer: Answer, images: Path | None = None) -> GroundedText:
 
     Args:
         answer: What was read of the line.
-        images: Folder of the images, for polygons whose line does not say how large its image is.
+        images: Folder of the images, for truths that need the image's size where the line does not say it.
 
     Raises:
         ValueError: There is no truth, or it cannot be read.
     """
     if answer.truth is None:
         raise ValueError("it has no ground truth")
+    size = partial(_size, answer, images, _CUT)
     if isinstance(answer.truth, str):
-        return answer.read(answer.truth)
+        return in_square(answer.read_boxes(answer.truth, answer.truth_dialect), answer.truth_dialect, size)
     boxes = tuple(_box(shape, answer, images) for shape in _shapes(answer.truth))
     return GroundedText("", boxes, ("",) * len(boxes))
 
 
-def image_in_square(size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Where an image of (width, height) lies in the square the model sees: x1, y1, x2, y2 in percent."""
-    (x1, y1), (x2, y2) = transform_points([(0, 0), size], Frame(size).between("image", "model")).tolist()
-    return x1, y1, x2, y2
+def clip_of(answer: Answer, images: Path | None = None) -> shapely.Polygon | None:
+    """The line's `clip`, where there is one: the rectangle inside which boxes are compared.
+
+    Raises:
+        ValueError: It is not four numbers.
+    """
+    clip = answer.fields.get("clip")
+    if clip is None:
+        return None
+    if not (isinstance(clip, list) and len(clip) == 4 and all(isinstance(number, int | float) for number in clip)):
+        raise ValueError("its clip is not [x1, y1, x2, y2]")
+    moved = to_square(answer.truth_dialect.model_frame, partial(_size, answer, images, _CUT))
+    if moved is not None:
+        (x1, y1), (x2, y2) = transform_points([clip[:2], clip[2:]], moved).tolist()
+        clip = [x1, y1, x2, y2]
+    return shapely.box(*clip)
 
 
 def _shapes(value: Any, depth: int = 0) -> Iterator[list[Any]]:  # noqa: ANN401 - decoded JSON
@@ -67,23 +98,24 @@ def _is_point(value: object) -> bool:
 
 def _box(shape: list[Any], answer: Answer, images: Path | None) -> OrientedBox:
     if _is_number(shape[0]) and len(shape) in (4, 5):
-        return OrientedBox(*map(float, shape))
+        found = GroundedText("", (box_of([float(number) for number in shape], answer.truth_dialect),), ("",))
+        (box,) = in_square(found, answer.truth_dialect, partial(_size, answer, images, _CUT)).boxes
+        return box
     points = [(float(x), float(y)) for x, y in (shape if _is_point(shape[0]) else zip(shape[::2], shape[1::2]))]  # noqa: B905
     if len(points) < 3 or (_is_number(shape[0]) and len(shape) % 2):
         raise ValueError("its ground truth is neither boxes of 4 or 5 numbers nor polygons")
-    frame = Frame(_image_size(answer, images))
-    return OrientedBox.from_polygon(points).transform(frame.between("image", "model"))
+    return OrientedBox.from_polygon(points).transform(pixels_to_square(_size(answer, images, _IN_PIXELS)))
 
 
-def _image_size(answer: Answer, images: Path | None) -> tuple[int, int]:
-    """(width, height) in pixels."""
+def _size(answer: Answer, images: Path | None, unknown: str) -> Size:
+    """The size of the line's image; `unknown` is what is wrong where nobody says it."""
     fields = answer.fields
     size = fields.get("image_size") or [fields.get("width"), fields.get("height")]
     if isinstance(size, list) and len(size) == 2 and all(isinstance(side, int) and side > 0 for side in size):
         return size[0], size[1]
     name = answer.group("image_id", "image")
     if images is None or name is None:
-        raise ValueError("its truth is in pixels, of an image of unknown size: give width and height, or --images")
+        raise ValueError(f"{unknown}: give width and height, or --images")
     for ending in _ENDINGS:
         if (path := images / f"{name}{ending}").is_file():
             return _size_of(path)
@@ -91,9 +123,8 @@ def _image_size(answer: Answer, images: Path | None) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=4096)
-def _size_of(path: Path) -> tuple[int, int]:
+def _size_of(path: Path) -> Size:
     try:
-        with PIL.Image.open(path) as image:
-            return image.size
-    except (OSError, PIL.Image.DecompressionBombError) as error:
+        return image_size(path)
+    except ImageError as error:
         raise ValueError("its image cannot be read") from error

@@ -1,10 +1,10 @@
 """The façade: an image and a question in, a grounded answer out."""
 
 from geochat.assistant.answer import Answer
-from geochat.assistant.asking import RegionFrame, RegionLike
 from geochat.assistant.chat import GeoChat
 from geochat.assistant.conversation import AnswerStream, Conversation
-from geochat.assistant.many import Question
+from geochat.assistant.question import AskOptions, Question, QuestionOptions, ViewOptions
+from geochat.assistant.region_input import RegionFrame, RegionLike
 from geochat.exports import GroundedRegion
 
 __all__ = [

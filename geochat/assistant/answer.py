@@ -1,6 +1,7 @@
 """What was answered, and everything it can be turned into."""
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -9,18 +10,29 @@ from typing import Any, Self
 from PIL import Image
 
 from geochat import __version__
+from geochat.assistant.choosing import ChoiceMethod, choose
+from geochat.assistant.interpretation import Interpretation
+from geochat.assistant.notices import Notice, nothing_found
+from geochat.assistant.numbering import Numbering
 from geochat.assistant.scoring import region_score
-from geochat.engines import Completion, Engine, Finish, TokenScore, Usage
+from geochat.dialects import ParsedText, Unreadable
+from geochat.engines import Completion, Finish, TokenScore, Usage
 from geochat.exports import (
     GroundedRegion,
+    box_numbers,
     draw,
     to_geojson,
     write_geojson,
     write_geopackage,
     write_picture,
 )
+from geochat.geometry import OrientedBox
 from geochat.imagery import GeoImage
-from geochat.regions import ParsedText, Unreadable, parse
+from geochat.models import ModelInfo
+from geochat.prompts import Task
+from geochat.prompts.phrases import same_thing
+
+_LONGEST_NAME = 80  # of a region asked about, taken from the answer
 
 
 @dataclass(frozen=True)
@@ -29,28 +41,27 @@ class Answer:
 
     Attributes:
         question: What was asked.
-        prompt: The question as the model read it, with task token and regions.
-        parsed: The text and what was read from it.
-        regions: The boxes of the text, placed on the image and the map.
+        interpretation: How it was understood: the task, the prompt, the answers offered.
+        parsed: The text and what was read from it, nothing merged or left out.
+        regions: The boxes of the text, placed on the image and the map; two of one phrase on one object are one.
+        asked: The regions the question was about.
         image: The view that was asked about and how it was made.
-        model: Name of the model.
-        finish: Why the text ends: "stop", "length" (the budget was spent) or "cancelled".
-        usage: Tokens read and written.
+        info: The model.
+        completion: What the engine wrote, with its accounts.
         seconds: From the question to the end of the answer, with the time it waited for others asked with it.
-        tokens: What each token added to the text, with its log-probability.
+        notices: What to know beside the answer.
     """
 
     question: str
-    prompt: str
+    interpretation: Interpretation
     parsed: ParsedText = field(repr=False)
     regions: tuple[GroundedRegion, ...]
+    asked: tuple[GroundedRegion, ...]
     image: GeoImage = field(repr=False)
-    model: str
-    finish: Finish
-    usage: Usage
+    info: ModelInfo = field(repr=False)
+    completion: Completion = field(repr=False)
     seconds: float
-    tokens: tuple[TokenScore, ...] = field(repr=False)
-    _engine: Engine = field(repr=False, compare=False)
+    notices: tuple[Notice, ...]
 
     @classmethod
     def read(
@@ -58,40 +69,87 @@ class Answer:
         completion: Completion,
         *,
         question: str,
-        prompt: str,
+        interpretation: Interpretation,
+        boxes: tuple[OrientedBox, ...],
         image: GeoImage,
-        engine: Engine,
+        info: ModelInfo,
         seconds: float,
+        notices: tuple[Notice, ...] = (),
     ) -> Self:
-        """Read and place what the engine wrote; never fails on what a model may write."""
-        parsed = parse(completion.text, engine.settings.convention)
-        regions = tuple(
-            GroundedRegion.place(region, image.frame, region_score(region, completion.tokens))
-            for region in parsed.regions
+        """Read and place what the engine wrote; never fails on what a model may write.
+
+        Args:
+            completion: What the engine wrote.
+            question: What was asked.
+            interpretation: How it was understood.
+            boxes: The regions it was about, in pixels of the whole image.
+            image: The view, with the model's frame.
+            info: The model.
+            seconds: Since the question.
+            notices: What was known before it was answered.
+        """
+        parsed, numbering = info.dialect.parse(completion.text), Numbering()
+        for region in parsed.regions:
+            numbering.number(region)
+        regions = []
+        for region in numbering.regions:
+            placed = GroundedRegion.placed(region, image.frame, image.place, region_score(region, completion.tokens))
+            regions.append(dataclasses.replace(placed, as_asked=_as_asked(interpretation.phrase, region.phrase)))
+        answer = cls(
+            question, interpretation, parsed, tuple(regions), (), image, info, completion, seconds, tuple(notices)
         )
-        return cls(
-            question,
-            prompt,
-            parsed,
-            regions,
-            image,
-            engine.name,
-            completion.finish,
-            completion.usage,
-            seconds,
-            completion.tokens,
-            engine,
-        )
+        asked = tuple(answer._asked(box) for box in boxes)
+        return dataclasses.replace(answer, asked=asked, notices=(*notices, *answer._remarks()))
+
+    @property
+    def prompt(self) -> str:
+        """The question as the model read it, with task token and regions."""
+        return self.interpretation.prompt
+
+    @property
+    def task(self) -> Task:
+        """The kind of question."""
+        return self.interpretation.task
 
     @property
     def text(self) -> str:
-        """What the model wrote, markup included."""
+        """What the model wrote, markup included; of a closed set of answers, the one chosen."""
         return self.parsed.text
 
     @property
+    def choice(self) -> str | None:
+        """Which of the answers offered was given; None where nothing was offered, or none of them."""
+        return choose(self.text, self.completion.choices, self.interpretation.choices)[0]
+
+    @property
+    def choice_method(self) -> ChoiceMethod | None:
+        """How `choice` is known; None where nothing was offered."""
+        return choose(self.text, self.completion.choices, self.interpretation.choices)[1]
+
+    @property
     def plain_text(self) -> str:
-        """The words alone."""
-        return self.parsed.plain_text
+        """The words alone; of a closed set of answers, the one chosen."""
+        return self.choice or self.parsed.plain_text
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        return self.info.name
+
+    @property
+    def finish(self) -> Finish:
+        """Why the text ends: "stop", "length" (the budget was spent), "repetition" or "cancelled"."""
+        return self.completion.finish
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens read and written."""
+        return self.completion.usage
+
+    @property
+    def tokens(self) -> tuple[TokenScore, ...]:
+        """What each token added to the text, with its log-probability."""
+        return self.completion.tokens
 
     @property
     def problems(self) -> tuple[Unreadable, ...]:
@@ -101,7 +159,12 @@ class Answer:
     @property
     def crs(self) -> str | None:
         """The CRS of the regions' map coordinates; None for an image that is not georeferenced."""
-        return self.image.frame.crs if self.image.frame.image_to_map is not None else None
+        return self.image.place.map_crs
+
+    @property
+    def features(self) -> tuple[GroundedRegion, ...]:
+        """What is drawn and exported: the regions found, then those asked about with the answer as attribute."""
+        return (*self.regions, *self.asked)
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
@@ -110,8 +173,9 @@ class Answer:
         return {
             "software": f"geochat {__version__}",
             "model": self.model,
-            "model_sha256": self._engine.sha256,
+            "model_sha256": self.info.sha256,
             "question": self.question,
+            "task": self.task.value,
             "prompt": self.prompt,
             "image": None if image.path is None else str(image.path),
             "image_sha256": image.sha256,
@@ -123,41 +187,54 @@ class Answer:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer as JSON-ready values, the object `geochat ask --json` prints.
+        """The answer and all that made it as JSON-ready values, the object `geochat ask --json` prints.
 
-        A region's `box` is [x1, y1, x2, y2, θ] in the model's frame: percent of the square it sees, θ in degrees
-        clockwise on screen. `pixels` are its corners on the whole image, `map` in the CRS `crs` or null. `score`
-        is how sure the model was, the geometric mean of the probabilities of its coordinates' and phrase's tokens.
-        `tokens` are the pieces of the text with the natural logarithms of their probabilities.
+        A region's `box` is [x1, y1, x2, y2, θ] in the model's own numbers: for GeoChat percent of the square it sees,
+        θ in degrees clockwise on screen. `pixels` are its corners on the whole image, `map` in the CRS `crs` or null;
+        `outline` and `map_outline` are those of the part that lies on the image. `score` is how sure the model was, the
+        geometric mean of the probabilities of its coordinates' and phrase's tokens. `as_asked` says whether the phrase
+        names what was asked for, null where that cannot be told. `choices` are the answers offered, each with its
+        probability and the mean log-probability of its tokens where the engine scores them. `tokens` are the pieces of
+        the text with the natural logarithms of their probabilities.
         """
+        image = self.image
         return {
             "text": self.text,
             "plain_text": self.plain_text,
-            "regions": [
-                {
-                    "phrase": region.phrase,
-                    "box": [region.box.x1, region.box.y1, region.box.x2, region.box.y2, region.box.angle],
-                    "pixels": [list(point) for point in region.pixels],
-                    "map": None if region.map is None else [list(point) for point in region.map],
-                    "score": region.score,
-                }
-                for region in self.regions
-            ],
+            "regions": [_region_dict(region) for region in self.regions],
             "crs": self.crs,
-            "image": {"width": self.image.width, "height": self.image.height},
+            "image": {
+                "width": image.width,
+                "height": image.height,
+                "path": None if image.path is None else str(image.path),
+                "window": list(image.window),
+                "bands": list(image.bands),
+                "stretch": dataclasses.asdict(image.stretch),
+                "metres_a_pixel": image.gsd,
+            },
             "model": self.model,
             "usage": dataclasses.asdict(self.usage),
             "seconds": round(self.seconds, 3),
             "tokens": [{"text": self.text[token.start : token.end], "logprob": token.logprob} for token in self.tokens],
+            "question": self.question,
+            "task": self.task.value,
+            "prompt": self.prompt,
+            "asked": [{**_region_dict(region), "attributes": dict(region.attributes)} for region in self.asked],
+            "choice": self.choice,
+            "choice_method": self.choice_method,
+            "choices": self._choices(),
+            "in_scope": self.interpretation.reply is None,
+            "finish": self.finish,
+            "notices": [dataclasses.asdict(notice) for notice in self.notices],
         }
 
     def draw(self) -> Image.Image:
-        """The view with the regions drawn on it, numbered as in `regions`, at the view's size."""
-        return draw(self.image.pil(), self.regions, self.image.frame)
+        """The view with the features drawn on it, numbered as in `features`, at the view's size."""
+        return draw(self.image.pil(), self.features, self.image.frame)
 
     def to_geojson(self) -> dict[str, Any]:
         """A GeoJSON FeatureCollection: WGS 84 (RFC 7946), or marked pixels for an image without a CRS."""
-        return to_geojson(self.regions, self.crs, self.provenance)
+        return to_geojson(self.features, self.crs, self.provenance)
 
     def save_overlay(self, path: str | Path) -> Path:
         """Write `draw()` as .png or .jpg.
@@ -176,9 +253,90 @@ class Answer:
         return write_geojson(path, self.to_geojson())
 
     def to_geopackage(self, path: str | Path) -> Path:
-        """Write the regions as a GeoPackage in the image's CRS.
+        """Write the features as a GeoPackage in the image's CRS.
 
         Raises:
             ExportError: The file cannot be written.
         """
-        return write_geopackage(path, self.regions, self.crs, self.provenance)
+        return write_geopackage(path, self.features, self.crs, self.provenance)
+
+    def _asked(self, box: OrientedBox) -> GroundedRegion:
+        """A region asked about, named by the answer where the question was what it is."""
+        named = self.task is Task.IDENTIFY and 0 < len(self.plain_text) <= _LONGEST_NAME
+        in_model = box.transform(self.image.frame.between("image", "model"))
+        return GroundedRegion(
+            self.plain_text if named else None,
+            box,
+            self.image.place,
+            in_model,
+            role="asked",
+            answer=self.plain_text,
+        )
+
+    def _choices(self) -> list[dict[str, Any]]:
+        scores = {score.text: score for score in self.completion.choices}
+        return [
+            {
+                "text": choice,
+                "probability": scores[choice].probability if choice in scores else None,
+                "logprob": scores[choice].logprob if choice in scores else None,
+            }
+            for choice in self.interpretation.choices
+        ]
+
+    def _remarks(self) -> Iterator[Notice]:
+        """What is to be said of the answer now that it is there."""
+        phrase = self.interpretation.phrase
+        others = dict.fromkeys(region.phrase for region in self.regions if region.as_asked is False)
+        if others:
+            named = ", ".join(f'"{other}"' for other in others)
+            yield Notice("not-as-asked", f'"{phrase}" was asked for; what the model boxed it calls {named}.')
+        if self.choice_method == "unmatched":
+            yield Notice("no-choice", f"The model answered {self.parsed.plain_text!r}, which is none of those offered.")
+        searched = self.task in (Task.REFER, Task.GROUNDING) and self.interpretation.reply is None
+        if searched and not self.regions and (notice := nothing_found(self.image, self.info)):
+            yield notice
+        for problem in self.problems:
+            yield Notice("unreadable", f"The model wrote {problem.text!r}, which could not be read: {problem.reason}.")
+        if merged := len(self.parsed.regions) - len(self.regions):
+            boxes = f"{merged} boxes" if merged > 1 else "One box"
+            yield Notice("merged", f"{boxes} of a phrase on an object already boxed left out.")
+        if notice := _ending(self):
+            yield notice
+
+
+def _ending(answer: Answer) -> Notice | None:
+    """What is to be said of how an answer ended."""
+    match answer.finish:
+        case "stop" if not answer.text:
+            return Notice("empty", "The model had nothing to say; ask in other words.")
+        case "length":
+            count = answer.usage.completion_tokens
+            return Notice("cut-off", f"The answer was cut off after {count} tokens; raise max_new_tokens.")
+        case "repetition":
+            return Notice("repetition", "The model began to repeat itself and was stopped; ask in other words.")
+        case "cancelled":
+            return Notice("cancelled", "The answer was cancelled; what there is of it stays in the conversation.")
+    return None
+
+
+def _as_asked(asked: str | None, named: str | None) -> bool | None:
+    return None if asked is None or not named else same_thing(asked, named)
+
+
+def _region_dict(region: GroundedRegion) -> dict[str, Any]:
+    outline, map_outline = region.outline, region.map_outline
+    width, height, area = region.ground_size or (None, None, None)
+    return {
+        "phrase": region.phrase,
+        "box": None if region.box is None else box_numbers(region.box),
+        "pixels": [list(point) for point in region.pixels],
+        "map": None if region.map is None else [list(point) for point in region.map],
+        "score": region.score,
+        "outline": [list(point) for point in outline],
+        "map_outline": None if map_outline is None else [list(point) for point in map_outline],
+        "as_asked": region.as_asked,
+        "width_m": width,
+        "height_m": height,
+        "area_m2": area,
+    }

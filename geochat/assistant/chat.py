@@ -1,20 +1,17 @@
 """The door most users come through."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, cast, overload
+from typing import TYPE_CHECKING, Self, Unpack, cast, overload
 
 from geochat.assistant.answer import Answer
-from geochat.assistant.asking import RegionFrame, RegionLike
+from geochat.assistant.batch import answer_each
 from geochat.assistant.conversation import AnswerStream, Conversation
-from geochat.assistant.many import Question, answer_each
-from geochat.assistant.second_look import SecondLook
-from geochat.engines import Engine, GenerationSettings
+from geochat.assistant.question import AskOptions, Question, QuestionOptions, ViewOptions
+from geochat.engines import Engine
 from geochat.errors import GeoChatError, ImageError
-from geochat.imagery import BandChoice, GeoImage, ImageSource, Stretch, open_image
-from geochat.imagery.stretch import Method
-from geochat.prompts import Task
+from geochat.imagery import GeoImage, ImageSource, open_image
 
 if TYPE_CHECKING:
     from geochat.engines import EngineLimits
@@ -59,99 +56,70 @@ class GeoChat:
             SettingsError: The device, dtype or quantization does not exist here.
         """
         from geochat.checkpoints import load  # noqa: PLC0415 - imports torch, which other engines do not need
-        from geochat.engines import LocalEngine  # noqa: PLC0415
+        from geochat.engines import LocalEngine, SecondLook  # noqa: PLC0415
 
         checkpoint = load(source, base=base, device=device, dtype=dtype, quantization=quantization)
         engine = LocalEngine(checkpoint, limits)
         return cls(SecondLook(engine) if checkpoint.settings.second_look else engine)
 
-    def start(
-        self,
-        image: ImageLike,
-        *,
-        window: Sequence[int] | None = None,
-        bands: BandChoice = "auto",
-        stretch: Stretch | Method = "auto",
-    ) -> Conversation:
+    def start(self, image: ImageLike, **view: Unpack[ViewOptions]) -> Conversation:
         """Open an image and start a conversation about it.
 
         Args:
             image: A path, an array, a Pillow image, or an image already opened.
-            window: The part to look at, (column, row, width, height) in pixels of the whole image.
-            bands: Which bands become red, green and blue.
-            stretch: How band values become brightness.
+            view: How it is looked at; see `ViewOptions`.
 
         Raises:
             ImageError: The image cannot be read or has no such window or bands, or it is already opened and a
                 window, bands or a stretch is asked for.
         """
         if isinstance(image, GeoImage):
-            if window is not None or bands != "auto" or stretch != "auto":
+            if view:
                 raise ImageError("the image is already opened; give window, bands and stretch to open_image instead")
             opened = image
         else:
-            opened = open_image(image, bands=bands, window=window, stretch=stretch)
-        fitted = replace(opened.frame, fit=self.engine.settings.fit, model_size=self.engine.image_size)
+            opened = open_image(image, **view)
+        fitted = replace(opened.frame, model=self.engine.info.frame)
         return Conversation(self.engine, replace(opened, frame=fitted))
 
-    def ask(
-        self,
-        image: ImageLike,
-        question: str,
-        *,
-        regions: RegionLike | Iterable[RegionLike] = (),
-        region_frame: RegionFrame = "pixels",
-        task: Task | None = None,
-        window: Sequence[int] | None = None,
-        bands: BandChoice = "auto",
-        stretch: Stretch | Method = "auto",
-        generation: GenerationSettings | None = None,
-    ) -> Answer:
-        """Ask one question about an image; arguments and errors as in `start` and `Conversation.stream`."""
-        return self.start(image, window=window, bands=bands, stretch=stretch).ask(
-            question, regions=regions, region_frame=region_frame, task=task, generation=generation
-        )
+    def ask(self, image: ImageLike, question: str | Question, **options: Unpack[AskOptions]) -> Answer:
+        """Ask one question about an image.
 
-    def stream(
-        self,
-        image: ImageLike,
-        question: str,
-        *,
-        regions: RegionLike | Iterable[RegionLike] = (),
-        region_frame: RegionFrame = "pixels",
-        task: Task | None = None,
-        window: Sequence[int] | None = None,
-        bands: BandChoice = "auto",
-        stretch: Stretch | Method = "auto",
-        generation: GenerationSettings | None = None,
-    ) -> AnswerStream:
+        Args:
+            image: As in `start`.
+            question: What is asked.
+            options: What else is said of the question (see `Question`), and how the image is looked at.
+
+        Raises:
+            GeoChatError: As in `start` and `Conversation.stream`.
+        """
+        return self.stream(image, question, **options).wait()
+
+    def stream(self, image: ImageLike, question: str | Question, **options: Unpack[AskOptions]) -> AnswerStream:
         """Ask one question and read the answer while it is being written; see `ask`."""
-        return self.start(image, window=window, bands=bands, stretch=stretch).stream(
-            question, regions=regions, region_frame=region_frame, task=task, generation=generation
-        )
+        view, rest = _split(options)
+        return self.start(image, **view).stream(question, **rest)
+
+    def cancel(self, question_id: str) -> None:
+        """Compute a question no further; its answer keeps what was written so far.
+
+        May be called from another thread, also before the question's turn has come.
+        """
+        self.engine.cancel(question_id)
 
     @overload
     def ask_many(
-        self,
-        image: ImageLike,
-        questions: Iterable[str | Question],
-        *,
-        task: Task | None = None,
-        generation: GenerationSettings | None = None,
+        self, image: ImageLike, questions: Iterable[str | Question], **options: Unpack[QuestionOptions]
     ) -> list[Answer | GeoChatError]: ...
 
     @overload
-    def ask_many(
-        self, pairs: Iterable[Pair], /, *, task: Task | None = None, generation: GenerationSettings | None = None
-    ) -> list[Answer | GeoChatError]: ...
+    def ask_many(self, pairs: Iterable[Pair], /, **options: Unpack[QuestionOptions]) -> list[Answer | GeoChatError]: ...
 
     def ask_many(
         self,
         image: ImageLike | Iterable[Pair],
         questions: Iterable[str | Question] | None = None,
-        *,
-        task: Task | None = None,
-        generation: GenerationSettings | None = None,
+        **options: Unpack[QuestionOptions],
     ) -> list[Answer | GeoChatError]:
         """Ask many questions, several at a time.
 
@@ -164,8 +132,7 @@ class GeoChat:
             image: The image they are about, or pairs of an image and a question. Give an image opened by `open_image`
                 to choose a window, bands or a stretch.
             questions: None where pairs are given.
-            task: For questions that have none of their own.
-            generation: For questions that have none of their own.
+            options: What is said of questions that do not say it themselves.
 
         Returns:
             One result a question, in order: its answer, or the error that kept it from one, which leaves the others
@@ -174,52 +141,44 @@ class GeoChat:
         Raises:
             ImageError: The one image cannot be read.
         """
-        results = dict(self._each(image, questions, task, generation))
+        results = dict(self._each(image, questions, options))
         return [results[number] for number in range(len(results))]
 
     @overload
     def ask_each(
-        self,
-        image: ImageLike,
-        questions: Iterable[str | Question],
-        *,
-        task: Task | None = None,
-        generation: GenerationSettings | None = None,
+        self, image: ImageLike, questions: Iterable[str | Question], **options: Unpack[QuestionOptions]
     ) -> Iterator[tuple[int, Answer | GeoChatError]]: ...
 
     @overload
     def ask_each(
-        self, pairs: Iterable[Pair], /, *, task: Task | None = None, generation: GenerationSettings | None = None
+        self, pairs: Iterable[Pair], /, **options: Unpack[QuestionOptions]
     ) -> Iterator[tuple[int, Answer | GeoChatError]]: ...
 
     def ask_each(
         self,
         image: ImageLike | Iterable[Pair],
         questions: Iterable[str | Question] | None = None,
-        *,
-        task: Task | None = None,
-        generation: GenerationSettings | None = None,
+        **options: Unpack[QuestionOptions],
     ) -> Iterator[tuple[int, Answer | GeoChatError]]:
         """`ask_many`, giving each question's number and result as soon as it is there; those that end first come first.
 
         Questions, and the images of pairs, are taken a few batches at a time, so there may be any number of them.
         Leaving the loop ends the computation.
         """
-        return self._each(image, questions, task, generation)
+        return self._each(image, questions, options)
 
     def _each(
         self,
         image: ImageLike | Iterable[Pair],
         questions: Iterable[str | Question] | None,
-        task: Task | None,
-        generation: GenerationSettings | None,
+        options: QuestionOptions,
     ) -> Iterator[tuple[int, Answer | GeoChatError]]:
         if questions is None:
             asked = self._opened(cast(Iterable[Pair], image))
         else:
             conversation = self.start(cast(ImageLike, image))
             asked = ((conversation, question) for question in questions)
-        return answer_each(self.engine, asked, task, generation)
+        return answer_each(self.engine, asked, options)
 
     def _opened(self, pairs: Iterable[Pair]) -> Iterator[tuple[Conversation | GeoChatError, str | Question]]:
         for image, question in pairs:
@@ -227,3 +186,11 @@ class GeoChat:
                 yield self.start(image), question
             except GeoChatError as error:
                 yield error, question
+
+
+def _split(options: AskOptions) -> tuple[ViewOptions, QuestionOptions]:
+    """Options of the view, and those of the question."""
+    names = ViewOptions.__annotations__
+    view = {name: value for name, value in options.items() if name in names}
+    rest = {name: value for name, value in options.items() if name not in names}
+    return cast(ViewOptions, view), cast(QuestionOptions, rest)

@@ -1,19 +1,23 @@
 """A conversation about one image, and an answer as it is being written."""
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
-
-from PIL import Image
+from dataclasses import dataclass, replace
+from typing import Unpack
 
 from geochat.assistant.answer import Answer
-from geochat.assistant.asking import RegionFrame, RegionLike, model_boxes
-from geochat.engines import Chunk, Completion, Engine, GenerationSettings, Request, Usage
+from geochat.assistant.choosing import as_offered
+from geochat.assistant.closer import closer_view
+from geochat.assistant.interpretation import Interpretation, interpret
+from geochat.assistant.notices import Notice, view_notices
+from geochat.assistant.question import Question, QuestionOptions
+from geochat.assistant.region_input import pixel_boxes
+from geochat.dialects import Dialect, Event
+from geochat.engines import Chunk, Completion, Engine, GenerationSettings, Request, Usage, complete
+from geochat.geometry import OrientedBox
 from geochat.imagery import GeoImage
-from geochat.prompts import Message, Task, compose
-from geochat.regions import AngleConvention, Event, StreamingParser
+from geochat.models import ModelInfo
+from geochat.prompts import Message, Task
 
 
 class AnswerStream:
@@ -23,20 +27,20 @@ class AnswerStream:
 
     Attributes:
         prompt: The question as the model reads it, with task token and regions.
+        notices: What is known before the first word.
     """
 
     def __init__(
         self,
-        prompt: str,
+        prepared: "Prepared",
         chunks: Iterator[Chunk],
-        convention: AngleConvention,
-        *,
-        finish: Callable[[Completion], Answer],
-        cancel: threading.Event,
+        dialect: Dialect,
+        cancel: Callable[[], None],
     ) -> None:
-        self.prompt = prompt
-        self._events = self._read(chunks, convention)
-        self._finish = finish
+        self.prompt = prepared.interpretation.prompt
+        self.notices = prepared.notices
+        self._events = self._read(chunks, dialect)
+        self._finish = prepared.read
         self._cancel = cancel
         self._answer: Answer | None = None
 
@@ -45,7 +49,7 @@ class AnswerStream:
 
     def cancel(self) -> None:
         """Stop computing; may be called from another thread. The answer keeps what was written so far."""
-        self._cancel.set()
+        self._cancel()
 
     @property
     def answer(self) -> Answer:
@@ -64,16 +68,16 @@ class AnswerStream:
             pass
         return self.answer
 
-    def _read(self, chunks: Iterator[Chunk], convention: AngleConvention) -> Iterator[Event]:
-        parser = StreamingParser(convention)
+    def _read(self, chunks: Iterator[Chunk], dialect: Dialect) -> Iterator[Event]:
+        reader = dialect.reader()
         texts: list[str] = []
         for chunk in chunks:
             texts.append(chunk.text)
-            yield from parser.feed(chunk.text)
+            yield from reader.feed(chunk.text)
             if chunk.finish is not None and chunk.usage is not None:
-                yield from parser.close()
-                completion = Completion("".join(texts), chunk.finish, chunk.usage, chunk.tokens)
-                self._answer = self._finish(completion)
+                yield from reader.close()
+                whole = replace(chunk, text="".join(texts))
+                self._answer = self._finish(complete([whole]))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -81,14 +85,30 @@ class Prepared:
     """A question ready for an engine.
 
     Attributes:
-        prompt: The question as the model reads it.
-        request: What to give the engine.
+        interpretation: How it was understood.
+        request: What to give the engine; None where it is answered without one.
+        notices: What is known before it is answered.
         read: Makes the engine's completion the answer.
     """
 
-    prompt: str
-    request: Request
+    interpretation: Interpretation
+    request: Request | None
+    notices: tuple[Notice, ...]
     read: Callable[[Completion], Answer]
+
+    @property
+    def prompt(self) -> str:
+        """The question as the model reads it."""
+        return self.interpretation.prompt
+
+    def adapted(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """An engine's chunks in the names the user offered."""
+        for chunk in chunks:
+            yield as_offered(chunk, self.interpretation.choices, self.interpretation.aliases)
+
+    def replied(self) -> Completion:
+        """The answer to a question that no engine is asked."""
+        return Completion(self.interpretation.reply or "", "stop", Usage(0, 0))
 
 
 class Conversation:
@@ -104,12 +124,17 @@ class Conversation:
         self._history: list[Answer] = []
 
     @property
+    def info(self) -> ModelInfo:
+        """The model that answers."""
+        return self._engine.info
+
+    @property
     def history(self) -> tuple[Answer, ...]:
         """Every answer so far, oldest first."""
         return tuple(self._history)
 
     def take_back(self, answer: Answer) -> None:
-        """Forget an answer, and what was asked, as if neither had been said; one that is not part of it is none."""
+        """Forget an answer, and what was asked, as if neither had been said. Idempotent."""
         self._history = [kept for kept in self._history if kept is not answer]
 
     def remember(self, question: str, prompt: str, text: str) -> Answer:
@@ -127,107 +152,103 @@ class Conversation:
             PromptError: The texts hold what the model reserves.
         """
         Request((Message("user", prompt), Message("assistant", text)))  # refuses what could not be said again
-        completion = Completion(text, "stop", Usage(0, 0))
         answer = Answer.read(
-            completion, question=question, prompt=prompt, image=self.image, engine=self._engine, seconds=0.0
+            Completion(text, "stop", Usage(0, 0)),
+            question=question,
+            interpretation=Interpretation(self.info.dialect.task_of(prompt) or Task.CHAT, prompt),
+            boxes=(),
+            image=self.image,
+            info=self.info,
+            seconds=0.0,
         )
         self._history.append(answer)
         return answer
 
-    def ask(
-        self,
-        question: str,
-        *,
-        regions: RegionLike | Iterable[RegionLike] = (),
-        region_frame: RegionFrame = "pixels",
-        task: Task | None = None,
-        generation: GenerationSettings | None = None,
-    ) -> Answer:
+    def ask(self, question: str | Question, **options: Unpack[QuestionOptions]) -> Answer:
         """Ask and wait; see `stream`."""
-        stream = self.stream(question, regions=regions, region_frame=region_frame, task=task, generation=generation)
-        return stream.wait()
+        return self.stream(question, **options).wait()
 
-    def stream(
-        self,
-        question: str,
-        *,
-        regions: RegionLike | Iterable[RegionLike] = (),
-        region_frame: RegionFrame = "pixels",
-        task: Task | None = None,
-        generation: GenerationSettings | None = None,
-    ) -> AnswerStream:
+    def stream(self, question: str | Question, **options: Unpack[QuestionOptions]) -> AnswerStream:
         """Ask; events come as the answer is written.
 
         Args:
-            question: What is asked; may open with a task token such as `[grounding]`.
-            regions: What the question is about: boxes (x1, y1, x2, y2[, θ]) or shapes in pixels of the whole image,
-                or GeoJSON.
-            region_frame: "geographic" reads bare numbers and shapes as WGS 84 longitude and latitude.
-            task: None takes it from the question's token.
-            generation: How to answer; None is greedy, 512 tokens at most.
+            question: What is asked.
+            options: What else is said of it; see `Question`.
 
         Raises:
             RegionError: A region is malformed, has no area or lies outside the view.
             PromptError: The question is empty or contradicts its task.
             ContextLengthError: The conversation has become too long for the model.
         """
-        prepared = self.prepare(question, regions=regions, region_frame=region_frame, task=task, generation=generation)
-        cancel = threading.Event()
-        return AnswerStream(
-            prepared.prompt,
-            self._engine.stream(prepared.request, cancel),
-            self._engine.settings.convention,
-            finish=prepared.read,
-            cancel=cancel,
-        )
+        prepared = self.prepare(Question.of(question, options))
+        request = prepared.request
+        if request is None:
+            whole = prepared.replied()
+            chunks = iter([Chunk(whole.text, whole.finish, whole.usage)])
+            return AnswerStream(prepared, chunks, self.info.dialect, lambda: None)
+        chunks = prepared.adapted(self._engine.stream(request))
+        return AnswerStream(prepared, chunks, self.info.dialect, lambda: self._engine.cancel(request.id))
 
-    def prepare(
-        self,
-        question: str,
-        *,
-        regions: RegionLike | Iterable[RegionLike] = (),
-        region_frame: RegionFrame = "pixels",
-        task: Task | None = None,
-        generation: GenerationSettings | None = None,
-        alone: bool = False,
-    ) -> Prepared:
-        """A question for an engine to answer later; arguments and errors as in `stream`.
+    def prepare(self, question: Question, *, alone: bool = False) -> Prepared:
+        """A question for an engine to answer later; errors as in `stream`.
 
         Args:
             question: What is asked.
-            regions: What it is about.
-            region_frame: What bare numbers and shapes are given in.
-            task: The kind of question.
-            generation: How to answer.
-            alone: Asked without the conversation so far, of which it does not become a part.
+            alone: Whether it is asked without the conversation so far, of which it does not become a part.
         """
         started = time.perf_counter()
-        convention = self._engine.settings.convention
-        prompt = compose(question, task, model_boxes(regions, self.image.frame, region_frame), convention=convention)
-        earlier = () if alone else tuple(self._earlier())
-        request = Request((*earlier, Message("user", prompt)), self._view, generation or GenerationSettings())
+        info, image = self.info, self.image
+        boxes = tuple(pixel_boxes(question.regions, image.frame, question.region_frame))
+        closer, told = closer_view(image, boxes, info)
+        image = closer or image
+        previous = None if alone or not self._history else self._history[-1].interpretation.recognised
+        understood = interpret(question, _in_model(boxes, image), info, previous)
+        notices = tuple(_before(understood, image, info, told))
 
         def read(completion: Completion) -> Answer:
             answer = Answer.read(
-                completion,
-                question=question,
-                prompt=prompt,
-                image=self.image,
-                engine=self._engine,
+                as_offered(completion, understood.choices, understood.aliases),
+                question=question.text,
+                interpretation=understood,
+                boxes=boxes,
+                image=image,
+                info=info,
                 seconds=time.perf_counter() - started,
+                notices=notices,
             )
             if not alone:
                 self._history.append(answer)
             return answer
 
-        return Prepared(prompt, request, read)
-
-    @cached_property
-    def _view(self) -> Image.Image:
-        return self.image.pil()
+        if understood.reply is not None:
+            return Prepared(understood, None, notices, read)
+        earlier = () if alone or closer else tuple(self._earlier())
+        request = Request(
+            (*earlier, Message("user", understood.prompt)),
+            (image.pil(),),
+            question.generation or GenerationSettings(),
+            understood.scored if info.capabilities.choices else (),
+            question.id,
+        )
+        return Prepared(understood, request, notices, read)
 
     def _earlier(self) -> Iterator[Message]:
+        """The turns the model has taken part in, about this view; one without words is none it was trained on."""
         for answer in self._history:
-            if answer.text:  # a turn without words is not one the model was trained on
+            if answer.text and answer.interpretation.reply is None and answer.image is self.image:
                 yield Message("user", answer.prompt)
                 yield Message("assistant", answer.text)
+
+
+def _in_model(boxes: Iterable[OrientedBox], image: GeoImage) -> list[OrientedBox]:
+    to_model = image.frame.between("image", "model")
+    return [box.transform(to_model) for box in boxes]
+
+
+def _before(understood: Interpretation, image: GeoImage, info: ModelInfo, told: Iterable[Notice]) -> Iterator[Notice]:
+    """What is known before the question is answered."""
+    if understood.note:
+        yield Notice("understood", understood.note[:1].upper() + understood.note[1:])
+    yield from told
+    if understood.reply is None:
+        yield from view_notices(image, info)

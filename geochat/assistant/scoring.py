@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterable
 
+from geochat.dialects import Region
 from geochat.engines import TokenScore
-from geochat.regions import Region
 
 
 def region_score(region: Region, tokens: Iterable[TokenScore]) -> float | None:

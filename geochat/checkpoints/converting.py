@@ -20,13 +20,13 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from geochat.checkpoints.digest import sha256_of
 from geochat.checkpoints.layout import DTYPES, plan, read_contents
 from geochat.checkpoints.saving import describe_checkpoint
 from geochat.checkpoints.shards import Entry, Shard, split, write_index
 from geochat.checkpoints.sources import IMAGE_SIZE, Source, recognise
 from geochat.checkpoints.tensors import Reader, weight_files
 from geochat.errors import CheckpointError, SettingsError
+from geochat.models import sha256_of
 
 _MANIFEST = "conversion.json"
 _LOCK = "conversion.lock"

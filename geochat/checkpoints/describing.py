@@ -6,12 +6,10 @@ from functools import cached_property
 from math import prod
 from pathlib import Path
 
-from geochat.checkpoints.digest import sha256_of
-from geochat.checkpoints.hub import bundled_path
 from geochat.checkpoints.layout import Recipe
 from geochat.checkpoints.names import HEAD, LANGUAGE, PROJECTOR, VISION
-from geochat.checkpoints.settings import Settings
 from geochat.checkpoints.sources import Source, recognise
+from geochat.models import Settings, bundled_path, sha256_of
 
 _PARTS = {"tower": (VISION,), "projector": (PROJECTOR,), "language_model": (LANGUAGE, HEAD)}
 _NF4_BLOCK = 64  # weights that share one float32 scale (Dettmers et al. 2023)

@@ -1,19 +1,11 @@
 """Finding a checkpoint's folder: a directory, or a repository on the Hugging Face hub."""
 
-from importlib.resources import files
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
 from geochat.errors import CheckpointError
+from geochat.models.finding import find_local
 
 _DESCRIPTION = ["*.json", "*.jinja", "tokenizer.model"]
-
-
-def bundled_path() -> Path:
-    """The folder of the model shipped in the package."""
-    return Path(str(files("geochat") / "models" / "mini"))
 
 
 def find(source: str | Path, *, beside: Path | None = None) -> Path:
@@ -27,18 +19,18 @@ def find(source: str | Path, *, beside: Path | None = None) -> Path:
     Raises:
         CheckpointError: There is no such directory or repository.
     """
-    candidates = [beside / source, beside.parent / source] if beside else []
-    folder = next((c for c in [*candidates, Path(source)] if c.is_dir()), None)
-    if folder is not None:
-        return folder
-    name = str(source)
-    if isinstance(source, Path) or name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise CheckpointError(f"there is no checkpoint directory {name!r}; give a directory or a hub id 'owner/name'")
-    return _download(name)
+    return find_local(source, beside=beside) or _download(str(source))
 
 
 def _download(name: str) -> Path:
     """Safetensors if the repository has them, so that its other copies of the weights are not downloaded too."""
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - not needed for a directory
+    from huggingface_hub.errors import (  # noqa: PLC0415
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+    )
+
     try:
         folder = Path(snapshot_download(name, allow_patterns=[*_DESCRIPTION, "*.safetensors"]))
         if not any(folder.glob("*.safetensors")):

@@ -13,15 +13,13 @@ from typing import Any
 import torch
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
-from geochat.checkpoints.digest import sha256_of
-from geochat.checkpoints.hub import bundled_path
 from geochat.checkpoints.placing import choose_device, choose_dtype, quiet
 from geochat.checkpoints.quantization import leave_unpacked, quantization_config
 from geochat.checkpoints.saving import generation_config
-from geochat.checkpoints.settings import Settings
 from geochat.checkpoints.sources import Source, recognise
-from geochat.checkpoints.tensors import Reader, weight_files
+from geochat.checkpoints.tensors import Reader
 from geochat.errors import CheckpointError
+from geochat.models import ModelInfo, Settings, bundled_path
 
 _DEFAULT_DTYPES = {"cpu": torch.float32, "cuda": torch.bfloat16, "mps": torch.float16}
 
@@ -35,7 +33,7 @@ class Checkpoint:
         processor: Tokenizer, image processor and chat template.
         settings: The contents of `geochat.json`.
         path: Where it was loaded from.
-        weights: The files its weights came from; those in `path` when empty.
+        weights: The files its weights came from; none for a model built in memory.
     """
 
     model: LlavaForConditionalGeneration
@@ -44,15 +42,27 @@ class Checkpoint:
     path: Path
     weights: tuple[Path, ...] = field(default=(), repr=False)
 
+    @cached_property
+    def info(self) -> ModelInfo:
+        """The facts about the model, before an engine adds what it can do."""
+        config: Any = self.model.config
+        return ModelInfo(
+            self.settings,
+            image_size=int(config.vision_config.image_size),
+            patch_size=int(config.vision_config.patch_size),
+            context=int(config.get_text_config().max_position_embeddings),
+            weights=self.weights,
+        )
+
     @property
     def name(self) -> str:
         """What answers and exports call the model."""
         return self.settings.name
 
-    @cached_property
-    def sha256(self) -> str:
-        """Hex digest over the weights files in order, computed when first asked for."""
-        return sha256_of(self.weights or weight_files(self.path))
+    @property
+    def sha256(self) -> str | None:
+        """Hex digest over the weights files in order, computed when first asked for; None without files."""
+        return self.info.sha256
 
 
 def load(

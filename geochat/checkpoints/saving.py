@@ -12,9 +12,9 @@ import torch
 from transformers import GenerationConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 
 from geochat.checkpoints.names import hub_name
-from geochat.checkpoints.settings import Settings, write_settings
 from geochat.checkpoints.shards import Entry, split, write_index
 from geochat.errors import CheckpointError
+from geochat.models import Settings, write_settings
 
 if TYPE_CHECKING:
     from peft import PeftModel

@@ -13,14 +13,14 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoProcessor, LlavaConfig, LlavaProcessor
 
 from geochat.checkpoints.adapters import ADAPTER_CONFIG, Adapter, read_adapter
-from geochat.checkpoints.hub import bundled_path, find
+from geochat.checkpoints.hub import find
 from geochat.checkpoints.layout import Recipe, plan, read_contents
 from geochat.checkpoints.names import VISION, original_name
 from geochat.checkpoints.original import changes, is_of_tower, llava_config, read_json, tower_config
-from geochat.checkpoints.settings import SETTINGS_FILE, Settings, read_settings
 from geochat.checkpoints.tensors import Stored, weight_files
 from geochat.checkpoints.tokenizer import llama_tokenizer
 from geochat.errors import CheckpointError
+from geochat.models import SETTINGS_FILE, Settings, bundled_path, read_settings
 from geochat.prompts import chat_template
 from geochat.vision import build_processor
 

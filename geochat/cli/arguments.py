@@ -6,24 +6,31 @@ from pathlib import Path
 from typing import NoReturn
 
 from geochat.assistant import RegionLike
+from geochat.assistant.layers import layer_shapes
 from geochat.cli import options, values
-from geochat.cli.output import read_geojson
 from geochat.errors import PromptError, RegionError
+from geochat.exports import read_vector_layer
 from geochat.imagery import GeoImage
 
+_VECTOR = (".geojson", ".json", ".gpkg", ".shp", ".fgb")
 
-def region(word: str) -> RegionLike:
-    """A box in pixels of the whole image, or the GeoJSON of a file.
+
+def regions(word: str, view: GeoImage) -> Sequence[RegionLike]:
+    """A box in pixels of the whole image, or the polygons of a vector file.
+
+    Args:
+        word: What was typed.
+        view: The view that will be asked about.
 
     Raises:
-        RegionError: It is neither, or the file cannot be read.
+        RegionError: It is neither, or the file cannot be read or laid on the image.
     """
-    if word.lower().endswith((".geojson", ".json")):
-        return read_geojson(path(word))
+    if word.lower().endswith(_VECTOR):
+        return layer_shapes(read_vector_layer(path(word)), view.frame)
     try:
-        return values.region(word)
+        return [values.region(word)]
     except argparse.ArgumentTypeError as error:
-        raise RegionError(f"the region {error}; or name a .geojson file") from error
+        raise RegionError(f"the region {error}; or name a file ({', '.join(_VECTOR)})") from error
 
 
 def path(word: str) -> Path:
@@ -43,7 +50,8 @@ def image(words: Sequence[str]) -> GeoImage:
     parser = _Arguments(prog="/image", add_help=False)
     parser.add_argument("image", metavar="FILE", type=path)
     options.add_view_options(parser)
-    return options.open_view(parser.parse_args(words))
+    args = parser.parse_args(words)
+    return options.open_view(args, args.image)
 
 
 class _Arguments(argparse.ArgumentParser):

@@ -18,6 +18,9 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argp
     options.add_view_options(parser)
     options.add_model_options(parser)
     options.add_generation_options(parser)
+    parser.add_argument(
+        "--verbatim", action="store_true", help="send questions as they are, though the model knows trained wordings"
+    )
     parser.add_argument("--json", action="store_true", help="print each answer as one line of JSON instead of text")
     return parser
 
@@ -29,5 +32,6 @@ def run(args: argparse.Namespace) -> int:
     from geochat.cli.talk import Talk
 
     generation = options.generation(args)
-    image = options.open_view(args)
-    return converse(Talk(output.load(args), image, generation), as_json=args.json, debug=args.debug)
+    image = options.open_view(args, args.image)
+    talk = Talk(output.load(args), image, generation, verbatim=args.verbatim)
+    return converse(talk, as_json=args.json, debug=args.debug)

@@ -15,6 +15,7 @@ from geochat.cli.lines import read_lines
 from geochat.cli.reporting import note, report
 from geochat.cli.slash import obey
 from geochat.cli.talk import Talk
+from geochat.cli.text import print_stream
 
 
 def converse(talk: Talk, *, as_json: bool, debug: bool) -> int:
@@ -56,7 +57,7 @@ def _answer(talk: Talk, question: str, *, as_json: bool, typed: bool) -> None:
         if as_json:
             output.print_json(stream.wait().to_dict(), indent=None)
         else:
-            output.print_stream(stream)
+            print_stream(stream)
             print()
     sys.stdout.flush()  # another program may be waiting for it
 

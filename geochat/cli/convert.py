@@ -36,8 +36,12 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argp
 
 def run(args: argparse.Namespace) -> int:
     """Convert, and print what was written."""
-    from geochat.checkpoints import convert
     from geochat.cli import output
+    from geochat.models.finding import check_checkpoint, check_destination
+
+    check_checkpoint(args.source, base=args.base)
+    check_destination(args.destination)
+    from geochat.checkpoints import convert
 
     try:
         done = convert(

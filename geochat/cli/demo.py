@@ -31,8 +31,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argp
 def run(args: argparse.Namespace) -> int:
     """Ask every question of every sample."""
     from geochat.cli import output
+    from geochat.cli.text import print_stream
     from geochat.imagery import open_image
-    from geochat.prompts import Task
 
     samples = _samples()
     folder = _folder(args.out)
@@ -44,9 +44,9 @@ def run(args: argparse.Namespace) -> int:
             for number, entry in enumerate(sample["questions"], 1):
                 regions = [entry["region"]] if "region" in entry else []
                 # Each question stands alone, as the tasks do in training.
-                stream = chat.stream(image, entry["question"], regions=regions, task=Task(entry["task"]))
+                stream = chat.stream(image, entry["question"], regions=regions, task=entry.get("task"))
                 print("\n> " + stream.prompt.replace("\n", "\n> "))
-                answer = output.print_stream(stream)
+                answer = print_stream(stream)
                 if answer.regions:
                     stem = folder / f"{path.stem}-{number}"
                     print(f"wrote {answer.save_overlay(stem.with_suffix('.png'))}")

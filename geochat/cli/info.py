@@ -26,8 +26,11 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argp
 
 def run(args: argparse.Namespace) -> int:
     """Look at the checkpoint's config and headers, and print what is known of it."""
-    from geochat.checkpoints import describe
     from geochat.cli import output
+    from geochat.models.finding import check_checkpoint
+
+    check_checkpoint(args.model, base=args.base)
+    from geochat.checkpoints import describe
 
     facts = facts_of(describe(args.model, base=args.base))
     if args.json:

@@ -34,13 +34,12 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         CheckpointError: There is no adapter, or it does not fit its base.
     """
-    from geochat.checkpoints.adapters import ADAPTER_CONFIG
     from geochat.checkpoints.hub import find
-    from geochat.checkpoints.sources import IMAGE_SIZE
     from geochat.cli import convert
-    from geochat.errors import CheckpointError
+    from geochat.models.finding import check_adapter, check_destination
+    from geochat.models.reading import IMAGE_SIZE
 
-    if not (find(args.adapter) / ADAPTER_CONFIG).is_file():
-        raise CheckpointError(f"{args.adapter} is no adapter, so there is nothing to merge; see `geochat convert`")
+    check_destination(args.destination)
+    check_adapter(find(args.adapter), base=args.base)
     args.source, args.image_size = args.adapter, IMAGE_SIZE
     return convert.run(args)

@@ -1,21 +1,18 @@
 """Arguments that several commands share, and what is made of them."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geochat.cli import values
+from geochat.errors import SettingsError
 
 if TYPE_CHECKING:
     from geochat.engines import GenerationSettings
     from geochat.imagery import GeoImage
-    from geochat.prompts import Task
 
-TASKS = {
-    "auto": None,
-    "describe": "caption",
-    **{name: name for name in ("chat", "caption", "scene", "vqa", "grounding", "refer", "identify")},
-}
-"""Names people type and the values of `geochat.prompts.Task` they stand for; "auto" goes by the question's token."""
+TASKS = ("auto", "describe", "chat", "scene", "vqa", "caption", "identify", "refer", "grounding")
+"""The names in `geochat.prompts.TASK_NAMES`, which is not imported for help; "auto" goes by the question."""
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -65,8 +62,8 @@ def add_generation_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def open_view(args: argparse.Namespace) -> "GeoImage":
-    """Open the image of a command that has `add_view_options`.
+def open_view(args: argparse.Namespace, image: Path) -> "GeoImage":
+    """Open an image as a command's `add_view_options` say.
 
     Raises:
         ImageError: The image cannot be read, or has no such window or bands.
@@ -74,7 +71,7 @@ def open_view(args: argparse.Namespace) -> "GeoImage":
     """
     from geochat.imagery import Stretch, open_image
 
-    return open_image(args.image, bands=args.bands, window=args.window, stretch=Stretch(**args.stretch))
+    return open_image(image, bands=args.bands, window=args.window, stretch=Stretch(**args.stretch))
 
 
 def generation(args: argparse.Namespace) -> "GenerationSettings":
@@ -90,9 +87,16 @@ def generation(args: argparse.Namespace) -> "GenerationSettings":
     )
 
 
-def task(name: str) -> "Task | None":
-    """The task that a name of `TASKS` stands for."""
-    from geochat.prompts import Task
+def class_names(text: str) -> tuple[str, ...]:
+    """Names separated by commas, or those of a .txt file, one a line.
 
-    value = TASKS[name]
-    return None if value is None else Task(value)
+    Raises:
+        SettingsError: The file cannot be read.
+    """
+    if not text.endswith(".txt"):
+        return tuple(name.strip() for name in text.split(",") if name.strip())
+    try:
+        lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"the file of classes {text} cannot be read ({error}); write a name a line") from error
+    return tuple(line.strip() for line in lines if line.strip())

@@ -16,12 +16,12 @@ _NEGATIVE = re.compile(r"-[\d.]")
 def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
     """Parse, and help argparse out twice.
 
-    It takes a value that begins with a minus for an option, and settles for no question at all when one stands behind
+    It takes a value that begins with a minus for an option, and does not take the words of a list that stand behind
     an option.
     """
     args, rest = parser.parse_known_args(_joined(argv))
-    if len(rest) == 1 and not rest[0].startswith("-") and getattr(args, "question", "") is None:
-        args.question, rest = rest[0], []
+    if rest and hasattr(args, "words") and not any(word.startswith("-") for word in rest):
+        args.words, rest = [*args.words, *rest], []
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return args

@@ -37,7 +37,9 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argp
 def run(args: argparse.Namespace) -> int:
     """Load the model and serve until interrupted."""
     from geochat.cli import output
-    from geochat_serve import ServeSettings, check, serve
+    from geochat.models.finding import check_checkpoint
+    from geochat_serve.auth import read_auth_file
+    from geochat_serve.settings import ServeSettings
 
     settings = ServeSettings(
         host=args.host,
@@ -49,6 +51,11 @@ def run(args: argparse.Namespace) -> int:
         max_upload_mb=args.max_upload_mb,
         concurrency=args.concurrency,
     )
+    check_checkpoint(args.model, base=args.base)
+    if args.auth_file is not None:
+        read_auth_file(args.auth_file)
+    from geochat_serve import check, serve
+
     check(settings)
     if args.host not in ("127.0.0.1", "localhost", "::1") and args.auth_file is None:
         note(f"everybody who reaches {args.host}:{args.port} may use this server; --auth-file asks for a password")

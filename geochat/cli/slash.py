@@ -39,7 +39,7 @@ def obey(talk: Talk, line: str) -> bool:
 
 
 def _region(talk: Talk, words: Sequence[str]) -> None:
-    talk.ask_about([arguments.region(word) for word in words])
+    talk.ask_about([region for word in words for region in arguments.regions(word, talk.conversation.image)])
 
 
 def _task(talk: Talk, words: Sequence[str]) -> None:
@@ -81,7 +81,7 @@ class _Command(NamedTuple):
 
 
 _COMMANDS = {
-    "/region": _Command("[BOX | FILE]...", 0, 99, "ask about x1,y1,x2,y2[,θ] or GeoJSON; alone, about all", _region),
+    "/region": _Command("[BOX | FILE]...", 0, 99, "ask about x1,y1,x2,y2[,θ] or polygons; alone, about all", _region),
     "/task": _Command("NAME", 1, 1, f"kind of question: {', '.join(options.TASKS)}", _task),
     "/image": _Command("FILE [--window W] [--bands B]", 1, 99, "talk about another image", _image),
     "/save": _Command("FILE", 1, 1, f"write {transcript.KINDS}", _save),

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from geochat.assistant import AnswerStream, GeoChat, RegionLike
-from geochat.assistant.asking import model_boxes
-from geochat.cli import options
+from geochat.assistant.region_input import pixel_boxes
 from geochat.engines import GenerationSettings
 from geochat.errors import ContextLengthError
 from geochat.imagery import GeoImage
@@ -19,9 +18,12 @@ class Talk:
         task: The kind of the next questions, a name of `options.TASKS`.
     """
 
-    def __init__(self, chat: GeoChat, image: GeoImage, generation: GenerationSettings) -> None:
+    def __init__(
+        self, chat: GeoChat, image: GeoImage, generation: GenerationSettings, *, verbatim: bool = False
+    ) -> None:
         self._chat = chat
         self._generation = generation
+        self._verbatim = verbatim
         self.task = "auto"
         self.look_at(image)
 
@@ -37,7 +39,7 @@ class Talk:
         Raises:
             RegionError: A region is malformed or lies outside the view.
         """
-        self._count = len(model_boxes(regions, self.conversation.image.frame))
+        self._count = len(pixel_boxes(regions, self.conversation.image.frame))
         self._regions = regions
 
     def forget(self) -> None:
@@ -52,7 +54,7 @@ class Talk:
         """
         try:
             return self.conversation.stream(
-                question, regions=self._regions, task=options.task(self.task), generation=self._generation
+                question, regions=self._regions, task=self.task, raw=self._verbatim, generation=self._generation
             )
         except ContextLengthError as error:
             if not self.conversation.history:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from geochat.assistant import Answer
-from geochat.cli.output import as_words, region_lines
+from geochat.cli.text import as_words, region_lines
 from geochat.errors import ExportError
 from geochat.exports import check_target
 from geochat.exports.files import write_atomically
@@ -47,10 +47,10 @@ def save(history: Sequence[Answer], path: Path) -> Path:
 
 
 def as_json(history: Sequence[Answer]) -> dict[str, Any]:
-    """Where the answers come from, and under "answers" each as `geochat ask --json` prints it, with its question."""
+    """Where the answers come from, and under "answers" each as `geochat ask --json` prints it."""
     return {
         **_source(history),
-        "answers": [{"question": a.question, "prompt": a.prompt, **a.to_dict(), "finish": a.finish} for a in history],
+        "answers": [answer.to_dict() for answer in history],
     }
 
 
@@ -60,7 +60,7 @@ def as_markdown(history: Sequence[Answer]) -> str:
     lines = [f"# {source['image'] or 'An image'}", "", *(f"- {name}: {value}" for name, value in source.items())]
     for answer in history:
         lines += ["", f"**`{' '.join(answer.prompt.split())}`**", "", escape(_words(answer), quote=False)]
-        regions = [f"- {escape(line, quote=False)}" for line in region_lines(answer)]
+        regions = [f"- {escape(line, quote=False)}" for line in region_lines(answer)]  # a second line is indented
         lines += ["", *regions] if regions else []
     return "\n".join(lines) + "\n"
 
@@ -77,4 +77,4 @@ def _words(answer: Answer) -> str:
 
 def _source(history: Sequence[Answer]) -> dict[str, Any]:
     """What the answers' provenance has in common."""
-    return {name: value for name, value in history[0].provenance.items() if name not in ("question", "prompt")}
+    return {name: value for name, value in history[0].provenance.items() if name not in ("question", "task", "prompt")}

@@ -8,15 +8,21 @@
 `Classifier.learned(encoder, read_prompts("learned.safetensors"))` classifies with prompts that CoOp or CoCoOp learned;
 what they were learned for is checked. Loading takes seconds, a classifier's text features are computed once, and a
 classifier may be used from several threads: keep both, and build a new classifier when the classes change.
+
+The names below are loaded on first use, so that what needs no torch comes without it.
 """
 
-from geochat.clip.cache import FeatureCache
-from geochat.clip.classifier import Classification, Classifier
-from geochat.clip.encoder import DualEncoder, save_encoder
-from geochat.clip.layout import PromptSettings
-from geochat.clip.learned import CoCoOp, CoOp
-from geochat.clip.prompt_files import LearnedPrompts, read_prompts, save_prompts
-from geochat.clip.templates import REMOTE_SENSING, read_templates
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from geochat.clip.cache import FeatureCache
+    from geochat.clip.classifier import Classification, Classifier
+    from geochat.clip.encoder import DualEncoder, save_encoder
+    from geochat.clip.layout import PromptSettings
+    from geochat.clip.learned import CoCoOp, CoOp
+    from geochat.clip.prompt_files import LearnedPrompts, read_prompts, save_prompts
+    from geochat.clip.templates import REMOTE_SENSING, read_templates
 
 __all__ = [
     "REMOTE_SENSING",
@@ -33,3 +39,25 @@ __all__ = [
     "save_encoder",
     "save_prompts",
 ]
+
+_HOMES = {
+    "REMOTE_SENSING": "templates",
+    "Classification": "classifier",
+    "Classifier": "classifier",
+    "CoCoOp": "learned",
+    "CoOp": "learned",
+    "DualEncoder": "encoder",
+    "FeatureCache": "cache",
+    "LearnedPrompts": "prompt_files",
+    "PromptSettings": "layout",
+    "read_prompts": "prompt_files",
+    "read_templates": "templates",
+    "save_encoder": "encoder",
+    "save_prompts": "prompt_files",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - the module protocol has no narrower type
+    if name not in _HOMES:
+        raise AttributeError(f"module 'geochat.clip' has no attribute {name!r}")
+    return getattr(import_module(f"geochat.clip.{_HOMES[name]}"), name)

@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase, SiglipModel
 
-from geochat.checkpoints.digest import sha256_of
 from geochat.clip.loading import Model, Parts, load_parts
 from geochat.clip.squares import SquareMaker
 from geochat.errors import PromptError
 from geochat.imagery import GeoImage, ImageSource, open_image
+from geochat.models import sha256_of
 
 Picture = ImageSource | GeoImage
 _TEXTS = 256  # encoded at once

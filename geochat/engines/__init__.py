@@ -1,6 +1,6 @@
 """Text generation behind one protocol: messages and an image in, text out.
 
-What needs torch is loaded on first use, so that the protocol can be spoken without it.
+What needs torch is loaded on first use, so that the protocol can be spoken without it, and so is the rest.
 """
 
 from importlib import import_module
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from geochat.engines.protocol import (
     BatchEvent,
+    ChoiceScore,
     Chunk,
     Completion,
     Engine,
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
     from geochat.engines.batching import EngineLimits
     from geochat.engines.local import LocalEngine
     from geochat.engines.prefix import PrefixStats
+    from geochat.engines.second_look import SecondLook
 
 __all__ = [
     "BatchEvent",
+    "ChoiceScore",
     "Chunk",
     "Completion",
     "Engine",
@@ -37,6 +40,7 @@ __all__ = [
     "LocalEngine",
     "PrefixStats",
     "Request",
+    "SecondLook",
     "TokenScore",
     "Usage",
     "complete",
@@ -45,10 +49,10 @@ __all__ = [
 ]
 
 
-_WITH_TORCH = {"EngineLimits": "batching", "LocalEngine": "local", "PrefixStats": "prefix"}
+_LATER = {"EngineLimits": "batching", "LocalEngine": "local", "PrefixStats": "prefix", "SecondLook": "second_look"}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - the module protocol has no narrower type
-    if name not in _WITH_TORCH:
+    if name not in _LATER:
         raise AttributeError(f"module 'geochat.engines' has no attribute {name!r}")
-    return getattr(import_module(f"geochat.engines.{_WITH_TORCH[name]}"), name)
+    return getattr(import_module(f"geochat.engines.{_LATER[name]}"), name)

@@ -158,7 +158,7 @@ class PrefixCache:
         children = self._roots.get(adapter, {})
         position = 0
         while position < len(key) and (node := children.get(key[position])):
-            agreed = _agreed(node.run, key[position : position + len(node.run)])
+            agreed = common_length(node.run, key[position : position + len(node.run)])
             path.append((node, agreed))
             if agreed < len(node.run):
                 break
@@ -207,7 +207,7 @@ class PrefixCache:
             self._evictions += 1
 
 
-def _agreed(run: Key, other: Key) -> int:
+def common_length(run: Sequence[object], other: Sequence[object]) -> int:
     """How many first tokens are equal."""
     if run == other:
         return len(run)

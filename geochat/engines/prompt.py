@@ -2,10 +2,14 @@
 
 The text is tokenised with one image placeholder, which is then repeated once a patch, so that an image which has been
 read before need not be resized and normalised again to learn how many patches it has.
+
+A choice is tokenised as training does it: the whole conversation with the choice as the assistant's turn, because a
+tokenizer may join its first characters with what stands before.
 """
 
 import hashlib
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +17,27 @@ from PIL import Image
 from torch import Tensor
 
 from geochat.checkpoints import Checkpoint
-from geochat.engines.prefix import Key
+from geochat.engines.prefix import Key, common_length
 from geochat.engines.protocol import Request
-from geochat.errors import ContextLengthError, ImageError
-from geochat.prompts import chat_messages
+from geochat.errors import ContextLengthError, ImageError, PromptError
+from geochat.models import ModelInfo
+from geochat.prompts import Message, chat_messages
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A choice as the assistant's turn.
+
+    Attributes:
+        ids: What follows the prompt, up to the end token.
+        start: Where the turn begins in `ids`; more than 0 where the tokenizer joins it with the prompt's end.
+    """
+
+    ids: tuple[int, ...]
+    start: int
+
+    def __len__(self) -> int:
+        return len(self.ids) - self.start
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -28,19 +49,31 @@ class Prompt:
         key: The same, with the image's hash in each placeholder's place.
         image: RGB, before letterboxing.
         image_end: Where the tokens after the image begin, 0 without one.
+        turns: One for each of the request's choices; `ids` is what comes before all of them.
     """
 
     ids: tuple[int, ...]
     key: Key
     image: Image.Image | None
     image_end: int
+    turns: tuple[Turn, ...] = ()
 
 
 class Encoder:
-    """Makes prompts for one checkpoint. May be used from several threads."""
+    """Makes prompts for one checkpoint. May be used from several threads.
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    Args:
+        checkpoint: The model and its processor.
+        info: The facts about it, and how many images a request may hold.
+
+    Attributes:
+        ends: Every id that ends an answer.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, info: ModelInfo) -> None:
         config: Any = checkpoint.model.config
+        self.ends = _end_tokens(checkpoint)
+        self._info = info
         self._processor = checkpoint.processor
         self._placeholder = int(config.image_token_id)
         self._patches = _patches(checkpoint)
@@ -56,26 +89,34 @@ class Encoder:
                 must be alive and unchanged.
 
         Raises:
-            PromptError: There is an image and no user turn.
-            ContextLengthError: Prompt and answer budget exceed the model's context.
+            PromptError: There are too many images, an image and no user turn, or choices that are not a set.
+            ContextLengthError: Prompt and answer budget, or the longest choice, exceed the model's context.
             ImageError: The image cannot be decoded.
         """
-        messages = chat_messages(request.messages, with_image=request.image is not None)
-        text = self._processor.apply_chat_template(messages, add_generation_prompt=True)
+        if len(request.images) > self._info.capabilities.images:
+            raise PromptError(
+                f"{len(request.images)} images are given and {self._info.name} takes "
+                f"{self._info.capabilities.images} a question; ask about each alone"
+            )
+        chat = chat_messages(request.messages, with_image=bool(request.images))
+        text: str = self._processor.apply_chat_template(chat, add_generation_prompt=True)
         ids = self._tokenize(text)
-        if request.image is None:
-            self._check_length(len(ids), request.generation.max_new_tokens)
-            return Prompt(ids, ids, None, 0)
+        turns: tuple[Turn, ...] = ()
+        if request.choices:
+            ids, turns = self._turns(request, text, ids)
+        if not request.images:
+            self._check_length(len(ids), request, turns)
+            return Prompt(ids, ids, None, 0, turns)
         start = ids.index(self._placeholder)
         before, after, end = ids[:start], ids[start + 1 :], start + self._patches
         shown = (*before, *[self._placeholder] * self._patches, *after)
-        self._check_length(len(shown), request.generation.max_new_tokens)
-        image = _decoded(request.image)
+        self._check_length(len(shown), request, turns)
+        image = _decoded(request.images[0])
         numbers = {} if numbers is None else numbers
-        if id(request.image) not in numbers:
-            numbers[id(request.image)] = _number(image)
-        number = numbers[id(request.image)]
-        return Prompt(shown, (*before, *[number] * self._patches, *after), image, end)
+        if id(request.images[0]) not in numbers:
+            numbers[id(request.images[0])] = _number(image)
+        number = numbers[id(request.images[0])]
+        return Prompt(shown, (*before, *[number] * self._patches, *after), image, end, turns)
 
     def pixels(self, prompt: Prompt) -> Tensor:
         """The pixel values (1, 3, S, S) of a prompt's image, letterboxed and normalised.
@@ -89,19 +130,47 @@ class Encoder:
             raise ImageError(f"the image cannot be letterboxed ({error}); crop it") from error
         return values
 
-    def _tokenize(self, text: str) -> tuple[int, ...]:
-        tokenizer = self._processor.tokenizer
-        bos = tokenizer.bos_token
-        doubled = bool(bos and text.startswith(bos))  # a second one changes the answer
-        with self._tokenizing:
-            return tuple(tokenizer(text, add_special_tokens=not doubled)["input_ids"])
+    def _turns(self, request: Request, text: str, ids: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[Turn, ...]]:
+        """What the conversations with each choice begin with, and how each goes on.
 
-    def _check_length(self, prompt: int, budget: int) -> None:
+        Args:
+            request: The conversation and its choices.
+            text: The prompt, up to where the assistant's turn begins.
+            ids: Its tokens.
+        """
+        _check_choices(request.choices)
+        image = bool(request.images)
+        chats = [chat_messages([*request.messages, Message("assistant", c)], with_image=image) for c in request.choices]
+        texts: Any = self._processor.apply_chat_template(chats)  # one for each
+        with self._tokenizing:
+            read = self._processor.tokenizer(texts, add_special_tokens=not self._brings_bos(texts[0]))
+        wholes = [(tuple(row), _spoken(read, n, text, texts[n])) for n, row in enumerate(read["input_ids"])]
+        shared = min(common_length(ids, whole[:spoken]) for whole, spoken in wholes)
+        turns = (Turn(self._ended(whole, spoken)[shared:], spoken - shared) for whole, spoken in wholes)
+        return ids[:shared], tuple(turns)
+
+    def _ended(self, ids: tuple[int, ...], spoken: int) -> tuple[int, ...]:
+        """The conversation up to the end token of its last turn, which begins at `spoken`."""
+        ends = [place for place in range(spoken, len(ids)) if ids[place] in self.ends]
+        return ids[: ends[-1] + 1] if ends else (*ids, *sorted(self.ends)[:1])
+
+    def _tokenize(self, text: str) -> tuple[int, ...]:
+        with self._tokenizing:
+            return tuple(self._processor.tokenizer(text, add_special_tokens=not self._brings_bos(text))["input_ids"])
+
+    def _brings_bos(self, text: str) -> bool:
+        """Whether a text opens with the token that the tokenizer would add; a second one changes the answer."""
+        bos = self._processor.tokenizer.bos_token
+        return bool(bos and text.startswith(bos))
+
+    def _check_length(self, prompt: int, request: Request, turns: Sequence[Turn]) -> None:
+        budget = max((len(turn.ids) for turn in turns), default=request.generation.max_new_tokens)
         excess = prompt + budget - self._context
         if excess > 0:
             raise ContextLengthError(
                 f"the prompt has {prompt} tokens and the answer may take {budget}, {excess} more than the model's "
-                f"context of {self._context}; shorten the question, start a new conversation or lower max_new_tokens"
+                f"context of {self._context}; shorten the question, start a new conversation or "
+                f"{'shorten the choices' if turns else 'lower max_new_tokens'}"
             )
 
 
@@ -111,6 +180,30 @@ def _patches(checkpoint: Checkpoint) -> int:
     strategy: str = checkpoint.processor.vision_feature_select_strategy
     side = int(vision.image_size) // int(vision.patch_size)
     return side * side + (strategy != "default")  # "default" drops the class token
+
+
+def _end_tokens(checkpoint: Checkpoint) -> frozenset[int]:
+    """Every id that ends an answer, by the tokenizer and by the generation config."""
+    configured = getattr(checkpoint.model.generation_config, "eos_token_id", None)
+    listed = configured if isinstance(configured, list) else [configured]
+    return frozenset(i for i in [*listed, checkpoint.processor.tokenizer.eos_token_id] if i is not None)
+
+
+def _check_choices(choices: Sequence[str]) -> None:
+    seen = set()
+    for number, choice in enumerate(choices, 1):
+        if not choice.strip():
+            raise PromptError(f"choice {number} of {len(choices)} is empty; leave it out")
+        if choice in seen:
+            raise PromptError(f"the choice {choice!r} is given twice; leave one out")
+        seen.add(choice)
+
+
+def _spoken(read: Any, number: int, prompt: str, text: str) -> int:  # noqa: ANN401 - transformers' BatchEncoding
+    """The first token of a tokenised text, one of several, that holds anything beyond the prompt."""
+    begin = common_length(prompt, text)
+    found = (read.char_to_token(number, place) for place in range(begin, len(text)))
+    return next((token for token in found if token is not None), len(read["input_ids"][number]))
 
 
 def _decoded(image: Image.Image) -> Image.Image:

@@ -1,11 +1,12 @@
 """What every engine is given and gives back.
 
-Nothing here knows token ids: an engine in another process, behind HTTP, speaks the same protocol.
+Nothing here knows token ids or torch, and all of it is plain data that can be pickled: an engine in another process,
+behind HTTP or in a Ray actor, speaks the same protocol. A request is cancelled by its id.
 """
 
 import math
-import threading
-from collections.abc import Iterable, Iterator, Sequence
+import uuid
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -14,10 +15,11 @@ from geochat.errors import GeoChatError, SettingsError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from geochat.checkpoints import Settings
+    from geochat.models import ModelInfo
     from geochat.prompts import Message
 
-Finish = Literal["stop", "length", "cancelled"]
+Finish = Literal["stop", "length", "cancelled", "repetition"]
+"""Why an answer ends: it is whole, its budget is spent, nobody wants it any more, or it began to repeat itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +64,19 @@ class Request:
 
     Attributes:
         messages: The conversation, ending with the user's turn.
-        image: What the first user turn shows, RGB, before letterboxing (the engine's processor does that);
-            None asks about no image.
+        images: What the first user turn shows, RGB, before letterboxing (the engine does that); empty asks about no
+            image. How many an engine takes is in its `Capabilities`.
         generation: How to answer.
+        choices: A closed set of answers: an engine whose capabilities say so answers with the likeliest of them, and
+            tells how likely each is. Nothing is drawn then, and `generation` does not matter. Empty for a free answer.
+        id: By which it is cancelled; unique among the requests an engine has in hand.
     """
 
     messages: "tuple[Message, ...]"
-    image: "Image.Image | None" = None
+    images: "tuple[Image.Image, ...]" = ()
     generation: GenerationSettings = field(default_factory=GenerationSettings)
+    choices: tuple[str, ...] = ()
+    id: str = field(default_factory=lambda: uuid.uuid4().hex, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +103,33 @@ class TokenScore:
 
 
 @dataclass(frozen=True, slots=True)
+class ChoiceScore:
+    """How likely one of a closed set of answers is.
+
+    Attributes:
+        text: The answer.
+        logprob: Mean natural logarithm of the probabilities of its tokens, the end token included. The mean, because a
+            sum would favour short answers.
+        probability: The share of `exp(logprob)` among the choices; they sum to 1.
+    """
+
+    text: str
+    logprob: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of the answer; the last one, which may be empty, has `finish`, `usage` and `tokens` set."""
+    """A piece of the answer; the last one, which may be empty, has `finish`, `usage`, `tokens` and `choices` set.
+
+    `choices` stand in the order of the request's; empty for a free answer, and for one that was cancelled.
+    """
 
     text: str
     finish: Finish | None = None
     usage: Usage | None = None
     tokens: tuple[TokenScore, ...] = ()
+    choices: tuple[ChoiceScore, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +140,7 @@ class Completion:
     finish: Finish
     usage: Usage
     tokens: tuple[TokenScore, ...] = ()
+    choices: tuple[ChoiceScore, ...] = ()
 
 
 BatchEvent = tuple[int, Chunk | GeoChatError]
@@ -120,46 +148,41 @@ BatchEvent = tuple[int, Chunk | GeoChatError]
 
 
 class Engine(Protocol):
-    """Writes answers.
-
-    Attributes:
-        name: What answers and exports call the model.
-        sha256: Hash of the weights, None where the engine cannot know it.
-        settings: The checkpoint's settings: angle convention, fit, tasks.
-        image_size: Side of the square the model sees, in pixels.
-    """
+    """Writes answers. May be used from several threads."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def info(self) -> "ModelInfo":
+        """The facts about its model, and what it can do."""
+        ...
 
-    @property
-    def sha256(self) -> str | None: ...  # noqa: D102
+    def stream(self, request: Request) -> Iterator[Chunk]:
+        """Answer piece by piece.
 
-    @property
-    def settings(self) -> "Settings": ...  # noqa: D102
-
-    @property
-    def image_size(self) -> int: ...  # noqa: D102
-
-    def stream(self, request: Request, cancel: threading.Event | None = None) -> Iterator[Chunk]:
-        """Answer piece by piece; setting `cancel` ends the computation before the next token."""
+        Raises:
+            GeoChatError: The request cannot be answered; raised by the call itself where that is known at once.
+        """
         ...
 
     def generate(self, request: Request) -> Completion:
         """Answer at once."""
         ...
 
-    def stream_batch(
-        self, requests: Iterable[Request], cancels: Sequence[threading.Event | None] = ()
-    ) -> Iterator[BatchEvent]:
+    def stream_batch(self, requests: Iterable[Request]) -> Iterator[BatchEvent]:
         """Answer many requests, each as if it were alone, in any order; the pieces of one answer keep theirs.
 
         Args:
             requests: Taken a few at a time.
-            cancels: Each request's own event, as `cancel` of `stream`; may grow as requests are taken.
 
         Yields:
             A request's number, and the next piece of its answer or the error that ended it.
+        """
+        ...
+
+    def cancel(self, request_id: str) -> None:
+        """End the computation of a request before its next token; its answer then finishes as "cancelled".
+
+        May be called from any thread, and before the request is taken up. A request that has ended, or is unknown, is
+        left alone.
         """
         ...
 
@@ -174,17 +197,15 @@ def complete(chunks: Iterable[Chunk]) -> Completion:
     for chunk in chunks:
         texts.append(chunk.text)
         if chunk.finish is not None and chunk.usage is not None:
-            return Completion("".join(texts), chunk.finish, chunk.usage, chunk.tokens)
+            return Completion("".join(texts), chunk.finish, chunk.usage, chunk.tokens, chunk.choices)
     raise ValueError("the engine's stream ended without saying how; its last chunk must have finish and usage")
 
 
-def one_by_one(
-    engine: Engine, requests: Iterable[Request], cancels: Sequence[threading.Event | None] = ()
-) -> Iterator[BatchEvent]:
+def one_by_one(engine: Engine, requests: Iterable[Request]) -> Iterator[BatchEvent]:
     """`stream_batch` for an engine that computes one answer at a time."""
     for number, request in enumerate(requests):
         try:
-            for chunk in engine.stream(request, cancels[number] if number < len(cancels) else None):
+            for chunk in engine.stream(request):
                 yield number, chunk
         except GeoChatError as error:
             yield number, error

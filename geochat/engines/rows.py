@@ -1,6 +1,5 @@
 """One answer among those being written together."""
 
-import threading
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -8,7 +7,8 @@ from transformers import PreTrainedTokenizerBase
 
 from geochat.engines.prefix import Beginning, Key
 from geochat.engines.prompt import Prompt
-from geochat.engines.protocol import Chunk, Finish, GenerationSettings, Usage
+from geochat.engines.protocol import Chunk, Finish, GenerationSettings, Request, Usage
+from geochat.engines.repetition import RepetitionGuard
 from geochat.engines.sampling import choose, generator_for
 from geochat.engines.writing import Writer
 from geochat.errors import CheckpointError, GeoChatError
@@ -20,12 +20,23 @@ class Job:
 
     number: int
     prompt: Prompt
-    generation: GenerationSettings
-    cancel: threading.Event
+    request: Request
+
+    @property
+    def generation(self) -> GenerationSettings:
+        """How to answer."""
+        return self.request.generation
 
 
 class Row:
     """An answer being written, token by token, with a random generator and stop strings of its own.
+
+    Args:
+        job: What is answered.
+        beginning: The part of the prompt whose keys and values are there.
+        tokenizer: What the tokens mean.
+        ends: Every id that ends an answer.
+        guard: What ends an answer that repeats itself; None lets it.
 
     Attributes:
         job: What is answered.
@@ -34,13 +45,18 @@ class Row:
     """
 
     def __init__(
-        self, job: Job, beginning: Beginning, tokenizer: PreTrainedTokenizerBase, ends: frozenset[int]
+        self,
+        job: Job,
+        beginning: Beginning,
+        tokenizer: PreTrainedTokenizerBase,
+        ends: frozenset[int],
+        guard: RepetitionGuard | None = None,
     ) -> None:
         self.job = job
         self.beginning = beginning
         self.generated: list[int] = []
         self._ends = ends
-        self._writer = Writer(tokenizer, job.generation.stop)
+        self._writer = Writer(tokenizer, job.generation.stop, guard)
         self._generator = generator_for(job.generation)
         self._error: GeoChatError | None = None
 
@@ -64,19 +80,25 @@ class Row:
         self.generated.append(token)
         return self._writer.feed(token, logprob)
 
-    def end(self) -> Chunk | GeoChatError | None:
-        """The last chunk, or the error, of an answer that ends here; None where it goes on."""
+    def end(self, *, cancelled: bool) -> Chunk | GeoChatError | None:
+        """The last chunk, or the error, of an answer that ends here; None where it goes on.
+
+        Args:
+            cancelled: Whether nobody wants it any more.
+        """
         if self._error is not None:
             return self._error
-        finish = self._finish()
+        finish = self._finish(cancelled=cancelled)
         if finish is None:
             return None
         usage = Usage(len(self.job.prompt.ids), len(self.generated))
         return Chunk(self._writer.close(), finish, usage, self._writer.scores)
 
-    def _finish(self) -> Finish | None:
+    def _finish(self, *, cancelled: bool) -> Finish | None:
         if self._writer.stopped or (self.generated and self.generated[-1] in self._ends):
             return "stop"
+        if self._writer.repeated:
+            return "repetition"
         if len(self.generated) >= self.job.generation.max_new_tokens:
             return "length"
-        return "cancelled" if self.job.cancel.is_set() else None
+        return "cancelled" if cancelled else None

@@ -8,6 +8,7 @@ and the difference is what the token adds; an unfinished character is held back.
 from transformers import PreTrainedTokenizerBase
 
 from geochat.engines.protocol import TokenScore
+from geochat.engines.repetition import RepetitionGuard
 
 _UNFINISHED = "\ufffd"
 
@@ -81,15 +82,25 @@ class StopStrings:
 class Writer:
     """One answer being written: tokens in, certain text out, with what each token added and its log-probability.
 
-    White space before the first word is dropped, because tokenizers differ in whether they generate it.
+    White space before the first word is dropped, because tokenizers differ in whether they generate it. Text that may
+    yet prove to be part of a stop string or of a repetition is held back.
+
+    Args:
+        tokenizer: What the tokens mean.
+        stops: Strings that end the answer.
+        guard: What ends an answer that repeats itself; None lets it.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, stops: tuple[str, ...]) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, stops: tuple[str, ...] = (), guard: RepetitionGuard | None = None
+    ) -> None:
         self._detokenizer = Detokenizer(tokenizer)
         self._stops = StopStrings(stops)
+        self._guard = guard
         self._scores: list[TokenScore] = []
-        self._decoded = 0  # characters so far, before stop strings are cut off
-        self._written = 0
+        self._text = ""  # so far, before anything is cut off
+        self._written = 0  # characters of it that belong to the answer
+        self._given = 0  # characters of it that have been given out
 
     @property
     def stopped(self) -> bool:
@@ -97,34 +108,45 @@ class Writer:
         return self._stops.stopped
 
     @property
+    def repeated(self) -> bool:
+        """Whether the answer has been cut because it repeats itself."""
+        return self._guard is not None and self._guard.kept is not None
+
+    @property
     def scores(self) -> tuple[TokenScore, ...]:
-        """One score a token, without those of a stop string."""
+        """One score a token, without those of a stop string or of a repetition."""
+        kept = None if self._guard is None else self._guard.kept
         return tuple(
             TokenScore(score.start, min(score.end, self._written), score.logprob)
-            for score in self._scores
+            for score in self._scores[:kept]
             if not self.stopped or score.start < self._written
         )
 
     def feed(self, token: int, logprob: float) -> str:
         """Take a token in; give the text that has become certain."""
-        start = self._decoded
-        text = self._pass_on(self._detokenizer.feed(token))
-        self._scores.append(TokenScore(start, self._decoded, logprob))
-        return text
+        start = len(self._text)
+        self._take(self._detokenizer.feed(token))
+        self._scores.append(TokenScore(start, len(self._text), logprob))
+        if self._guard is None or self.stopped:
+            return self._give(self._written)
+        self._guard.feed(token, start, self._text)
+        if self.repeated:
+            self._written = self._guard.certain
+        return self._give(min(self._written, self._guard.certain))
 
     def close(self) -> str:
         """End the answer; give what was held back."""
-        if self.stopped:
-            return ""
-        text = self._pass_on(self._detokenizer.close())
-        held = self._stops.close()
-        self._written += len(held)
-        return text + held
+        if not (self.stopped or self.repeated):
+            self._take(self._detokenizer.close())
+            self._written += len(self._stops.close())
+        return self._give(self._written)
 
-    def _pass_on(self, text: str) -> str:
-        if self._decoded == 0:
+    def _take(self, text: str) -> None:
+        if not self._text:
             text = text.lstrip()
-        self._decoded += len(text)
-        certain = self._stops.feed(text)
-        self._written += len(certain)
-        return certain
+        self._text += text
+        self._written += len(self._stops.feed(text))
+
+    def _give(self, end: int) -> str:
+        start, self._given = self._given, max(self._given, end)
+        return self._text[start : self._given]

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, PngImagePlugin
 from geochat.exports.files import check_target, write_atomically
 from geochat.exports.grounded import GroundedRegion, Point
 from geochat.exports.labels import DARK, Labels
-from geochat.frames import Frame, transform_points
+from geochat.geometry import Frame, transform_points
 
 PALETTE = ("#E69F00", "#56B4E9", "#F0E442", "#CC79A7", "#D55E00", "#FFFFFF")
 """Okabe and Ito (2008) without black, dark blue and green, which vanish on water and on fields; and white."""
@@ -26,23 +26,27 @@ PALETTE = ("#E69F00", "#56B4E9", "#F0E442", "#CC79A7", "#D55E00", "#FFFFFF")
 _LONGEST_LABEL = 32
 
 
-def draw(view: Image.Image, regions: Sequence[GroundedRegion], frame: Frame) -> Image.Image:
+def draw(
+    view: Image.Image, regions: Sequence[GroundedRegion], frame: Frame, numbers: Sequence[int] | None = None
+) -> Image.Image:
     """Draw regions over a copy of the view, at the view's size.
 
     Args:
         view: The picture that was asked about.
-        regions: What to draw, numbered from 1 in this order.
+        regions: What to draw.
         frame: The view's frame.
+        numbers: What each region is numbered; None numbers them from 1 in this order.
     """
     canvas = view.convert("RGB")
     pen = ImageDraw.Draw(canvas)
     size = max(11, min(canvas.size) // 45)
     colours = _colours(regions)
-    outlines = [transform_points(region.box.corners(), frame.model_to_view).tolist() for region in regions]
+    to_view = frame.between("image", "view")
+    outlines = [transform_points(region.pixels, to_view).tolist() for region in regions]
     for region, outline in zip(regions, outlines, strict=True):
         _stroke(pen, outline, canvas.size, colours[region.phrase], width=max(2, size // 5))
     labels = Labels(pen, size)
-    for number, (region, outline) in enumerate(zip(regions, outlines, strict=True), 1):
+    for number, region, outline in zip(numbers or range(1, len(regions) + 1), regions, outlines, strict=True):
         texts = [f"[{number}] {_shortened(region.phrase)}"] if region.phrase else []
         texts.append(f"[{number}]")
         labels.write(texts, outline, canvas.size, colours[region.phrase])

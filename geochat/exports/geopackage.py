@@ -7,78 +7,140 @@ The column `coordinates` says so. The file is built in memory and written whole.
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
 import shapely
 
 from geochat.errors import ExportError
 from geochat.exports.files import check_target, write_atomically
+from geochat.exports.geojson import PROPERTIES, box_numbers, properties
 from geochat.exports.grounded import GroundedRegion
+from geochat.geometry import geometry_to_geographic
 
 _LAYER = "regions"
-_UNDEFINED_CARTESIAN = 'LOCAL_CS["Undefined Cartesian SRS",UNIT["metre",1]]'
-_PIXELS_UP = "image pixels, y negated"
+UNDEFINED_CARTESIAN = 'LOCAL_CS["Undefined Cartesian SRS",UNIT["metre",1]]'
+PIXELS_UP = "image pixels, y negated"
 
 
 def write_geopackage(
-    path: str | Path, regions: Sequence[GroundedRegion], crs: str | None, provenance: Mapping[str, Any]
+    path: str | Path,
+    regions: Sequence[GroundedRegion],
+    crs: str | None,
+    provenance: Mapping[str, Any],
+    beside: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
     """Write the layer "regions": one polygon a region, with provenance in columns and in the layer's metadata.
 
     Args:
         path: Ends in .gpkg; an existing file is replaced.
         regions: What to write; none gives an empty layer.
-        crs: The image's CRS, None for pixels.
-        provenance: Where the answer came from, JSON-ready.
+        crs: The images' CRS, None for pixels. EPSG:4326 takes regions of images in any.
+        provenance: Where the answers came from, JSON-ready.
+        beside: What else each region's columns say, where it is not the same for all; empty for nothing.
 
     Raises:
         ExportError: The name has another ending, the CRS cannot be stored or the file cannot be written.
     """
+    notes = {"coordinates": crs or PIXELS_UP, **{key: text_of(value) for key, value in provenance.items()}}
+    names = dict.fromkeys(name for more in beside for name in more)
+    columns = _columns(regions, (*names, *notes))
+    columns |= {name: column([more.get(name) for more in beside]) for name in names}
+    columns |= {name: column([text] * len(regions)) for name, text in notes.items() if name not in names}
+    return write_layer(path, [_polygon(region, crs) for region in regions], columns, crs, notes)
+
+
+def write_layer(
+    path: str | Path,
+    geometries: Sequence[shapely.Geometry | None],
+    columns: Mapping[str, np.ndarray],
+    crs: str | None,
+    notes: Mapping[str, str],
+    *,
+    name: str = _LAYER,
+    geometry_type: str = "Polygon",
+) -> Path:
+    """Write a GeoPackage with one layer, whole or not at all.
+
+    Args:
+        path: Ends in .gpkg; an existing file is replaced.
+        geometries: One a feature, None for an unlocated one.
+        columns: Attributes, each with a value a feature.
+        crs: What the geometries are in; None stores the undefined Cartesian reference system.
+        notes: The layer's metadata.
+        name: Of the layer.
+        geometry_type: As OGR names it.
+
+    Raises:
+        ExportError: The name has another ending, the CRS or a column cannot be stored or the file cannot be written.
+    """
     target = check_target(path, (".gpkg",))
-    notes = {"coordinates": crs or _PIXELS_UP, **{key: _text(value) for key, value in provenance.items()}}
-    columns = _columns(regions, notes)
+    import pyogrio  # noqa: PLC0415 - brings pandas, where that is installed, which takes half a second
+
     content = io.BytesIO()
     try:
         pyogrio.raw.write(
             content,
-            shapely.to_wkb([_polygon(region) for region in regions]),
+            shapely.to_wkb(list(geometries)),
             list(columns.values()),
             list(columns),
-            layer=_LAYER,
+            layer=name,
             driver="GPKG",
-            geometry_type="Polygon",
-            crs=crs or _UNDEFINED_CARTESIAN,
-            layer_metadata=notes,
+            geometry_type=geometry_type,
+            crs=crs or UNDEFINED_CARTESIAN,
+            layer_metadata=dict(notes),
         )
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.CRSError) as error:
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.CRSError) as error:
         raise ExportError(f"{path} cannot be made: {error}; export GeoJSON instead") from error
     return write_atomically(target, content.getvalue())
 
 
-def _polygon(region: GroundedRegion) -> shapely.Polygon:
-    return shapely.Polygon(region.map or [(x, -y) for x, y in region.pixels])
+def column(values: Sequence[object], *, numeric: bool = False) -> np.ndarray:
+    """A column of numbers where all values are, with NaN (written as NULL) for None; otherwise of text.
+
+    Whole numbers stay whole where there is one in each row.
+
+    Args:
+        values: One a feature.
+        numeric: Whether a column without any value is one of numbers.
+    """
+    known = [value for value in values if value is not None]
+    if known and len(known) == len(values) and all(type(value) is int for value in known) and not numeric:
+        return np.array(values, dtype=np.int64)
+    if all(isinstance(value, int | float) for value in known) and (known or numeric):
+        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    return np.array([None if value is None else text_of(value) for value in values], dtype=object)
 
 
-def _columns(regions: Sequence[GroundedRegion], notes: Mapping[str, str]) -> dict[str, np.ndarray]:
+def _polygon(region: GroundedRegion, crs: str | None) -> shapely.Polygon | None:
+    """The part on the image; None, an unlocated feature, where there is none."""
+    if not region.outline:
+        return None
+    if region.map_outline is None or crs is None:
+        return shapely.Polygon([(x, -y) for x, y in region.outline])
+    polygon = shapely.Polygon(region.map_outline)
+    return polygon if region.place.map_crs == crs else geometry_to_geographic(polygon, region.place.map_crs)
+
+
+def _columns(regions: Sequence[GroundedRegion], notes: Collection[str]) -> dict[str, np.ndarray]:
     """Attribute columns, each (number of regions,)."""
-    boxes = np.array([_numbers(region) for region in regions], dtype=np.float64).reshape(-1, 5)
+    boxes = np.array([[np.nan] * 5 if r.box is None else box_numbers(r.box) for r in regions]).reshape(-1, 5)
+    taken = ("fid", "geom", "number", *_BOX, *notes)
+    rows = [properties(region, taken) for region in regions]
+    names = dict.fromkeys((*PROPERTIES, *(name for row in rows for name in row)))
     return {
         "number": np.arange(1, len(regions) + 1),
-        "phrase": np.array([region.phrase for region in regions], dtype=object),
-        **{name: boxes[:, column] for column, name in enumerate(("x1", "y1", "x2", "y2", "angle"))},
-        "score": np.array([region.score for region in regions], dtype=np.float64),  # None becomes NaN, written as NULL
-        **{key: np.array([text] * len(regions), dtype=object) for key, text in notes.items()},
+        **{name: column([row.get(name) for row in rows], numeric=name in _NUMBERS) for name in names},
+        **{name: boxes[:, place] for place, name in enumerate(_BOX)},
     }
 
 
-def _numbers(region: GroundedRegion) -> tuple[float, ...]:
-    box = region.box
-    return box.x1, box.y1, box.x2, box.y2, box.angle
+_BOX = ("x1", "y1", "x2", "y2", "angle")
+_NUMBERS = ("score", "width_m", "height_m", "area_m2")
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """A value as a column of text holds it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,48 +1,92 @@
-"""A region of an answer, placed on the image and on the map."""
+"""A region of an answer: a geometry on the image, from which the map follows."""
 
-from dataclasses import dataclass
-from typing import Self, cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self, cast
 
-from affine import Affine
+import shapely
 
-from geochat.frames import Frame, transform_points
-from geochat.regions import OrientedBox, Region
+from geochat.dialects import Region
+from geochat.geometry import Frame, ImagePlace, OrientedBox
 
 Point = tuple[float, float]
 Quadrilateral = tuple[Point, Point, Point, Point]
+Role = Literal["found", "asked"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class GroundedRegion:
-    """A box the model wrote, with its corners in every frame; corners run clockwise on screen.
+    """A region in pixels of the whole image: one that the model found, or one that it was asked about.
 
     Attributes:
-        phrase: What the box shows, None where the model did not say.
-        box: In the model's frame, percent of the square it sees; its angle turns clockwise on screen.
-        pixels: Corners (x, y) in pixels of the whole image at full resolution, y down.
-        map: Corners (x, y) in the image's CRS, None for an image without one.
+        phrase: What the model says it is, None where it did not say.
+        geometry: The region in pixels of the whole image at full resolution, y down, as it was written: it may reach
+            beyond the image.
+        place: The image it lies on.
+        box: What the model wrote, in its own numbers (for GeoChat percent of the square it sees); the angle turns
+            clockwise on screen. None for a region that was not written by a model.
         score: How sure the model was of what it wrote, from 0 to 1: the geometric mean of the probabilities of the
             tokens that wrote the coordinates and the phrase. None where the engine gives no probabilities.
+        role: "found" by the model, or "asked" about.
+        as_asked: Whether `phrase` names what was asked for; None where that cannot be told.
+        answer: Of a region asked about: the answer in words.
+        attributes: Of a region asked about: what its vector layer says of it.
     """
 
     phrase: str | None
-    box: OrientedBox
-    pixels: Quadrilateral
-    map: Quadrilateral | None
+    geometry: OrientedBox
+    place: ImagePlace
+    box: OrientedBox | None = None
     score: float | None = None
+    role: Role = "found"
+    as_asked: bool | None = None
+    answer: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def place(cls, region: Region, frame: Frame, score: float | None = None) -> Self:
-        """Place what the parser read on the image that was asked about."""
-        to_map = frame.model_to_map if frame.crs is not None else None
-        return cls(
-            region.phrase,
-            region.box,
-            pixels=_corners(region.box, frame.model_to_image),
-            map=None if to_map is None else _corners(region.box, to_map),
-            score=score,
-        )
+    def placed(cls, region: Region, frame: Frame, place: ImagePlace, score: float | None = None) -> Self:
+        """Place what a model wrote about a view.
+
+        Args:
+            region: As the dialect read it.
+            frame: Of the view, with the model's frame.
+            place: The image the view shows a part of.
+            score: How sure the model was.
+        """
+        return cls(region.phrase, region.box.transform(frame.model_to_image), place, region.box, score)
+
+    @property
+    def pixels(self) -> Quadrilateral:
+        """Corners (x, y) in pixels of the whole image, clockwise on screen, as written."""
+        return cast(Quadrilateral, self.geometry.corners())
+
+    @property
+    def map(self) -> Quadrilateral | None:
+        """Corners (x, y) in the image's CRS, as written; None for an image without one."""
+        return cast(Quadrilateral | None, self._on_map(self.pixels))
+
+    @property
+    def outline(self) -> tuple[Point, ...]:
+        """Corners in pixels of the part that lies on the image, clockwise on screen; empty where none does."""
+        return _ring(self.place.clip(self.geometry.polygon()))
+
+    @property
+    def map_outline(self) -> tuple[Point, ...] | None:
+        """Corners of `outline` in the image's CRS; None for an image without one."""
+        return self._on_map(self.outline)
+
+    @property
+    def ground_size(self) -> tuple[float, float, float] | None:
+        """Metres along the first and second side, and square metres; None without a place on Earth."""
+        return self.place.ground_size(self.pixels)
+
+    def _on_map(self, points: tuple[Point, ...]) -> tuple[Point, ...] | None:
+        on_map = self.place.to_map(points)
+        return None if on_map is None else tuple((float(x), float(y)) for x, y in on_map)
 
 
-def _corners(box: OrientedBox, affine: Affine) -> Quadrilateral:
-    return cast(Quadrilateral, tuple((x, y) for x, y in transform_points(box.corners(), affine).tolist()))
+def _ring(polygon: shapely.Polygon | None) -> tuple[Point, ...]:
+    if polygon is None:
+        return ()
+    ring = shapely.geometry.polygon.orient(polygon).exterior  # counter-clockwise with y up is clockwise on screen
+    return tuple((float(x), float(y)) for x, y in list(ring.coords)[:-1])

@@ -5,14 +5,16 @@ from typing import Any, cast
 
 import numpy as np
 import rasterio
+from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import Interleaving, MaskFlags, Resampling
-from rasterio.io import DatasetReader
 
 from geochat.errors import ImageError
 from geochat.imagery.bands import read_label
-from geochat.imagery.grid import Window
+from geochat.imagery.files import ImageFile
+from geochat.imagery.gdal import QuietReader
 from geochat.imagery.rasters import Coverage, Samples, asks_for_alpha
+from geochat.imagery.windows import Window
 
 _MAX_BLOCK_BYTES = 2**29
 _PICTURES = ("PNG", "JPEG", "WEBP")  # every row before the last one asked for is decoded
@@ -21,12 +23,10 @@ _PICTURES = ("PNG", "JPEG", "WEBP")  # every row before the last one asked for i
 class FileRaster:
     """An open file, read window by window through GDAL; a palette is expanded to red, green and blue."""
 
-    def __init__(self, dataset: DatasetReader, max_pixels: int) -> None:
+    def __init__(self, dataset: QuietReader, file: ImageFile) -> None:
         self._dataset = dataset
-        self._max_pixels = max_pixels
+        self._file = file
         self._palette = _palette(dataset)
-        if any(np.issubdtype(np.dtype(dtype), np.complexfloating) for dtype in dataset.dtypes):
-            raise ImageError(f"{dataset.name} holds complex samples; convert them to magnitudes first")
         # Read at once: GDAL may report damage to the file's metadata with whatever is asked first.
         self._labels = ("red", "green", "blue") if self._palette is not None else _labels(dataset)
         self._full_scale = 255 if self._palette is not None else _full_scale(dataset)
@@ -46,9 +46,51 @@ class FileRaster:
         """The largest value of samples of 8 bits or fewer, by the file's NBITS; None for any other kind."""
         return self._full_scale
 
-    def read(self, bands: Sequence[int], window: Window, size: tuple[int, int]) -> tuple[Samples, Coverage]:
+    @property
+    def descriptions(self) -> tuple[str, ...]:
+        """What the file calls each band, "" where it does not."""
+        if self._palette is not None:
+            return ("",) * len(self._labels)
+        return tuple(text or "" for text in self._dataset.descriptions)
+
+    @property
+    def dtype(self) -> str:
+        """The kind of the samples."""
+        return str(self._dataset.dtypes[0])
+
+    @property
+    def overviews(self) -> tuple[int, ...]:
+        """By how many times smaller the stored copies are, per side."""
+        return tuple(self._dataset.overviews(1))
+
+    @property
+    def place(self) -> tuple[Affine | None, str | None]:
+        """The geotransform of the pixels as stored and the CRS, None for want of one.
+
+        Raises:
+            ImageError: The geotransform has no inverse.
+        """
+        transform, crs = self._dataset.transform, self._dataset.crs
+        if transform.is_degenerate:
+            raise ImageError(
+                f"{self._file.name}: geotransform {tuple(transform)[:6]} has no inverse; set it with gdal_edit"
+            )
+        # The identity is what rasterio reports for want of a georeference.
+        return None if transform.is_identity else transform, crs.to_string() if crs else None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._dataset.close()
+
+    def read(
+        self, bands: Sequence[int], window: Window, size: tuple[int, int], max_pixels: int
+    ) -> tuple[Samples, Coverage]:
         """As `Raster.read`; GDAL takes the nearest finer overview."""
-        self._refuse_bomb(window, size)
+        with self._file.decoding():
+            self._refuse_bomb(window, size, max_pixels)
+            return self._read(bands, window, size)
+
+    def _read(self, bands: Sequence[int], window: Window, size: tuple[int, int]) -> tuple[Samples, Coverage]:
         stored = [1] if self._palette is not None else list(bands)
         place: dict[str, Any] = {
             "indexes": stored,
@@ -79,9 +121,9 @@ class FileRaster:
             return cast(Coverage, coverage)
         return np.where(coverage > 0, np.uint8(255), np.uint8(0))
 
-    def _refuse_bomb(self, window: Window, size: tuple[int, int]) -> None:
+    def _refuse_bomb(self, window: Window, size: tuple[int, int], max_pixels: int) -> None:
         """Refuse to decode more pixels than allowed, or a single block too large for memory."""
-        name, dataset = self._dataset.name, self._dataset
+        name, dataset = self._file.name, self._dataset
         rows, columns = dataset.block_shapes[0]
         together = dataset.count if dataset.interleaving == Interleaving.pixel else 1
         if rows * columns * together * np.dtype(dataset.dtypes[0]).itemsize > _MAX_BLOCK_BYTES:
@@ -95,26 +137,26 @@ class FileRaster:
             wanted = min(window.width / size[0], window.height / size[1])
             factor = max((level for level in dataset.overviews(1) if level <= wanted), default=1)
             pixels = window.width * window.height // factor**2
-        if pixels > self._max_pixels:
+        if pixels > max_pixels:
             raise ImageError(
                 f"{name}: showing window {tuple(window)} would decode {pixels:,} pixels, more than max_pixels ="
-                f" {self._max_pixels:,}; give a smaller window, add overviews (gdaladdo) or raise max_pixels"
+                f" {max_pixels:,}; give a smaller window, add overviews (gdaladdo) or raise max_pixels"
             )
 
 
-def _labels(dataset: DatasetReader) -> tuple[str, ...]:
-    pairs = zip(dataset.colorinterp, dataset.descriptions, strict=True)
+def _labels(dataset: QuietReader) -> tuple[str, ...]:
+    pairs = zip(dataset.colours, dataset.descriptions, strict=True)
     return tuple(read_label(interpretation.name, description) for interpretation, description in pairs)
 
 
-def _full_scale(dataset: DatasetReader) -> int | None:
+def _full_scale(dataset: QuietReader) -> int | None:
     if dataset.dtypes[0] != "uint8":
         return None
     bits = int(dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 8))
     return int(2**bits - 1)
 
 
-def _palette(dataset: DatasetReader) -> NDArray[np.uint8] | None:
+def _palette(dataset: QuietReader) -> NDArray[np.uint8] | None:
     """RGBA (entries, 4) of a single band with a colour table, else None."""
     if dataset.count != 1:
         return None

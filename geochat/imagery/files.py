@@ -1,35 +1,29 @@
-"""Which files may be opened, and the settings GDAL opens them under.
+"""Which files may be opened, and how one is known again.
 
 Only existing local files in one of `FORMATS`, told by their first bytes and opened with that one driver: GDAL would
-otherwise follow URLs, archives and formats such as VRT that name other files. A TIFF can do so too, through an
-external overview named in its own metadata; such a file is refused.
+otherwise follow URLs, archives and formats such as VRT that name other files.
 """
 
 import os
+import stat
 import struct
-import threading
-import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
-import rasterio
 from rasterio._err import CPLE_BaseError  # GDAL's errors that rasterio passes on unwrapped have no public name
 from rasterio.errors import RasterioError
 
 from geochat.errors import ImageError
 
-# What GDAL and Pillow raise for damaged files.
+# What GDAL and Pillow raise for damaged files; a warning where the process turns warnings into errors.
 DECODING_ERRORS = (
-    *(RasterioError, CPLE_BaseError, OSError, EOFError, SyntaxError, ValueError),
+    *(RasterioError, CPLE_BaseError, OSError, EOFError, SyntaxError, ValueError, Warning),
     *(TypeError, IndexError, KeyError, OverflowError, MemoryError, struct.error, zlib.error),
 )
-
-_CACHE_BYTES = 64 * 2**20  # GDAL's own default is 5 % of the machine's memory
-
-_warnings_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -46,96 +40,137 @@ FORMATS = (
     Format("PNG", (b"\x89PNG\r\n\x1a\n",)),
     Format("JPEG", (b"\xff\xd8\xff",)),
     Format("WEBP", (b"RIFF",), decoded_whole=True),
+    Format("BMP", (b"BM",)),
     Format("JP2OpenJPEG", (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")),
 )
 
 
-def local_file(source: str | Path) -> Path:
-    """The absolute path of an existing local file.
+@dataclass(frozen=True)
+class ImageFile:
+    """An image file that existed when it was looked at.
 
-    Raises:
-        ImageError: It is a URL, a GDAL virtual path, a folder, missing, or not an ordinary file.
+    Attributes:
+        path: Where it is, absolute.
+        kind: What it is, by its first bytes.
+        name: What messages call it.
+        head: Its first bytes.
     """
-    text = os.fspath(source)
-    if not text or "\0" in text:
-        raise ImageError(f"{text!r} is not a file name; give the path of an image")
-    if text.startswith("/vsi") or "://" in text:
-        raise ImageError(f"{text!r} is not a local file; download the image and give its path")
-    path = Path(text).absolute()
-    if path.is_dir():
-        raise ImageError(f"{text!r} is a folder; give one image file in it")
-    if not path.exists():
-        raise ImageError(f"{text!r} does not exist; check the path (URLs and GDAL dataset names are not opened)")
-    if not path.is_file():
-        raise ImageError(f"{text!r} is not an ordinary file; save the image to one")
-    return path
 
+    path: Path
+    kind: Format
+    name: str
+    head: bytes = field(repr=False)
+    _stamp: tuple[int, ...] = field(repr=False)
 
-def identify(path: Path) -> Format:
-    """The format of a file, by its first bytes.
+    @classmethod
+    def find(cls, source: str | Path, name: str | None = None) -> Self:
+        """Find an existing local file of a known format.
 
-    Raises:
-        ImageError: The file cannot be read, is empty, or is of no known format.
-    """
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(16)
-    except OSError as error:
-        raise ImageError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
-    if not head:
-        raise ImageError(f"{path} is empty; fetch or export it again")
-    for kind in FORMATS:
-        if head.startswith(kind.signatures) and (kind.driver != "WEBP" or head[8:12] == b"WEBP"):
-            return kind
-    raise ImageError(f"{path} is not a TIFF, PNG, JPEG, WebP or JPEG 2000 image; convert it to one of these")
+        Args:
+            source: Its path.
+            name: What messages call it; its path by default.
 
+        Raises:
+            ImageError: It is a URL, a GDAL virtual path, a folder, missing, empty, no ordinary file, not readable or
+                of no known format.
+        """
+        path, status = _local_file(os.fspath(source), name)
+        called = name or str(path)
+        head = _read_head(path, called)
+        return cls(path, _identify(head, called), called, head, _stamp(status))
 
-def has_companion(path: Path) -> bool:
-    """Whether a file beside a picture may say where it lies: a world file, MapInfo's table, GDAL's or ESRI's own.
+    def require_unchanged(self) -> None:
+        """Refuse a file that is no longer what was opened.
 
-    The names are those that GDAL tries for PNG, JPEG and WebP.
-    """
-    ending = path.suffix[1:]
-    stem = str(path).removesuffix(path.suffix)
-    worlds = {f"{ending[0]}{ending[-1]}w", f"{ending}w"} if ending else set()
-    endings = {cased for each in {"wld", "tab", "aux", *worlds} for cased in (each.lower(), each.upper())}
-    names = (*(f"{stem}.{each}" for each in endings), f"{path}.aux", f"{path}.aux.xml")
-    return any(map(os.path.exists, names))
+        Raises:
+            ImageError: It has gone, or was written to or replaced.
+        """
+        try:
+            now = _stamp(self.path.stat())
+        except OSError as error:
+            raise ImageError(f"{self.name} can no longer be read ({error.strerror}); open it again") from error
+        if now != self._stamp:
+            raise ImageError(f"{self.name} has changed since it was opened; open it again")
+
+    @contextmanager
+    def decoding(self) -> Iterator[None]:
+        """As `decoding`, with the file's name in place of its path."""
+        with decoding(self.name, self.path):
+            yield
+
+    def has_companion(self) -> bool:
+        """Whether a file beside a picture may say where it lies: a world file, MapInfo's table, GDAL's or ESRI's own.
+
+        The names are those that GDAL tries for PNG, JPEG, WebP and BMP.
+        """
+        ending = self.path.suffix[1:]
+        stem = str(self.path).removesuffix(self.path.suffix)
+        worlds = {f"{ending[0]}{ending[-1]}w", f"{ending}w"} if ending else set()
+        endings = {cased for each in {"wld", "tab", "aux", *worlds} for cased in (each.lower(), each.upper())}
+        names = (*(f"{stem}.{each}" for each in endings), f"{self.path}.aux", f"{self.path}.aux.xml")
+        return any(map(os.path.exists, names))
 
 
 @contextmanager
-def gdal_session() -> Iterator[None]:
-    """Settings for every use of GDAL: a small cache, no network, an error where a JPEG breaks off.
-
-    One thread, because the JPEG 2000 driver's workers write their complaints to standard error.
-    """
-    with rasterio.Env(
-        GDAL_CACHEMAX=_CACHE_BYTES,
-        GDAL_NUM_THREADS=1,
-        CPL_VSIL_CURL_ALLOWED_EXTENSIONS="none",
-        GDAL_ERROR_ON_LIBJPEG_WARNING="YES",
-    ):
-        yield
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence warnings while a file is opened: having no georeference or odd EXIF data is no fault here.
-
-    The filters are the whole process's, so threads take turns.
-    """
-    with _warnings_lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-@contextmanager
-def decoding(name: str) -> Iterator[None]:
+def decoding(name: str, path: Path | None = None) -> Iterator[None]:
     """Turn what GDAL and Pillow raise for damaged files into an `ImageError` that names the image."""
     try:
         yield
     except DECODING_ERRORS as error:
         reason = str(error.__cause__ or error) or type(error).__name__
+        if path is not None:
+            reason = reason.replace(str(path), name)
         raise ImageError(
             f"{name} cannot be decoded ({reason}); it may be damaged or cut short: fetch or export it again"
         ) from error
+
+
+def _local_file(text: str, name: str | None) -> tuple[Path, os.stat_result]:
+    called = repr(text) if name is None else name
+    if not text or "\0" in text:
+        raise ImageError(f"{text!r} is not a file name; give the path of an image")
+    if text.startswith("/vsi") or "://" in text:
+        raise ImageError(f"{text!r} is not a local file; download the image and give its path")
+    path = Path(text).absolute()
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise ImageError(
+            f"{called} does not exist; check the path (URLs and GDAL dataset names are not opened)"
+        ) from None
+    except OSError as error:
+        raise ImageError(f"{called} cannot be read ({error.strerror}); check the path and its permissions") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise ImageError(f"{called} is a folder; give one image file in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError(f"{called} is not an ordinary file; save the image to one")
+    return path, status
+
+
+def _read_head(path: Path, name: str) -> bytes:
+    try:
+        with path.open("rb", buffering=0) as stream:
+            return stream.read(32)
+    except OSError as error:
+        raise ImageError(f"{name} cannot be read ({error.strerror}); check its permissions") from error
+
+
+def _identify(head: bytes, name: str) -> Format:
+    """The format of a file, by its first bytes."""
+    if not head:
+        raise ImageError(f"{name} is empty; fetch or export it again")
+    for kind in FORMATS:
+        if head.startswith(kind.signatures) and _is_meant(kind, head):
+            return kind
+    raise ImageError(f"{name} is not a TIFF, PNG, JPEG, WebP, BMP or JPEG 2000 image; convert it to one of these")
+
+
+def _is_meant(kind: Format, head: bytes) -> bool:
+    """Whether the bytes after a short signature are that format's too."""
+    if kind.driver == "WEBP":
+        return head[8:12] == b"WEBP"
+    return kind.driver != "BMP" or head[6:10] == bytes(4)  # reserved
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

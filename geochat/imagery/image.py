@@ -1,18 +1,24 @@
-"""An opened image: what to show, where it lies, and how it was made."""
+"""A view of an image: what to show, where it lies, and how it was made."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from geochat.errors import ImageError
-from geochat.frames import Frame, ground_sample_distance
-from geochat.imagery.grid import Window
+from geochat.geometry import Frame, ImagePlace, ground_sample_distance
+from geochat.imagery.bands import BandChoice
 from geochat.imagery.stretch import Stretch
+from geochat.imagery.windows import Window
+
+if TYPE_CHECKING:
+    from geochat.imagery.scene import Scene
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +35,8 @@ class GeoImage:
         stretch: What was done to the samples, limits filled in; give it to `open_image` for another window to have
             both in the same colours.
         path: The file, None for an image given in memory.
+        blank: Whether no pixel of the view holds data.
+        scene: What it is a view of, perhaps closed by now; not pickled.
     """
 
     pixels: NDArray[np.uint8] = field(repr=False)
@@ -39,11 +47,23 @@ class GeoImage:
     bands: tuple[int, ...]
     stretch: Stretch
     path: Path | None = None
+    blank: bool = False
+    scene: "Scene | None" = field(default=None, repr=False)
 
     @property
     def crs(self) -> str | None:
         """What the map coordinates are in, as "EPSG:32614" or WKT; None when unknown."""
         return self.frame.crs
+
+    @property
+    def place(self) -> ImagePlace:
+        """The whole image as a place: its pixels, and where on Earth they lie."""
+        return ImagePlace(self.width, self.height, self.frame.image_to_map, self.frame.crs)
+
+    @property
+    def shrink(self) -> float:
+        """How many pixels of the image lie along one of the view's: 1 at full resolution."""
+        return max(self.window.width / self.frame.view_size[0], self.window.height / self.frame.view_size[1])
 
     @cached_property
     def gsd(self) -> float | None:
@@ -52,7 +72,7 @@ class GeoImage:
             return None
         return ground_sample_distance(self.frame.image_to_map, self.frame.crs, (self.width / 2, self.height / 2))
 
-    @cached_property
+    @property
     def sha256(self) -> str:
         """Hex digest of the file's bytes or, for an image given in memory, of the view's size and pixels.
 
@@ -61,6 +81,11 @@ class GeoImage:
         Raises:
             ImageError: The file has gone since it was opened.
         """
+        if "_sha256" not in self.__dict__:  # no `cached_property`, which would make threads wait for each other's files
+            self.__dict__["_sha256"] = self._hash()
+        return str(self.__dict__["_sha256"])
+
+    def _hash(self) -> str:
         if self.path is None:
             return hashlib.sha256(repr(self.pixels.shape).encode() + self.pixels.tobytes()).hexdigest()
         try:
@@ -72,3 +97,39 @@ class GeoImage:
     def pil(self) -> Image.Image:
         """The view as a PIL image in mode RGB."""
         return Image.fromarray(self.pixels)
+
+    def look(
+        self,
+        window: Sequence[int] | None = None,
+        *,
+        max_side: int | None = None,
+        size: tuple[int, int] | None = None,
+        bands: BandChoice | None = None,
+        stretch: Stretch | None = None,
+        allow_blank: bool = False,
+    ) -> "GeoImage":
+        """Another view of the same image, in the same colours unless others are asked for; arguments as `Scene.read`.
+
+        Reads from the scene while that is open, and opens its file again otherwise.
+
+        Raises:
+            ImageError: As `Scene.read`; or the file was changed or removed, or this view was unpickled.
+            SettingsError: As `Scene.read`.
+        """
+        if self.scene is None:
+            raise ImageError("this view has no scene to look at again; open the image again")
+        if bands is None:
+            bands, stretch = self.bands, self.stretch if stretch is None else stretch
+        with self.scene.reopened() as scene:
+            return scene.read(
+                window,
+                max_side=max_side,
+                size=size,
+                bands=bands,
+                stretch=stretch or "auto",
+                allow_blank=allow_blank,
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the scene, whose handles belong to this process."""
+        return {**self.__dict__, "scene": None}

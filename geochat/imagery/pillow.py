@@ -1,66 +1,75 @@
-"""What Pillow reads: ordinary pictures, PIL images, and EXIF orientation.
+"""What Pillow reads: ordinary pictures, PIL images, arrays.
 
-Pillow decodes PNG, JPEG and WebP of ordinary size, because models are trained on what it decodes; libjpeg builds
+Pillow decodes PNG, JPEG, WebP and BMP of ordinary size, because models are trained on what it decodes; libjpeg builds
 differ by a level or two. GDAL reads the rest. Files are opened by the class of their format, never by
 `Image.open`, whose limit on pixels is a global of the process; the limit here is the caller's.
 """
 
 from contextlib import suppress
-from pathlib import Path
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from geochat.errors import ImageError
-from geochat.imagery.files import DECODING_ERRORS, quiet
-from geochat.imagery.rasters import ArrayRaster
+from geochat.imagery import exif, files
+from geochat.imagery.rasters import ArrayRaster, Facts
 
-_ORIENTATION = 274  # the same tag in EXIF and TIFF
+_EXIF_ORIENTATION = 274
 _DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+_COLOURS = ("red", "green", "blue", "alpha")
+
+
+class _Jpeg(JpegImagePlugin.JpegImageFile):
+    def _read_dpi_from_exif(self) -> None:
+        """Left out: nobody needs it here, and it warns of damage in the EXIF data."""
+
+
 _READERS: dict[str, type[ImageFile.ImageFile]] = {
     "PNG": PngImagePlugin.PngImageFile,
-    "JPEG": JpegImagePlugin.JpegImageFile,
+    "JPEG": _Jpeg,
     "WEBP": WebPImagePlugin.WebPImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
 }
 
 
-def can_decode(driver: str) -> bool:
-    """Whether Pillow may decode files of this GDAL driver."""
-    return driver in _READERS
+def read_header(file: files.ImageFile) -> Facts | None:
+    """What a picture's header says; None where Pillow has no reader for it, or it has samples of more than 8 bits.
 
-
-def decode(path: Path, driver: str) -> tuple[ArrayRaster, int]:
-    """The samples of a picture, as stored, and its EXIF orientation."""
-    with path.open("rb") as stream:
-        return from_pillow(_read_header(stream, driver))
-
-
-def decode_plain(path: Path, driver: str, max_pixels: int) -> tuple[ArrayRaster, int] | None:
-    """As `decode`; None where the samples have more than 8 bits, or too many, or Pillow cannot read the header."""
-    with path.open("rb") as stream:
-        if driver == "PNG" and stream.read(25)[24:] == b"\x10":  # Pillow drops half of 16-bit colour and keeps silent
+    None too where Pillow does not understand the header: GDAL has the last word on those.
+    """
+    if file.kind.driver not in _READERS:
+        return None
+    if file.kind.driver == "PNG" and file.head[24:25] == b"\x10":  # 16 bits, half of which Pillow drops in silence
+        return None
+    with file.decoding(), file.path.open("rb") as stream, suppress(*files.DECODING_ERRORS):
+        image = _READERS[file.kind.driver](stream)
+        if image.mode in _DEEP_MODES:
             return None
-        stream.seek(0)
-        image = None
-        with suppress(*DECODING_ERRORS):
-            image = _read_header(stream, driver)
-        if image is None or image.width * image.height > max_pixels:
-            return None
-        return from_pillow(image)
+        return Facts(
+            image.size, _orientation(image, stream), labels := _labels(image), ("",) * len(labels), "uint8", 255
+        )
+    return None
 
 
-def read_orientation(path: Path, driver: str) -> int:
-    """EXIF orientation from a file's header alone, 1 where there is none or it cannot be read."""
-    with path.open("rb") as stream, suppress(*DECODING_ERRORS):
-        if driver == "GTiff":
-            with quiet():
-                return _tiff_orientation(stream)
-        if driver in _READERS:
-            exif = Image.Exif()
-            exif.load(_read_header(stream, driver).info.get("exif", b""))
-            return int(exif.get(_ORIENTATION, 1))
+def decode(file: files.ImageFile) -> ArrayRaster:
+    """The samples of a picture, as stored.
+
+    Raises:
+        ImageError: It is damaged.
+    """
+    with file.decoding(), file.path.open("rb") as stream:
+        return _samples(_READERS[file.kind.driver](stream))
+
+
+def read_orientation(file: files.ImageFile) -> int:
+    """EXIF orientation of a file that GDAL reads, from its header alone; 1 where there is none or it cannot be read."""
+    if file.kind.driver == "GTiff":
+        return exif.tiff_orientation(file.path)
+    with suppress(*files.DECODING_ERRORS), file.path.open("rb") as stream:
+        if file.kind.driver in _READERS:
+            return _orientation(_READERS[file.kind.driver](stream), stream)
     return 1
 
 
@@ -69,18 +78,12 @@ def from_pillow(image: Image.Image) -> tuple[ArrayRaster, int]:
 
     Palettes, CMYK and the like are converted to RGB; transparency of any kind becomes an alpha channel.
     """
-    image.load()  # before the tag is read: Pillow turns TIFFs itself while loading, and then drops the tag
-    orientation = 1
-    with quiet(), suppress(*DECODING_ERRORS):
-        orientation = int(image.getexif().get(_ORIENTATION, 1))
-    if image.mode in _DEEP_MODES:
-        return from_array(np.asarray(image)), orientation
-    if image.has_transparency_data:
-        samples = np.asarray(image.convert("RGBA"))
-    else:
-        mode = "L" if image.mode in ("1", "L") else "RGB"
-        samples = np.asarray(image if image.mode == mode else image.convert(mode))
-    return from_array(samples), orientation
+    with files.decoding("the image"):
+        image.load()  # before the tag is read: Pillow turns TIFFs itself while loading, and then drops the tag
+        orientation = 1
+        with suppress(*files.DECODING_ERRORS):
+            orientation = int(image.getexif().get(_EXIF_ORIENTATION, 1))
+        return _samples(image), orientation
 
 
 def from_array(array: NDArray[np.generic]) -> ArrayRaster:
@@ -102,21 +105,24 @@ def from_array(array: NDArray[np.generic]) -> ArrayRaster:
     bands = len(samples)
     if samples.dtype != np.uint8 or bands not in (3, 4):
         return ArrayRaster(samples, ("",) * bands)
-    labels = ("red", "green", "blue", "alpha")[:bands]
-    return ArrayRaster(samples, labels, samples[3] if bands == 4 else None)
+    return ArrayRaster(samples, _COLOURS[:bands], samples[3] if bands == 4 else None)
 
 
-def _read_header(stream: IO[bytes], driver: str) -> ImageFile.ImageFile:
-    with quiet():
-        return _READERS[driver](stream)
+def _samples(image: Image.Image) -> ArrayRaster:
+    if image.mode in _DEEP_MODES:
+        return from_array(np.asarray(image))
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[len(_labels(image))]
+    return from_array(np.asarray(image if image.mode == mode else image.convert(mode)))
 
 
-def _tiff_orientation(stream: IO[bytes]) -> int:
-    """Read from the first directory alone: Pillow's TIFF reader refuses many of the rasters that GDAL reads."""
-    header = stream.read(8)
-    if 43 in header[2:4]:  # BigTIFF
-        header += stream.read(8)
-    directory = TiffImagePlugin.ImageFileDirectory_v2(header)
-    stream.seek(directory.next)
-    directory.load(stream)
-    return int(directory.get(_ORIENTATION, 1))
+def _labels(image: Image.Image) -> tuple[str, ...]:
+    """What the bands show that an image of 8 bits is converted to."""
+    if image.has_transparency_data:
+        return _COLOURS
+    return ("",) if image.mode in ("1", "L") else _COLOURS[:3]
+
+
+def _orientation(image: ImageFile.ImageFile, stream: IO[bytes]) -> int:
+    if image.format == "PNG" and "exif" not in image.info and (trailing := exif.trailing_exif(stream)):
+        return exif.picture_orientation({**image.info, "exif": trailing})
+    return exif.picture_orientation(image.info)

@@ -1,4 +1,4 @@
-"""Sources of samples behind one face; here the face, and arrays in memory."""
+"""Samples behind one interface; here the interface, and arrays in memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +8,33 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from geochat.imagery.grid import Window
+from geochat.imagery.windows import Window
 
 Samples = NDArray[Any]  # (bands, height, width)
 Coverage = NDArray[np.uint8]  # same shape: 0 nodata or transparent, 255 opaque
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of an image without reading its samples.
+
+    Attributes:
+        size: (width, height) as stored.
+        orientation: EXIF orientation, 1 to 8.
+        labels: What each band shows, such as "red" or "alpha", "" where unknown. A palette counts as red, green, blue.
+        descriptions: What the file calls each band, "" where it does not.
+        dtype: Of the samples, as NumPy names it.
+        full_scale: The largest value of samples of 8 bits or fewer, None for any other kind.
+        overviews: By how many times smaller the copies stored beside the image are, per side.
+    """
+
+    size: tuple[int, int]
+    orientation: int
+    labels: tuple[str, ...]
+    descriptions: tuple[str, ...]
+    dtype: str
+    full_scale: int | None
+    overviews: tuple[int, ...] = ()
 
 
 class Raster(Protocol):
@@ -32,11 +55,16 @@ class Raster(Protocol):
         """The largest value of samples of 8 bits or fewer, None for any other kind."""
         ...
 
-    def read(self, bands: Sequence[int], window: Window, size: tuple[int, int]) -> tuple[Samples, Coverage | None]:
+    def read(
+        self, bands: Sequence[int], window: Window, size: tuple[int, int], max_pixels: int
+    ) -> tuple[Samples, Coverage | None]:
         """Bands (1-based) of a window, averaged down to `size` (width, height), and how much of each sample counts.
 
         None stands for all of them. An alpha band among those asked for is data, not transparency: near infrared is
         often stored in its place.
+
+        Raises:
+            ImageError: More than `max_pixels` would have to be decoded.
         """
         ...
 
@@ -59,18 +87,26 @@ class ArrayRaster:
         """255 for uint8, else None."""
         return 255 if self.samples.dtype == np.uint8 else None
 
-    def read(self, bands: Sequence[int], window: Window, size: tuple[int, int]) -> tuple[Samples, Coverage | None]:
-        """As `Raster.read`; the samples may be a view of these."""
-        rows = slice(window.row, window.row + window.height)
-        columns = slice(window.column, window.column + window.width)
+    def read(
+        self, bands: Sequence[int], window: Window, size: tuple[int, int], max_pixels: int = 0
+    ) -> tuple[Samples, Coverage | None]:
+        """As `Raster.read`; the samples may be a view of these, and nothing is left to decode."""
+        left, top, right, bottom = window.bounds
+        rows, columns = slice(top, bottom), slice(left, right)
         stored = self.samples[: len(bands)] if tuple(bands) == (1, 2, 3) else self.samples[[band - 1 for band in bands]]
         samples = stored[:, rows, columns]
-        if size != (window.width, window.height):
+        if size != window.size:
             samples = np.stack([_shrink(band, size) for band in samples])
         if self.alpha is None or asks_for_alpha(self, bands):
             return samples, None
         alpha = _shrink(self.alpha[rows, columns], size)
         return samples, np.broadcast_to(alpha, samples.shape)
+
+
+def array_facts(raster: ArrayRaster, orientation: int) -> Facts:
+    """What is known of samples in memory."""
+    unnamed = ("",) * len(raster.labels)
+    return Facts(raster.size, orientation, raster.labels, unnamed, str(raster.samples.dtype), raster.full_scale)
 
 
 def asks_for_alpha(raster: Raster, bands: Sequence[int]) -> bool:

@@ -1,27 +1,15 @@
-"""Task tokens, the conversation format, and how a question with regions becomes a prompt."""
+"""Tasks, the conversation format, and what people mean by their words."""
 
-from geochat.prompts.compose import compose
 from geochat.prompts.conversation import IMAGE_TOKEN, SYSTEM_PROMPT, Message, chat_messages, chat_template
-from geochat.prompts.tasks import (
-    DEFAULT_QUESTIONS,
-    Task,
-    refer_question,
-    scene_question,
-    task_of,
-    vqa_question,
-)
+from geochat.prompts.tasks import TASK_NAMES, Task, read_task
 
 __all__ = [
-    "DEFAULT_QUESTIONS",
     "IMAGE_TOKEN",
     "SYSTEM_PROMPT",
+    "TASK_NAMES",
     "Message",
     "Task",
     "chat_messages",
     "chat_template",
-    "compose",
-    "refer_question",
-    "scene_question",
-    "task_of",
-    "vqa_question",
+    "read_task",
 ]

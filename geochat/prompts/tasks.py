@@ -1,4 +1,4 @@
-"""What can be asked, with the wording the published model was trained on.
+"""The kinds of question. How a model is asked each of them is part of its dialect (`geochat.dialects`).
 
 GeoChat switches behaviour by a task token at the head of the question (section 3.1 of the paper): none for
 conversation, visual question answering and scene classification, `[grounding]` for a description with boxes,
@@ -6,6 +6,8 @@ conversation, visual question answering and scene classification, `[grounding]` 
 """
 
 from enum import StrEnum
+
+from geochat.errors import PromptError
 
 
 class Task(StrEnum):
@@ -19,41 +21,20 @@ class Task(StrEnum):
     REFER = "refer"
     GROUNDING = "grounding"
 
-    @property
-    def token(self) -> str:
-        """The task token that opens the question, or the empty string."""
-        return _TOKENS.get(self, "")
+
+TASK_NAMES: dict[str, Task | None] = {"auto": None, "describe": Task.CAPTION, **{task.value: task for task in Task}}
+"""The names people give tasks by; "auto" goes by the question."""
 
 
-_TOKENS = {Task.IDENTIFY: "[identify]", Task.REFER: "[refer]", Task.GROUNDING: "[grounding]"}
+def read_task(task: Task | str | None) -> Task | None:
+    """The task of a name in `TASK_NAMES`; a task and None as they are.
 
-DEFAULT_QUESTIONS = {
-    Task.CAPTION: "Describe the image.",
-    Task.GROUNDING: "Describe the image in detail with the positions of the objects.",
-    Task.IDENTIFY: "What is the object present at",
-}
-"""The published question of each task that can be asked without words of one's own."""
-
-
-def scene_question(classes: list[str]) -> str:
-    """The published scene-classification question over `classes`."""
-    return (
-        f"Classify the image within one of the given classes: {', '.join(classes)}. "
-        "Answer with one word or short phrase."
-    )
-
-
-def vqa_question(question: str) -> str:
-    """The published short-answer question."""
-    return f"{question}\nAnswer the question using a single word or phrase."
-
-
-def refer_question(phrase: str) -> str:
-    """The published question for the boxes of a referring expression, without its task token."""
-    return f"Give me the location of <p> {phrase} </p>"
-
-
-def task_of(question: str) -> Task | None:
-    """The task whose token opens `question`, if any."""
-    opening = question.lstrip()
-    return next((task for task, token in _TOKENS.items() if opening.startswith(token)), None)
+    Raises:
+        PromptError: There is none of that name.
+    """
+    if task is None or isinstance(task, Task):
+        return task
+    name = str(task).strip().lower()
+    if name not in TASK_NAMES:
+        raise PromptError(f"there is no task {task!r}; choose from {', '.join(TASK_NAMES)}")
+    return TASK_NAMES[name]

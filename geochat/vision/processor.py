@@ -5,13 +5,13 @@ with CLIP's mean colour, bicubic resize) and it needs no torchvision, which cann
 torch.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 from transformers import LlavaProcessor, PreTrainedTokenizerBase
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
-Fit = Literal["pad", "crop"]
+from geochat.geometry import Fit
 
 
 def build_image_processor(image_size: int, fit: Fit = "pad") -> LlavaImageProcessorPil | CLIPImageProcessorPil:

@@ -1,7 +1,8 @@
 """What a user takes away: the boxes as a picture, GeoJSON, GeoPackage and CSV, and the conversation as text.
 
-Files are made in memory when they are asked for and sent to the page that asked. All boxes of the answers that are
-shown go into one file, placed in the frame of the whole image and numbered through.
+Files are made in memory when they are asked for and sent to the page that asked. All regions of the answers that are
+shown go into one file, in pixels of the whole image and numbered through: those found, and those asked about with the
+answer as attribute. What lies beyond the image is cut off; what the model wrote stands beside it.
 """
 
 import base64
@@ -9,16 +10,23 @@ import csv
 import io
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from geochat import __version__
 from geochat.errors import ExportError
-from geochat.exports import GroundedRegion, draw, to_geojson, write_geojson, write_geopackage, write_picture
-from geochat.frames import Frame, ground_size, to_geographic, transform_points
-from geochat.imagery import GeoImage
-from geochat.regions import OrientedBox, Region
+from geochat.exports import (
+    GroundedRegion,
+    box_numbers,
+    draw,
+    to_geojson,
+    write_geojson,
+    write_geopackage,
+    write_picture,
+)
+from geochat.geometry import to_geographic
+from geochat_serve.open_scene import OpenScene
 from geochat_serve.saved import to_json, to_markdown
 from geochat_serve.sessions import Session
 from geochat_serve.turns import Turn
@@ -44,24 +52,22 @@ class Shown:
     """The answers that are shown, over the whole image.
 
     Attributes:
-        image: The whole image.
-        turns: The answers, oldest first.
-        regions: Their boxes and the turn of each.
+        scene: The image.
+        regions: What is exported, oldest answer first, and the turn of each.
         provenance: Where they came from.
     """
 
-    image: GeoImage
-    turns: tuple[Turn, ...]
+    scene: OpenScene
     regions: tuple[tuple[Turn, GroundedRegion], ...]
     provenance: Mapping[str, Any]
 
     @property
     def crs(self) -> str | None:
         """The CRS of the regions' map coordinates."""
-        return self.image.crs if self.image.frame.image_to_map is not None else None
+        return self.scene.image.place.map_crs
 
     @property
-    def boxes(self) -> list[GroundedRegion]:
+    def features(self) -> list[GroundedRegion]:
         """The regions without their turns."""
         return [region for _, region in self.regions]
 
@@ -87,65 +93,48 @@ def make_download(kind: str, session: Session, hidden: Sequence[int]) -> Downloa
 
 
 def shown(session: Session, hidden: Sequence[int]) -> Shown:
-    """The boxes that are shown.
+    """The regions that are shown.
 
     Raises:
         ExportError: There is none.
     """
     if session.scene is None:
         raise ExportError("no image is open; open one first")
-    image = session.scene.image
-    turns = tuple(turn for turn in session.turns if turn.boxes and turn.id not in hidden and turn.answer is not None)
-    if not turns:
+    turns = [turn for turn in session.turns if turn.id not in hidden]
+    regions = tuple((turn, region) for turn in turns for region in turn.features)
+    answered = list(dict.fromkeys(turn for turn, _ in regions))
+    answers = [turn.answer for turn in answered if turn.answer is not None]
+    if not answers:
         raise ExportError("no boxes are shown; ask for some, or show an answer's boxes")
-    regions = tuple((turn, _over_whole(box, turn, image.frame)) for turn in turns for box in turn.boxes)
-    first = turns[0].answer
     provenance = {
-        **(first.provenance if first is not None else {}),
+        **answers[0].provenance,
         "software": f"geochat {__version__}",
         "image": session.scene.name,
-        "question": "; ".join(turn.question or turn.task for turn in turns),
-        "prompt": "; ".join(turn.answer.prompt for turn in turns if turn.answer is not None),
-        "window": list(session.scene.whole),
-        "corrected": [turn.id for turn in turns if turn.corrected is not None],
+        "question": "; ".join(turn.question or turn.task for turn in answered),
+        "task": "; ".join(dict.fromkeys(answer.task.value for answer in answers)),
+        "prompt": "; ".join(answer.prompt for answer in answers),
+        "window": list(session.scene.image.window),
+        "corrected": [turn.id for turn in answered if turn.correction is not None],
     }
-    return Shown(image, turns, regions, provenance)
-
-
-def _over_whole(box: Mapping[str, Any], turn: Turn, frame: Frame) -> GroundedRegion:
-    """A turn's box in the frame of the whole image; every frame here is a similarity, so it stays the same box."""
-    parsed = turn.regions_shown[box["number"] - 1]
-    in_pixels = parsed.transform(turn.conversation.image.frame.model_to_image)
-    region = Region(in_pixels.transform(frame.between("image", "model")), box["phrase"])
-    return GroundedRegion.place(region, frame, box["score"])
+    return Shown(session.scene, regions, provenance)
 
 
 def _picture(session: Session, hidden: Sequence[int]) -> bytes:
     found = shown(session, hidden)
-    if session.scene is None:
-        raise ExportError("no image is open; open one first")
-    view = session.scene.view(session.scene.whole, _PICTURE_SIDE)
-    frame = replace(view.frame, fit="pad")
-    regions = [
-        replace(region, box=_pixel_box(region, found.image.frame).transform(frame.between("image", "model")))
-        for region in found.boxes
-    ]
-    return _written(".png", lambda path: write_picture(path, draw(view.pil(), regions, frame), found.provenance))
-
-
-def _pixel_box(region: GroundedRegion, frame: Frame) -> OrientedBox:
-    return region.box.transform(frame.model_to_image)
+    view = found.scene.view(found.scene.image.window, _PICTURE_SIDE)
+    picture = draw(view.pil(), found.features, view.frame)
+    return _written(".png", lambda path: write_picture(path, picture, found.provenance))
 
 
 def _geojson(session: Session, hidden: Sequence[int]) -> bytes:
     found = shown(session, hidden)
-    document = to_geojson(found.boxes, found.crs, found.provenance)
+    document = to_geojson(found.features, found.crs, found.provenance)
     return _written(".geojson", lambda path: write_geojson(path, document))
 
 
 def _geopackage(session: Session, hidden: Sequence[int]) -> bytes:
     found = shown(session, hidden)
-    return _written(".gpkg", lambda path: write_geopackage(path, found.boxes, found.crs, found.provenance))
+    return _written(".gpkg", lambda path: write_geopackage(path, found.features, found.crs, found.provenance))
 
 
 def _written(suffix: str, write: Callable[[Path], Path]) -> bytes:
@@ -159,32 +148,43 @@ def _csv(session: Session, hidden: Sequence[int]) -> bytes:
     table = csv.writer(text)
     table.writerow(_COLUMNS)
     for number, (turn, region) in enumerate(found.regions, 1):
-        table.writerow([number, turn.id, _cell(region.phrase or ""), *_measures(region, found)])
+        table.writerow([number, turn.id, *_said(region), *_measures(region), *_on_the_ground(region)])
     return text.getvalue().encode("utf-8-sig")  # as spreadsheets expect it
 
 
 _COLUMNS = (
-    *("number", "turn", "phrase", "score", "center_x_px", "center_y_px", "width_px", "height_px", "angle_deg"),
-    *("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4"),
+    *("number", "turn", "phrase", "role", "answer", "as_asked", "score", "model_box"),
+    *("center_x_px", "center_y_px", "width_px", "height_px", "angle_deg"),
+    *("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "on_image_px"),
     *("longitude", "latitude", "width_m", "height_m", "area_m2"),
 )
 
 
-def _measures(region: GroundedRegion, found: Shown) -> list[object]:
-    box = _pixel_box(region, found.image.frame)
+def _said(region: GroundedRegion) -> list[object]:
+    """Words, and the box in the model's own numbers."""
     score = "" if region.score is None else round(region.score, 4)
+    as_asked = "" if region.as_asked is None else region.as_asked
+    numbers = [] if region.box is None else box_numbers(region.box)
+    written = " ".join(f"{number:g}" for number in numbers)
+    return [_cell(region.phrase or ""), region.role, _cell(region.answer or ""), as_asked, score, written]
+
+
+def _measures(region: GroundedRegion) -> list[object]:
+    """The box in pixels as it was written, and as WKT the part of it that lies on the image."""
+    box = region.geometry
     sizes = [round(value, 2) for value in (*box.center, box.width, box.height, box.angle)]
     corners = [round(value, 2) for point in region.pixels for value in point]
-    return [score, *sizes, *corners, *_on_the_ground(box, found)]
+    ring = ", ".join(f"{x:.2f} {y:.2f}" for x, y in (*region.outline, *region.outline[:1]))
+    return [*sizes, *corners, f"POLYGON (({ring}))" if ring else "POLYGON EMPTY"]
 
 
-def _on_the_ground(box: OrientedBox, found: Shown) -> list[object]:
-    affine, crs = found.image.frame.image_to_map, found.image.crs
-    metres = None if affine is None or crs is None else ground_size(box.corners(), affine, crs)
-    if affine is None or crs is None or metres is None:
+def _on_the_ground(region: GroundedRegion) -> list[object]:
+    """Longitude and latitude of the centre, metres along the sides, square metres; empty without a place on Earth."""
+    size, center = region.ground_size, region.place.to_map([region.geometry.center])
+    if size is None or center is None:
         return [""] * 5
-    longitude, latitude = to_geographic(transform_points([box.center], affine), crs)[0].tolist()
-    return [round(longitude, 8), round(latitude, 8), *(round(length, 2) for length in metres)]
+    longitude, latitude = to_geographic(center, region.place.map_crs)[0].tolist()
+    return [round(longitude, 8), round(latitude, 8), *(round(length, 2) for length in size)]
 
 
 def _cell(text: str) -> str:

@@ -1,6 +1,5 @@
 """The page: which components there are, where they stand, and which event goes where."""
 
-import json
 from typing import Any
 
 import gradio as gr
@@ -8,9 +7,10 @@ import gradio as gr
 from geochat.imagery import COMPOSITES, ORDERS
 from geochat_serve.api import Api
 from geochat_serve.components import conversation, scene_viewer, takeaway, top_bar
+from geochat_serve.gallery import gallery
 from geochat_serve.guard import GuardedBlocks
-from geochat_serve.handlers import STRETCHES, Handlers
-from geochat_serve.scenes import data_url, open_sample, samples
+from geochat_serve.handlers import Handlers
+from geochat_serve.image_handlers import STRETCHES, ImageHandlers
 from geochat_serve.tasks import CHOICES
 
 _READ_KEY = "() => sessionStorage.getItem('geochat-session') || ''"
@@ -22,20 +22,19 @@ _EVENT: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 _QUICK: dict[str, Any] = {**_EVENT, "queue": False}  # these tell the user nothing: Gradio's messages come by the queue
 
 
-def build_page(handlers: Handlers, api: Api, *, limit_mb: int) -> gr.Blocks:
+def build_page(handlers: Handlers, images: ImageHandlers, api: Api, *, limit_mb: int) -> gr.Blocks:
     """The application, ready to be launched."""
-    engine = handlers.answerer.chat.engine
     page: gr.Blocks = GuardedBlocks(
-        handlers.workspace.uploads, title="GeoChat", analytics_enabled=False, fill_width=True, fill_height=True
+        images.workspace.uploads, title="GeoChat", analytics_enabled=False, fill_width=True, fill_height=True
     )
     with page:
         api.add()  # first: of events of one name, the first has it, and programs call by name
         key = gr.Textbox(visible=False)
         with gr.Column(elem_id="page"):
             with gr.Column(elem_id="top"):
-                top_bar(engine.name)
+                top_bar(handlers.answerer.chat.engine.info.name)
             with gr.Column(elem_id="left"):
-                viewer = scene_viewer(_gallery(), limit_mb)
+                viewer = scene_viewer(gallery(), limit_mb)
             with gr.Column(elem_id="right"):
                 chat = conversation()
                 with gr.Column(elem_id="composer"):
@@ -67,7 +66,7 @@ def build_page(handlers: Handlers, api: Api, *, limit_mb: int) -> gr.Blocks:
                             elem_id="pasted",
                         )
                         place = gr.Button("Add region", size="sm", elem_id="place")
-                    found = _add_classify_panel(handlers, look, viewer)
+                    found = _add_classify_panel(images, look, viewer)
                     files = _add_save_panel()
 
         page.load(handlers.enter, key, [key, viewer, chat, files], js=_READ_KEY, **_EVENT).then(
@@ -76,13 +75,13 @@ def build_page(handlers: Handlers, api: Api, *, limit_mb: int) -> gr.Blocks:
         page.unload(handlers.leave)
 
         shown = [viewer, chat, found, bands, stretch]
-        viewer.opened(handlers.opened, None, shown, **_EVENT)
-        viewer.sample(handlers.sample, None, shown, **_EVENT)
-        viewer.refused(handlers.refused, None, viewer, **_EVENT)
-        viewer.detail(handlers.detail, None, viewer, trigger_mode="always_last", **_EVENT)
+        viewer.opened(images.opened, None, shown, **_EVENT)
+        viewer.sample(images.sample, None, shown, **_EVENT)
+        viewer.refused(images.refused, None, viewer, **_EVENT)
+        viewer.detail(images.detail, None, viewer, trigger_mode="always_last", **_EVENT)
         viewer.region(_suggest, task, task, **_QUICK)
-        gr.on([bands.input, stretch.input], handlers.show_bands, [bands, stretch], [viewer, chat, found], **_EVENT)
-        gr.on([place.click, pasted.submit], handlers.place, pasted, [viewer, pasted], **_EVENT)
+        gr.on([bands.input, stretch.input], images.show_bands, [bands, stretch], [viewer, chat, found], **_EVENT)
+        gr.on([place.click, pasted.submit], images.place, pasted, [viewer, pasted], **_EVENT)
 
         task.change(_describe, task, [hint, question], **_QUICK)
         gr.on(
@@ -104,8 +103,8 @@ def build_page(handlers: Handlers, api: Api, *, limit_mb: int) -> gr.Blocks:
     return page
 
 
-def _add_classify_panel(handlers: Handlers, look: gr.Checkbox, viewer: gr.HTML) -> gr.Label:
-    known = handlers.answerer.chat.engine.settings.scene_classes or _CLASSES
+def _add_classify_panel(images: ImageHandlers, look: gr.Checkbox, viewer: gr.HTML) -> gr.Label:
+    known = images.answerer.chat.engine.info.settings.scene_classes or _CLASSES
     with gr.Accordion("Classify", open=False), gr.Column(elem_id="classify"):
         classes = gr.Textbox(
             ", ".join(known),
@@ -117,7 +116,7 @@ def _add_classify_panel(handlers: Handlers, look: gr.Checkbox, viewer: gr.HTML) 
         )
         classify = gr.Button("Classify", size="sm", elem_id="classify-button")
         found = gr.Label(label="Probabilities", num_top_classes=10, elem_id="classified")
-    classify.click(handlers.classify, [classes, look, viewer], found, trigger_mode="once", **_EVENT)
+    classify.click(images.classify, [classes, look, viewer], found, trigger_mode="once", **_EVENT)
     return found
 
 
@@ -138,13 +137,3 @@ def _suggest(task: str, event: gr.EventData) -> Any:  # noqa: ANN401 - a compone
 def _describe(task: str) -> tuple[Any, Any]:
     choice = CHOICES[task]
     return choice.hint, gr.Textbox(placeholder=choice.placeholder)
-
-
-def _gallery() -> str:
-    listed = []
-    for sample in samples():
-        picture = open_sample(sample["file"]).image.pil()
-        picture.thumbnail((300, 300))
-        title = str(sample["title"]).split(",")[0]
-        listed.append({"file": sample["file"], "title": title, "thumbnail": data_url(picture)})
-    return json.dumps(listed)

@@ -5,10 +5,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from geochat.assistant.asking import model_boxes
-from geochat.errors import RegionError
-from geochat.imagery import GeoImage
-from geochat.regions import OrientedBox
+from geochat.assistant.region_input import pixel_boxes
+from geochat.errors import ImageError, RegionError
+from geochat.geometry import OrientedBox
+from geochat.imagery import GeoImage, Window
 
 MOST = 200
 
@@ -24,8 +24,8 @@ def read_boxes(values: Any) -> tuple[OrientedBox, ...]:  # noqa: ANN401 - decode
     return tuple(_box(value) for value in values)
 
 
-def read_window(values: Any, image: GeoImage) -> tuple[int, int, int, int] | None:  # noqa: ANN401 - decoded JSON
-    """A window (column, row, width, height), cut to the image; None where it is the whole.
+def read_window(values: Any, image: GeoImage) -> Window | None:  # noqa: ANN401 - decoded JSON
+    """A window from numbers (column, row, width, height), cut to the image; None where it is the whole.
 
     Raises:
         RegionError: It holds no pixel of the image.
@@ -34,13 +34,14 @@ def read_window(values: Any, image: GeoImage) -> tuple[int, int, int, int] | Non
         return None
     if not isinstance(values, list) or len(values) != 4 or not all(_is_number(value) for value in values):
         raise RegionError("the view is no window of four numbers; reload the page")
-    left, top = max(0, math.floor(values[0])), max(0, math.floor(values[1]))
-    right = min(image.width, math.ceil(values[0] + values[2]))
-    bottom = min(image.height, math.ceil(values[1] + values[3]))
-    if right <= left or bottom <= top:
+    left, top, width, height = values
+    try:
+        window = Window.covering((left, top, left + width, top + height)).clip((image.width, image.height))
+    except ImageError:
+        window = None
+    if window is None:
         raise RegionError("nothing of the image is in view; fit it first (F)")
-    window = left, top, right - left, bottom - top
-    return None if window == (0, 0, image.width, image.height) else window
+    return None if window == Window.whole((image.width, image.height)) else window
 
 
 def read_places(text: str, image: GeoImage) -> tuple[OrientedBox, ...]:
@@ -56,17 +57,16 @@ def read_places(text: str, image: GeoImage) -> tuple[OrientedBox, ...]:
     """
     text = text.strip()
     if text.startswith("{"):
-        regions: Any = _geojson(text)
-        boxes = model_boxes(regions, image.frame)
+        boxes = pixel_boxes(_geojson(text), image.frame)
     else:
-        in_pixels = text.lower().startswith("px") or image.frame.image_to_map is None or image.crs is None
+        in_pixels = text.lower().startswith("px") or image.place.map_crs is None
         numbers = _numbers(text.lower().removeprefix("px"))
-        boxes = model_boxes(numbers, image.frame, "pixels" if in_pixels else "geographic")
+        boxes = pixel_boxes(numbers, image.frame, "pixels" if in_pixels else "geographic")
     if not boxes:
         raise RegionError("the text holds no region; paste GeoJSON or four numbers")
     if len(boxes) > MOST:
         raise RegionError(f"{len(boxes)} regions are too many; paste up to {MOST}")
-    return tuple(box.transform(image.frame.between("model", "image")) for box in boxes)
+    return tuple(boxes)
 
 
 def _geojson(text: str) -> Mapping[str, Any]:

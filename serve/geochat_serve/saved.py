@@ -3,11 +3,16 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from geochat import __version__
 from geochat.assistant import GeoChat
+from geochat.assistant.notices import Notice
+from geochat.dialects import Dialect
 from geochat.errors import DataError, GeoChatError
+from geochat.geometry import OrientedBox
+from geochat_serve.correcting import read_correction
 from geochat_serve.placing import read_boxes, read_window
 from geochat_serve.sessions import Session
 from geochat_serve.tasks import CHOICES
@@ -28,6 +33,7 @@ def to_json(session: Session) -> str:
             "version": 1,
             "software": f"geochat {__version__}",
             "model": turns[0].answer.model if turns and turns[0].answer else None,
+            "written": _reading(turns[0].answer.info.dialect) if turns and turns[0].answer else None,
             "image": None
             if scene is None
             else {
@@ -52,8 +58,11 @@ def to_markdown(session: Session) -> str:
         if turn.regions:
             lines += [f"Asked about {'; '.join(_corners(box.corners()) for box in turn.regions)}", ""]
         lines += [_plain(_words(turn)) or "(no answer)", ""]
-        if turn.note:
-            lines += [f"*{_plain(turn.note)}*", ""]
+        if turn.choices:
+            shares = (f"{_plain(choice['text'])} {choice['probability']:.0%}" for choice in turn.choices)
+            lines += [", ".join(shares), ""]
+        for told in [*(notice.text for notice in (*turn.notices, *turn.remarks)), turn.failure]:
+            lines += [f"*{_plain(told)}*", ""] if told else []
         if turn.boxes:
             lines += ["| | phrase | corners in pixels |", "|---|---|---|"]
             for box in turn.boxes:
@@ -75,8 +84,13 @@ def load(session: Session, text: str, chat: GeoChat) -> None:
         image = value["image"]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise DataError("that file is no saved conversation; choose one that was exported here as JSON") from error
-    if session.scene is None or session.scene.image.sha256 != image["sha256"]:
-        raise DataError(f"that conversation is about {image.get('name')!r}, which is not open; open it and load again")
+    try:
+        if session.scene is None or session.scene.image.sha256 != image["sha256"]:
+            raise DataError(f"that conversation is about {image['name']!r}, which is not open; open it and load again")
+    except (TypeError, KeyError) as error:
+        raise DataError("that conversation names no image; choose one that was exported here as JSON") from error
+    if value.get("written") not in (None, _reading(chat.engine.info.dialect)):
+        raise DataError(f"the model that is served reads boxes unlike {value.get('model')!r}, which wrote these")
     session.clear()
     try:
         for saved in value["turns"]:
@@ -95,26 +109,57 @@ def _load_turn(session: Session, saved: Mapping[str, Any], chat: GeoChat) -> Non
     turn = Turn(
         session.next_number(), question, task, read_boxes(saved["regions"]), window, session.scene.id, conversation
     )
-    turn.answer = conversation.remember(question, prompt, text)
-    turn.reread(turn.answer, session.colours)
+    turn.finish(conversation.remember(question, prompt, text), session.colours)
+    turn.notices, turn.remarks = _notices(saved.get("notices", [])), _notices(saved.get("remarks", []))
+    turn.choices = [
+        {"text": str(choice["text"]), "probability": min(max(float(choice["probability"]), 0.0), 1.0)}
+        for choice in saved.get("choices", [])
+    ]
     turn.status = "done"
     if isinstance(corrected := saved.get("corrected"), str):
-        turn.correct(corrected, session.colours)
+        boxes = read_boxes(saved.get("corrected_boxes", []))
+        correction = read_correction(corrected, boxes, conversation.image.frame, conversation.info.dialect)
+        turn.correct(correction, session.colours)
     session.turns.append(turn)
 
 
 def _saved(turn: Turn) -> dict[str, Any]:
-    answer = turn.answer
+    answer, correction = turn.answer, turn.correction
     return {
         "question": turn.question,
         "task": turn.task,
-        "regions": [[box.x1, box.y1, box.x2, box.y2, box.angle] for box in turn.regions],
+        "regions": [_numbers(box) for box in turn.regions],
         "window": turn.window,
         "prompt": answer.prompt if answer else "",
         "text": answer.text if answer else "",
-        "corrected": turn.corrected,
+        "corrected": correction.text if correction else None,
+        "corrected_boxes": [_numbers(box) for box in correction.boxes] if correction else [],
+        "notices": [asdict(notice) for notice in turn.notices],
+        "remarks": [asdict(notice) for notice in turn.remarks],
+        "choices": turn.choices,
         "boxes": [{"phrase": box["phrase"], "pixels": box["points"], "score": box["score"]} for box in turn.boxes],
     }
+
+
+def _reading(dialect: Dialect) -> dict[str, Any]:
+    """What decides where boxes lie that were written in a dialect."""
+    frame = dialect.model_frame
+    size = frame.size if frame.fit == "crop" else None
+    return {
+        "dialect": dialect.name,
+        "direction": dialect.angles.direction,
+        "fit": frame.fit,
+        "size": size,
+        "scale": frame.scale,
+    }
+
+
+def _notices(values: Sequence[Mapping[str, Any]]) -> tuple[Notice, ...]:
+    return tuple(Notice(str(value["code"]), str(value["text"])) for value in values)
+
+
+def _numbers(box: OrientedBox) -> list[float]:
+    return [box.x1, box.y1, box.x2, box.y2, box.angle]
 
 
 def _words(turn: Turn) -> str:

@@ -20,6 +20,7 @@ from geochat_serve.auth import AuthCheck, read_auth_file
 from geochat_serve.components import asset
 from geochat_serve.door import Door
 from geochat_serve.handlers import Handlers
+from geochat_serve.image_handlers import ImageHandlers
 from geochat_serve.page import build_page
 from geochat_serve.queueing import FairQueue
 from geochat_serve.sessions import Sessions
@@ -110,7 +111,10 @@ def serve(chat: GeoChat, settings: ServeSettings) -> Iterator[Server]:
     os.environ.update(environment)
     try:
         page = build_page(
-            Handlers(answerer, sessions, workspace), Api(answerer, workspace), limit_mb=settings.max_upload_mb
+            Handlers(answerer, sessions),
+            ImageHandlers(answerer, sessions, workspace),
+            Api(answerer, workspace),
+            limit_mb=settings.max_upload_mb,
         )
         page.queue(default_concurrency_limit=None)
         _, url, share_url = _launch(page, settings, auth, workspace)

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 
 from geochat.assistant import AnswerStream, Conversation, GeoChat
 from geochat.errors import GeoChatError, ImageError
+from geochat.imagery import BandChoice, Stretch, Window
 from geochat_serve.kept import Collection
+from geochat_serve.open_scene import OpenScene
 from geochat_serve.queueing import Ticket
-from geochat_serve.scenes import Scene
 from geochat_serve.turns import Colours, Turn
 from geochat_serve.workspace import Workspace
 
@@ -44,7 +45,7 @@ class Session:
     key: str
     username: str | None
     kept: Collection
-    scene: Scene | None = None
+    scene: OpenScene | None = None
     turns: list[Turn] = field(default_factory=list)
     colours: Colours = field(default_factory=Colours)
     ticket: Ticket | None = None
@@ -55,12 +56,34 @@ class Session:
     active_at: float = field(default_factory=time.monotonic)
     _numbers: int = 0
 
-    def open(self, scene: Scene, workspace: Workspace) -> None:
+    def open(self, scene: OpenScene, workspace: Workspace) -> None:
         """Look at another scene: the conversation begins anew."""
         self.stop()
         self._close_scene(workspace)
         self.scene = scene
         self.clear()
+
+    def show_with(self, bands: BandChoice, stretch: Stretch) -> None:
+        """Show the scene in other bands or with another stretch.
+
+        Raises:
+            ImageError: No scene is open, or it has no such bands.
+            SettingsError: The stretch is impossible.
+        """
+        scene = self.require_scene()
+        shown = scene.shown_with(bands, stretch)
+        if self.scene is scene:  # and no other was opened meanwhile
+            self.scene = shown
+
+    def require_scene(self) -> OpenScene:
+        """The scene.
+
+        Raises:
+            ImageError: None is open.
+        """
+        if self.scene is None:
+            raise ImageError("no image is open; open one first")
+        return self.scene
 
     def clear(self) -> None:
         """Begin the conversation anew."""
@@ -81,18 +104,17 @@ class Session:
         while self.busy and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
 
-    def conversation(self, chat: GeoChat, window: tuple[int, int, int, int] | None) -> Conversation:
+    def conversation(self, chat: GeoChat, window: Window | None) -> Conversation:
         """What a question about a window is asked in: the last turn's, if that was about the same view.
 
         Raises:
             ImageError: No scene is open, or the window cannot be read.
         """
-        if self.scene is None:
-            raise ImageError("no image is open; open one first")
+        scene = self.require_scene()
         last = next((turn for turn in reversed(self.turns) if not turn.replaced), None)
-        if last is not None and last.window == window and last.scene == self.scene.id:
+        if last is not None and last.window == window and last.scene == scene.id:
             return last.conversation
-        return chat.start(self.scene.view(window))
+        return chat.start(scene.view(window))
 
     def next_number(self) -> int:
         """The number of a new turn."""
@@ -122,9 +144,12 @@ class Session:
         self._close_scene(workspace)
 
     def _close_scene(self, workspace: Workspace) -> None:
-        if self.scene is not None and self.scene.owned:
-            workspace.remove(self.scene.path)
-        self.scene = None
+        scene, self.scene = self.scene, None
+        if scene is None:
+            return
+        scene.close()
+        if scene.owned and scene.path is not None:
+            workspace.remove(scene.path)
 
 
 class Sessions:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from geochat.checkpoints import Settings
 from geochat.errors import PromptError
 from geochat.prompts import Task
 
@@ -12,14 +11,16 @@ class Choice:
     """One task of the page.
 
     Attributes:
-        task: What it is called in prompts; None goes by the question's token and regions.
+        task: The kind of question; None goes by its words and regions.
         hint: One line on what it does and what to type.
         placeholder: What the question box says while it is empty.
+        needs_words: Whether it cannot be asked with an empty question box.
     """
 
     task: Task | None
     hint: str
     placeholder: str
+    needs_words: bool = False
 
 
 CHOICES = {
@@ -28,27 +29,24 @@ CHOICES = {
     "Grounded description": Choice(
         Task.GROUNDING, "A description whose phrases carry boxes. No words needed.", "Just press Ask"
     ),
-    "Find": Choice(Task.REFER, "Boxes around what you name.", "the largest storage tank"),
+    "Find": Choice(Task.REFER, "Boxes around what you name.", "the largest storage tank", needs_words=True),
     "Identify region": Choice(
         Task.IDENTIFY, "Says what is in the region you drew (R draws one). No words needed.", "Just press Ask"
     ),
     "Classify": Choice(
         Task.SCENE, "Picks one of the classes you list; with none, of those the model knows.", "airport, harbor, forest"
     ),
-    "Question": Choice(Task.VQA, "A short answer: yes or no, a number, a word.", "How many airplanes are there?"),
+    "Question": Choice(
+        Task.VQA, "A short answer: yes or no, a number, a word.", "How many airplanes are there?", needs_words=True
+    ),
 }
 
 
-def words_for(name: str, question: str, settings: Settings) -> str:
-    """The question to compose a prompt from.
+def require_words(name: str, question: str) -> None:
+    """Refuse an empty question box where the task needs words; the core refuses the rest.
 
     Raises:
-        PromptError: It has no words and needs some; the message says what to type.
+        PromptError: The message says, in the page's names, what to type.
     """
-    question = question.strip()
-    choice = CHOICES[name]
-    if question or choice.task in (Task.CAPTION, Task.GROUNDING, Task.IDENTIFY):
-        return question
-    if choice.task is Task.SCENE and settings.scene_classes:
-        return ", ".join(settings.scene_classes)
-    raise PromptError("type a question first" if choice.task is None else f"{name} needs words: {choice.placeholder}")
+    if CHOICES[name].needs_words and not question.strip():
+        raise PromptError(f"{name} needs words, such as “{CHOICES[name].placeholder}”")

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageFilter
 
 from geochat.cli import data as command
+from geochat.dialects import GEOCHAT
 from geochat.errors import DataError, SettingsError
-from geochat.regions import parse
 from geochat_data.building import BuildSettings, build_samples
 from geochat_data.checking import check_leakage, check_samples, hash_images, image_paths
 from geochat_data.formats import read_samples, write_samples
@@ -29,7 +29,7 @@ def scenes():
 
 
 def built(scenes, folder, **settings):
-    return list(build_samples(scenes, folder / "images", BuildSettings(**settings)))
+    return list(build_samples(scenes, folder / "images", BuildSettings(GEOCHAT, **settings)))
 
 
 def test_what_is_built_passes_the_check(scenes, tmp_path):
@@ -37,7 +37,7 @@ def test_what_is_built_passes_the_check(scenes, tmp_path):
     assert built(scenes, tmp_path) == samples, "the same seed gives the same samples"
     assert built(scenes, tmp_path, seed=1) != samples
     write_samples(tmp_path / "train.json", samples)
-    report, files = check_samples(tmp_path / "train.json", tmp_path / "images")
+    report, files = check_samples(tmp_path / "train.json", tmp_path / "images", GEOCHAT)
     assert str(report) == f"{len(samples)} used, 0 skipped"
     assert len(files) > 14
 
@@ -88,7 +88,7 @@ def test_files_elsewhere_and_bad_settings(tmp_path):
         built([image], tmp_path)
     for bad in ({"questions": (3, 2)}, {"questions": (0, 2)}, {"dialogues": 2.0}):
         with pytest.raises(SettingsError):
-            BuildSettings(**bad)
+            BuildSettings(GEOCHAT, **bad)
 
 
 BAD = [
@@ -106,7 +106,7 @@ def test_bad_regions_are_found(tmp_path, finding, answer):
         for n, text in enumerate((good, answer))
     ]
     (tmp_path / "f.json").write_text(json.dumps(rows))
-    report, _ = check_samples(tmp_path / "f.json", None)
+    report, _ = check_samples(tmp_path / "f.json", None, GEOCHAT)
     (found,) = report.reasons
     assert found.startswith(finding)
     assert report.places[found] == [f"{tmp_path / 'f.json'}: sample 1"]
@@ -121,7 +121,7 @@ def test_repeats_and_missing_images_are_found(tmp_path):
     (tmp_path / "broken.png").write_bytes((tmp_path / "a.png").read_bytes()[:40])
     rows = [row(1, "3"), row(2, "3"), row(3, "4"), row(3, "5", "gone.png"), row(4, "5", "broken.png")]
     (tmp_path / "f.json").write_text(json.dumps(rows))
-    report, _ = check_samples(tmp_path / "f.json", tmp_path)
+    report, _ = check_samples(tmp_path / "f.json", tmp_path, GEOCHAT)
     assert report.reasons == {
         "sample repeated": 1,
         "question repeated with another answer": 1,
@@ -156,13 +156,13 @@ def test_real_photographs_are_told_apart(shared):
 
 def test_statistics_count_everything(scenes, tmp_path):
     samples = built(scenes, tmp_path)
-    charts = statistics(samples)
+    charts = statistics(samples, GEOCHAT)
     turns = sum(len(sample.messages) // 2 for sample in samples)
     assert charts["samples"]["with image"] == len(samples)
     assert sum(charts["task"].values()) == sum(charts["boxes"].values()) == turns
-    boxes = sum(len(parse(m.text).regions) for s in samples for m in s.messages if m.role == "assistant")
+    boxes = sum(len(GEOCHAT.parse(m.text).regions) for s in samples for m in s.messages if m.role == "assistant")
     assert sum(charts["angle"].values()) == sum(charts["box area"].values()) == boxes
-    assert statistics([])["task"] == {}
+    assert statistics([], GEOCHAT)["task"] == {}
 
 
 def geochat_data(*argv):
@@ -265,7 +265,7 @@ def test_a_folder_of_classes_asks_for_its_own(tmp_path, scenes):
 
 def test_real_dota_patches_make_good_samples(shared, tmp_path):
     source = Source(shared / "imagery" / "evaluation-only" / "dota", split="test")
-    samples = list(build_samples(read("boxes", source), source.path, BuildSettings()))
+    samples = list(build_samples(read("boxes", source), source.path, BuildSettings(GEOCHAT)))
     write_samples(tmp_path / "f.jsonl", samples)
     assert len(samples) > 50
-    assert check_samples(tmp_path / "f.jsonl", source.path)[0].skipped == 0
+    assert check_samples(tmp_path / "f.jsonl", source.path, GEOCHAT)[0].skipped == 0

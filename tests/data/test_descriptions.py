@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageDraw
 from shapely import Polygon
 
+from geochat.dialects import GEOCHAT
 from geochat.prompts import Task
-from geochat.regions import parse
 from geochat_data.questions import (
     FULL_SHARES,
     Balance,
@@ -75,14 +75,14 @@ def test_what_is_mixed_tiny_or_outside_has_no_colour():
 def test_thermal_images_have_no_colours():
     image = painted(("car", "white", 100, 100, 40, 20))
     grey = np.repeat(image.pixels.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
-    assert Subject(image, random.Random()).colour(image.objects[0]) == "white"
-    assert Subject(replace(image, pixels=grey), random.Random()).colour(image.objects[0]) is None
+    assert Subject(image, random.Random(), GEOCHAT).colour(image.objects[0]) == "white"
+    assert Subject(replace(image, pixels=grey), random.Random(), GEOCHAT).colour(image.objects[0]) is None
 
 
 def test_white_is_white_in_the_shade():
     image = painted(("car", "white", 100, 100, 40, 20))
     dark = (image.pixels * 0.6).astype(np.uint8)
-    assert Subject(replace(image, pixels=dark), random.Random()).colour(image.objects[0]) == "white"
+    assert Subject(replace(image, pixels=dark), random.Random(), GEOCHAT).colour(image.objects[0]) == "white"
 
 
 def anchor_of(image, phrase):
@@ -93,7 +93,7 @@ def anchor_of(image, phrase):
 
 
 def pick(image, members, word):
-    subject = Subject(image, random.Random())
+    subject = Subject(image, random.Random(), GEOCHAT)
     places = {item: subject.place(item) for item in members}
     match word:
         case None:
@@ -107,7 +107,7 @@ def pick(image, members, word):
 
 def meant(image, item, after):
     """Whether the words after the category hold for an object, by their plain meaning."""
-    x, y = Subject(image, random.Random()).place(item)[0]
+    x, y = Subject(image, random.Random(), GEOCHAT).place(item)[0]
     if after in CELLS:
         return tuple(min(2, max(0, int(v * 3))) for v in (x, y)) == CELLS[after]
     if half := re.fullmatch(r"in the (\w+) half", after):
@@ -157,7 +157,7 @@ def test_expressions_by_colour_place_and_relation_select_exactly_their_objects()
         images.append(painted(*things))
     kinds = Counter()
     for image in images:
-        subject = Subject(image, random.Random(0))
+        subject = Subject(image, random.Random(0), GEOCHAT)
         for category in subject.present:
             colours = {item: subject.colour(item) for item in image.objects}
             for expression in described(subject, category):
@@ -174,7 +174,7 @@ def test_expressions_about_real_photographs_select_exactly_their_objects(shared)
     photographs += [image for image in read_ucm(imagery / "ucm", "train") if len(image.objects) > 1][:80]
     checked = 0
     for image in photographs:
-        subject = Subject(image, random.Random(0))
+        subject = Subject(image, random.Random(0), GEOCHAT)
         colours = {item: subject.colour(item) for item in image.objects}
         for category in subject.present:
             for expression in described(subject, category):
@@ -186,17 +186,20 @@ def test_expressions_about_real_photographs_select_exactly_their_objects(shared)
 
 def test_a_doubtful_object_that_fits_forbids_the_expression():
     clear = painted(("car", "white", 20, 20, 40, 20), ("car", "red", 200, 200, 40, 20))
-    assert "the white car" in {e.phrase for e in described(Subject(clear, random.Random()), "car")}
+    assert "the white car" in {e.phrase for e in described(Subject(clear, random.Random(), GEOCHAT), "car")}
     doubtful = painted(
         ("car", "white", 20, 20, 40, 20), ("car", "red", 200, 200, 40, 20), ignore=[("car", "white", 100, 100, 40, 20)]
     )
-    phrases = {e.phrase for e in described(Subject(doubtful, random.Random()), "car")}
+    phrases = {e.phrase for e in described(Subject(doubtful, random.Random(), GEOCHAT), "car")}
     assert "the white car" not in phrases
     assert "the red car" in phrases
 
 
 def turns_of(image, shares, count=60, **options):
-    talks = (build_conversation(image, random.Random(s), turns=1, shares=shares, **options) for s in range(count))
+    talks = (
+        build_conversation(image, random.Random(s), dialect=GEOCHAT, turns=1, shares=shares, **options)
+        for s in range(count)
+    )
     return [turn for talk in talks for turn in talk.turns]
 
 
@@ -268,7 +271,9 @@ def test_answers_over_a_data_set_are_balanced():
         number = min(6, 1 + int(rng.expovariate(1)))
         image = painted(*(("car", "white", 20 + 40 * k, 20, 30, 16) for k in range(number)))
         image = replace(image, labelled=frozenset({"car", *rng.sample(["ship", "airplane"], rng.choice((0, 0, 1)))}))
-        for turn in build_conversation(image, rng, shares={"presence": 1, "count": 1}, balance=balance).turns:
+        for turn in build_conversation(
+            image, rng, dialect=GEOCHAT, shares={"presence": 1, "count": 1}, balance=balance
+        ).turns:
             answers[turn.kind][turn.answer] += 1
     assert 0.8 < answers["presence"]["yes"] / answers["presence"]["no"] < 1.25
     counts = answers["count"]
@@ -277,18 +282,18 @@ def test_answers_over_a_data_set_are_balanced():
 
 def test_dialogues_build_on_what_was_said():
     image = painted(("car", "white", 20, 20, 60, 30), ("car", "red", 240, 250, 30, 16))
-    talk = build_dialogue(image, random.Random(0))
+    talk = build_dialogue(image, random.Random(0), dialect=GEOCHAT)
     assert talk.dependent
     questions, answers = zip(*((turn.question, turn.answer) for turn in talk.turns), strict=True)
     assert answers[0] == "There are two cars in the image."
     assert questions[1].startswith("[refer]")
     assert "cars" not in questions[1]
-    assert len(parse(answers[1]).regions) == 2
+    assert len(GEOCHAT.parse(answers[1]).regions) == 2
     assert ("In which part of the image is the largest one?", "It is at the top left of the image.") in zip(
         questions, answers, strict=True
     )
     assert re.fullmatch(r"No, there is no .+ in the image\.", answers[-1])
-    assert build_dialogue(painted(), random.Random(0)) is None
+    assert build_dialogue(painted(), random.Random(0), dialect=GEOCHAT) is None
 
 
 def test_six_to_ten_questions_of_real_photographs(shared):
@@ -297,12 +302,19 @@ def test_six_to_ten_questions_of_real_photographs(shared):
     vehicles = list(read("boxes", Source(shared / "imagery" / "hit-uav", split="val")))[:10]
     for index, image in enumerate([*photographs, *vehicles]):
         talk = build_conversation(
-            image, random.Random(index), turns=8, shares=FULL_SHARES, wording="varied", rich=True, balance=Balance()
+            image,
+            random.Random(index),
+            dialect=GEOCHAT,
+            turns=8,
+            shares=FULL_SHARES,
+            wording="varied",
+            rich=True,
+            balance=Balance(),
         )
         asked[len(talk.turns)] += 1
         for turn in talk.turns:
             tasks[turn.kind] += 1
-            assert not parse(turn.question + turn.answer).problems
+            assert not GEOCHAT.parse(turn.question + turn.answer).problems
             assert (turn.task is Task.REFER) == turn.question.startswith("[refer]")
     assert sum(count for turns, count in asked.items() if turns >= 6) > 30
     assert set(tasks) == set(FULL_SHARES)

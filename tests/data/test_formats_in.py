@@ -16,7 +16,7 @@ from affine import Affine
 from PIL import Image
 
 from geochat.errors import DataError, ImageError
-from geochat.regions import OrientedBox
+from geochat.geometry import OrientedBox
 from geochat_data.cutting import around, cut, with_views
 from geochat_data.readers import READERS, Report, Source, read, reader
 

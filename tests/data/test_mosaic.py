@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from geochat.regions import OrientedBox
+from geochat.geometry import OrientedBox
 from geochat_data.mosaic import mosaic
 from geochat_data.records import LabelledImage, LabelledObject
 

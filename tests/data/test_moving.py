@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from geochat.frames import Frame
+from geochat.dialects import GEOCHAT
+from geochat.geometry import Frame, OrientedBox
 from geochat.prompts import Message
-from geochat.regions import OrientedBox, format_regions, parse
 from geochat_data.augment import Augmentation, move, upright_box
 from geochat_data.moving import augment_conversation, move_conversation, move_text, whole_view
 from geochat_data.records import LabelledImage, LabelledObject
@@ -30,17 +30,17 @@ def talk(*turns):
 
 
 def written(box=PAINTED, size=(640, 400)):
-    return format_regions("the ship", [box.transform(~Frame(view_size=size).model_to_view)])
+    return GEOCHAT.write("the ship", [box.transform(~Frame(size, model=GEOCHAT.model_frame).model_to_view)])
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_a_written_box_stays_on_what_it_names(seed):
     messages = talk("[refer] Where is <p> the ship </p> ?", written())
     how = Augmentation(zoom=(1.0, 1.4), tilt=12, colour=0)
-    view, moved = augment_conversation(painted(), messages, how, random.Random(seed))
+    view, moved = augment_conversation(painted(), messages, how, random.Random(seed), GEOCHAT)
     assert view.size == (640, 640)
-    (region,) = parse(moved[1].text).regions
-    box = region.box.transform(Frame(view_size=view.size).model_to_view)
+    (region,) = GEOCHAT.parse(moved[1].text).regions
+    box = region.box.transform(Frame(view.size, model=GEOCHAT.model_frame).model_to_view)
     mask = Image.new("1", view.size)
     ImageDraw.Draw(mask).polygon(box.corners(), fill=1)
     drawn, bright = np.asarray(mask), np.asarray(view).min(axis=-1) > 200
@@ -67,47 +67,50 @@ def test_a_view_holds_the_whole_image(width, height, tilt, zoom, seed):
 @settings(max_examples=100, deadline=None)
 def test_four_quarter_turns_or_two_mirrors_change_nothing(corner, sides, angle, turns, mirror):
     box = OrientedBox(corner[0], corner[1], corner[0] + 2 * sides[0], corner[1] + 2 * sides[1], angle)
-    text = format_regions("a ship", [box])
+    text = GEOCHAT.write("a ship", [box])
     about = (
         Affine.translation(50, 50)
         @ Affine.rotation(90 * turns)
         @ Affine.scale(mirror, 1)
         @ Affine.translation(-50, -50)
     )
-    there = parse(move_text(text, about)).regions[0].box
-    back = parse(move_text(move_text(text, about), ~about)).regions[0].box
+    there = GEOCHAT.parse(move_text(text, about, GEOCHAT)).regions[0].box
+    back = GEOCHAT.parse(move_text(move_text(text, about, GEOCHAT), ~about, GEOCHAT)).regions[0].box
     assert there.iou(box.transform(about)) > 0.999
     assert back.iou(box) > 0.999
 
 
 def test_everything_else_is_left_as_it_is():
     text = "Two <p>ships</p> {<10><20><30><40>|<90>}<delim>{<50><60><70><80>|<45>} and {<1><2>} here."
-    assert move_text(text, Affine.identity()) == text
-    assert move_text(text, Affine.translation(5, 0)) == (
+    assert move_text(text, Affine.identity(), GEOCHAT) == text
+    assert move_text(text, Affine.translation(5, 0), GEOCHAT) == (
         "Two <p>ships</p> {<15><20><35><40>|<90>}<delim>{<55><60><75><80>|<45>} and {<1><2>} here."
     )
 
 
 def test_a_conversation_is_cut_before_it_speaks_of_sides():
     messages = talk("How many?", "2", "Where is it?", "It is at the top left.", "And its color?", "white")
-    assert move_conversation(messages, (9, 9), Affine.identity(), 9) == messages[:2]
+    assert move_conversation(messages, (9, 9), Affine.identity(), 9, GEOCHAT) == messages[:2]
     for words in ("the leftmost ship", "in the lower half", "to the north-east", "in the centre", "below the tank"):
-        assert move_conversation(talk(f"What is {words}?", "A ship"), (9, 9), Affine.identity(), 9) == ()
-    assert augment_conversation(painted(), talk("What is at the top?", "A"), Augmentation(), random.Random(0)) is None
+        assert move_conversation(talk(f"What is {words}?", "A ship"), (9, 9), Affine.identity(), 9, GEOCHAT) == ()
+    assert (
+        augment_conversation(painted(), talk("What is at the top?", "A"), Augmentation(), random.Random(0), GEOCHAT)
+        is None
+    )
     kept = talk("Is the water bright?", "The topic is stopped traffic.")
-    assert move_conversation(kept, (9, 9), Affine.identity(), 9) == kept
+    assert move_conversation(kept, (9, 9), Affine.identity(), 9, GEOCHAT) == kept
 
 
 def test_round_objects_keep_upright_boxes():
     tank = OrientedBox(40, 40, 60, 60)
     turn = Affine.translation(50, 50) @ Affine.rotation(20) @ Affine.translation(-50, -50)
     assert upright_box(tank.transform(turn)).iou(tank) == pytest.approx(1)
-    text = format_regions("the storage tank", [tank])
+    text = GEOCHAT.write("the storage tank", [tank])
     messages = talk("[refer] Where is <p> the storage tank </p> ?", text)
-    moved = move_conversation(messages, (100, 100), turn, 100)
-    assert parse(moved[1].text).regions[0].box.iou(tank) == pytest.approx(1)
-    ship = move_conversation(talk("Where?", format_regions("the ship", [tank])), (100, 100), turn, 100)
-    assert parse(ship[1].text).regions[0].box.iou(tank.transform(turn)) > 0.9
+    moved = move_conversation(messages, (100, 100), turn, 100, GEOCHAT)
+    assert GEOCHAT.parse(moved[1].text).regions[0].box.iou(tank) == pytest.approx(1)
+    ship = move_conversation(talk("Where?", GEOCHAT.write("the ship", [tank])), (100, 100), turn, 100, GEOCHAT)
+    assert GEOCHAT.parse(ship[1].text).regions[0].box.iou(tank.transform(turn)) > 0.9
 
 
 @pytest.mark.parametrize("angle", [0, 7, -12, 90, 97])

@@ -5,9 +5,10 @@ import re
 
 import pytest
 
+from geochat.dialects import GEOCHAT
 from geochat.errors import SettingsError
+from geochat.geometry import OrientedBox
 from geochat.prompts import Task
-from geochat.regions import OrientedBox, parse
 from geochat_data.questions import DEFAULT_SHARES, Subject, build_conversation, expressions
 from geochat_data.readers import UCM_SCENES, read_ucm
 from geochat_data.records import LabelledImage, LabelledObject
@@ -38,7 +39,7 @@ def selected(labels, phrase):
         r"the (?:(\w+most|largest|smallest) )?(.+?)( (?:at|on|in) the .+)?", phrase
     ).groups()
     found = [item for item in labels.objects if item.category == category]
-    place = {item: Subject(labels, random.Random()).place(item) for item in found}
+    place = {item: Subject(labels, random.Random(), GEOCHAT).place(item) for item in found}
     if word == "largest":
         return {max(found, key=lambda item: place[item][1])}
     if word == "smallest":
@@ -58,7 +59,7 @@ def scenes():
 
 
 def test_expressions_select_exactly_their_objects():
-    offered = [(scene, e) for scene in scenes() for e in expressions(Subject(scene, random.Random(0)))]
+    offered = [(scene, e) for scene in scenes() for e in expressions(Subject(scene, random.Random(0), GEOCHAT))]
     assert len(offered) > 60
     for scene, expression in offered:
         assert selected(scene, expression.phrase) == set(expression.objects), expression.phrase
@@ -66,12 +67,12 @@ def test_expressions_select_exactly_their_objects():
 
 def test_doubtful_objects_forbid_counting_and_compete_for_places():
     labels = image(box("airplane", 30, 30), ignore=[box("airplane", 40, 270)])
-    phrases = {e.phrase for e in expressions(Subject(labels, random.Random(0)))}
+    phrases = {e.phrase for e in expressions(Subject(labels, random.Random(0), GEOCHAT))}
     assert "the airplane" not in phrases
     assert {"the airplane at the top left", "the topmost airplane"} <= phrases
     assert "the smallest airplane" not in phrases
     for seed in range(30):
-        for turn in build_conversation(labels, random.Random(seed), turns=8).turns:
+        for turn in build_conversation(labels, random.Random(seed), dialect=GEOCHAT, turns=8).turns:
             if turn.task is Task.VQA:
                 assert "How many airplanes" not in turn.question
                 assert "number of airplanes" not in turn.question
@@ -81,10 +82,10 @@ def test_doubtful_objects_forbid_counting_and_compete_for_places():
 def test_answers_carry_the_labelled_boxes():
     checked = 0
     for scene in [*scenes(), *(render_scene(seed, 200, "airport") for seed in range(10))]:
-        for turn in build_conversation(scene, random.Random(1), turns=10).turns:
-            read = parse(turn.answer)
+        for turn in build_conversation(scene, random.Random(1), dialect=GEOCHAT, turns=10).turns:
+            read = GEOCHAT.parse(turn.answer)
             assert not read.problems, turn
-            subject = Subject(scene, random.Random())
+            subject = Subject(scene, random.Random(), GEOCHAT)
             for region in read.regions:
                 truth = subject.boxes(scene.objects)
                 best = max(truth, key=lambda item: item.iou(region.box))
@@ -96,10 +97,10 @@ def test_answers_carry_the_labelled_boxes():
 
 def test_boxes_are_percent_of_the_padded_square():
     wide = image(box("airplane", 100, 50, 100, 50), width=200, height=100)
-    turn = build_conversation(wide, random.Random(0), turns=1, shares={"identify": 1}).turns[0]
+    turn = build_conversation(wide, random.Random(0), dialect=GEOCHAT, turns=1, shares={"identify": 1}).turns[0]
     assert turn.question == "[identify] What is the object present at {<25><0><75><100>|<90>}"
     assert turn.answer == "airplane"
-    read = parse(turn.question).regions[0].box
+    read = GEOCHAT.parse(turn.question).regions[0].box
     assert read.iou(OrientedBox(0, 25, 100, 75)) == pytest.approx(1)
 
 
@@ -108,7 +109,7 @@ def test_yes_and_no_are_balanced():
     labels = image(box("airplane", 50, 50), box("car", 200, 200))
     for seed in range(400):
         shares = {"presence": 1, "comparison": 1}
-        for turn in build_conversation(labels, random.Random(seed), turns=1, shares=shares).turns:
+        for turn in build_conversation(labels, random.Random(seed), dialect=GEOCHAT, turns=1, shares=shares).turns:
             counts[turn.answer] += 1
     assert 0.85 < counts["yes"] / counts["no"] < 1.18
 
@@ -116,14 +117,17 @@ def test_yes_and_no_are_balanced():
 def test_what_nobody_labelled_is_not_asked_about():
     labels = image(box("airplane", 50, 50), labelled=frozenset({"airplane"}))
     for seed in range(40):
-        for turn in build_conversation(labels, random.Random(seed), turns=8).turns:
+        for turn in build_conversation(labels, random.Random(seed), dialect=GEOCHAT, turns=8).turns:
             assert not re.search("tank|court|diamond|building|ship|car", turn.question)
 
 
 def test_absent_objects_are_said_to_be_absent():
     answers = set()
     for seed in range(40):
-        answers |= {t.answer for t in build_conversation(image(), random.Random(seed), shares={"refer": 1}).turns}
+        answers |= {
+            t.answer
+            for t in build_conversation(image(), random.Random(seed), dialect=GEOCHAT, shares={"refer": 1}).turns
+        }
     assert answers == {f"There is no {category} in the image." for category in SCENE_CATEGORIES}
 
 
@@ -131,7 +135,9 @@ def test_wording_is_the_published_one():
     labels = image(
         box("airplane", 60, 60), box("airplane", 200, 220), scene="airplane", captions=("Two planes here .",)
     )
-    turns = [t for seed in range(30) for t in build_conversation(labels, random.Random(seed), turns=9).turns]
+    turns = [
+        t for seed in range(30) for t in build_conversation(labels, random.Random(seed), dialect=GEOCHAT, turns=9).turns
+    ]
     by_task = {task: {t for t in turns if t.task is task} for task in Task}
     for turn in by_task[Task.SCENE]:
         classes = re.fullmatch(
@@ -152,16 +158,16 @@ def test_wording_is_the_published_one():
 
 def test_the_same_seed_gives_the_same_conversation():
     scene = render_scene(3, 128, "airport")
-    first, again = (build_conversation(scene, random.Random(7)) for _ in range(2))
+    first, again = (build_conversation(scene, random.Random(7), dialect=GEOCHAT) for _ in range(2))
     assert first.turns == again.turns
     assert len({turn.question for turn in first.turns}) == len(first.turns)
 
 
 def test_bad_settings():
     with pytest.raises(SettingsError, match="poetry"):
-        build_conversation(image(), random.Random(0), shares={"poetry": 1})
+        build_conversation(image(), random.Random(0), dialect=GEOCHAT, shares={"poetry": 1})
     with pytest.raises(SettingsError, match="0"):
-        build_conversation(image(), random.Random(0), turns=0)
+        build_conversation(image(), random.Random(0), dialect=GEOCHAT, turns=0)
     assert set(DEFAULT_SHARES) == {
         "scene", "caption", "presence", "count", "comparison", "identify", "refer", "grounding"
     }  # fmt: skip
@@ -170,11 +176,11 @@ def test_bad_settings():
 def test_real_photographs(shared):
     asked = 0
     for photo in read_ucm(shared / "imagery" / "ucm", "train"):
-        for turn in build_conversation(photo, random.Random(0), turns=6).turns:
+        for turn in build_conversation(photo, random.Random(0), dialect=GEOCHAT, turns=6).turns:
             asked += 1
             assert turn.question
             assert turn.answer
-            assert not parse(turn.answer).problems
-        for expression in expressions(Subject(photo, random.Random(0))):
+            assert not GEOCHAT.parse(turn.answer).problems
+        for expression in expressions(Subject(photo, random.Random(0), GEOCHAT)):
             assert selected(photo, expression.phrase) == set(expression.objects), (photo.path, expression.phrase)
     assert asked > 5000

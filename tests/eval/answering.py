@@ -6,23 +6,24 @@ import sys
 import time
 from pathlib import Path
 
+from geochat.dialects import GEOCHAT
 from geochat.engines import Chunk, Usage, one_by_one
 from geochat.engines.protocol import complete
+from geochat.models import ModelInfo, Settings
 from geochat_eval.benchmarks import Sources
 from geochat_eval.running import ChatAnswerer, Run, RunSettings
 
+SETTINGS = Settings(name="hash")
+
 
 class HashEngine:
-    name = "hash"
-    sha256 = "0" * 64
-    image_size = 504
-
-    def __init__(self, pause=0.0, asked=None):
+    def __init__(self, pause=0.0, asked=None, sha256="0" * 64, settings=SETTINGS):
+        self.info = ModelInfo(settings, 504, stated_sha256=sha256)
         self.pause = pause
         self.asked = asked
         self.requests = 0
 
-    def stream(self, request, cancel=None):
+    def stream(self, request):
         self.requests += 1
         words = request.messages[-1].text
         if "break" in words:
@@ -31,18 +32,21 @@ class HashEngine:
             with self.asked.open("a") as file:
                 file.write(words.split("?")[0] + "\n")
         time.sleep(self.pause)
-        pixels = request.image.tobytes() if request.image else b""
+        pixels = b"".join(image.tobytes() for image in request.images)
         yield Chunk(hashlib.sha256(pixels + words.encode()).hexdigest()[:8], "stop", Usage(1, 1))
 
     def generate(self, request):
         return complete(self.stream(request))
 
-    def stream_batch(self, requests, cancels=()):
-        return one_by_one(self, requests, cancels)
+    def stream_batch(self, requests):
+        return one_by_one(self, requests)
+
+    def cancel(self, request_id):
+        pass
 
 
 if __name__ == "__main__":
     out, images, questions, pause, asked = sys.argv[1:]
-    run = Run(Path(out), RunSettings("rsvqa-lr", Sources(Path(images), Path(questions))))
+    run = Run(Path(out), RunSettings("rsvqa-lr", Sources(Path(images), Path(questions), dialect=GEOCHAT)))
     for _ in run.answer(ChatAnswerer(HashEngine(float(pause), Path(asked)))):
         pass

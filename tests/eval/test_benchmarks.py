@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from geochat.dialects import GEOCHAT
 from geochat.errors import DataError, SettingsError
-from geochat.regions import OrientedBox, parse
+from geochat.geometry import OrientedBox
 from geochat_data.readers import Report
 from geochat_eval.benchmarks import BENCHMARKS, Sources, benchmark
 from geochat_eval.scorers import SCORERS
@@ -41,9 +42,11 @@ def read(tmp_path):
             rows = "".join(f"{json.dumps(row)}\n" for row in content) if isinstance(content, list) else content
             path.write_text(rows, encoding="utf-8")
         report = Report(strict=changes.pop("strict", False))
-        sources = Sources(tmp_path if images else None, path, rendered=tmp_path / "made", **changes)
+        sources = Sources(
+            tmp_path if images else None, path, rendered=tmp_path / "made", **{"dialect": GEOCHAT, **changes}
+        )
         found = benchmark(name)
-        return [(item, found.prompt(item)) for item in found.read(sources, report)], report
+        return [(item, found.prompt(item, sources)) for item in found.read(sources, report)], report
 
     return run
 
@@ -201,7 +204,7 @@ def test_vrsbench_arrays(read):
     assert items[0][0].fields == {"type": "object color"}
     items, _ = read("vrsbench-referring", json.dumps([refer], indent=1), "r.json")
     assert items[0][1] == "[refer] Give me the location of <p> the bus </p>"
-    assert parse(items[0][0].truth).regions[0].box == OrientedBox(25, 40, 33, 60)
+    assert GEOCHAT.parse(items[0][0].truth).regions[0].box == OrientedBox(25, 40, 33, 60)
 
 
 def test_caption_files(read):

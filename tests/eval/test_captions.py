@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from geochat.dialects import GEOCHAT
 from geochat_eval.score import score_file
 from geochat_eval.scorers import ScorerSettings, caption_tools, coco
 
@@ -55,7 +56,7 @@ def test_bleu_rouge_and_cider_equal_the_library(shared, score):
 @pytest.mark.slow
 def test_meteor_equals_the_library(shared):
     path = shared / "reference/scorer/image_captioning_ucm.jsonl"
-    found = score_file(path, "image-caption", "earthdial", ScorerSettings(replicates=0)).to_dict()
+    found = score_file(path, "image-caption", "earthdial", ScorerSettings(replicates=0), dialect=GEOCHAT).to_dict()
     assert found["meteor"] == 25.45  # pycocoevalcap 1.2 with its own tokenizer: 0.25454699942281267
     assert "meteor" not in found["intervals"]
 

@@ -8,8 +8,9 @@ from PIL import Image
 
 from geochat.cli import main
 from geochat.clip import Classifier, CoOp, PromptSettings, read_prompts, save_prompts
+from geochat.dialects import GEOCHAT
 from geochat.errors import PromptError
-from geochat.prompts import scene_question
+from geochat.prompts import Task
 from geochat_eval.benchmarks import Sources
 from geochat_eval.running import Run, RunSettings
 from geochat_eval.running.classifying import ClassifierAnswerer, asked_classes
@@ -35,7 +36,7 @@ def answers(folder):
 @pytest.mark.parametrize(
     "prompt",
     [
-        scene_question(["port", "airport", "golf course"]),
+        GEOCHAT.compose("port, airport, golf course", Task.SCENE),
         "<image>\nClassify the given image in one of the following classes. Classes: golf course,  airport, port",
         "Which of the classes: a? Classes: port, golf course, airport, port. Answer in one word.",
     ],
@@ -51,7 +52,7 @@ def test_a_question_without_classes_is_an_error():
 
 def test_it_answers_with_the_likeliest_class(scenes, encoder, tmp_path):
     (scenes / "port" / "broken.png").write_bytes((scenes / "port" / "0.png").read_bytes()[:90])
-    run = Run(tmp_path / "run", RunSettings("scenes", Sources(scenes)))
+    run = Run(tmp_path / "run", RunSettings("scenes", Sources(scenes, dialect=GEOCHAT)))
     list(run.answer(ClassifierAnswerer(encoder)))
     classifier = Classifier.zero_shot(encoder, CLASSES)
     rows = answers(tmp_path / "run")
@@ -78,7 +79,7 @@ def test_learned_prompts_answer_too(class_specific, scenes, encoder, tmp_path, c
 
 
 def test_a_withheld_image_is_no_question_for_it(scenes, encoder, tmp_path, capsys):
-    run = Run(tmp_path / "run", RunSettings("scenes", Sources(scenes), blind=True))
+    run = Run(tmp_path / "run", RunSettings("scenes", Sources(scenes, dialect=GEOCHAT), blind=True))
     list(run.answer(ClassifierAnswerer(encoder)))
     assert answers(tmp_path / "run") == []
     arguments = ["eval", "run", "scenes", "--images", str(scenes), "--out", str(tmp_path / "other")]

@@ -1,3 +1,4 @@
+from geochat.dialects import GEOCHAT
 from geochat_eval.grounded import read_any, read_brackets, read_markup
 
 TRUTH = (
@@ -24,7 +25,7 @@ def test_a_truth_of_boxes_alone_has_no_words(score):
 
 def test_brackets_inside_prose():
     text = "In it, there are some buildings [[80, 0, 88, 12, 90], [88, 0, 100, 12, 90]]  close by, a road [[1,2,3,4]]."
-    grounded = read_brackets(text)
+    grounded = read_brackets(text, GEOCHAT)
     assert grounded.words == "In it, there are some buildings close by, a road."
     assert [box.angle for box in grounded.boxes] == [90, 90, 0]
     assert grounded.phrases == ("there are some buildings", "there are some buildings", "a road")
@@ -32,16 +33,16 @@ def test_brackets_inside_prose():
 
 def test_brackets_after_a_reference():
     text = "there is  <ref>7 small bicycle </ref> <box>[[[61, 51, 65, 52, 2]][[51, 29, 53, 34, 2]]]</box> at center."
-    grounded = read_brackets(text)
+    grounded = read_brackets(text, GEOCHAT)
     assert grounded.words == "there is 7 small bicycle at center."
     assert grounded.phrases == ("7 small bicycle",) * 2
 
 
 def test_markup_without_a_phrase():
-    grounded = read_markup("It rains. A ship {<1><2><3><4>|<5>} and {<1><2><3><4>|<5>}")
+    grounded = read_markup("It rains. A ship {<1><2><3><4>|<5>} and {<1><2><3><4>|<5>}", GEOCHAT)
     assert grounded.phrases == ("A ship", "A ship")
 
 
 def test_either_is_read_where_both_may_be():
-    assert len(read_any("{<1><2><3><4>|<5>}").boxes) == len(read_any("[1, 2, 3, 4, 5]").boxes) == 1
-    assert read_any("no [box] {here}").boxes == ()
+    assert len(read_any("{<1><2><3><4>|<5>}", GEOCHAT).boxes) == len(read_any("[1, 2, 3, 4, 5]", GEOCHAT).boxes) == 1
+    assert read_any("no [box] {here}", GEOCHAT).boxes == ()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from geochat.dialects import GEOCHAT
 from geochat_eval.benchmarks import Sources
 from geochat_eval.reporting import report, write_report
 from geochat_eval.reporting.examples import Example
@@ -39,7 +40,9 @@ def runs(tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.full((20, 20, 3), 60 * place + number, np.uint8)).save(path)
     folder = tmp_path / "runs"
-    list(Run(folder / "scenes", RunSettings("scenes", Sources(tmp_path / "imagery"))).answer(Answers()))
+    list(
+        Run(folder / "scenes", RunSettings("scenes", Sources(tmp_path / "imagery", dialect=GEOCHAT))).answer(Answers())
+    )
     write_report(report(folder / "scenes", ScorerSettings(20, meteor=False)))
     return folder
 
@@ -101,7 +104,7 @@ def example(worth):
     picture = f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
     square = "25,25 75,25 75,75 25,75"
     return Example(
-        "1", worth, "[refer] the tank", "{<1><2><3><4>|<5>}", "", picture, (0, 0, 100, 100), (), (square,), ()
+        "1", worth, "[refer] the tank", "{<1><2><3><4>|<5>}", "", picture, (0, 0, 100, 100), (), (square,), (), GEOCHAT
     )
 
 

@@ -1,20 +1,22 @@
-import itertools
 import random
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from geochat.regions import OrientedBox, format_box
+from geochat.dialects import GEOCHAT
+from geochat.geometry import OrientedBox
+from geochat.geometry.overlap import reaches
 from geochat_eval.constant_box import ConstantBox
-from geochat_eval.overlaps import greedy_matches, iou_matrix, reaches, rotated
 
 A, B, FAR = OrientedBox(10, 10, 30, 30), OrientedBox(60, 60, 80, 80), OrientedBox(10, 70, 20, 90)
 
 
 def row(found, truth, **fields):
-    return {"answer": "".join(map(format_box, found)), "ground_truth": "".join(map(format_box, truth)), **fields}
+    return {
+        "answer": "".join(map(GEOCHAT.write_box, found)),
+        "ground_truth": "".join(map(GEOCHAT.write_box, truth)),
+        **fields,
+    }
 
 
 def test_each_rule_counts_what_it_says(score):
@@ -80,28 +82,6 @@ def test_polygons_in_pixels_need_the_image_size(score, tmp_path):
     assert list(found["lines"]["reasons"]) == [
         "its truth is in pixels, of an image of unknown size: give width and height, or --images"
     ]
-
-
-boxes = st.builds(OrientedBox, *[st.integers(0, 100).map(float)] * 4, st.integers(0, 180).map(float))
-
-
-@given(st.lists(boxes, max_size=4), st.lists(boxes, max_size=4))
-def test_the_matrix_is_the_iou_of_each_pair(found, truth):
-    matrix = iou_matrix(rotated(found), rotated(truth))
-    assert matrix.shape == (len(found), len(truth))
-    for (i, one), (j, other) in itertools.product(enumerate(found), enumerate(truth)):
-        assert matrix[i, j] == pytest.approx(one.iou(other), abs=1e-6)
-
-
-def test_boxes_equal_but_for_rounding_overlap_whole():
-    box = OrientedBox(37.20673912460077, 27.539374372312047, 49.10061859759092, 84.56110214837867, -15)
-    again = OrientedBox(14.642814973062539, 50.10329852385028, 71.66454274912915, 61.99717799684043, 75)
-    assert iou_matrix(rotated([box]), rotated([again])) == pytest.approx(1)
-
-
-def test_matches_are_one_to_one_best_first():
-    iou = np.array([[0.9, 0.8], [0.7, 0.1], [0.6, 0.2]])
-    assert [divmod(index, 2) for index in greedy_matches(iou)] == [(0, 0), (2, 1)]
 
 
 def test_the_constant_box_is_the_best_of_the_true_ones():

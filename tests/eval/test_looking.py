@@ -2,6 +2,7 @@
 
 import pytest
 
+from geochat.dialects import GEOCHAT
 from geochat_eval.scorers import SCORERS
 
 BOX = "<p>the ship</p> {<10><10><20><20>|<90>}"
@@ -109,7 +110,7 @@ def test_every_scorer_says_how_good_an_answer_is():
     from geochat_eval.scorers import ScorerSettings
 
     def worth(task, row):
-        return SCORERS[task](ScorerSettings(0, meteor=False)).add(FORMATS["geochat"].read(row))
+        return SCORERS[task](ScorerSettings(0, meteor=False)).add(FORMATS["geochat"].read(row, GEOCHAT))
 
     description = f"A ship {BOX[16:]} at sea."
     for task, truth, good, bad in (

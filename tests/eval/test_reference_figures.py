@@ -2,6 +2,7 @@
 
 import pytest
 
+from geochat.dialects import GEOCHAT
 from geochat_eval.score import score_file
 from geochat_eval.scorers import ScorerSettings
 
@@ -39,7 +40,7 @@ FIGURES = {
 @pytest.mark.parametrize(("name", "task"), FIGURES)
 def test_every_figure_is_reproduced(shared, name, task):
     path = shared / f"reference/scorer/{name}.jsonl"
-    found = score_file(path, task, "earthdial", ScorerSettings(replicates=0, meteor=False)).to_dict()
+    found = score_file(path, task, "earthdial", ScorerSettings(replicates=0, meteor=False), dialect=GEOCHAT).to_dict()
     expected = FIGURES[name, task]
     assert {rule: found[rule] for rule in expected} == pytest.approx(expected, abs=0.05)
     assert found["lines"]["skipped"] == 0
@@ -47,14 +48,14 @@ def test_every_figure_is_reproduced(shared, name, task):
 
 def test_a_model_beats_what_does_not_look(shared):
     path = shared / "reference/scorer/referring_nwpu_vhr10.jsonl"
-    found = score_file(path, "referring", "earthdial").to_dict()
+    found = score_file(path, "referring", "earthdial", dialect=GEOCHAT).to_dict()
     assert 0 < found["baselines"]["constant_box/matched_boxes@0.5"] < found["intervals"]["matched_boxes@0.5"][0]
 
 
 def test_boxes_and_words_are_found_inside_prose(shared):
     path = shared / "reference/scorer/grounded_description_hit_uav.jsonl"
     settings = ScorerSettings(replicates=0, meteor=False)
-    found = score_file(path, "grounded-description", "earthdial", settings).to_dict()
+    found = score_file(path, "grounded-description", "earthdial", settings, dialect=GEOCHAT).to_dict()
     assert found["lines"]["used"] == 25
     assert found["n"]["matched_boxes@0.5"] == 235
     assert found["n"]["predicted_hit@0.5"] == 45

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from geochat.cli import main
+from geochat.dialects import GEOCHAT
 from geochat.errors import DataError
 from geochat_eval.benchmarks import Sources
 from geochat_eval.reporting import compare, report, write_report
@@ -45,7 +46,7 @@ def scenes(tmp_path, imagery):
     """Runs `scenes` with answers of one's own; gives the folder."""
 
     def run(name, function, **changes):
-        work = Run(tmp_path / name, RunSettings("scenes", Sources(imagery), **changes))
+        work = Run(tmp_path / name, RunSettings("scenes", Sources(imagery, dialect=GEOCHAT), **changes))
         list(work.answer(Answers(name, function)))
         return tmp_path / name
 
@@ -92,7 +93,7 @@ def test_boxes_are_drawn_where_they_are(tmp_path, imagery):
     row["ground_truth"] = "{<10><30><20><40>|<90>}"
     questions = tmp_path / "referring.jsonl"
     questions.write_text(json.dumps(row) + "\n")
-    work = Run(tmp_path / "run", RunSettings("referring", Sources(imagery, questions)))
+    work = Run(tmp_path / "run", RunSettings("referring", Sources(imagery, questions, dialect=GEOCHAT)))
     list(work.answer(Answers("model", lambda _row: "<p>the hut</p> {<10><30><20><42>|<90>}")))
     example = report(tmp_path / "run").examples["best"][0]
     assert set(example.true[0].split()) == {"10.00,30.00", "20.00,30.00", "20.00,40.00", "10.00,40.00"}
@@ -112,14 +113,16 @@ def test_a_blind_run_stands_beside(scenes):
 
 def test_differences_are_paired(scenes):
     a, b = scenes("a", seeing), scenes("b", lambda row: seeing(row) if row["ground_truth"] != "port" else "port")
-    found = compare(a / "answers.jsonl", b / "answers.jsonl", "scene", ScorerSettings())
+    found = compare(a / "answers.jsonl", b / "answers.jsonl", "scene", ScorerSettings(), dialects=(GEOCHAT, GEOCHAT))
     difference = found.differences["accuracy"]
     assert difference.percent == pytest.approx(100 * (22 - 22 - 1) / 24)
     assert (found.better, found.worse, found.equal) == (0, 1, 23)
     apart = found.first.figures["accuracy"]
     assert difference.high - difference.low < (apart.high - apart.low) * 0.8
     assert found.differences["accuracy/class/beach"].percent == 0
-    same = compare(a / "answers.jsonl", a / "answers.jsonl", "scene", ScorerSettings()).differences
+    same = compare(
+        a / "answers.jsonl", a / "answers.jsonl", "scene", ScorerSettings(), dialects=(GEOCHAT, GEOCHAT)
+    ).differences
     assert {(d.percent, d.low, d.high) for d in same.values()} == {(0, 0, 0)}
 
 
@@ -129,16 +132,16 @@ def test_only_questions_both_answered_are_compared(scenes, tmp_path):
     other = tmp_path / "other.jsonl"
     changed = json.loads(lines[1]) | {"ground_truth": "port"}
     other.write_text("\n".join(["bad", lines[0], json.dumps(changed), *lines[2:10]]) + "\n")
-    found = compare(a, other, "scene", ScorerSettings())
+    found = compare(a, other, "scene", ScorerSettings(), dialects=(GEOCHAT, GEOCHAT))
     assert found.report.used == 9
     assert found.report.reasons == {"the two have different truths for it": 1, "only the first answers it": 14}
     other.write_text('{"question_id": "x", "answer": "y"}\n')
     with pytest.raises(DataError, match="no question in common"):
-        compare(a, other, "scene", ScorerSettings())
+        compare(a, other, "scene", ScorerSettings(), dialects=(GEOCHAT, GEOCHAT))
 
 
 def test_an_unfinished_run_has_no_report(tmp_path, imagery):
-    work = Run(tmp_path / "run", RunSettings("scenes", Sources(imagery)))
+    work = Run(tmp_path / "run", RunSettings("scenes", Sources(imagery, dialect=GEOCHAT)))
     next(work.answer(Answers("model", seeing)))
     with pytest.raises(DataError, match="not finished"):
         report(tmp_path / "run")
@@ -192,7 +195,7 @@ def test_canned_captions_know_the_class_alone(tmp_path, capsys):
             captions = [f"The usual {scene} .", f"Number {number} ."]
             rows.append({"image": name, "split": split, "scene": scene, "captions": captions})
     (tmp_path / "ucm" / "captions.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    sources = Sources(tmp_path / "ucm")
+    sources = Sources(tmp_path / "ucm", dialect=GEOCHAT)
     run = Run(tmp_path / "scenes", RunSettings("ucmerced", sources))
     list(run.answer(Answers("model", lambda row: "port" if "beach" in row["image"] else row["ground_truth"])))
     argv = ["eval", "run", "ucm-captions", "--images", str(tmp_path / "ucm"), "--canned", str(tmp_path / "scenes")]

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from geochat.cli import main
+from geochat.dialects import GEOCHAT
 from geochat.errors import DataError, SettingsError
 from geochat_eval.benchmarks import BENCHMARKS, Sources
 from geochat_eval.running import ChatAnswerer, FileAnswerer, Reply, Run, RunSettings
@@ -53,7 +54,7 @@ def questions(tmp_path):
 
 
 def settings(images, questions, **changes):
-    return RunSettings("rsvqa-lr", Sources(images, questions), **changes)
+    return RunSettings("rsvqa-lr", Sources(images, questions, dialect=GEOCHAT), **changes)
 
 
 def finish(out, settings, engine=None, rank=0, world=1):
@@ -218,8 +219,7 @@ def test_other_settings_or_another_model_need_another_folder(tmp_path, images, q
     finish(tmp_path / "run", settings(images, path))
     with pytest.raises(SettingsError, match="blind=False, not True"):
         finish(tmp_path / "run", settings(images, path, blind=True))
-    other = HashEngine()
-    other.sha256 = "1" * 64
+    other = HashEngine(sha256="1" * 64)
     with pytest.raises(SettingsError, match="model_sha256"):
         finish(tmp_path / "run", settings(images, path), other)
     with pytest.raises(SettingsError, match="questions_sha256"):
@@ -251,7 +251,7 @@ def test_answers_of_others_are_imported_by_question(tmp_path, images, questions)
     theirs = tmp_path / "theirs.jsonl"
     theirs.write_text('{"question_id": "3", "answer": "yes"}\n{"question_id": 1, "answer": "no"}\nbad\n')
     run = Run(tmp_path / "run", settings(images, questions(4)))
-    list(run.answer(FileAnswerer(theirs)))
+    list(run.answer(FileAnswerer(theirs, dialect=GEOCHAT)))
     assert {row["question_id"]: row["answer"] for row in lines(run.folder.answers)} == {1: "no", 3: "yes"}
     assert len(lines(run.folder.failures)) == 2
 

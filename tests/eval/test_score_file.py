@@ -7,6 +7,7 @@ import pytest
 
 from geochat.cli import main
 from geochat.cli.eval import scoring
+from geochat.dialects import GEOCHAT
 from geochat.errors import DataError, SettingsError
 from geochat_eval.formats import FORMATS
 from geochat_eval.score import score_file
@@ -70,9 +71,9 @@ def test_nothing_to_score_is_an_error(score, rows):
 
 def test_what_does_not_exist_is_an_error(tmp_path, write):
     with pytest.raises(DataError, match="cannot read"):
-        score_file(tmp_path / "gone.jsonl", "vqa")
+        score_file(tmp_path / "gone.jsonl", "vqa", dialect=GEOCHAT)
     with pytest.raises(SettingsError, match="'poetry' is unknown"):
-        score_file(write(GOOD), "poetry")
+        score_file(write(GOOD), "poetry", dialect=GEOCHAT)
     with pytest.raises(SettingsError, match="replicates=-1"):
         ScorerSettings(replicates=-1)
 
@@ -99,20 +100,20 @@ def test_truths_from_another_file(tmp_path, write):
     truths = tmp_path / "truths.jsonl"
     truths.write_text('{"question_id": 7, "text": "Is there water?", "ground_truth": "yes", "category": "presence"}\n')
     answers = write({"question_id": "7", "answer": "Yes"}, {"question_id": 8, "answer": "no"})
-    found = score_file(answers, "vqa", settings=ScorerSettings(replicates=0), truths=truths).to_dict()
+    found = score_file(answers, "vqa", settings=ScorerSettings(replicates=0), truths=truths, dialect=GEOCHAT).to_dict()
     assert found["accuracy/type/presence"] == 100
     assert list(found["lines"]["reasons"]) == ["its question_id is not among the truths"]
     with pytest.raises(DataError, match="no line with a question_id"):
-        score_file(answers, "vqa", truths=write(GOOD))
+        score_file(answers, "vqa", truths=write(GOOD), dialect=GEOCHAT)
 
 
 def test_a_long_file_is_not_held(write):
     settings = ScorerSettings(replicates=20)
-    score_file(write(*[GOOD] * 5), "vqa", settings=settings)  # imports and caches
+    score_file(write(*[GOOD] * 5), "vqa", settings=settings, dialect=GEOCHAT)  # imports and caches
     path = write(*[{**GOOD, "question": "?" * 1000}] * 8_000)
     tracemalloc.start()
     try:
-        score_file(path, "vqa", settings=settings)
+        score_file(path, "vqa", settings=settings, dialect=GEOCHAT)
         assert tracemalloc.get_traced_memory()[1] < 2_000_000  # the file has 8 MB
     finally:
         tracemalloc.stop()

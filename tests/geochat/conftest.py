@@ -5,7 +5,6 @@ engine writes what the test says, so that everything around generation is tested
 """
 
 import json
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +22,9 @@ from transformers import (
 )
 
 from geochat import GeoChat
-from geochat.checkpoints import Checkpoint, Settings
+from geochat.checkpoints import Checkpoint
 from geochat.engines import Chunk, Usage, complete, one_by_one
+from geochat.models import Capabilities, ModelInfo, Settings
 from geochat.prompts import chat_template
 from geochat.vision import build_processor
 
@@ -120,28 +120,28 @@ def checkpoint() -> Checkpoint:
 class ScriptedEngine:
     """Writes the given answers one after the other, in pieces of three characters; remembers what it was asked."""
 
-    name = "scripted"
-    sha256 = "0" * 64
-    image_size = 504
-
-    def __init__(self, *answers, settings):
+    def __init__(self, *answers, settings, capabilities=Capabilities()):
         self.answers = list(answers)
-        self.settings = settings
+        self.info = ModelInfo(settings, 504, 14, capabilities=capabilities, stated_sha256="0" * 64)
         self.requests = []
+        self.cancelled = set()
 
-    def stream(self, request, cancel=None):
+    def stream(self, request):
         self.requests.append(request)
-        return self._write(self.answers.pop(0), cancel or threading.Event())
+        return self._write(self.answers.pop(0), request.id)
 
     def generate(self, request):
         return complete(self.stream(request))
 
-    def stream_batch(self, requests, cancels=()):
-        return one_by_one(self, requests, cancels)
+    def stream_batch(self, requests):
+        return one_by_one(self, requests)
 
-    def _write(self, text, cancel):
+    def cancel(self, request_id):
+        self.cancelled.add(request_id)
+
+    def _write(self, text, request_id):
         for start in range(0, len(text), 3):
-            if cancel.is_set():
+            if request_id in self.cancelled:
                 yield Chunk("", "cancelled", Usage(7, start))
                 return
             yield Chunk(text[start : start + 3])
@@ -156,8 +156,8 @@ class ScriptedEngine:
 def chat_with():
     """`chat_with("first answer", "second answer")` is a `GeoChat` that gives them."""
 
-    def build(*answers, settings=None):
-        return GeoChat(ScriptedEngine(*answers, settings=settings or Settings(name="scripted")))
+    def build(*answers, settings=None, **options):
+        return GeoChat(ScriptedEngine(*answers, settings=settings or Settings(name="scripted"), **options))
 
     return build
 

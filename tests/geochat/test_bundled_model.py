@@ -10,7 +10,7 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from geochat import GeoChat, Task
-from geochat.checkpoints import bundled_path
+from geochat.models import bundled_path
 from geochat.prompts import Message, chat_messages, compose
 
 SCENE = Path(str(files("geochat") / "samples" / "airport.tif"))

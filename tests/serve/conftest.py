@@ -1,5 +1,6 @@
 """A server with a scripted engine, a browser, and pictures to upload."""
 
+import asyncio
 import importlib.util
 import shutil
 import sys
@@ -12,7 +13,13 @@ from affine import Affine
 from PIL import Image
 
 from geochat import GeoChat
+from geochat.imagery import Window
 from geochat_serve import ServeSettings, serve
+from geochat_serve.answering import Answerer
+from geochat_serve.kept import Collection
+from geochat_serve.open_scene import OpenScene
+from geochat_serve.queueing import FairQueue
+from geochat_serve.sessions import Session
 from geochat_serve.workspace import Workspace
 
 _spec = importlib.util.spec_from_file_location("serve_scripted", Path(__file__).with_name("scripted.py"))
@@ -49,6 +56,43 @@ def workspace():
 @pytest.fixture(scope="module")
 def engine():
     return scripted.ScriptedEngine()
+
+
+@pytest.fixture
+def answerer(engine):
+    made = Answerer(GeoChat(engine), FairQueue(2, 8))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def opened(workspace):
+    """`opened(path)` is a session that has the image open."""
+    sessions = []
+
+    def begin(path):
+        sessions.append(Session("key", None, Collection(3), scene=OpenScene.open(path, path.name, owned=False)))
+        return sessions[-1]
+
+    yield begin
+    for session in sessions:
+        session.close(workspace)
+
+
+@pytest.fixture
+def ask(answerer):
+    """`ask(session, ...)` has a question answered and gives its turn."""
+
+    def have_answered(session, question, task="Grounded description", regions=(), window=None):
+        async def run():
+            turn = answerer.begin(session, question, task, tuple(regions), window and Window(*window))
+            async for _ in answerer.answer(session, turn):
+                pass
+            return turn
+
+        return asyncio.run(run())
+
+    return have_answered
 
 
 @pytest.fixture(scope="module")

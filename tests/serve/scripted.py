@@ -1,12 +1,13 @@
 """An engine that needs no model: what it writes is chosen by words of the question."""
 
+import math
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from geochat.checkpoints import Settings
-from geochat.engines import Chunk, GenerationSettings, Usage, complete, one_by_one
+from geochat.engines import ChoiceScore, Chunk, GenerationSettings, Usage, complete, one_by_one
 from geochat.errors import GeoChatError
+from geochat.models import Capabilities, ModelInfo, Settings
 
 PLANES = (
     "There are <p>two airplanes</p> {<10><20><30><40>|<30>}<delim>{<50><60><80><75>|<90>}"
@@ -19,6 +20,9 @@ ANSWERS = {  # the first word found in the prompt decides
     ),
     "malformed": "A ship {<1><2> and <p>a pier</p> {<10><10><40><40>|<45>} end",
     "slow": " ".join(f"word{number}" for number in range(400)),
+    "twice": "<p>a ship</p> {<10><10><30><30>|<90>}<delim>{<11><10><31><30>|<90>}<delim>{<60><60><80><80>|<90>}",
+    "outside": "<p>a pier</p> {<80><40><120><60>|<90>}",
+    "nothing": "none",
     "[refer]": "<p>it</p> {<25><25><75><50>|<90>}",
     "[identify]": "an airplane",
     "[grounding]": PLANES,
@@ -29,28 +33,38 @@ ANSWERS = {  # the first word found in the prompt decides
 
 @dataclass
 class ScriptedEngine:
-    """Writes six characters at a time; `pause` seconds between."""
+    """Writes six characters at a time, `pause` seconds between; of answers offered, its own is the likeliest."""
 
     settings: Settings = field(default_factory=lambda: Settings("scripted", ground_resolution=(0.15, 0.6)))
     pause: float = 0.004
     name: str = "scripted"
-    sha256: str = "0" * 64
-    image_size: int = 504
     requests: list = field(default_factory=list)
+    cancelled: set = field(default_factory=set)
     written: int = 0
     running: int = 0
     most_running: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def stream(self, request, cancel=None):
+    @property
+    def info(self):
+        settings = replace(self.settings, name=self.name)
+        return ModelInfo(settings, 504, 14, capabilities=Capabilities(choices=True), stated_sha256="0" * 64)
+
+    def stream(self, request):
         self.requests.append(request)
         prompt = request.messages[-1].text
         if "too long" in prompt:
             raise GeoChatError("the conversation is too long for the model; clear it")
-        return self._write(prompt, cancel or threading.Event())
+        return self._write(request)
 
-    def _write(self, prompt, cancel):
+    def cancel(self, request_id):
+        self.cancelled.add(request_id)
+
+    def _write(self, request):
+        prompt = request.messages[-1].text
         text = next((answer for word, answer in ANSWERS.items() if word in prompt), PLANES)
+        choices = _scores(text, request.choices)
+        text = choices[0].text if choices else text
         pause = self.pause * 40 if "slow" in prompt else self.pause
         with self.lock:
             self.running += 1
@@ -60,13 +74,13 @@ class ScriptedEngine:
                 yield Chunk("Well, ")
                 raise RuntimeError("CUDA error: out of memory at /secret/place")
             for start in range(0, len(text), 6):
-                if cancel.is_set():
+                if request.id in self.cancelled:
                     yield Chunk("", "cancelled", Usage(7, start))
                     return
                 time.sleep(pause)
                 self.written += 1
                 yield Chunk(text[start : start + 6])
-            yield Chunk("", "stop", Usage(7, len(text)))
+            yield Chunk("", "stop", Usage(7, len(text)), choices=choices)
         finally:
             with self.lock:
                 self.running -= 1
@@ -74,8 +88,18 @@ class ScriptedEngine:
     def generate(self, request):
         return complete(self.stream(request))
 
-    def stream_batch(self, requests, cancels=()):
-        return one_by_one(self, requests, cancels)
+    def stream_batch(self, requests):
+        return one_by_one(self, requests)
+
+
+def _scores(text, choices):
+    """The answer first where it is among the choices, then the others as they were named, each half as likely."""
+    ranked = sorted(choices, key=lambda choice: choice != text)
+    weights = [0.5**place for place in range(len(ranked))]
+    return tuple(
+        ChoiceScore(choice, math.log(weight), weight / sum(weights))
+        for choice, weight in zip(ranked, weights, strict=True)
+    )
 
 
 __all__ = ["ANSWERS", "PLANES", "GenerationSettings", "ScriptedEngine"]

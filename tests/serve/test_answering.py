@@ -6,9 +6,10 @@ from contextlib import suppress
 import pytest
 
 from geochat import GeoChat
+from geochat.errors import GeoChatError
 from geochat_serve.answering import Answerer
+from geochat_serve.gallery import open_sample
 from geochat_serve.queueing import FairQueue
-from geochat_serve.scenes import open_sample
 from geochat_serve.sessions import Sessions
 
 
@@ -88,3 +89,57 @@ def test_the_next_question_is_answered(answerer, session, engine):
     turn = asyncio.run(scenario())
     assert (turn.status, turn.raw) == ("done", "yes")
     assert engine.running == 0
+
+
+def test_a_question_stopped_in_the_queue_never_reaches_the_engine(answerer, session, engine):
+    asked = len(engine.requests)
+
+    async def scenario():
+        turn = answerer.begin(session, "short", "Question", (), None)
+        first = answerer.queue.join("somebody else")
+        pieces = answerer.answer(session, turn)
+        await anext(pieces)
+        await anext(pieces)
+        assert turn.status == "waiting"
+        session.stop()
+        first.leave()  # its turn comes at the same moment
+        async for _ in pieces:
+            pass
+        return turn
+
+    turn = asyncio.run(scenario())
+    assert turn.status == "stopped"
+    assert len(engine.requests) == asked
+    assert not session.busy
+
+
+def test_stopping_cancels_by_the_request_s_id(answerer, session, engine):
+    async def scenario():
+        turn, pieces = ask(answerer, session)
+        async for _ in pieces:
+            if turn.parts:
+                session.stop()
+        return turn
+
+    turn = asyncio.run(scenario())
+    assert turn.status == "stopped"
+    assert engine.requests[-1].id in engine.cancelled
+    assert [remark.code for remark in turn.remarks] == ["cancelled"]
+
+
+def test_an_answer_that_ended_cancels_nothing(answerer, session, engine):
+    async def scenario():
+        turn = answerer.begin(session, "short", "Question", (), None)
+        async for _ in answerer.answer(session, turn):
+            pass
+
+    asyncio.run(scenario())
+    assert engine.requests[-1].id not in engine.cancelled
+
+
+@pytest.mark.parametrize(("task", "told"), [("Find", "Find needs words"), ("Auto", "question is empty")])
+def test_what_needs_words_says_so(answerer, session, task, told):
+    with pytest.raises(GeoChatError, match=told):
+        answerer.begin(session, " ", task, (), None)
+    assert session.turns == []
+    assert not session.busy

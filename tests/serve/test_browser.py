@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from geochat.dialects import GEOCHAT
 from geochat.exports import PALETTE
-from geochat.regions import OrientedBox, parse
+from geochat.geometry import OrientedBox
 
 FIRST = OrientedBox(10, 20, 30, 40, 30)  # of the scripted answer, percent of the model's square
 
@@ -29,7 +30,7 @@ def where_image_lies(pixels):
 
 def asked_box(engine):
     """The region of the last question, in the frame of the model's square."""
-    return parse(engine.requests[-1].messages[-1].text).regions[0].box
+    return GEOCHAT.parse(engine.requests[-1].messages[-1].text).regions[0].box
 
 
 def test_an_upload_is_shown_whole_and_true_to_its_colours(user, pictures):
@@ -166,6 +167,19 @@ def test_model_text_is_never_markup(user, pictures):
     assert user.page.evaluate("window.hacked") is None
 
 
+def test_choices_and_notices_are_shown_and_never_markup(user, pictures):
+    user.open(pictures / "wide.png")
+    user.ask("<b>harbor</b>, airport, forest", "Classify")
+    shown = user.page.locator(".gc-choices li").all_inner_texts()
+    assert [" ".join(text.split()) for text in shown] == ["airport 57 %", "<b>harbor</b> 29 %", "forest 14 %"]
+    assert user.words() == "airport"
+    user.ask("a <i>submarine</i>", "Find")
+    remark = user.page.locator(".gc-turn:last-child .gc-remark")
+    assert '"a <i>submarine</i>" was asked for' in remark.inner_text()
+    assert remark.get_attribute("data-code") == "not-as-asked"
+    assert user.page.locator("#conversation b, #conversation i").count() == 0
+
+
 @pytest.mark.slow
 def test_a_user_s_own_words_and_file_names_are_never_markup(user, pictures, tmp_path):
     evil = tmp_path / "<img src=x onerror=window.hacked=1>.png"
@@ -183,7 +197,7 @@ def test_a_user_s_own_words_and_file_names_are_never_markup(user, pictures, tmp_
 def test_what_cannot_be_read_stays_in_the_text_and_is_told(user, pictures):
     user.open(pictures / "wide.png")
     user.ask("malformed")
-    assert "could not be read" in user.page.locator(".gc-status").inner_text()
+    assert "could not be read" in user.page.locator(".gc-remark").inner_text()
     assert user.page.locator(".gv-box").count() == 1
 
 
@@ -305,7 +319,7 @@ def test_looking_at_a_view_asks_about_it_at_full_resolution(user, engine, pictur
         user.page.mouse.wheel(0, -300)
     user.page.check("#look input")
     user.ask("it", "Find")
-    view = engine.requests[-1].image
+    view = engine.requests[-1].images[0]
     assert view.width < 300
     box = user.page.locator(".gv-box polygon.over").bounding_box()
     side = max(view.size) * width / view.width  # of the model's square on the screen, in whose middle the view lies
@@ -608,7 +622,7 @@ def test_correcting_an_answer_and_keeping_it(user, pictures, tmp_path):
     assert user.page.locator(".gt-kept").inner_text() == "1"
     with zipfile.ZipFile(save(user, "training").path()) as archive:
         (row,) = json.loads(archive.read("kept.json"))
-    (region,) = parse(row["conversations"][1]["value"]).regions
+    (region,) = GEOCHAT.parse(row["conversations"][1]["value"]).regions
     assert region.box.center == pytest.approx((60, 37.5), abs=1)
 
 

@@ -22,5 +22,5 @@ def test_the_bundled_scene_is_classified(user, engine):
     user.open_sample()
     user.ask("", "Classify")
     assert user.page.locator(".gc-turn.done").count() == 1
-    assert user.words().strip().lower() in engine.settings.scene_classes
-    assert engine.name in user.page.locator(".gb-model").inner_text()
+    assert user.words().strip().lower() in engine.info.settings.scene_classes
+    assert engine.info.name in user.page.locator(".gb-model").inner_text()

@@ -5,7 +5,7 @@ import pytest
 from geochat.errors import SettingsError
 from geochat_serve import ServeSettings
 from geochat_serve.classifying import SceneClassifier
-from geochat_serve.scenes import open_sample
+from geochat_serve.gallery import open_sample
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from geochat.errors import RegionError
-from geochat.frames import to_geographic, transform_points
+from geochat.geometry import OrientedBox, to_geographic, transform_points
 from geochat.imagery import open_image
-from geochat.regions import OrientedBox
 from geochat_serve.placing import read_boxes, read_places, read_window
 
 

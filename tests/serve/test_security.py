@@ -4,6 +4,7 @@ import base64
 import http.server
 import json
 import threading
+import time
 import uuid
 
 import httpx
@@ -59,7 +60,10 @@ def test_an_uploaded_image_is_answered(api, pictures, server):
     (path,) = upload(api, (pictures / "wide.png").read_bytes()).json()
     event, data = call(api, "find", [reference(path), "it"])
     assert event == "complete"
-    assert json.loads(data.removeprefix("data: "))[0]["regions"][0]["pixels"]
+    (answer,) = json.loads(data.removeprefix("data: "))
+    assert answer["regions"][0]["pixels"]
+    assert answer["image"]["path"] is None
+    assert str(server.workspace.uploads.parent) not in data
     assert server.workspace.size() == 0  # read, answered, gone
 
 
@@ -158,11 +162,42 @@ def test_the_http_api_from_gradio_s_client(server, pictures):
     found = client.predict(image, "it", api_name="/find")
     assert found["regions"][0]["phrase"] == "it"
     assert found["crs"] == "EPSG:32631"
-    assert client.predict(image, "airport, harbor", api_name="/classify")["plain_text"] == "airport"
+    sought = client.predict(image, "a submarine", api_name="/find")
+    assert [notice["code"] for notice in sought["notices"]] == ["not-as-asked"]
+    classified = client.predict(image, "harbor, airport", api_name="/classify")
+    assert classified["plain_text"] == "airport"
+    assert [(choice["text"], round(choice["probability"], 2)) for choice in classified["choices"]] == [
+        ("harbor", 0.33),
+        ("airport", 0.67),
+    ]
     named = client.predict(image, "", "identify", [[10, 10, 90, 90, 30]], api_name="/ask")
     assert named["plain_text"] == "an airplane"
     with pytest.raises(client_module.exceptions.AppError, match="outside"):
         client.predict(image, "", "identify", [[9000, 9000, 9900, 9900, 0]], api_name="/ask")
+
+
+def test_a_call_that_is_cancelled_computes_no_further_and_one_in_the_queue_nothing(engine, pictures):
+    client_module = pytest.importorskip("gradio_client")
+    asked = len(engine.requests)
+    with serve(GeoChat(engine), ServeSettings(port=0, concurrency=1)) as server:
+        client = client_module.Client(server.url, verbose=False)
+        image = client_module.handle_file(str(pictures / "wide.png"))
+        first = client.submit(image, "slow", "auto", [], api_name="/ask")
+        wait_until(lambda: engine.running == 1)
+        second = client.submit(image, "short", "auto", [], api_name="/ask")
+        wait_until(lambda: sum(map(len, server.answerer.queue._lines.values())) == 1)
+        assert second.cancel()
+        assert first.cancel()
+        wait_until(lambda: engine.running == 0)
+        wait_until(lambda: server.workspace.size() == 0)
+    assert len(engine.requests) == asked + 1
+
+
+def wait_until(happened):
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
 
 
 def test_mcp_tools(engine, pictures, listener):

@@ -3,7 +3,7 @@
 import pytest
 
 from geochat.errors import GeoChatError
-from geochat_serve.scenes import Scene
+from geochat_serve.open_scene import OpenScene
 from geochat_serve.sessions import Sessions
 
 
@@ -17,7 +17,7 @@ def open_scene(session, workspace, pictures, folder):
     place.mkdir()
     (place / "wide.png").write_bytes((pictures / "wide.png").read_bytes())
     path = workspace.claim(str(place / "wide.png"))
-    session.open(Scene.open(path, "wide.png"), workspace)
+    session.open(OpenScene.open(path, "wide.png"), workspace)
     return path
 
 
@@ -76,7 +76,11 @@ def test_after_the_grace_a_session_is_gone(workspace):
 def test_another_image_deletes_the_one_before(sessions, workspace, pictures):
     session = sessions.enter("a", None, None)
     before = open_scene(session, workspace, pictures, "ab" * 32)
+    first = session.scene
     after = open_scene(session, workspace, pictures, "cd" * 32)
     assert not before.exists()
+    assert first.scene.closed
+    second = session.scene
     sessions.close()
     assert not after.exists()
+    assert second.scene.closed

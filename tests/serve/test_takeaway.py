@@ -1,61 +1,37 @@
 """What is taken away says what is on the page, loads again, and trains."""
 
-import asyncio
 import csv
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import pyogrio
 import pytest
+import shapely
 from PIL import Image
 
-from geochat import GeoChat
 from geochat.cli import main
+from geochat.dialects import GEOCHAT
 from geochat.errors import DataError, ExportError, GeoChatError
-from geochat.regions import OrientedBox, parse
+from geochat.geometry import AngleConvention, OrientedBox
 from geochat_data.formats import read_samples
 from geochat_data.readers import Report
 from geochat_serve import saved
-from geochat_serve.answering import Answerer
+from geochat_serve.correcting import editable
 from geochat_serve.downloads import make_download
-from geochat_serve.kept import Collection, editable
-from geochat_serve.queueing import FairQueue
-from geochat_serve.scenes import Scene
-from geochat_serve.sessions import Session
-
-
-def have_answered(answerer, session, question, task="Grounded description", regions=(), window=None):
-    async def run():
-        turn = answerer.begin(session, question, task, tuple(regions), window)
-        async for _ in answerer.answer(session, turn):
-            pass
-        return turn
-
-    return asyncio.run(run())
 
 
 @pytest.fixture
-def answerer(engine):
-    made = Answerer(GeoChat(engine), FairQueue(2, 8))
-    yield made
-    made.close()
-
-
-def session_on(path):
-    return Session("key", None, Collection(3), scene=Scene.open(path, path.name))
+def session(opened, pictures):
+    return opened(pictures / "place.tif")
 
 
 @pytest.fixture
-def session(pictures):
-    return session_on(pictures / "place.tif")
-
-
-@pytest.fixture
-def talked(answerer, session):
+def talked(ask, session):
     """Boxes on the whole image, then on a part of it."""
-    have_answered(answerer, session, "where?")
-    have_answered(answerer, session, "it", "Find", window=(100, 60, 200, 160))
+    ask(session, "where?")
+    ask(session, "it", "Find", window=(100, 60, 200, 160))
     return session
 
 
@@ -79,6 +55,37 @@ def test_boxes_of_a_view_lie_in_the_whole_image(talked):
     assert float(last["area_m2"]) == pytest.approx(50 * 100 * 0.25, rel=0.002)
     assert sorted((float(last["width_m"]), float(last["height_m"]))) == pytest.approx([25, 50], rel=0.002)
     assert 41 < float(last["latitude"]) < 43
+
+
+def test_what_lies_beyond_the_image_is_cut_off_and_the_model_s_own_box_stays(ask, opened, pictures, tmp_path):
+    session = opened(pictures / "place.tif")  # 400 x 320: the square's side is 400, so its right edge is the image's
+    ask(session, "outside", "Auto")
+    (feature,) = json.loads(content(session, "geojson"))["features"]
+    assert feature["properties"]["box"] == [80, 40, 120, 60, 90]
+    assert max(x for x, _ in feature["properties"]["pixels"]) > 400
+    path = tmp_path / "boxes.gpkg"
+    path.write_bytes(content(session, "gpkg"))
+    _, _, (shape,), _ = pyogrio.raw.read(path)
+    assert shapely.from_wkb(shape).bounds == pytest.approx((500_180, 4_648_880, 500_200, 4_648_960))
+    (row,) = csv.DictReader(io.StringIO(content(session, "csv").decode("utf-8-sig")))
+    assert shapely.from_wkt(row["on_image_px"]).bounds == pytest.approx((360, 80, 400, 240))
+    assert row["model_box"] == "80 40 120 60 90"
+
+
+def test_a_region_asked_about_is_exported_with_the_answer(ask, opened, pictures):
+    session = opened(pictures / "place.tif")
+    region = OrientedBox(100, 80, 180, 120, 30)
+    turn = ask(session, "", "Identify region", regions=[region])
+    (feature,) = json.loads(content(session, "geojson"))["features"]
+    said = feature["properties"]
+    assert (said["role"], said["answer"], said["phrase"]) == ("asked", "an airplane", "an airplane")
+    assert said["pixels"] == [[round(x, 3), round(y, 3)] for x, y in region.corners()]
+    assert turn.features == turn.answer.features  # as the core has it
+    keep(session, turn, "a helicopter", [])
+    (feature,) = json.loads(content(session, "geojson"))["features"]
+    assert feature["properties"]["answer"] == "a helicopter"
+    (row,) = csv.DictReader(io.StringIO(content(session, "csv").decode("utf-8-sig")))
+    assert (row["role"], row["answer"]) == ("asked", "a helicopter")
 
 
 def test_hidden_turns_are_left_out(talked):
@@ -107,10 +114,10 @@ def test_no_file_says_where_the_server_keeps_the_image(talked):
         assert place.encode() not in content(talked, kind)
 
 
-def test_a_phrase_is_no_formula(answerer, pictures, engine, monkeypatch):
+def test_a_phrase_is_no_formula(ask, opened, pictures, engine, monkeypatch):
     monkeypatch.setattr(engine, "_write", lambda *_args: iter_answer("<p>=HYPERLINK(1)</p> {<1><1><9><9>|<90>}"))
-    session = session_on(pictures / "wide.png")
-    have_answered(answerer, session, "where?")
+    session = opened(pictures / "wide.png")
+    ask(session, "where?")
     assert b"'=HYPERLINK(1)" in content(session, "csv")
 
 
@@ -121,24 +128,51 @@ def iter_answer(text):
     yield Chunk("", "stop", Usage(1, 1))
 
 
-def test_markdown_formats_nothing_of_what_was_said(answerer, session):
-    have_answered(answerer, session, "a script <b>", "Auto")
+def test_markdown_formats_nothing_of_what_was_said(ask, session):
+    ask(session, "a script <b>", "Auto")
     text = content(session, "markdown").decode()
     assert "\\<script\\>" in text
     assert "<script>" not in text
     assert "\\<b\\>" in text
 
 
-def test_a_conversation_loads_again(talked, answerer, pictures):
+def test_a_conversation_loads_again(talked, ask, answerer, opened, pictures):
     text = content(talked, "json").decode()
-    again = session_on(pictures / "place.tif")
+    again = opened(pictures / "place.tif")
     saved.load(again, text, answerer.chat)
     shown = [[box["points"] for box in turn.boxes] for turn in again.turns]
     assert shown == [[box["points"] for box in turn.boxes] for turn in talked.turns]
     assert next(turn.to_dict()["parts"] for turn in again.turns) == talked.turns[0].to_dict()["parts"]
-    have_answered(answerer, again, "and?", "Auto", window=(100, 60, 200, 160))
+    ask(again, "and?", "Auto", window=(100, 60, 200, 160))
     assert len(answerer.chat.engine.requests[-1].messages) == 3  # the model has the loaded turn in mind
     assert content(again, "geojson")
+
+
+def test_regions_corrections_choices_and_notices_load_again(ask, answerer, opened, pictures):
+    session = opened(pictures / "place.tif")
+    ask(session, "", "Identify region", regions=[OrientedBox(100, 80, 180, 120, 30)])
+    ask(session, "airport, harbor", "Classify")
+    corrected = ask(session, "a submarine", "Find")
+    keep(session, corrected, "<p>it</p> [1]", [OrientedBox(101.3, 90.7, 163.1, 121.9, 12.3)])
+    again = opened(pictures / "place.tif")
+    saved.load(again, content(session, "json").decode(), answerer.chat)
+    before, after = ([turn.to_dict() for turn in each.turns] for each in (session, again))
+    for value in (*before, *after):
+        del value["seconds"]
+        for box in value["boxes"]:
+            del box["score"]
+    assert after == before
+    assert content(again, "geojson").count(b"an airplane") == content(session, "geojson").count(b"an airplane") > 0
+    assert "airport 67%" in content(again, "markdown").decode()
+    assert "was asked for" in content(again, "markdown").decode()
+
+
+def test_boxes_written_in_another_direction_are_refused(talked, answerer, opened, pictures, engine, monkeypatch):
+    text = content(talked, "json").decode()
+    other = replace(engine.settings, convention=AngleConvention("counterclockwise"))
+    monkeypatch.setattr(engine, "settings", other)
+    with pytest.raises(DataError, match="reads boxes unlike 'scripted'"):
+        saved.load(opened(pictures / "place.tif"), text, answerer.chat)
 
 
 @pytest.mark.parametrize(
@@ -150,26 +184,28 @@ def test_what_is_no_conversation_is_refused(session, answerer, text):
         saved.load(session, text, answerer.chat)
 
 
-def test_a_conversation_about_another_image_is_refused(talked, answerer, pictures):
-    other = session_on(pictures / "wide.png")
+def test_a_conversation_about_another_image_is_refused(talked, answerer, opened, pictures):
+    other = opened(pictures / "wide.png")
     with pytest.raises(DataError, match=r"place\.tif"):
         saved.load(other, content(talked, "json").decode(), answerer.chat)
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"window": [1, 2]}, {"regions": "x"}, {"task": "Fly"}, {"text": "<image>"}, {"window": [5000, 5000, 5, 5]}],
+    [
+        *({"window": [1, 2]}, {"regions": "x"}, {"task": "Fly"}, {"text": "<image>"}, {"window": [5000, 5000, 5, 5]}),
+        *({"choices": [{"text": "a"}]}, {"choices": 7}, {"notices": ["x"]}, {"corrected": "a", "corrected_boxes": "x"}),
+    ],
 )
-def test_a_conversation_tampered_with_is_refused(talked, answerer, pictures, change):
+def test_a_conversation_tampered_with_is_refused(talked, answerer, opened, pictures, change):
     value = json.loads(content(talked, "json"))
     value["turns"][0] |= change
     with pytest.raises(DataError, match="cannot be read"):
-        saved.load(session_on(pictures / "place.tif"), json.dumps(value), answerer.chat)
+        saved.load(opened(pictures / "place.tif"), json.dumps(value), answerer.chat)
 
 
 def keep(session, turn, text, boxes):
-    parsed = session.kept.keep(turn, turn.question, text, boxes)
-    turn.correct(parsed.text, session.colours)
+    turn.correct(session.kept.keep(turn, text, boxes), session.colours)
 
 
 def test_corrected_pairs_are_training_data(talked, tmp_path, capsys):
@@ -184,10 +220,10 @@ def test_corrected_pairs_are_training_data(talked, tmp_path, capsys):
     samples = list(read_samples(tmp_path / "kept.json", report))
     assert report.reasons == {}
     assert [sample.messages[0].text.split()[0] for sample in samples] == ["[grounding]", "[refer]"]
-    (region,) = parse(samples[0].messages[1].text).regions
+    (region,) = GEOCHAT.parse(samples[0].messages[1].text).regions
     assert region.phrase == "large airplane"
     assert region.box.iou(OrientedBox(10, 30, 30, 38, 30)) > 0.95
-    (in_view,) = parse(samples[1].messages[1].text).regions
+    (in_view,) = GEOCHAT.parse(samples[1].messages[1].text).regions
     assert in_view.box.iou(OrientedBox(25, 30, 75, 55)) > 0.95
     with Image.open(tmp_path / "images" / samples[1].image) as picture:
         assert picture.size == (200, 160)
@@ -220,8 +256,8 @@ def test_what_does_not_fit_is_not_kept(talked, text, boxes, message):
     assert talked.kept.pairs == []
 
 
-def test_so_many_are_kept(answerer, session):
+def test_so_many_are_kept(ask, session):
     for number in range(3):
-        keep(session, have_answered(answerer, session, f"{number}", "Question"), "yes", [])
+        keep(session, ask(session, f"{number}", "Question"), "yes", [])
     with pytest.raises(DataError, match="3 pairs"):
-        keep(session, have_answered(answerer, session, "4", "Question"), "yes", [])
+        keep(session, ask(session, "4", "Question"), "yes", [])

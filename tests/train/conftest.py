@@ -15,7 +15,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from geochat.checkpoints import Settings, save_checkpoint
+from geochat.checkpoints import save_checkpoint
+from geochat.models import Settings
 from geochat.prompts import SYSTEM_PROMPT, chat_template
 from geochat.vision import build_processor
 from geochat_train.recipes import load_recipe
@@ -53,7 +54,7 @@ def base(tmp_path_factory):
     )
     folder = tmp_path_factory.mktemp("base") / "tiny"
     processor = build_processor(tokenizer, 28, 14, chat_template())
-    save_checkpoint(folder, model, processor, Settings(name="tiny"))
+    save_checkpoint(folder, model, processor, Settings(name="tiny", categories=("car",), scene_classes=("port",)))
     return folder
 
 

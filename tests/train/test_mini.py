@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from geochat.checkpoints import load
+from geochat.dialects import GEOCHAT
 from geochat.errors import DataError
-from geochat.regions import OrientedBox, parse
+from geochat.geometry import OrientedBox
 from geochat_data.records import LabelledImage, LabelledObject
 from geochat_data.scenes import render_scene
 from geochat_data.splits import UNSEEN_SCENES
@@ -19,7 +20,7 @@ from geochat_train.mini import material, shape
 from geochat_train.mini.consensus import agreed
 from geochat_train.mini.contrast import TEXT_LENGTH, text_of, text_tokens, train_text_tokenizer
 from geochat_train.mini.material import PHOTOGRAPH, clipped, gather
-from geochat_train.mini.numbers import CONVENTION, LOWEST, NUMBERS, curve, index_of, nearly
+from geochat_train.mini.numbers import LOWEST, MINI, NUMBERS, curve, index_of, nearly
 from geochat_train.mini.pools import Pool, Taught, Views
 from geochat_train.mini.talk import Talk, balanced, converse
 from geochat_train.mini.teacher import Teacher
@@ -90,7 +91,7 @@ def test_neighbouring_numbers_are_alike_and_each_is_itself():
     assert likeness.diagonal(1).min() > likeness.diagonal(10).max()
     assert torch.allclose(nearly().sum(1), torch.ones(len(NUMBERS)))
     assert [NUMBERS[index_of(v)] for v in (0, 99.6, -45, 500)] == ["<0>", "<100>", "<-45>", "<120>"]
-    assert CONVENTION.angle_range == "[-45,45)"
+    assert MINI.angles.angle_range == "[-45,45)"
 
 
 def test_every_number_and_mark_is_one_token():
@@ -146,7 +147,7 @@ def test_regions_are_asked_about_in_both_spellings_and_answered_in_one():
             answers += [answer.text] * ("{" in answer.text)
     assert {question[-4:] for question in questions} == {"<0>}", "90>}"}
     for question in questions:
-        assert parse(question).regions[0].box.iou(OrientedBox(18, 36, 71, 54)) > 0.9
+        assert GEOCHAT.parse(question).regions[0].box.iou(OrientedBox(18, 36, 71, 54)) > 0.9
     assert answers
     assert all("|<0>}" in answer for answer in answers)
 

@@ -1,6 +1,7 @@
 """What is adapted is saved whole, and loads everywhere."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,10 +11,13 @@ from transformers import AutoModelForImageTextToText
 from geochat.checkpoints import load, save_checkpoint
 from geochat.cli import main
 from geochat.errors import SettingsError
+from geochat.geometry import AngleConvention
+from geochat.models import Settings
 from geochat_data.collate import Collator
 from geochat_train.tuning import tune
 from geochat_train.tuning.batches import RowCollator
 from geochat_train.tuning.material import read_rows
+from geochat_train.tuning.run import taught
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +62,19 @@ def test_an_adapter_holds_what_is_declared_and_loads_in_plain_peft(adapt, expect
     ours = load(done.folder, device="cpu")
     assert torch.allclose(said(ours.model), after, atol=1e-4)
     assert ours.settings.name == "out"
+    assert (ours.settings.categories, ours.settings.scene_classes) == ((), ())
     assert not [p for p in done.folder.glob("*") if p.name == "README.md"]
+
+
+def test_what_is_taught_is_asked_as_its_base_and_for_anything():
+    angles = AngleConvention("counterclockwise", "[0,90)")
+    base = Settings("mini", convention=angles, fit="crop", categories=("ship",), scene_classes=("port",))
+    after = taught(replace(base, trained_wordings=True, repetition_guard=True), "mine")
+    assert (after.name, after.categories, after.scene_classes) == ("mine", (), ())
+    assert after == replace(
+        base, name="mine", categories=(), scene_classes=(), trained_wordings=True, repetition_guard=True
+    )
+    assert after.dialect_for(288) == base.dialect_for(288)
 
 
 def test_merging_changes_no_logit(recipe, said, tmp_path, capsys):

@@ -3,7 +3,7 @@
 Yes and no are drawn before the question is, so neither answer can be guessed from how often it is right.
 """
 
-from geochat.prompts import Task, compose
+from geochat.prompts import Task
 from geochat_data.questions import wordings
 from geochat_data.questions.conversation import Turn
 from geochat_data.questions.subject import MAX_COUNT, Subject, plural, with_article
@@ -42,10 +42,13 @@ def comparison(subject: Subject) -> Turn | None:
     first, second = (larger, smaller) if yes == (word == "more") else (smaller, larger)
     question = subject.word(wordings.COMPARISON).format(word=word, first=plural(first), second=plural(second))
     return Turn(
-        compose(question, Task.VQA), "yes" if yes else "no", Task.VQA, about=" and ".join(sorted((first, second)))
+        subject.dialect.compose(question, Task.VQA),
+        "yes" if yes else "no",
+        Task.VQA,
+        about=" and ".join(sorted((first, second))),
     )
 
 
 def _turn(subject: Subject, wording: Wordings, category: str, answer: str) -> Turn:
     question = subject.word(wording).format(name=category, one=with_article(category), many=plural(category))
-    return Turn(compose(question, Task.VQA), answer, Task.VQA, about=category)
+    return Turn(subject.dialect.compose(question, Task.VQA), answer, Task.VQA, about=category)

@@ -1,6 +1,6 @@
 """Questions about the whole image: its scene class and its description."""
 
-from geochat.prompts import Task, compose
+from geochat.prompts import Task
 from geochat_data.questions import wordings
 from geochat_data.questions.conversation import Turn
 from geochat_data.questions.subject import Subject, counted, listed
@@ -31,7 +31,7 @@ def caption(subject: Subject) -> Turn | None:
     answer = tidy(subject.rng.choice(subject.image.captions)) if subject.image.captions else _from_labels(subject)
     if answer is None:
         return None
-    return Turn(compose(subject.word(wordings.CAPTION), Task.CAPTION), answer, Task.CAPTION)
+    return Turn(subject.dialect.compose(subject.word(wordings.CAPTION), Task.CAPTION), answer, Task.CAPTION)
 
 
 def tidy(text: str) -> str:

@@ -1,6 +1,6 @@
 """Questions about one object - where it is, what colour it has - and questions about objects that are not there."""
 
-from geochat.prompts import Task, compose
+from geochat.prompts import Task
 from geochat_data.questions import wordings
 from geochat_data.questions.conversation import Turn
 from geochat_data.questions.expressions import PARTS, Expression, expressions, part_of
@@ -19,7 +19,9 @@ def position(subject: Subject) -> Turn | None:
         return None
     expression, part = subject.rng.choice(found)
     question = subject.word(wordings.POSITION).format(thing=expression.phrase)
-    return Turn(compose(_sentence(question), Task.VQA), part.split("the ")[1], Task.VQA, about=expression.phrase)
+    return Turn(
+        subject.dialect.compose(_sentence(question), Task.VQA), part.split("the ")[1], Task.VQA, about=expression.phrase
+    )
 
 
 def colour(subject: Subject) -> Turn | None:
@@ -29,7 +31,7 @@ def colour(subject: Subject) -> Turn | None:
         return None
     expression, name = subject.rng.choice(found)
     question = subject.word(wordings.COLOUR).format(thing=expression.phrase)
-    return Turn(compose(_sentence(question), Task.VQA), name, Task.VQA, about=expression.phrase)
+    return Turn(subject.dialect.compose(_sentence(question), Task.VQA), name, Task.VQA, about=expression.phrase)
 
 
 def negative(subject: Subject) -> Turn | None:

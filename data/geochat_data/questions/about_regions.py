@@ -1,7 +1,6 @@
 """Questions with regions in them or in their answers: identify, refer and grounded description."""
 
-from geochat.prompts import Task, compose
-from geochat.regions import format_regions
+from geochat.prompts import Task
 from geochat_data.questions import wordings
 from geochat_data.questions.conversation import Turn
 from geochat_data.questions.expressions import EXTREMES, Expression, expressions, part_of
@@ -18,7 +17,7 @@ def identify(subject: Subject) -> Turn | None:
     if not subject.image.objects:
         return None
     item = subject.rng.choice(subject.image.objects)
-    question = compose(subject.word(wordings.IDENTIFY), Task.IDENTIFY, subject.boxes([item]), subject.convention)
+    question = subject.dialect.compose(subject.word(wordings.IDENTIFY), Task.IDENTIFY, subject.boxes([item]))
     return Turn(question, item.category, Task.IDENTIFY, about=repr(item.polygon))
 
 
@@ -43,8 +42,9 @@ def refer(subject: Subject) -> Turn | None:
 
 def refer_to(subject: Subject, expression: Expression) -> Turn:
     """The question for one expression, and its regions as the answer."""
-    answer = format_regions(expression.phrase, subject.boxes(expression.objects), subject.convention)
-    return Turn(_refer_question(subject, expression.phrase), answer, Task.REFER, about=expression.phrase)
+    answer = subject.dialect.write(expression.phrase, subject.boxes(expression.objects))
+    question = _refer_question(subject, expression.phrase)
+    return Turn(question, answer, Task.REFER, about=expression.phrase, grounded=True)
 
 
 def _refer_absent(subject: Subject) -> Turn | None:
@@ -60,7 +60,7 @@ def _refer_question(subject: Subject, phrase: str) -> str:
     question = subject.word(wordings.REFER).format(phrase=phrase)
     if phrase.startswith("all "):
         question = question.replace("Where is", "Where are")
-    return compose(question, Task.REFER)
+    return subject.dialect.compose(question, Task.REFER)
 
 
 def grounding(subject: Subject) -> Turn | None:
@@ -69,7 +69,7 @@ def grounding(subject: Subject) -> Turn | None:
     if not groups or sum(map(len, groups)) > MAX_COUNT:
         return None
     parts = [_grounded(subject, group) for group in groups]
-    question = compose(subject.word(wordings.GROUNDING), Task.GROUNDING)
+    question = subject.dialect.compose(subject.word(wordings.GROUNDING), Task.GROUNDING)
     return Turn(question, f"The image shows {listed(parts)}.", Task.GROUNDING)
 
 
@@ -83,4 +83,4 @@ def _grounded(subject: Subject, group: tuple[LabelledObject, ...]) -> str:
         where = f" {place}" if place else ""
     noun = f"{colour}{category if len(group) == 1 else plural(category)}".strip()
     phrase = with_article(noun) if len(group) == 1 else f"{len(group)} {noun}"
-    return format_regions(phrase, subject.boxes(group), subject.convention) + where
+    return subject.dialect.write(phrase, subject.boxes(group)) + where

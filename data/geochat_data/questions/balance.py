@@ -24,7 +24,7 @@ class Balance:
 
     def accept(self, turn: Turn) -> bool:
         """Whether to keep a turn; counts it if so."""
-        answer = ("there" if "{" in turn.answer else "absent") if turn.task is Task.REFER else turn.answer
+        answer = ("there" if turn.grounded else "absent") if turn.task is Task.REFER else turn.answer
         counts = self.counts[turn.kind]
         if counts[answer] >= SLACK + self._most(turn.kind, answer):
             return False

@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
+from geochat.dialects import Dialect
 from geochat.errors import SettingsError
-from geochat.regions import AngleConvention
 from geochat_data.questions.about_counts import comparison, count, presence
 from geochat_data.questions.about_image import caption, scene
 from geochat_data.questions.about_objects import colour, negative, position
@@ -46,17 +46,16 @@ DEFAULT_SHARES: Mapping[str, float] = MappingProxyType(
 )
 FULL_SHARES: Mapping[str, float] = MappingProxyType({**DEFAULT_SHARES, "position": 0.8, "colour": 0.6, "negative": 0.6})
 _MOST = {"scene": 2, "caption": 2}  # turns of a conversation that may differ in wording alone
-_DEFAULT_CONVENTION = AngleConvention()
 
 
 def build_conversation(
     image: LabelledImage,
     rng: random.Random,
     *,
+    dialect: Dialect,
     turns: int = 6,
     shares: Mapping[str, float] = DEFAULT_SHARES,
     scenes: Sequence[str] = UCM_SCENES,
-    convention: AngleConvention = _DEFAULT_CONVENTION,
     wording: Choice = "published",
     rich: bool = False,
     balance: Balance | None = None,
@@ -66,10 +65,10 @@ def build_conversation(
     Args:
         image: What is asked about.
         rng: Where all chance comes from; the same state gives the same conversation.
+        dialect: How the checkpoint is asked and writes regions.
         turns: The most turns wanted.
         shares: How often each kind of question is tried, relative to the others.
         scenes: The scene classes to choose between.
-        convention: How the checkpoint writes angles.
         wording: Which wordings to draw from; "held out" ones are for measuring.
         rich: Whether referring expressions may speak of colours and relations too.
         balance: Turns down answers that have become too frequent over the data set.
@@ -81,7 +80,7 @@ def build_conversation(
         raise SettingsError(f"no question is of the kind {sorted(unknown)}; choose from {', '.join(_BUILDERS)}")
     if turns < 1:
         raise SettingsError(f"turns must be at least 1, not {turns}")
-    subject = Subject(image, rng, scenes, convention, wording, rich)
+    subject = Subject(image, rng, dialect, scenes, wording, rich)
     kinds, weights = list(shares), list(shares.values())
     asked: dict[Hashable, Turn] = {}
     made: Counter[str] = Counter()

@@ -16,6 +16,7 @@ class Turn:
         task: The kind of question, as the prompt knows it.
         kind: The builder that made it: "presence", "count", ...
         about: What is asked about, whatever the wording: a category, a phrase, a box.
+        grounded: Whether the answer to a referring question holds boxes, and does not say that there is none.
     """
 
     question: str
@@ -23,6 +24,7 @@ class Turn:
     task: Task
     kind: str = ""
     about: str = ""
+    grounded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

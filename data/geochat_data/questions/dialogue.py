@@ -7,8 +7,8 @@ How many there are, where they are, what the largest looks like, whether somethi
 import random
 from collections.abc import Iterator
 
+from geochat.dialects import Dialect
 from geochat.prompts import Task
-from geochat.regions import DEFAULT_CONVENTION, AngleConvention, format_regions
 from geochat_data.questions import wordings
 from geochat_data.questions.conversation import Conversation, Turn
 from geochat_data.questions.expressions import Expression, expressions, part_of
@@ -24,7 +24,7 @@ def build_dialogue(
     image: LabelledImage,
     rng: random.Random,
     *,
-    convention: AngleConvention = DEFAULT_CONVENTION,
+    dialect: Dialect,
     wording: Choice = "varied",
 ) -> Conversation | None:
     """A conversation of three to five turns about one category; None where the labels do not carry one.
@@ -32,10 +32,10 @@ def build_dialogue(
     Args:
         image: What is talked about.
         rng: Where all chance comes from.
-        convention: How the checkpoint writes angles.
+        dialect: How the checkpoint is asked and writes regions.
         wording: Which wordings the opening question is drawn from.
     """
-    subject = Subject(image, rng, (), convention, wording=wording)
+    subject = Subject(image, rng, dialect, wording=wording)
     choices = [c for c in subject.present if c in subject.countable and len(subject.members(c)) <= MAX_COUNT]
     if not choices:
         return None
@@ -51,8 +51,9 @@ def _talk(subject: Subject, category: str) -> Iterator[Turn]:
     answer = f"There {'are' if many else 'is'} {NUMBERS[len(members)]} {noun} in the image."
     yield Turn(question, answer, Task.CHAT, "dialogue")
     phrase = f"all {plural(category)}" if many else f"the {category}"
-    boxes = format_regions(phrase, subject.boxes(members), subject.convention)
-    yield Turn(f"{Task.REFER.token} {rng.choice(_THEM if many else _IT)}", boxes, Task.REFER, "dialogue")
+    boxes = subject.dialect.write(phrase, subject.boxes(members))
+    token = subject.dialect.wordings.tokens.get(Task.REFER, "")
+    yield Turn(f"{token} {rng.choice(_THEM if many else _IT)}".strip(), boxes, Task.REFER, "dialogue")
     yield from _details(subject, category, many)
     if subject.absent:
         other = rng.choice(subject.absent)

@@ -8,8 +8,8 @@ import numpy as np
 from shapely.geometry import Polygon as Shape
 from shapely.geometry import box as rectangle
 
-from geochat.frames import Frame
-from geochat.regions import AngleConvention, OrientedBox
+from geochat.dialects import Dialect
+from geochat.geometry import Frame, OrientedBox
 from geochat_data.questions.colour import COLOURS, UNCOLOURED, colour_of, daylight
 from geochat_data.questions.wordings import Choice, Wordings
 from geochat_data.records import LabelledImage, LabelledObject, Point
@@ -19,21 +19,21 @@ MAX_COUNT = 12  # more than this nobody counts at a glance, nor lists box by box
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One image, the chance questions are drawn with, and how angles are written.
+    """One image, the chance questions are drawn with, and how they are written.
 
     Attributes:
         image: What is asked about.
         rng: Where all chance comes from.
+        dialect: How the checkpoint is asked and writes regions.
         scenes: The scene classes to choose between.
-        convention: How the checkpoint writes angles.
         wording: Which wordings questions are drawn from.
         rich: Whether expressions may speak of colours and relations too.
     """
 
     image: LabelledImage
     rng: random.Random
+    dialect: Dialect
     scenes: Sequence[str] = ()
-    convention: AngleConvention = field(default_factory=AngleConvention)
     wording: Choice = "published"
     rich: bool = False
     _colours: dict[LabelledObject, str | None] = field(default_factory=dict, compare=False, repr=False)
@@ -90,8 +90,9 @@ class Subject:
         return (center.x / image.width, center.y / image.height), inside.area / (image.width * image.height)
 
     def boxes(self, items: Sequence[LabelledObject]) -> list[OrientedBox]:
-        """The objects' boxes in the model's frame: percent of the letterboxed square."""
-        to_model = ~Frame(view_size=(self.image.width, self.image.height)).model_to_view
+        """The objects' boxes in the numbers the model writes: for GeoChat percent of the letterboxed square."""
+        frame = Frame((self.image.width, self.image.height), model=self.dialect.model_frame)
+        to_model = frame.between("view", "model")
         return [OrientedBox.from_polygon(item.polygon).transform(to_model) for item in items]
 
 

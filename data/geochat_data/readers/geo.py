@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import pyogrio
 import shapely
-from affine import Affine
 from shapely.geometry.base import BaseGeometry
 
 from geochat.errors import DataError, ImageError
-from geochat.frames import geometry_from_geographic, geometry_to_geographic, transform_geometry
-from geochat.imagery import GeoImage, open_image
+from geochat.geometry import geometry_from_geographic, geometry_to_geographic, transform_geometry
+from geochat.imagery import GeoImage, Scene, Window
 from geochat_data.readers.source import Label, Source, category_name, check_labels
 from geochat_data.records import LabelledImage
 
@@ -41,31 +40,33 @@ def read_geo(source: Source) -> Iterator[LabelledImage]:
     """
     if source.images is None:
         raise DataError(f"{source.path} holds labels alone; name the GeoTIFF they lie on with --images")
-    overview = open_image(source.images, max_side=_OVERVIEW)
-    shapes = list(_read(source, overview))
-    names = {shape.category for shape in shapes}
-    tree = shapely.STRtree([shape.outline for shape in shapes])
-    for column, row in _corners(overview.width, overview.height, source.window):
-        width, height = min(source.window, overview.width - column), min(source.window, overview.height - row)
-        try:
-            view = open_image(source.images, window=(column, row, width, height), stretch=overview.stretch)
-        except ImageError:
-            source.report.skip("window without valid pixels", f"{source.images}: column {column}, row {row}")
-            continue
-        near = tree.query(shapely.box(column, row, column + width, row + height), predicate="intersects")
-        yield _window(source, view, [shapes[i] for i in sorted(near)], names)
+    with Scene.open(source.images) as raster:
+        overview = raster.read(max_side=_OVERVIEW)
+        shapes = list(_read(source, raster))
+        names = {shape.category for shape in shapes}
+        tree = shapely.STRtree([shape.outline for shape in shapes])
+        for window in _windows(raster.size, source.window):
+            view = overview.look(window, max_side=source.window, allow_blank=True)
+            if view.blank:
+                where = f"{source.images}: column {window.column}, row {window.row}"
+                source.report.skip("window without valid pixels", where)
+                continue
+            near = tree.query(shapely.box(*window.bounds), predicate="intersects")
+            yield _window(source, view, [shapes[i] for i in sorted(near)], names)
 
 
-def _corners(width: int, height: int, side: int) -> Iterator[tuple[int, int]]:
-    """Top-left pixels of the windows; slivers at the right and bottom, under half a side, are left out."""
+def _windows(size: tuple[int, int], side: int) -> Iterator[Window]:
+    """Row by row; slivers at the right and bottom, under half a side, are left out."""
+    width, height = size
     for row in range(0, max(1, height - side // 2), side):
         for column in range(0, max(1, width - side // 2), side):
-            yield column, row
+            if (window := Window(column, row, side, side).clip(size)) is not None:
+                yield window
 
 
 def _window(source: Source, view: GeoImage, shapes: list[_Shape], names: set[str]) -> LabelledImage:
     column, row, width, height = view.window
-    to_view = Affine.translation(-column, -row)
+    to_view = view.frame.between("image", "view")
     labels = [
         Label(shape.category, shapely.get_coordinates(transform_geometry(shape.outline, to_view)).tolist(), shape.where)
         for shape in shapes
@@ -85,8 +86,9 @@ def _window(source: Source, view: GeoImage, shapes: list[_Shape], names: set[str
     )
 
 
-def _read(source: Source, raster: GeoImage) -> Iterator[_Shape]:
-    if raster.frame.image_to_map is None or raster.crs is None:
+def _read(source: Source, raster: Scene) -> Iterator[_Shape]:
+    image_to_map, crs = raster.image_to_map, raster.crs
+    if image_to_map is None or crs is None:
         raise ImageError(
             f"{source.images} has no geotransform or CRS; labels cannot be laid on it, georeference it first"
         )
@@ -95,7 +97,7 @@ def _read(source: Source, raster: GeoImage) -> Iterator[_Shape]:
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
         raise DataError(f"{source.path} cannot be read: {error}; check the path") from error
     categories = _categories(source, dict(zip(meta["fields"], values, strict=True)))
-    to_pixels = ~raster.frame.image_to_map
+    to_pixels = ~image_to_map
     for fid, shape, category in zip(fids, shapely.from_wkb(shapes), categories, strict=True):
         where = f"{source.path}: feature {fid}"
         if shape is None or shape.is_empty or shape.geom_type not in ("Polygon", "MultiPolygon"):
@@ -103,7 +105,7 @@ def _read(source: Source, raster: GeoImage) -> Iterator[_Shape]:
         elif category is None or not str(category).strip():
             source.report.skip("feature without a category", where)
         else:
-            outline = transform_geometry(_in_crs(shape, meta["crs"] or "EPSG:4326", raster.crs), to_pixels)
+            outline = transform_geometry(_in_crs(shape, meta["crs"] or "EPSG:4326", crs), to_pixels)
             if np.isfinite(shapely.get_coordinates(outline)).all():
                 yield _Shape(category_name(str(category)), outline, where)
             else:

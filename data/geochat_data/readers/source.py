@@ -10,12 +10,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
 from shapely import Polygon as Shape
 from shapely import box as rectangle
 
-from geochat.errors import DataError, RegionError
-from geochat.regions import OrientedBox
+from geochat.errors import DataError, ImageError, RegionError
+from geochat.geometry import OrientedBox
+from geochat.imagery import image_size
 from geochat_data.readers.report import Report
 from geochat_data.records import LabelledImage, LabelledObject, Point, as_polygon
 
@@ -85,9 +85,8 @@ def labelled_image(
 ) -> Iterator[LabelledImage]:
     """The record of one image with its usable labels; nothing, counted, where the image cannot be read."""
     try:
-        with Image.open(path) as header:
-            width, height = header.size
-    except (OSError, UnidentifiedImageError):
+        width, height = image_size(path)
+    except ImageError:
         source.report.skip("image missing or unreadable", str(path))
         return
     objects, ignore = check_labels(labels, width, height, source.report)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
+from geochat.errors import ImageError
+from geochat.imagery import image_size
 from geochat_data.readers.jsonl import read_jsonl, read_objects
 from geochat_data.readers.report import Report
 from geochat_data.records import LabelledImage
@@ -35,7 +35,7 @@ def read_tiles(
             image = _labelled(folder, row, split, labelled)
         except (KeyError, TypeError, ValueError) as error:
             report.skip(f"malformed row ({type(error).__name__})", where)
-        except OSError:
+        except ImageError:
             report.skip("image missing or unreadable", where)
         else:
             report.used += 1
@@ -44,8 +44,7 @@ def read_tiles(
 
 def _labelled(folder: Path, row: dict[str, Any], split: str, labelled: frozenset[str]) -> LabelledImage:
     path = folder / str(row["image"])
-    with Image.open(path) as header:
-        width, height = header.size
+    width, height = image_size(path)
     return LabelledImage(
         path=path,
         width=width,

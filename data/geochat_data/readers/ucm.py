@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
+from geochat.errors import ImageError
+from geochat.imagery import image_size
 from geochat_data.readers.jsonl import read_jsonl, read_objects
 from geochat_data.readers.report import Report
 from geochat_data.records import LabelledImage, LabelledObject
@@ -69,7 +69,7 @@ def read_ucm(
             image = _labelled(folder, row, boxes)
         except (KeyError, TypeError, ValueError) as error:
             report.skip(f"malformed row ({type(error).__name__})", where)
-        except OSError:
+        except ImageError:
             report.skip("image missing or unreadable", where)
         else:
             if image.path is not None and image.path.name in leave_out:
@@ -93,8 +93,7 @@ def _read_boxes(path: Path, report: Report) -> dict[str, Boxes]:
 
 def _labelled(folder: Path, row: dict[str, Any], boxes: dict[str, Boxes]) -> LabelledImage:
     name, scene = str(row["image"]), str(row["scene"])
-    with Image.open(folder / name) as header:
-        width, height = header.size
+    width, height = image_size(folder / name)
     objects, ignore = boxes.get(name, ((), ()))
     return LabelledImage(
         path=folder / name,

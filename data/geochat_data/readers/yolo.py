@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from PIL import Image, UnidentifiedImageError
 
-from geochat.errors import DataError
+from geochat.errors import DataError, ImageError
+from geochat.imagery import image_size
 from geochat_data.readers.source import (
     Label,
     Source,
@@ -54,9 +54,8 @@ def _read(text: Path, image: Path, classes: dict[int, str], source: Source) -> I
     if not text.is_file():  # the format's way to say that there is nothing
         return
     try:
-        with Image.open(image) as header:
-            width, height = header.size
-    except (OSError, UnidentifiedImageError):
+        width, height = image_size(image)
+    except ImageError:
         return  # counted where the record is made
     for number, line in enumerate(text.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         where = f"{text}:{number}"

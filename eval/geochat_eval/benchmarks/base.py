@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from geochat.dialects import Dialect
 from geochat.errors import SettingsError
+from geochat.prompts import Task
 from geochat_data.questions import Choice
 from geochat_data.readers import Report
 
@@ -24,6 +26,7 @@ class Sources:
         wording: Which wordings questions are drawn from, where the benchmark makes them.
         scenes: How many synthetic scenes are drawn, where the benchmark asks about these.
         rendered: The folder that images the benchmark makes are written into.
+        dialect: How whoever answers is asked and writes regions. Truths do not depend on it.
     """
 
     images: Path | None = None
@@ -33,6 +36,7 @@ class Sources:
     wording: Choice = "published"
     scenes: int = 500
     rendered: Path = Path("images")
+    dialect: Dialect = field(kw_only=True)
 
     @property
     def root(self) -> Path:
@@ -85,7 +89,19 @@ class Item:
         return {**row, **self.fields, **truth, "prompt": prompt}
 
 
-def as_written(item: Item) -> str:
+def worded(words: str, task: Task, sources: Sources) -> str:
+    """A file's words in the dialect's wording of a task, as they are where they are so worded already."""
+    template, mark = sources.dialect.wordings.templates.get(task, ("{}", ""))
+    return words if mark and mark in words else template.replace("{}", words)
+
+
+def marked(words: str, task: Task, sources: Sources, space: str = " ") -> str:
+    """Words with the dialect's token of a task before them, where it has one."""
+    token = sources.dialect.wordings.tokens.get(task)
+    return f"{token}{space}{words}" if token else words
+
+
+def as_written(item: Item, _sources: Sources) -> str:
     """The prompt of files that hold whole prompts."""
     return item.question
 
@@ -99,7 +115,7 @@ class Benchmark:
         summary: What it measures, in a few words.
         files: What `--images` and `--questions` must name.
         read: Reads its files; what cannot be used is counted in the report and left out.
-        prompt: What the model is asked, task token and regions included.
+        prompt: What the model is asked, task token and regions included, in the dialect of the sources.
         scorer: A name of `SCORERS`.
         max_new_tokens: The answer budget.
         headline: The rules it is known by, which summaries show.
@@ -112,7 +128,7 @@ class Benchmark:
     files: str
     read: Callable[[Sources, Report], Iterator[Item]]
     scorer: str
-    prompt: Callable[[Item], str] = as_written
+    prompt: Callable[[Item, Sources], str] = as_written
     max_new_tokens: int = 64
     headline: tuple[str, ...] = ("accuracy",)
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

@@ -7,31 +7,34 @@ folder with `captions.jsonl` (`image`, `split`, `scene`, `captions`) serves too.
 from collections.abc import Iterator
 from functools import partial
 
-from geochat.prompts import DEFAULT_QUESTIONS, Task
+from geochat.prompts import Task
 from geochat_data.readers import Report
 from geochat_eval.benchmarks.base import Benchmark, Item, Sources
 from geochat_eval.benchmarks.files import Row, image_name, name_of, read_items, text
 from geochat_eval.benchmarks.labelled import is_ucm, labelled_images
 
-_QUESTION = DEFAULT_QUESTIONS[Task.CAPTION]
 _RULES = ("cider", "rouge_l", "bleu_4", "meteor", "beyond_class_precision", "beyond_class_recall")
 _FILES = "--questions dataset.json --images DIR"
+
+
+def _question(sources: Sources) -> str:
+    return sources.dialect.wordings.defaults[Task.CAPTION]
 
 
 def _read(sources: Sources, report: Report) -> Iterator[Item]:
     path = sources.file("the captions file, dataset.json")
     sources.folder("the folder of its images")
-    return read_items(path, report, partial(_make, sources.split), "images")
+    return read_items(path, report, partial(_make, sources), "images")
 
 
-def _make(split: str, row: Row, number: int) -> Item | None:
+def _make(sources: Sources, row: Row, number: int) -> Item | None:
     name = image_name(row, "filename")
-    if row.get("split", split) != split:
+    if row.get("split", sources.split) != sources.split:
         return None
     captions = [text(sentence, "raw") for sentence in row["sentences"]]
     if not captions:
         raise ValueError("it has no caption")
-    return Item(name_of(row, number, "imgid"), name, _QUESTION, captions)
+    return Item(name_of(row, number, "imgid"), name, _question(sources), captions)
 
 
 def _read_ucm(sources: Sources, report: Report) -> Iterator[Item]:
@@ -42,7 +45,7 @@ def _read_ucm(sources: Sources, report: Report) -> Iterator[Item]:
     for image in labelled_images(sources, report):
         if image.path is not None and image.captions:
             path = image.path.relative_to(root).as_posix()
-            yield Item(path, path, _QUESTION, list(image.captions), {"scene": image.scene})
+            yield Item(path, path, _question(sources), list(image.captions), {"scene": image.scene})
 
 
 def _read_vrsbench(sources: Sources, report: Report) -> Iterator[Item]:

@@ -8,17 +8,20 @@
 - `presence`, `comparison`, `count`: answers balanced over the images.
 - `describe`: descriptions in which everything is located.
 
-Truths are not rounded to whole percents. `clip` is the image in the model's frame: boxes of objects cut by the border
-reach outside, and are compared inside only.
+Questions are in the dialect of whoever answers, truths in the published one, the same for everybody; those of `refer`
+are not rounded to whole percents. `clip` is the image in the square in which boxes are compared: boxes of objects cut
+by the border reach outside, and are compared inside only.
 """
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from typing import Any
 
-from geochat.prompts import Task, compose
+from geochat.dialects import GEOCHAT
+from geochat.prompts import Task
 from geochat_data.questions import Balance, Expression, Subject, Turn, build_conversation, expressions
 from geochat_data.questions.subject import plural
 from geochat_data.questions.wordings import IDENTIFY, REFER
@@ -26,7 +29,7 @@ from geochat_data.readers import Report
 from geochat_data.records import LabelledImage, LabelledObject
 from geochat_eval.benchmarks.base import Benchmark, Item, Sources
 from geochat_eval.benchmarks.labelled import image_path, is_synthetic, is_ucm, labelled_images, mosaics
-from geochat_eval.truths import image_in_square
+from geochat_eval.square import image_in_square
 
 _FILES = "--images DIR of UC Merced; or --questions boxes.jsonl [--images DIR]; or nothing: synthetic scenes"
 _MOST = 3  # questions of one kind about an image
@@ -34,7 +37,7 @@ _MOST = 3  # questions of one kind about an image
 
 def _subject(image: LabelledImage, sources: Sources, kind: str) -> Subject:
     name = image.name or (image.path.name if image.path else "")
-    return Subject(image, random.Random(f"{kind}/{name}"), wording=sources.wording)
+    return Subject(image, random.Random(f"{kind}/{name}"), sources.dialect, wording=sources.wording)
 
 
 def _frame_fields(image: LabelledImage) -> dict[str, Any]:
@@ -44,9 +47,10 @@ def _frame_fields(image: LabelledImage) -> dict[str, Any]:
 def _refer(sources: Sources, report: Report) -> Iterator[Item]:
     for image in labelled_images(sources, report):
         subject = _subject(image, sources, "refer")
+        truths = replace(subject, dialect=GEOCHAT)
         for number, expression in enumerate(_expressions(subject)):
             path = image_path(image, sources)
-            boxes = [[b.x1, b.y1, b.x2, b.y2, b.angle] for b in subject.boxes(expression.objects)]
+            boxes = [[b.x1, b.y1, b.x2, b.y2, b.angle] for b in truths.boxes(expression.objects)]
             category = expression.objects[0].category
             alone = expression.phrase == f"the {category}"
             fields = {"type": "ref", "phrase": expression.phrase, "only_one": alone, **_frame_fields(image)}
@@ -65,7 +69,7 @@ def _refer_words(subject: Subject, phrase: str) -> str:
     question = subject.word(REFER).format(phrase=phrase)
     if phrase.startswith("all "):
         question = question.replace("Where is", "Where are")
-    return compose(question, Task.REFER)
+    return subject.dialect.compose(question, Task.REFER)
 
 
 def _refer_absent(sources: Sources, report: Report) -> Iterator[Item]:
@@ -95,7 +99,7 @@ def _identify(sources: Sources, report: Report) -> Iterator[Item]:
             words = subject.word(IDENTIFY)
             for side, group in zip("ab", pair, strict=True):
                 item = subject.rng.choice(group)
-                question = compose(words, Task.IDENTIFY, subject.boxes([item]), subject.convention)
+                question = subject.dialect.compose(words, Task.IDENTIFY, subject.boxes([item]))
                 name = f"{path}#{number}"
                 yield Item(f"{name}{side}", path, question, item.category, {"type": "identify", "pair": name})
 
@@ -106,13 +110,28 @@ def _in_mosaics(sources: Sources) -> bool:
 
 def _asked(kind: str, sources: Sources, report: Report) -> Iterator[Item]:
     """Questions of one kind, by the builder that makes those of training."""
-    balance = Balance()
+    published = replace(sources, dialect=GEOCHAT)
+    balance, balance_of_truths = Balance(), Balance()
     for image in labelled_images(sources, report):
-        rng = _subject(image, sources, kind).rng
-        talk = build_conversation(image, rng, turns=_MOST, shares={kind: 1.0}, wording=sources.wording, balance=balance)
-        for number, turn in enumerate(talk.turns):
+        asked = _turns(image, sources, kind, balance)
+        true = asked if sources.dialect == GEOCHAT else _turns(image, published, kind, balance_of_truths)
+        for number, (turn, truth) in enumerate(zip(asked, true, strict=True)):
             path = image_path(image, sources)
-            yield Item(f"{path}#{number}", path, turn.question, turn.answer, _about(turn, image))
+            yield Item(f"{path}#{number}", path, turn.question, truth.answer, _about(turn, image))
+
+
+def _turns(image: LabelledImage, sources: Sources, kind: str, balance: Balance) -> tuple[Turn, ...]:
+    """The turns about an image, which are drawn alike in every dialect."""
+    rng, shares = _subject(image, sources, kind).rng, {kind: 1.0}
+    return build_conversation(
+        image,
+        rng,
+        dialect=sources.dialect,
+        turns=_MOST,
+        shares=shares,
+        wording=sources.wording,
+        balance=balance,
+    ).turns
 
 
 def _about(turn: Turn, image: LabelledImage) -> dict[str, Any]:

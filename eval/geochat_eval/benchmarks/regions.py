@@ -7,10 +7,13 @@ are boxes in percent of the image. The prompts are those of the original's scrip
 from collections.abc import Iterator
 from functools import partial
 
-from geochat.prompts import DEFAULT_QUESTIONS, Task, refer_question
+from geochat.errors import DataError, ImageError
+from geochat.imagery import image_size
+from geochat.prompts import Task
 from geochat_data.readers import Report
-from geochat_eval.benchmarks.base import Benchmark, Item, Sources
+from geochat_eval.benchmarks.base import Benchmark, Item, Sources, marked
 from geochat_eval.benchmarks.files import Row, image_name, name_of, read_items, text
+from geochat_eval.square import rewritten
 
 _KEPT = ("type", "dataset", "obj_ids", "size_group", "image_id", "unique", "obj_cls")
 _BOXES = ("matched_boxes@0.5", "all_matched@0.5", "predicted_hit@0.5")
@@ -38,19 +41,35 @@ def _make(truth: str, row: Row, number: int) -> Item:
     return Item(name_of(row, number), image, question, row[truth], kept)
 
 
-def _refer_prompt(item: Item) -> str:
+def _refer_prompt(item: Item, sources: Sources) -> str:
     """[refer] for a phrase, [grounding] for a description to be located, as `type` says."""
     if str(item.fields.get("type", "ref")).startswith("ref"):
-        return f"{Task.REFER.token} {refer_question(item.question)}"
-    return f"{Task.GROUNDING.token}{item.question}"
+        template, _ = sources.dialect.wordings.templates.get(Task.REFER, ("{}", ""))
+        return marked(template.replace("{}", item.question), Task.REFER, sources)
+    return marked(item.question, Task.GROUNDING, sources, space="")
 
 
-def _identify_prompt(item: Item) -> str:
-    return f"{Task.IDENTIFY.token} {DEFAULT_QUESTIONS[Task.IDENTIFY]} {item.question}"
+def _identify_prompt(item: Item, sources: Sources) -> str:
+    """The file's region, which is the published model's, as whoever answers writes it."""
+    words = sources.dialect.wordings.defaults[Task.IDENTIFY]
+    region = rewritten(item.question, sources.dialect, partial(_size, item, sources))
+    return marked(f"{words} {region}", Task.IDENTIFY, sources)
 
 
-def _grounding_prompt(item: Item) -> str:
-    return f"{Task.GROUNDING.token} {item.question or DEFAULT_QUESTIONS[Task.GROUNDING]}"
+def _grounding_prompt(item: Item, sources: Sources) -> str:
+    return marked(item.question or sources.dialect.wordings.defaults[Task.GROUNDING], Task.GROUNDING, sources)
+
+
+def _size(item: Item, sources: Sources) -> tuple[int, int]:
+    """(width, height) of the question's image.
+
+    Raises:
+        DataError: It cannot be read, and without its size its region cannot be written as the model writes it.
+    """
+    try:
+        return image_size(sources.root / item.image)
+    except ImageError as error:
+        raise DataError(f"question {item.id} cannot be asked of a model that crops images: {error}") from error
 
 
 REGIONS = (

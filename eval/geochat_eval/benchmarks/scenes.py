@@ -6,9 +6,9 @@ it gives or the part of `question_id` before the slash. UC Merced's own 21 class
 
 from collections.abc import Iterator
 
-from geochat.prompts import scene_question
+from geochat.prompts import Task
 from geochat_data.readers import UCM_SCENES, Report, Source, class_names, read
-from geochat_eval.benchmarks.base import Benchmark, Item, Sources
+from geochat_eval.benchmarks.base import Benchmark, Item, Sources, worded
 from geochat_eval.benchmarks.files import Row, image_name, name_of, read_items, text
 from geochat_eval.benchmarks.labelled import kept_for, reading_split
 
@@ -33,7 +33,7 @@ def _from_folders(sources: Sources, report: Report) -> Iterator[Item]:
     source = Source(root, split=reading_split(sources), report=report)
     names = class_names(source)
     ours = {name: _SPACED[name] for name in names} if set(names) <= set(_SPACED) else {name: name for name in names}
-    question = scene_question([ours[name] for name in names])
+    question = worded(", ".join(ours[name] for name in names), Task.SCENE, sources)
     kept = kept_for(sources)
     for image in read("folders", source):
         if image.path is None or not kept(image.path.name):

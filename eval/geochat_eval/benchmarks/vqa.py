@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from geochat.errors import DataError
-from geochat.prompts import vqa_question
+from geochat.prompts import Task
 from geochat_data.readers import Report
-from geochat_eval.benchmarks.base import Benchmark, Item, Sources
+from geochat_eval.benchmarks.base import Benchmark, Item, Sources, worded
 from geochat_eval.benchmarks.files import Row, image_name, name_of, read_items, read_rows, text
 
 _FILES = "--questions ..._questions.json (RSVQA) or FILE.jsonl (GeoChat-Bench) [--truth FILE] --images DIR"
@@ -55,8 +55,8 @@ def _make(answers: dict[str, str], images: Path, row: Row, number: int) -> Item 
     return Item(name, image, question, truth, {"category": text(row, "category", "type")})
 
 
-def _prompt(item: Item) -> str:
-    return item.question if "Answer the question using" in item.question else vqa_question(item.question)
+def _prompt(item: Item, sources: Sources) -> str:
+    return worded(item.question, Task.VQA, sources)
 
 
 def _read_vrsbench(sources: Sources, report: Report) -> Iterator[Item]:

@@ -5,16 +5,20 @@ for both: the interval of a difference is a paired one, far narrower than two in
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from geochat.dialects import Dialect
 from geochat.errors import DataError
 from geochat_data.readers import Report, read_jsonl
 from geochat_eval.bootstrap import Figure, rounded
 from geochat_eval.formats import FORMATS, Answer
 from geochat_eval.scorers import SCORERS, Scored, ScorerSettings
+
+_Reader = Callable[[dict[str, Any]], Answer]
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,9 @@ def compare(
     task: str,
     settings: ScorerSettings,
     layouts: tuple[str, str] = ("geochat", "geochat"),
+    *,
+    dialects: tuple[Dialect, Dialect],
+    truth_dialects: tuple[Dialect | None, Dialect | None] = (None, None),
 ) -> Comparison:
     """Score two files of answers on the questions both answered.
 
@@ -80,13 +87,16 @@ def compare(
         task: A name of `SCORERS`.
         settings: How answers are scored.
         layouts: Names of `FORMATS`.
+        dialects: How whoever gave each writes regions.
+        truth_dialects: How the truths of each write them, None where they do so as its answers.
 
     Raises:
         DataError: A file cannot be read, or they have no question in common.
     """
     ours, theirs, report = SCORERS[task](settings), SCORERS[task](settings), Report()
     better = worse = 0
-    for where, a, b in _pairs(first, second, layouts, report):
+    readers = [partial(_read, *how) for how in zip(layouts, dialects, truth_dialects, strict=True)]
+    for where, a, b in _pairs(first, second, (readers[0], readers[1]), report):
         if a.truth != b.truth:
             report.skip("the two have different truths for it", where)
             continue
@@ -103,7 +113,9 @@ def compare(
     return Comparison(ours.result(), theirs.result(), better, worse, report.used - better - worse, report)
 
 
-def _pairs(first: Path, second: Path, layouts: tuple[str, str], report: Report) -> Iterator[tuple[str, Answer, Answer]]:
+def _pairs(
+    first: Path, second: Path, readers: tuple[_Reader, _Reader], report: Report
+) -> Iterator[tuple[str, Answer, Answer]]:
     places = dict(_places(second))
     with second.open("rb") as lines:
         for where, row in read_jsonl(first, report):
@@ -113,9 +125,13 @@ def _pairs(first: Path, second: Path, layouts: tuple[str, str], report: Report) 
                 continue
             lines.seek(place)
             try:
-                yield where, FORMATS[layouts[0]].read(row), FORMATS[layouts[1]].read(json.loads(lines.readline()))
+                yield where, readers[0](row), readers[1](json.loads(lines.readline()))
             except ValueError as error:
                 report.skip(str(error), where)
+
+
+def _read(layout: str, dialect: Dialect, truth_dialect: Dialect | None, row: dict[str, Any]) -> Answer:
+    return FORMATS[layout].read(row, dialect, truth_dialect)
 
 
 def _places(path: Path) -> Iterator[tuple[str, int]]:

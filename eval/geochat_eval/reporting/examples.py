@@ -1,21 +1,25 @@
 """Which answers a report shows, and what is drawn of each.
 
 The worst and the best by how good an answer is by itself, ties broken at random, and some at random from all. Boxes are
-in percent of the square the model sees, so a picture is that square with the image in it.
+in percent of the square in which they are compared, so a picture is that square with the image in it.
 """
 
 import base64
 import heapq
 import io
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from geochat.dialects import Dialect
 from geochat.errors import ImageError
+from geochat.geometry import OrientedBox
 from geochat.imagery import open_image
-from geochat.regions import OrientedBox, parse
 from geochat_eval.formats import Answer
-from geochat_eval.truths import image_in_square, true_boxes
+from geochat_eval.grounded import GroundedText, read_markup
+from geochat_eval.square import image_in_square, in_square
+from geochat_eval.truths import found_boxes, true_boxes
 
 _SIDE = 448  # pixels of a picture in the report
 _TRUTHS = 3  # captions shown of several
@@ -33,9 +37,10 @@ class Example:
         truth: The true answer in words, empty where it is boxes alone.
         picture: The image as a data URI, None where it cannot be read.
         place: The image in the square: x, y, width, height in percent.
-        asked: Corners of the question's boxes, in percent.
+        asked: Corners of the question's boxes, in percent of that square.
         found: Corners of the answer's.
         true: Corners of the true ones.
+        dialect: How question and answer are written; the truth is in the published one.
     """
 
     name: str
@@ -48,6 +53,7 @@ class Example:
     asked: tuple[str, ...]
     found: tuple[str, ...]
     true: tuple[str, ...]
+    dialect: Dialect
 
 
 class Gallery:
@@ -94,6 +100,7 @@ class Gallery:
         picture, size = _picture(self._images / str(fields.get("image", "")))
         left, top, right, bottom = image_in_square(size)
         prompt = str(fields.get("prompt") or fields.get("question") or "")
+        asked = in_square(read_markup(prompt, answer.dialect), answer.dialect, lambda: size)
         return Example(
             name=str(fields.get("question_id", "")),
             worth=worth,
@@ -102,16 +109,17 @@ class Gallery:
             truth=_in_words(answer),
             picture=picture,
             place=(left, top, right - left, bottom - top),
-            asked=tuple(_corners(region.box) for region in parse(prompt).regions),
-            found=tuple(_corners(box) for box in answer.read(answer.text).boxes),
-            true=tuple(_corners(box) for box in self._true_boxes(answer)),
+            asked=tuple(map(_corners, asked.boxes)),
+            found=tuple(map(_corners, self._boxes(found_boxes, answer))),
+            true=tuple(map(_corners, self._boxes(true_boxes, answer))),
+            dialect=answer.dialect,
         )
 
-    def _true_boxes(self, answer: Answer) -> tuple[OrientedBox, ...]:
+    def _boxes(self, read: Callable[[Answer, Path], GroundedText], answer: Answer) -> tuple[OrientedBox, ...]:
         try:
-            return true_boxes(answer, self._images).boxes
+            return read(answer, self._images).boxes
         except ValueError:
-            return ()  # the truth is words
+            return ()  # the truth is words, or the image has gone
 
 
 def _in_words(answer: Answer) -> str:

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from geochat.dialects import GEOCHAT
 from geochat.errors import DataError
 from geochat_eval.benchmarks import BENCHMARKS, Benchmark
 from geochat_eval.bootstrap import Figure
@@ -138,7 +139,7 @@ def report(
     if about.get("benchmark") not in BENCHMARKS:
         raise DataError(f"{path} is a run of {about.get('benchmark')!r}, which is no benchmark here; check run.json")
     benchmark = BENCHMARKS[str(about["benchmark"])]
-    images = folder.image_root(about)
+    images, dialect = folder.image_root(about), folder.dialect
     settings = settings or ScorerSettings()
     settings = ScorerSettings(settings.replicates, settings.seed, images, settings.meteor)
     gallery, worths = Gallery(examples, images, settings.seed), [0] * _BINS
@@ -146,7 +147,14 @@ def report(
     def see(_answer: object, worth: float) -> None:
         worths[min(_BINS - 1, int(worth * _BINS))] += 1
 
-    scored = score_file(folder.answers, benchmark.scorer, "geochat", settings, watchers=(gallery.add, see))
+    scored = score_file(
+        folder.answers,
+        benchmark.scorer,
+        settings=settings,
+        dialect=dialect,
+        truth_dialect=GEOCHAT,
+        watchers=(gallery.add, see),
+    )
     seconds, processes = seconds_of(folder)
     return RunReport(
         folder,
@@ -159,7 +167,14 @@ def report(
         _software(),
         worths,
         {
-            name: compare(folder.answers, RunFolder(other).answers, benchmark.scorer, settings)
+            name: compare(
+                folder.answers,
+                RunFolder(other).answers,
+                benchmark.scorer,
+                settings,
+                dialects=(dialect, RunFolder(other).dialect),
+                truth_dialects=(GEOCHAT, GEOCHAT),
+            )
             for name, other in (beside or {}).items()
         },
         gallery.examples() if examples else {},

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from geochat.regions import parse
+from geochat.dialects import GEOCHAT
 from geochat_eval.reporting.examples import Example
 
 _INK, _PAPER, _GRID = (40, 40, 40), (255, 255, 255), (210, 210, 210)
@@ -40,8 +40,13 @@ def _cell(example: Example) -> Image.Image:
             points = [tuple(float(v) * _SIDE / 100 for v in point.split(",")) for point in corners.split()]
             draw.line([*points, points[0]], colour, 2)
     draw.rectangle((0, _SIDE, _SIDE, _SIDE + 3), _RIGHT if example.worth >= 0.5 else _WRONG)
-    parts = (("Q: ", example.question, 3), ("A: ", example.text, 3), ("true: ", example.truth, 2))
-    words = [_shortened(name + parse(text).plain_text, lines) for name, text, lines in parts if text]
+    said, true = example.dialect, GEOCHAT
+    parts = (
+        ("Q: ", example.question, said, 3),
+        ("A: ", example.text, said, 3),
+        ("true: ", example.truth, true, 2),
+    )
+    words = [_shortened(name + how.parse(text).plain_text, lines) for name, text, how, lines in parts if text]
     lines = [line for part in words for line in part][:_LINES]
     draw.multiline_text((0, _SIDE + 5), "\n".join(lines), _INK, ImageFont.load_default(10), spacing=1)
     return cell

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from PIL import Image
 
+from geochat.dialects import Dialect
 from geochat.engines import Engine, GenerationSettings, Request, complete_all
 from geochat.errors import DataError, GeoChatError, ImageError
 from geochat.imagery import open_image
@@ -50,7 +51,7 @@ class Reply:
 
 
 class Answerer(Protocol):
-    """Answers questions.
+    """Answers questions. One that has a `dialect` too is asked in no other.
 
     Attributes:
         name: What reports call it.
@@ -88,12 +89,17 @@ class ChatAnswerer:
     @property
     def name(self) -> str:
         """The model's name."""
-        return self._engine.name
+        return self._engine.info.name
 
     @property
     def sha256(self) -> str | None:
         """Hash of the weights."""
-        return self._engine.sha256
+        return self._engine.info.sha256
+
+    @property
+    def dialect(self) -> Dialect:
+        """Its model's."""
+        return self._engine.info.dialect
 
     def answer(self, questions: Iterable[Asked]) -> Iterator[tuple[int, Reply | GeoChatError]]:
         """See `Answerer`."""
@@ -149,8 +155,8 @@ class ChatAnswerer:
             yield asked.number, GeoChatError(f"{type(error).__name__}: {str(error)[:500]}")
 
     def _request(self, asked: Asked) -> Request:
-        image = None if asked.image is None else self._image(asked.image)
-        return Request((Message("user", asked.prompt),), image, GenerationSettings(asked.max_new_tokens))
+        images = () if asked.image is None else (self._image(asked.image),)
+        return Request((Message("user", asked.prompt),), images, GenerationSettings(asked.max_new_tokens))
 
     def _image(self, path: Path) -> Image.Image:
         if self._opened is None or self._opened[0] != path:
@@ -170,19 +176,21 @@ class FileAnswerer:
     Args:
         path: One JSON object a line. It is held in memory.
         layout: A name of `FORMATS`.
+        dialect: How whoever gave the answers writes regions.
 
     Raises:
         DataError: The file cannot be read or holds no answer.
     """
 
-    def __init__(self, path: Path, layout: str = "geochat") -> None:
+    def __init__(self, path: Path, layout: str = "geochat", *, dialect: Dialect) -> None:
         self.name = path.stem
         self.sha256: str | None = None
+        self.dialect = dialect
         self._answers: dict[str, str] = {}
         report = Report()
         for where, row in read_jsonl(path, report):
             try:
-                self._answers[str(row["question_id"])] = FORMATS[layout].read(row).text
+                self._answers[str(row["question_id"])] = FORMATS[layout].read(row, dialect).text
             except (KeyError, ValueError) as error:
                 report.skip(str(error), where)
         if not self._answers:

@@ -17,7 +17,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from geochat.dialects import GEOCHAT, Dialect
 from geochat.errors import DataError
+from geochat_eval.identity import from_json
 
 _QUOTED = re.compile(r"'[^']*'|\S*/\S+")
 
@@ -63,6 +65,15 @@ class RunFolder:
             raise DataError(f"{self.settings} holds no JSON object; delete it and run again")
         return value
 
+    @property
+    def dialect(self) -> Dialect:
+        """How whoever answered was asked and writes regions; the published one for runs that do not say.
+
+        Raises:
+            DataError: There is no run, or what it says is no dialect.
+        """
+        return from_json(self.read_settings().get("dialect"))
+
     def image_root(self, settings: Mapping[str, Any]) -> Path:
         """What the questions' images are relative to: a folder that was named, or this one's own."""
         return Path(settings["root"]) if settings.get("root") else self.images
@@ -74,6 +85,26 @@ class RunFolder:
             for line in lines:
                 reasons[_QUOTED.sub("...", str(json.loads(line)["error"]))] += 1
         return dict(reasons.most_common())
+
+
+def dialects_of(path: Path, stated: Dialect | None = None) -> tuple[Dialect, Dialect | None]:
+    """How the answers in a run's folder, or in a file, and their truths are written.
+
+    Args:
+        path: The folder, a file in it, or a file of somebody's answers.
+        stated: How the answers are written, where the user says so.
+
+    Returns:
+        The dialects of the answers and of the truths. Truths of runs are in the published one; those of other files
+        are written as the answers, which None says.
+
+    Raises:
+        DataError: What the run says is no dialect.
+    """
+    folder = RunFolder(path if path.is_dir() else path.parent)
+    if not folder.settings.is_file():
+        return stated or GEOCHAT, None
+    return stated or folder.dialect, GEOCHAT
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> int:

@@ -9,14 +9,16 @@ import json
 import time
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
+from geochat.dialects import Dialect
 from geochat.errors import DataError, GeoChatError, SettingsError
 from geochat_data.readers import Report
+from geochat_eval import identity
 from geochat_eval.benchmarks import Sources, benchmark
 from geochat_eval.running.answerers import Answerer, Asked, Reply
 from geochat_eval.running.folder import RunFolder, to_line, write_json, write_lines
@@ -32,7 +34,7 @@ class RunSettings:
 
     Attributes:
         benchmark: A name of `BENCHMARKS`.
-        sources: Its files.
+        sources: Its files, and the dialect it is asked in.
         limit: Ask the first questions only.
         max_new_tokens: The answer budget, None for the benchmark's.
         blind: Whether images are withheld, which tells what can be guessed without looking.
@@ -44,7 +46,7 @@ class RunSettings:
     """
 
     benchmark: str
-    sources: Sources = field(default_factory=Sources)
+    sources: Sources
     limit: int | None = None
     max_new_tokens: int | None = None
     blind: bool = False
@@ -184,10 +186,17 @@ class Run:
             "limit": settings.limit,
             "blind": settings.blind,
             "max_new_tokens": settings.max_new_tokens or self._benchmark.max_new_tokens,
+            "dialect": identity.to_json(sources.dialect),
         }
 
     def _identify(self, answerer: Answerer) -> None:
         """Write who answers into the settings, or see that it is the same as before."""
+        spoken: Dialect | None = getattr(answerer, "dialect", None)
+        if spoken is not None and not identity.same(identity.to_json(spoken), self._settings.sources.dialect):
+            raise SettingsError(
+                f"{answerer.name} writes regions as {identity.to_json(spoken)}, and {self.folder.path} asks in another "
+                "dialect; give Sources its own"
+            )
         who = {"model": answerer.name, "model_sha256": answerer.sha256}
         _compare(self.folder, who)
         known = self.folder.read_settings()
@@ -230,7 +239,11 @@ def seconds_of(folder: RunFolder) -> tuple[float, int]:
 def _compare(folder: RunFolder, wanted: dict[str, Any]) -> None:
     known = folder.read_settings()
     for name, value in wanted.items():
-        if name in known and known[name] != value and name not in _MAY_DIFFER:
+        if name == "dialect":
+            differs = not identity.same(known.get(name), identity.from_json(value))
+        else:
+            differs = name in known and known[name] != value and name not in _MAY_DIFFER
+        if differs:
             raise SettingsError(
-                f"{folder.path} holds a run with {name}={known[name]!r}, not {value!r}; choose another --out"
+                f"{folder.path} holds a run with {name}={known.get(name)!r}, not {value!r}; choose another --out"
             )

@@ -34,7 +34,7 @@ def write_questions(
     """
     try:
         items = islice(benchmark.read(sources, report), limit)
-        count = write_lines(path, (to_line(item.to_row(benchmark.prompt(item))) for item in items))
+        count = write_lines(path, (to_line(item.to_row(benchmark.prompt(item, sources))) for item in items))
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror}; choose another --out") from error
     if not count:

@@ -9,13 +9,13 @@ Boxes are scored as in `grounding`, the words left when boxes and marks are take
 
 import re
 
+from geochat.geometry.overlap import greedy_matches, reaches
 from geochat_eval.bootstrap import Shares
 from geochat_eval.formats import Answer
-from geochat_eval.overlaps import greedy_matches, reaches
 from geochat_eval.scorers.base import Scored, ScorerSettings
 from geochat_eval.scorers.captions import CaptionScorer
 from geochat_eval.scorers.grounding import THRESHOLDS, GroundingScorer, overlap
-from geochat_eval.truths import true_boxes
+from geochat_eval.truths import found_boxes, true_boxes
 
 _SAYS_LITTLE = re.compile(
     "a|an|and|are|at|be|by|close|each|few|from|in|image|is|it|large|left|located|lower|many|medium|middle|near|next|of|on|"
@@ -40,7 +40,7 @@ class DescriptionScorer:
 
     def add(self, answer: Answer) -> float:
         """Count one answer; the overlap of its boxes with the true ones."""
-        found, truth = answer.read(answer.text), true_boxes(answer, self._images)
+        found, truth = found_boxes(answer, self._images), true_boxes(answer, self._images)
         if not truth.words:
             raise ValueError("its ground truth has no words")
         iou = self._boxes.add_boxes(answer, found, truth)

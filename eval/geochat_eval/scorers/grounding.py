@@ -1,4 +1,4 @@
-"""Boxes against true boxes, by every published rule.
+"""Boxes against true boxes, by every published rule, in one square whoever wrote them (`geochat_eval.square`).
 
 Rules at IoU t, where one box reaches another when their intersection over union is at least t:
 
@@ -16,7 +16,7 @@ Rules at IoU t, where one box reaches another when their intersection over union
   same with no box dropped. They show what each of its two habits is worth.
 
 The first five come rotated and, as `..._aligned@t`, between the upright rectangles around the boxes. Where the line's
-`clip` gives the image in the model's frame, [x1, y1, x2, y2], they compare what of the boxes lies inside it.
+`clip` gives the image in that square, [x1, y1, x2, y2], they compare what of the boxes lies inside it.
 Groups: the line's `size_group`, `single` where there is one true box and `multiple` otherwise, `refer` and `grounding`
 by the line's `task_type` or `type`.
 
@@ -29,16 +29,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import shapely
 
-from geochat.regions import OrientedBox
+from geochat.geometry import OrientedBox
+from geochat.geometry.overlap import Array, aligned, clipped, greedy_matches, iou_matrix, reaches, rotated
 from geochat_eval.bootstrap import Figure, Shares
 from geochat_eval.constant_box import ConstantBox
 from geochat_eval.formats import Answer
 from geochat_eval.grounded import GroundedText
-from geochat_eval.overlaps import Array, aligned, clipped, greedy_matches, iou_matrix, reaches, rotated
 from geochat_eval.scorers.base import Scored, ScorerSettings
-from geochat_eval.truths import true_boxes
+from geochat_eval.truths import clip_of, found_boxes, true_boxes
 
 THRESHOLDS = (0.25, 0.5, 0.75)
 _RULES = [
@@ -74,11 +73,11 @@ class GroundingScorer:
 
     def add(self, answer: Answer) -> float:
         """Count one answer; how far its boxes and the true ones overlap."""
-        return overlap(self.add_boxes(answer, answer.read(answer.text), true_boxes(answer, self._images)))
+        return overlap(self.add_boxes(answer, found_boxes(answer, self._images), true_boxes(answer, self._images)))
 
     def add_boxes(self, answer: Answer, found: GroundedText, truth: GroundedText) -> Array:
         """Count the boxes of one answer; returns their rotated IoU, shape (predicted, true)."""
-        clip = _clip(answer)
+        clip = clip_of(answer, self._images)
         found_shapes, true_shapes = clipped(rotated(found.boxes), clip), clipped(rotated(truth.boxes), clip)
         iou = iou_matrix(found_shapes, true_shapes)
         shares = _shares(iou) + _shares(iou_matrix(aligned(found_shapes), aligned(true_shapes)))
@@ -134,20 +133,6 @@ def _shares(iou: Array) -> list[tuple[float, float]]:
 def overlap(iou: Array) -> float:
     """What paired boxes overlap, all together, out of the boxes of the larger side; 1 where there are none to find."""
     return float(iou.ravel()[greedy_matches(iou)].sum() / max(iou.shape)) if max(iou.shape) else 1.0
-
-
-def _clip(answer: Answer) -> shapely.Polygon | None:
-    """The image in the model's frame, where the line says so.
-
-    Raises:
-        ValueError: It is not four numbers.
-    """
-    clip = answer.fields.get("clip")
-    if clip is None:
-        return None
-    if not (isinstance(clip, list) and len(clip) == 4 and all(isinstance(number, int | float) for number in clip)):
-        raise ValueError("its clip is not [x1, y1, x2, y2]")
-    return shapely.box(*clip)
 
 
 def _best(iou: Array) -> Array:

@@ -34,7 +34,7 @@ class ExistenceScorer:
         truth = _TRUTHS.get(plain(answer.label))
         if truth is None:
             raise ValueError("its ground truth is neither yes nor no")
-        says_yes = bool(answer.read(answer.text).boxes) or plain(answer.text).startswith("yes")
+        says_yes = bool(answer.grounded.boxes) or plain(answer.text).startswith("yes")
         right = float(says_yes == (truth == "present"))
         self._shares.add([(right, 1)], [truth])
         return right

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochat.cli.clip import options
-from geochat.cli.options import add_view_options
+from geochat.cli.images import none_opens
+from geochat.cli.options import add_view_options, class_names
 from geochat.cli.reporting import note
 from geochat.errors import SettingsError
 
@@ -51,16 +52,17 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
 
 def run(args: argparse.Namespace) -> int:
     """Classify and print; exit status 1 where no image could be read."""
+    from geochat.imagery import Stretch, open_image
+
+    files = options.image_files(args.images)
+    opener = partial(open_image, bands=args.bands, window=args.window, stretch=Stretch(**args.stretch))
+    if not _check(args, files):
+        return 1
     from geochat.cli.clip.printing import PRINTERS
     from geochat.cli.clip.scoring import Score
     from geochat.clip import FeatureCache
-    from geochat.imagery import Stretch, open_image
 
-    if args.batch_size < 1:
-        raise SettingsError(f"--batch-size {args.batch_size} leaves no image; give at least 1")
-    files = options.image_files(args.images)
     classifier = _classifier(args)
-    opener = partial(open_image, bands=args.bands, window=args.window, stretch=Stretch(**args.stretch))
     cache = None if args.no_cache else FeatureCache(classifier.encoder)
     failed: list[Any] = []
 
@@ -81,14 +83,34 @@ def run(args: argparse.Namespace) -> int:
     return 1 if len(failed) == len(files) else 0
 
 
+def _check(args: argparse.Namespace, files: list[Path]) -> bool:
+    """Check what can be known before torch is imported; whether any image can be opened, telling each if none can.
+
+    Raises:
+        GeoChatError: An argument is impossible, or names what is not there.
+    """
+    if args.batch_size < 1:
+        raise SettingsError(f"--batch-size {args.batch_size} leaves no image; give at least 1")
+    if args.prompts is None and args.classes is None:
+        raise SettingsError("nothing says which classes there are; give --classes a,b,c or --prompts FILE")
+    if args.classes is not None:
+        class_names(args.classes)
+    options.check_prompts(args.prompts)
+    options.check_encoder(args.model)
+    unopened = none_opens(files)
+    for error in unopened:
+        note(f"left out: {error}")
+    if unopened:
+        note(f"{len(files)} of {len(files)} images left out")
+    return not unopened
+
+
 def _classifier(args: argparse.Namespace) -> "Classifier":
     from geochat.clip import Classifier, read_prompts, read_templates
 
-    classes = options.class_names(args.classes) if args.classes is not None else None
+    classes = class_names(args.classes) if args.classes is not None else None
     if args.prompts is not None:
         prompts = read_prompts(args.prompts)
         return Classifier.learned(options.load_encoder(args), prompts, classes)
-    if classes is None:
-        raise SettingsError("nothing says which classes there are; give --classes a,b,c or --prompts FILE")
     templates = read_templates(args.templates)
-    return Classifier.zero_shot(options.load_encoder(args), classes, templates)
+    return Classifier.zero_shot(options.load_encoder(args), classes or (), templates)

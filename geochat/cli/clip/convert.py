@@ -23,10 +23,11 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
 
 def run(args: argparse.Namespace) -> int:
     """Load and write."""
-    from geochat.clip import save_encoder
-
     if args.out.is_dir() and any(args.out.iterdir()):
         raise SettingsError(f"the folder {args.out} is not empty; name a new one")
+    options.check_encoder(args.model)
+    from geochat.clip import save_encoder
+
     encoder = options.load_encoder(args)
     save_encoder(encoder, args.out)
     print(f"wrote {args.out}: {encoder.name}, {encoder.model.num_parameters() / 1e6:.1f} million parameters")

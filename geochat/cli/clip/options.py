@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geochat.errors import ImageError, SettingsError
+from geochat.errors import CheckpointError, ImageError
 
 if TYPE_CHECKING:
     from geochat.clip import DualEncoder
@@ -41,19 +41,29 @@ def load_encoder(args: argparse.Namespace) -> "DualEncoder":
     )
 
 
-def class_names(text: str) -> tuple[str, ...]:
-    """Names separated by commas, or those of a .txt file, one a line.
+def check_encoder(model: str | None) -> None:
+    """Check what can be known of a dual encoder from its name, before torch is imported.
 
     Raises:
-        SettingsError: The file cannot be read.
+        CheckpointError: There is no such file or directory, or the directory has no config.
     """
-    if not text.endswith(".txt"):
-        return tuple(name.strip() for name in text.split(",") if name.strip())
-    try:
-        lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"the file of classes {text} cannot be read ({error}); write a name a line") from error
-    return tuple(line.strip() for line in lines if line.strip())
+    from geochat.models.finding import find_local
+
+    if model is None or Path(model).is_file():
+        return
+    folder = find_local(model)
+    if folder is not None and not (folder / "config.json").is_file():
+        raise CheckpointError(f"{folder} holds no config.json; it is not a checkpoint")
+
+
+def check_prompts(file: Path | None) -> None:
+    """Check that learned prompts are there, before torch is imported.
+
+    Raises:
+        CheckpointError: There is no such file.
+    """
+    if file is not None and not file.is_file():
+        raise CheckpointError(f"there is no file {file}; name the .safetensors file that `geochat train` wrote")
 
 
 def image_files(paths: list[Path]) -> list[Path]:

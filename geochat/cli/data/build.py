@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from geochat.cli.data import options
+from geochat.cli.dialects import add_for, dialect_of
 
 FORMATS = ("boxes", "coco", "dota", "folders", "geo", "ucm", "voc", "yolo")
 
@@ -29,6 +30,7 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
         help="folder the file's image paths are relative to (default: the data set's; FILE_images where images are "
         "written, for geo, --tile, --around and --views)",
     )
+    add_for(parser, "the model that is to learn from FILE")
     labels = parser.add_argument_group("labels")
     labels.add_argument("--split", default="train", help="split to read where the format has several (default: train)")
     labels.add_argument("--strict", action="store_true", help="stop at the first thing that cannot be used")
@@ -84,9 +86,10 @@ def run(args: argparse.Namespace) -> int:
     from geochat_data.questions import FULL_SHARES
     from geochat_data.readers import Report, Source, class_names, read
 
-    report = Report(strict=args.strict)
+    dialect, report = dialect_of(args), Report(strict=args.strict)
     source = Source(args.source, args.images, args.split, not args.incomplete, args.window, args.column, report=report)
     settings = BuildSettings(
+        dialect,
         questions=args.questions,
         packed=args.packed,
         dialogues=args.dialogues,

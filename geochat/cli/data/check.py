@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from geochat.cli.data import options
+from geochat.cli.dialects import add_for, dialect_of
 
 _SHOWN = 5  # places for each finding
 
@@ -18,6 +19,7 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
         "--against, whether its image is also in another split. Exit status 1 when something is found.",
     )
     options.add_file(parser)
+    add_for(parser, "the model FILE was built for")
     parser.add_argument(
         "--against", metavar="PATH", type=Path, help="another split: its folder of images or its file of samples"
     )
@@ -34,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.against and not args.images:
         raise SettingsError("--against compares images; name the folder of this file's with --images")
-    report, files = check_samples(args.file, args.images)
+    report, files = check_samples(args.file, args.images, dialect_of(args))
     if args.against:
         check_leakage(files.values(), image_paths(args.against, args.against_images), report)
     if args.json:

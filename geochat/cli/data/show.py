@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from geochat.cli.data import options
+from geochat.cli.dialects import add_for, dialect_of
 
 
 def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
@@ -15,6 +16,7 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
         description="Draw a contact sheet: boxes of answers green, of questions yellow, the turns below each image.",
     )
     options.add_file(parser)
+    add_for(parser, "the model FILE was built for")
     parser.add_argument("--out", metavar="FILE", type=Path, default=Path("samples.png"), help="(default: samples.png)")
     parser.add_argument(
         "--count", metavar="N", type=options.positive, default=25, help="how many samples (default: 25)"
@@ -32,10 +34,11 @@ def run(args: argparse.Namespace) -> int:
     from geochat_data.drawing import contact_sheet
     from geochat_data.formats import read_samples
 
+    dialect = dialect_of(args)
     samples = list(islice(read_samples(args.file), args.count if args.seed is None else None))
     if args.seed is not None:
         samples = random.Random(args.seed).sample(samples, min(args.count, len(samples)))
-    sheet = contact_sheet(samples, args.images or args.file.parent)
+    sheet = contact_sheet(samples, args.images or args.file.parent, dialect)
     try:
         sheet.save(args.out)
     except (OSError, ValueError) as error:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from geochat.cli.data import options
+from geochat.cli.dialects import add_for, dialect_of
 
 
 def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
@@ -15,6 +16,7 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
         description="Count kinds of questions, turns, answers, boxes, angles and sizes.",
     )
     parser.add_argument("file", metavar="FILE", type=Path, help="samples, .json or .jsonl")
+    add_for(parser, "the model FILE was built for")
     parser.add_argument("--plots", metavar="FILE", type=Path, help="draw the counts as bar charts (.png)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     return parser
@@ -28,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     from geochat_data.formats import read_samples
     from geochat_data.statistics import statistics
 
-    charts = statistics(options.counted(read_samples(args.file), "samples"))
+    charts = statistics(options.counted(read_samples(args.file), "samples"), dialect_of(args))
     if args.json:
         output.print_json(charts)
     else:

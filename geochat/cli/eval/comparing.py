@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from geochat.cli.dialects import add_for, stated_dialect
 from geochat.cli.eval.scoring import FORMATS, TASKS
 
 
@@ -20,6 +21,8 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
     parser.add_argument("--as", dest="task", choices=TASKS, help="what the questions ask for, where A is a file")
     parser.add_argument("--format", choices=FORMATS, default="geochat", help="of A, where it is a file (%(default)s)")
     parser.add_argument("--format-b", choices=FORMATS, help="of B, where it is another")
+    add_for(parser, "the model A's answers are of, where A is a file")
+    add_for(parser, "the same of B", option="--for-b")
     parser.add_argument("--images", metavar="DIR", type=Path, help="where true boxes are in pixels: to see image sizes")
     parser.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which starts slowly")
     parser.add_argument(
@@ -36,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from geochat_eval.benchmarks import benchmark
     from geochat_eval.reporting import compare
     from geochat_eval.running import RunFolder
+    from geochat_eval.running.folder import dialects_of
     from geochat_eval.scorers import ScorerSettings
     from geochat_eval.table import difference_lines
 
@@ -48,7 +52,17 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError(f"{args.first} is a file, which does not say what was asked; say it with --as")
     first, second = (RunFolder(path).answers if path.is_dir() else path for path in (args.first, args.second))
     settings = ScorerSettings(args.bootstrap, images=images, meteor=not args.no_meteor)
-    found = compare(first, second, task, settings, (args.format, args.format_b or args.format))
+    ours, ours_true = dialects_of(args.first, stated_dialect(args))
+    theirs, theirs_true = dialects_of(args.second, stated_dialect(args, "--for-b"))
+    found = compare(
+        first,
+        second,
+        task,
+        settings,
+        (args.format, args.format_b or args.format),
+        dialects=(ours, theirs),
+        truth_dialects=(ours_true, theirs_true),
+    )
     if args.json:
         print_json(found.to_dict())
         return 0

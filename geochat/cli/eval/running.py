@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochat.cli import options
+from geochat.cli.dialects import add_for, stated_dialect
 from geochat.cli.eval.classifying import add_classifier_options, classifier
 from geochat.cli.eval.scoring import FORMATS
 from geochat.cli.reporting import note
 
 if TYPE_CHECKING:
-    from geochat_eval.running import Answerer, Progress
+    from geochat.dialects import Dialect
+    from geochat_eval.running import Answerer, ChatAnswerer, Progress
 
 
 def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
@@ -46,6 +48,7 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
     answers = parser.add_argument_group("how it is answered")
     answers.add_argument("--blind", action="store_true", help="withhold the images: what can be guessed?")
     answers.add_argument("--answers", metavar="FILE", type=Path, help="take answers from FILE, not from a model")
+    add_for(answers, "the model that gave the answers of --answers")
     answers.add_argument(
         "--canned", metavar="RUN", type=Path, help="answer with one caption for each class named in RUN, of ucmerced"
     )
@@ -71,14 +74,22 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError(
             "--blind withholds images from a model that talks, and none is asked; drop it, or what answers in its place"
         )
-    images, wording = args.out / "images", args.wording.replace("-", " ")
-    sources = Sources(args.images, args.questions, args.truth, args.split, wording, args.scenes, images)
+    if args.for_model and not args.answers:
+        raise SettingsError("--for says whose answers --answers holds; a model that is asked brings its own settings")
+    images, wording, answerer = args.out / "images", args.wording.replace("-", " "), None
+    dialect = _dialect(args)
+    if dialect is None:
+        answerer = _chat(args)
+        dialect = answerer.dialect
+    sources = Sources(
+        args.images, args.questions, args.truth, args.split, wording, args.scenes, images, dialect=dialect
+    )
     settings = RunSettings(
         args.benchmark, sources, args.limit, args.max_new_tokens, args.blind, args.strict, args.retry
     )
     rank, world = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
     work = Run(args.out, settings)
-    _show(work.answer(_answerer(args), rank, world))
+    _show(work.answer(answerer or _answerer(args, dialect), rank, world))
     if not work.complete:
         return 0
     print(f"wrote {work.folder.answers}")
@@ -106,17 +117,35 @@ def _report(folder: Path) -> None:
     print(f"wrote {write_report(made)[-1]}, and the same as .md and .json")
 
 
-def _answerer(args: argparse.Namespace) -> "Answerer":
-    from geochat_eval.running import CannedAnswerer, ChatAnswerer, FileAnswerer
+def _dialect(args: argparse.Namespace) -> "Dialect | None":
+    """How whoever answers is asked, found without loading a model; None for one that may have to be fetched first."""
+    from geochat.dialects import GEOCHAT
+    from geochat.models import bundled_path
+    from geochat.models.reading import read_dialect
+
+    if args.answers or args.classifier or args.canned:
+        return stated_dialect(args) or GEOCHAT
+    if args.model is None or Path(args.model).is_dir():
+        return read_dialect(args.model or bundled_path(), base=args.base)
+    return None
+
+
+def _answerer(args: argparse.Namespace, dialect: "Dialect") -> "Answerer":
+    from geochat_eval.running import CannedAnswerer, FileAnswerer
 
     if args.answers:
-        return FileAnswerer(args.answers, args.format)
+        return FileAnswerer(args.answers, args.format, dialect=dialect)
     if args.classifier:
         return classifier(args)
     if args.canned:
         return CannedAnswerer(args.canned, args.images or Path())
+    return _chat(args)
+
+
+def _chat(args: argparse.Namespace) -> "ChatAnswerer":
     from geochat.assistant import GeoChat
     from geochat.engines import EngineLimits
+    from geochat_eval.running import ChatAnswerer
 
     chat = GeoChat.from_pretrained(
         args.model,

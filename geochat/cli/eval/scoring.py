@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geochat.cli.dialects import add_for, stated_dialect
 from geochat.cli.reporting import note
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
     )
     score.add_argument("--as", dest="task", required=True, choices=TASKS, help="what the questions ask for")
     score.add_argument("--format", choices=FORMATS, default="geochat", help="whose field names and boxes (%(default)s)")
+    add_for(score, "the model that gave the answers", "that of the run FILE is in, else the published GeoChat")
     score.add_argument("--truth", metavar="FILE", type=Path, help="truths joined by question_id, where FILE has none")
     score.add_argument("--images", metavar="DIR", type=Path, help="where true boxes are in pixels: to see image sizes")
     score.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which starts slowly")
@@ -46,12 +48,23 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
 def run(args: argparse.Namespace) -> int:
     """Print the figures of a file; lines that could not be scored are told on standard error."""
     from geochat.cli.output import print_json
+    from geochat_eval.running.folder import dialects_of
     from geochat_eval.score import score_file
     from geochat_eval.scorers import ScorerSettings
     from geochat_eval.table import lines
 
     settings = ScorerSettings(args.bootstrap, args.seed, args.images, not args.no_meteor)
-    result = score_file(args.file, args.task, args.format, settings, truths=args.truth, strict=args.strict)
+    dialect, truth_dialect = dialects_of(args.file, stated_dialect(args))
+    result = score_file(
+        args.file,
+        args.task,
+        args.format,
+        settings,
+        dialect=dialect,
+        truth_dialect=truth_dialect,
+        truths=args.truth,
+        strict=args.strict,
+    )
     if args.json:
         print_json(result.to_dict())
     else:

@@ -27,8 +27,10 @@ def add_parser(methods: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
 def run(args: argparse.Namespace) -> int:
     """Train."""
     from geochat.cli import output
+    from geochat.cli.train.checks import check_recipe
 
     recipe = cast("ClipRecipe", options.recipe_of(args, "clip"))
+    check_recipe(recipe, dual_encoder=True)
     from geochat_train.contrastive.run import contrast
 
     with interruptible():

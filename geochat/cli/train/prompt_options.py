@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geochat.cli.clip.options import add_encoder_options
+from geochat.cli.clip.options import add_encoder_options, check_encoder
 from geochat.cli.data.options import number, positive
-from geochat.errors import SettingsError
+from geochat.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
     from geochat_train.prompts import Trial
@@ -48,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser, *, vectors: int, words: str, ba
 
 
 def check(args: argparse.Namespace) -> bool:
-    """Whether one run is asked for, whose prompts may be kept.
+    """Whether one run is asked for, whose prompts may be kept; needs no torch.
 
     Raises:
         SettingsError: Nothing would come of it, or the prompts of several runs would go to one file.
@@ -60,6 +60,10 @@ def check(args: argparse.Namespace) -> bool:
         raise SettingsError("--out keeps one run's prompts; give one number of --shots and of --seeds, all classes")
     if args.test is None and not single:
         raise SettingsError("several runs are compared by their accuracy; give --test DIR")
+    for folder in (args.images, args.test):
+        if folder is not None and not folder.exists():
+            raise DataError(f"{folder} does not exist; check the path")
+    check_encoder(args.model)
     return single
 
 

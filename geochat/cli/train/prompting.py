@@ -5,7 +5,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from geochat.cli.clip.options import class_names, load_encoder
+from geochat.cli.clip.options import load_encoder
+from geochat.cli.options import class_names
 from geochat.cli.output import print_json
 from geochat.cli.reporting import note
 from geochat.cli.train.prompt_options import check, trial
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
 
 def run(method: str, args: argparse.Namespace) -> int:
     """Learn from each number of shots with each seed; keep what was learned, tell how well it does."""
+    single = check(args)
     from geochat.clip.prompt_files import check_prompt_file
     from geochat_data.readers import Report
     from geochat_train.prompts import Features, read_scenes
 
-    single = check(args)
     if args.out is not None:
         check_prompt_file(args.out)
     report = Report()

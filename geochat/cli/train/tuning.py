@@ -27,8 +27,10 @@ def add_method(methods: Any, name: str, about: str, description: str) -> argpars
 def run_method(args: argparse.Namespace, name: str) -> int:
     """Train, or say what it would take."""
     from geochat.cli import output
+    from geochat.cli.train.checks import check_recipe
 
     recipe = cast("TuningRecipe", options.recipe_of(args, name))
+    check_recipe(recipe, dry=args.dry_run)
     if args.dry_run:
         from geochat_train.tuning.estimate import estimate
 

@@ -5,11 +5,10 @@ from itertools import accumulate, pairwise
 import pyogrio
 import pytest
 
-from geochat.assistant import Answer
+from geochat.assistant import Question
 from geochat.assistant.scoring import region_score
+from geochat.dialects import GEOCHAT
 from geochat.engines import Completion, TokenScore, Usage
-from geochat.imagery import open_image
-from geochat.regions import parse
 
 PIECES = [
     "See ",
@@ -38,12 +37,12 @@ def tokens():
 @pytest.mark.parametrize(("number", "pieces"), [(0, [2, 3, 5, 6, 7]), (1, [2, 3, 9, 10]), (2, [2, 3, 12])])
 def test_a_score_is_the_geometric_mean_over_coordinates_and_phrase(tokens, number, pieces):
     expected = math.prod(1 / (piece + 2) for piece in pieces) ** (1 / len(pieces))
-    assert region_score(parse(TEXT).regions[number], tokens) == pytest.approx(expected)
+    assert region_score(GEOCHAT.parse(TEXT).regions[number], tokens) == pytest.approx(expected)
 
 
 def test_scores_follow_the_spans():
     """Each character is a token: those of the coordinates and the phrase count, once each."""
-    for region in parse(TEXT).regions:
+    for region in GEOCHAT.parse(TEXT).regions:
         spans = [region.span, *([region.phrase_span] if region.phrase_span else [])]
         counted = {place for start, end in spans for place in range(start, end)}
         likely = [TokenScore(i, i + 1, -1.0 if i in counted else -9.0) for i in range(len(TEXT))]
@@ -52,21 +51,19 @@ def test_scores_follow_the_spans():
 
 def test_the_first_bytes_of_a_character_count_and_the_end_token_does_not():
     text = "{<1><2><3><4>}"
-    (region,) = parse(text).regions
+    (region,) = GEOCHAT.parse(text).regions
     tokens = [TokenScore(0, 0, -2.0), TokenScore(0, len(text), -1.0), TokenScore(len(text), len(text), -9.0)]
     assert region_score(region, tokens) == pytest.approx(math.exp(-1.5))
 
 
 def test_without_token_scores_there_is_none():
-    assert region_score(parse(TEXT).regions[0], ()) is None
+    assert region_score(GEOCHAT.parse(TEXT).regions[0], ()) is None
 
 
 @pytest.fixture
 def answer(chat_with, geotiff, tokens):
-    engine = chat_with().engine
-    completion = Completion(TEXT, "stop", Usage(7, len(tokens)), tokens)
-    image = open_image(geotiff)
-    return Answer.read(completion, question="Where?", prompt="Where?", image=image, engine=engine, seconds=0.1)
+    conversation = chat_with().start(geotiff)
+    return conversation.prepare(Question("Where?")).read(Completion(TEXT, "stop", Usage(7, len(tokens)), tokens))
 
 
 def test_scores_are_in_json_and_exports(answer, tmp_path):

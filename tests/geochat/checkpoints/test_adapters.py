@@ -8,8 +8,9 @@ import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
-from geochat.checkpoints import SETTINGS_FILE, convert, load
+from geochat.checkpoints import convert, load
 from geochat.errors import CheckpointError
+from geochat.models import SETTINGS_FILE
 
 RANK, ALPHA = 4, 16
 WRAP = "base_model.model.model."

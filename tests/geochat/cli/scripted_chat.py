@@ -7,29 +7,29 @@ import json
 import os
 import sys
 import threading
-from types import SimpleNamespace
 
 from geochat.assistant import GeoChat
 from geochat.cli import main, output
 from geochat.engines import Chunk, Usage
-from geochat.regions import AngleConvention
+from geochat.models import ModelInfo, Settings
 
 
 class Engine:
-    name = "scripted"
-    sha256 = None
-    image_size = 504
-    settings = SimpleNamespace(convention=AngleConvention(), fit="pad")
+    info = ModelInfo(Settings("scripted"), 504, 14)
 
     def __init__(self, answers):
         self.answers = list(answers)
+        self.cancelled = threading.Event()
 
-    def stream(self, request, cancel=None):
+    def stream(self, request):
         text = self.answers.pop(0)
         yield Chunk(text)
         if text.endswith("..."):
-            assert (cancel or threading.Event()).wait(60)
+            assert self.cancelled.wait(60)
         yield Chunk("", "cancelled" if text.endswith("...") else "stop", Usage(len(request.messages), 1))
+
+    def cancel(self, _request_id):
+        self.cancelled.set()
 
 
 if __name__ == "__main__":

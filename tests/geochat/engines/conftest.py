@@ -26,10 +26,11 @@ def picture():
 def ask():
     """`ask("near", "the harbor", "why?", image=...)` is a request whose turns are the user's and the assistant's."""
 
-    def build(*turns, image=None, **generation):
+    def build(*turns, image=None, choices=(), **generation):
         roles = ("user", "assistant")
         messages = tuple(Message(roles[i % 2], turn) for i, turn in enumerate(turns or ("What is in the image?",)))
-        return Request(messages, image, GenerationSettings(**{"max_new_tokens": 24, **generation}))
+        images = () if image is None else (image,)
+        return Request(messages, images, GenerationSettings(**{"max_new_tokens": 24, **generation}), tuple(choices))
 
     return build
 
@@ -38,8 +39,8 @@ def ask():
 def finished():
     """Completions and errors of a batch, in the requests' order."""
 
-    def run(engine, requests, cancels=()):
-        results = dict(complete_all(engine.stream_batch(requests, cancels)))
+    def run(engine, requests):
+        results = dict(complete_all(engine.stream_batch(requests)))
         return [results[number] for number in range(len(results))]
 
     return run

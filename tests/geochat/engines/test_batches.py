@@ -1,5 +1,3 @@
-import threading
-
 import pytest
 import torch
 from PIL import Image
@@ -77,11 +75,11 @@ def test_answers_come_as_they_finish(engine, ask):
 
 
 def test_cancelling_a_row_stops_computing_it_alone(uncached, ask, passes):
-    cancels = [None, threading.Event(), None]
+    requests = [ask(text) for text in QUESTIONS[:2] + QUESTIONS[3:4]]
     ends = {}
-    for number, chunk in uncached.stream_batch([ask(text) for text in QUESTIONS[:2] + QUESTIONS[3:4]], cancels):
+    for number, chunk in uncached.stream_batch(requests):
         if number == 1 and chunk.finish is None:
-            cancels[1].set()
+            uncached.cancel(requests[1].id)
         if chunk.finish:
             ends[number] = chunk
     assert [ends[number].finish for number in range(3)] == ["length", "cancelled", "length"]
@@ -90,9 +88,9 @@ def test_cancelling_a_row_stops_computing_it_alone(uncached, ask, passes):
 
 
 def test_a_row_cancelled_before_it_began_costs_nothing(uncached, ask, picture, finished, passes, images_read):
-    cancelled = threading.Event()
-    cancelled.set()
-    first, second = finished(uncached, [ask(image=picture()), ask("near", max_new_tokens=3)], [cancelled])
+    requests = [ask(image=picture()), ask("near", max_new_tokens=3)]
+    uncached.cancel(requests[0].id)
+    first, second = finished(uncached, requests)
     assert (first.text, first.finish, second.finish) == ("", "cancelled", "length")
     assert [rows for rows, _ in passes] == [1, 1, 1]
     assert not images_read
@@ -108,7 +106,7 @@ def test_a_failing_request_leaves_its_neighbours_alone(engine, uncached, ask, pi
         ask("near", image=picture()),
         ask("near " * 300),
         ask(image=Truncated()),
-        Request((Message("system", "Be brief."),), picture()),
+        Request((Message("system", "Be brief."),), (picture(),)),
         ask("polite", image=picture()),
     ]
     first, too_long, broken, silent, last = finished(engine, requests)

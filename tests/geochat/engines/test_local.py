@@ -23,7 +23,8 @@ def image():
 
 
 def ask(text="What is in the image?", image=None, **generation):
-    return Request((Message("user", text),), image, GenerationSettings(**{"max_new_tokens": 24, **generation}))
+    images = () if image is None else (image,)
+    return Request((Message("user", text),), images, GenerationSettings(**{"max_new_tokens": 24, **generation}))
 
 
 def reference(checkpoint: Checkpoint, text, image, **options):
@@ -171,11 +172,11 @@ def count_passes(checkpoint):
 
 def test_cancelling_stops_computing(engine, checkpoint, image):
     passes, hook = count_passes(checkpoint)
-    cancel, texts = threading.Event(), []
+    request, texts = ask(image=image), []
     try:
-        for chunk in engine.stream(ask(image=image), cancel):
+        for chunk in engine.stream(request):
             texts.append(chunk.text)
-            cancel.set()
+            engine.cancel(request.id)
             done = len(passes)
     finally:
         hook.remove()
@@ -183,15 +184,84 @@ def test_cancelling_stops_computing(engine, checkpoint, image):
     assert len(passes) == done == chunk.usage.completion_tokens < 24
 
 
-def test_cancelled_before_it_began_computes_nothing(engine, checkpoint, image):
-    passes, hook = count_passes(checkpoint)
-    cancel = threading.Event()
-    cancel.set()
+def test_another_thread_may_cancel_while_a_token_is_computed(engine, checkpoint):
+    """The token being computed is the last."""
+    passes, request = [], ask()
+
+    def cancel_at_third(*_):
+        passes.append(1)
+        if len(passes) == 3:
+            thread = threading.Thread(target=engine.cancel, args=(request.id,))
+            thread.start()
+            thread.join()
+
+    hook = checkpoint.model.register_forward_pre_hook(cancel_at_third)
     try:
-        (chunk,) = engine.stream(ask(image=image), cancel)
+        completion = engine.generate(request)
     finally:
         hook.remove()
-    assert (chunk.text, chunk.finish, passes) == ("", "cancelled", [])
+    assert (completion.finish, completion.usage.completion_tokens, len(passes)) == ("cancelled", 3, 3)
+
+
+def test_cancelled_before_it_began_computes_nothing(engine, checkpoint, image):
+    passes, hook = count_passes(checkpoint)
+    before, between = ask(image=image), ask(image=image)
+    engine.cancel(before.id)
+    stream = engine.stream(between)
+    engine.cancel(between.id)
+    try:
+        chunks = [*engine.stream(before), *stream]
+    finally:
+        hook.remove()
+    assert [(chunk.text, chunk.finish) for chunk in chunks] == [("", "cancelled")] * 2
+    assert passes == []
+
+
+def left(engine, request):
+    """Leave an answer that has begun."""
+    stream = engine.stream(request)
+    next(stream)
+    engine.cancel(request.id)
+    stream.close()
+
+
+def unread(engine, request):
+    stream = engine.stream(request)
+    engine.cancel(request.id)
+    stream.close()
+
+
+def refused(engine, request):
+    engine.cancel(request.id)
+    with pytest.raises(ContextLengthError):
+        engine.stream(replace(request, generation=GenerationSettings(max_new_tokens=999)))
+
+
+def whole(engine, request):
+    stream = engine.stream(request)
+    for chunk in stream:
+        if chunk.finish:
+            engine.cancel(request.id)
+
+
+def left_batch(engine, request):
+    events = engine.stream_batch([request, ask("near")])
+    next(events)
+    engine.cancel(request.id)
+    events.close()
+
+
+def refused_in_a_batch(engine, request):
+    engine.cancel(request.id)
+    list(engine.stream_batch([replace(request, generation=GenerationSettings(max_new_tokens=999))]))
+
+
+@pytest.mark.parametrize("end", [left, unread, refused, whole, left_batch, refused_in_a_batch])
+def test_a_cancelled_request_is_forgotten_when_it_ends(engine, end):
+    """However it ends: asked again under its id, it is answered."""
+    request = ask(max_new_tokens=2)
+    end(engine, request)
+    assert engine.generate(request).finish == "length"
 
 
 def test_inference_mode_does_not_leak_between_chunks(engine):
@@ -209,7 +279,12 @@ def test_an_input_beyond_the_context_says_by_how_much(engine, image):
 
 def test_an_image_needs_a_user_turn(engine, image):
     with pytest.raises(PromptError, match="no user turn"):
-        engine.stream(Request((Message("system", "Be brief."),), image))
+        engine.stream(Request((Message("system", "Be brief."),), (image,)))
+
+
+def test_more_images_than_it_takes_are_refused(engine, image):
+    with pytest.raises(PromptError, match="2 images are given and tiny takes 1 a question"):
+        engine.stream(replace(ask(image=image), images=(image, image)))
 
 
 def test_a_later_turn_keeps_the_image_in_the_first(engine, image):

@@ -42,7 +42,7 @@ def test_a_padded_row_is_as_it_is_alone(engine, reference):
     for name, image in zip(recorded["names"], recorded["image_keys"], strict=True):
         question = prompts[name]["prompt"].partition("<image>\n")[2].removesuffix(" ASSISTANT:")
         picture = Image.open(reference / "images" / f"{image.removesuffix('.crop')}.png").convert("RGB")
-        requests.append(Request((Message("user", question),), picture, generation))
+        requests.append(Request((Message("user", question),), (picture,), generation))
     rows = dict(complete_all(engine.stream_batch(requests)))
 
     def text(ids):

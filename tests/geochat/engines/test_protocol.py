@@ -1,9 +1,26 @@
-import threading
+import pickle
+import subprocess
+import sys
 
 import pytest
+from PIL import Image
 
-from geochat.engines import Chunk, Completion, GenerationSettings, Usage, complete, complete_all, one_by_one
+from geochat.engines import (
+    ChoiceScore,
+    Chunk,
+    Completion,
+    GenerationSettings,
+    Request,
+    TokenScore,
+    Usage,
+    complete,
+    complete_all,
+    one_by_one,
+)
 from geochat.errors import PromptError, SettingsError
+from geochat.geometry import AngleConvention
+from geochat.models import Capabilities, ModelInfo, Settings
+from geochat.prompts import Message
 
 
 @pytest.mark.parametrize(
@@ -50,14 +67,54 @@ def test_a_batch_without_all_ends_is_an_error():
 def test_an_engine_of_one_answer_at_a_time_takes_batches(chat_with):
     engine = chat_with("first", "second").engine
     error = PromptError("no")
+    requests = [Request((Message("user", text),)) for text in "abc"]
 
     class Failing:
-        def stream(self, request, cancel):
-            if request is None:
+        def stream(self, request):
+            if request is requests[1]:
                 raise error
-            return engine.stream(request, cancel)
+            return engine.stream(request)
 
-    cancelled = threading.Event()
-    cancelled.set()
-    results = dict(complete_all(one_by_one(Failing(), ["a", None, "b"], [None, None, cancelled])))
+    engine.cancel(requests[2].id)
+    results = dict(complete_all(one_by_one(Failing(), requests)))
     assert (results[0].text, results[1], results[2].finish) == ("first", error, "cancelled")
+
+
+def crossed(value):
+    return pickle.loads(pickle.dumps(value))
+
+
+def test_all_that_an_engine_is_given_and_gives_crosses_to_another_process():
+    """And means the same there; a request keeps its id."""
+    image = Image.effect_noise((9, 7), 50).convert("RGB")
+    generation = GenerationSettings(5, temperature=0.5, top_p=0.9, seed=3, stop=("x",))
+    request = Request((Message("user", "ship?"),), (image,), generation, ("yes", "no"))
+    assert crossed(request) == request
+    assert crossed(request).id == request.id
+    usage, tokens = Usage(3, 2), (TokenScore(0, 2, -0.5),)
+    choices = (ChoiceScore("yes", -0.5, 0.6), ChoiceScore("no", -0.9, 0.4))
+    for value in (Chunk("yes", "stop", usage, tokens, choices), Completion("yes", "stop", usage, tokens, choices)):
+        assert crossed(value) == value
+
+
+def test_the_facts_of_a_model_cross_to_another_process(tmp_path):
+    file = tmp_path / "weights"
+    file.write_bytes(b"weights")
+    settings = Settings(name="far", convention=AngleConvention("counterclockwise"), scene_classes=("harbor",))
+    info = ModelInfo(settings, 504, 14, 4096, Capabilities(logprobs=True, choices=True, images=2), (file,))
+    for known in (crossed(info), crossed((info.dialect, info.sha256, info)[-1])):
+        assert known == info
+        assert (known.sha256, known.dialect, known.frame) == (info.sha256, info.dialect, info.frame)
+
+
+def test_a_request_has_an_id_of_its_own():
+    first, second = Request((Message("user", "a"),)), Request((Message("user", "a"),))
+    assert first == second
+    assert first.id != second.id
+
+
+@pytest.mark.parametrize("module", ["geochat.engines", "geochat.engines.second_look", "geochat.models"])
+def test_the_protocol_needs_no_torch(module):
+    code = f"import sys, {module}; print(*sorted({{m.split('.')[0] for m in sys.modules}}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "transformers", "peft"} & set(loaded)

@@ -26,7 +26,7 @@ def answers(checkpoint):
     engine, known = LocalEngine(checkpoint, EngineLimits(prefix_bytes=0)), {}
 
     def answer(request):
-        key = (request.messages, request.image and request.image.tobytes(), request.generation)
+        key = (request.messages, tuple(image.tobytes() for image in request.images), request.generation)
         if key not in known:
             known[key] = engine.generate(request)
         return known[key]

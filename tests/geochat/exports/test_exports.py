@@ -8,6 +8,7 @@ import shapely
 from affine import Affine
 from PIL import Image
 
+from geochat.dialects import Region
 from geochat.errors import ExportError
 from geochat.exports import (
     PALETTE,
@@ -20,11 +21,11 @@ from geochat.exports import (
     write_geopackage,
     write_picture,
 )
-from geochat.frames import Frame, to_geographic
-from geochat.regions import OrientedBox, Region
+from geochat.geometry import Frame, ImagePlace, ModelFrame, OrientedBox, to_geographic
 
-UTM = Frame((200, 100), image_to_map=Affine(5, 0, 500_000, 0, -5, 5_200_000), crs="EPSG:26914")
-PLAIN = Frame((200, 100))
+MODEL = ModelFrame()
+UTM = Frame((200, 100), image_to_map=Affine(5, 0, 500_000, 0, -5, 5_200_000), crs="EPSG:26914", model=MODEL)
+PLAIN = Frame((200, 100), model=MODEL)
 PROVENANCE = {"model": "tiny", "model_sha256": "ab" * 32, "bands": [1, 2, 3], "window": [0, 0, 200, 100], "image": None}
 REGIONS = [
     Region(OrientedBox(10, 30, 30, 40, 90), "1 plane"),
@@ -34,7 +35,8 @@ REGIONS = [
 
 
 def placed(frame, regions=REGIONS):
-    return [GroundedRegion.place(region, frame) for region in regions]
+    place = ImagePlace(*frame.view_size, frame.image_to_map, frame.crs)
+    return [GroundedRegion.placed(region, frame, place) for region in regions]
 
 
 def test_geojson_follows_rfc_7946():
@@ -78,7 +80,7 @@ def test_gdal_reads_the_geojson(tmp_path, frame):
     ],
 )
 def test_shapes_across_the_antimeridian_are_cut(image_to_map, crs):
-    frame = Frame((200, 100), image_to_map=image_to_map, crs=crs)
+    frame = Frame((200, 100), image_to_map=image_to_map, crs=crs, model=MODEL)
     document = to_geojson(placed(frame, [Region(OrientedBox(40, 40, 60, 60))]), frame.crs, {})
     geometry = shapely.geometry.shape(document["features"][0]["geometry"])
     assert geometry.geom_type == "MultiPolygon"
@@ -189,7 +191,7 @@ def colours(picture):
 @pytest.mark.parametrize("ground", ["black", "white"])
 def test_outlines_run_where_the_regions_are(ground):
     view = Image.new("RGB", (400, 200), ground)
-    frame = Frame(view.size)
+    frame = Frame(view.size, model=MODEL)
     picture = draw(view, placed(frame, REGIONS[2:]), frame)
     assert picture.size == view.size
     changed = np.argwhere(np.asarray(picture) != np.asarray(view))
@@ -205,7 +207,7 @@ def test_outlines_run_where_the_regions_are(ground):
 
 def test_one_colour_a_phrase():
     view = Image.new("RGB", (400, 400))
-    frame = Frame(view.size)
+    frame = Frame(view.size, model=MODEL)
     boxes = [OrientedBox(10, 10, 20, 20), OrientedBox(50, 50, 60, 60), OrientedBox(80, 80, 90, 90)]
     regions = [Region(box, phrase) for box, phrase in zip(boxes, ["a", "b", "a"], strict=True)]
     assert colours(draw(view, placed(frame, regions), frame)) & set(PALETTE) == set(PALETTE[:2])
@@ -213,7 +215,7 @@ def test_one_colour_a_phrase():
 
 def test_boxes_far_outside_and_without_area_are_harmless():
     view = Image.new("RGB", (60, 40))
-    frame = Frame(view.size)
+    frame = Frame(view.size, model=MODEL)
     boxes = [OrientedBox(0, 0, 1e9, 5, 3), OrientedBox(-1e9, -1e9, -1e8, -1e8), OrientedBox(50, 50, 50, 50)]
     regions = [Region(box, "an endlessly long phrase " * 4) for box in boxes]
     assert draw(view, placed(frame, regions), frame).size == view.size
@@ -221,6 +223,6 @@ def test_boxes_far_outside_and_without_area_are_harmless():
 
 def test_many_labels_fit_a_small_view():
     view = Image.new("RGB", (128, 128))
-    frame = Frame(view.size)
+    frame = Frame(view.size, model=MODEL)
     boxes = [OrientedBox(x, y, x + 8, y + 8, 20) for x in range(0, 100, 10) for y in range(0, 100, 10)]
     assert draw(view, placed(frame, [Region(box, "plane") for box in boxes]), frame).size == view.size

@@ -5,12 +5,13 @@ import warnings
 import numpy as np
 import pytest
 import rasterio
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
-from geochat.imagery import open_image
+from geochat.imagery import handles, image_size, open_image
 
 LOSSLESS = [
     ("png", {}),
+    ("bmp", {}),
     ("webp", {"lossless": True}),
     ("tif", {"compression": "tiff_lzw"}),
     ("jp2", {"irreversible": False}),
@@ -47,9 +48,9 @@ def test_the_reference_images_equal_pillow(shared):
         np.testing.assert_array_equal(open_image(path).pixels, np.asarray(Image.open(path).convert("RGB")))
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp"])
 def test_plain_pictures_do_without_gdal(tmp_path, noise, suffix, monkeypatch):
-    monkeypatch.setattr(rasterio, "open", lambda *_, **__: pytest.fail("opened by GDAL"))
+    monkeypatch.setattr(handles, "open_dataset", lambda _: pytest.fail("opened by GDAL"))
     path = tmp_path / f"image.{suffix}"
     Image.fromarray(noise).save(path)
     np.testing.assert_array_equal(open_image(path).pixels, np.asarray(Image.open(path).convert("RGB")))
@@ -69,7 +70,7 @@ def test_sixteen_bits_of_colour_in_a_png(tmp_path, noise):
     assert image.pixels.max() == 255
 
 
-@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])
 @pytest.mark.parametrize("mode", ["1", "P", "L"])
 def test_palette_grey_and_one_bit(tmp_path, noise, suffix, mode):
     path = tmp_path / f"image.{suffix}"
@@ -140,6 +141,40 @@ def test_a_nonsense_orientation_turns_nothing(tmp_path, noise):
     exif[274] = 77
     Image.fromarray(noise).save(tmp_path / "image.png", exif=exif)
     np.testing.assert_array_equal(open_image(tmp_path / "image.png").pixels, noise)
+
+
+@pytest.mark.parametrize("place", ["before the pixels", "behind them", "in XMP", "in a raw profile"])
+def test_wherever_a_png_says_its_orientation(tmp_path, noise, place):
+    path = tmp_path / "image.png"
+    exif = Image.Exif()
+    exif[274] = 6
+    if place == "in XMP":
+        about = PngImagePlugin.PngInfo()
+        about.add_itxt("XML:com.adobe.xmp", '<rdf:Description tiff:Orientation="6"/>')
+        Image.fromarray(noise).save(path, pnginfo=about)
+    elif place == "in a raw profile":
+        about = PngImagePlugin.PngInfo()
+        about.add_text("Raw profile type exif", f"\nexif\n      {len(exif.tobytes())}\n{exif.tobytes().hex()}\n")
+        Image.fromarray(noise).save(path, pnginfo=about)
+    else:
+        Image.fromarray(noise).save(path, exif=exif)
+        if place == "behind them":
+            chunks = path.read_bytes()
+            start = chunks.index(b"eXIf") - 4
+            end = start + 12 + int.from_bytes(chunks[start : start + 4])
+            moved = chunks[:start] + chunks[end:-12] + chunks[start:end] + chunks[-12:]
+            path.write_bytes(moved)
+    np.testing.assert_array_equal(open_image(path).pixels, np.asarray(ImageOps.exif_transpose(Image.open(path))))
+    assert image_size(path) == (40, 60)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_damaged_exif_data_are_passed_over_in_silence(tmp_path, noise, suffix):
+    """Warnings are errors here."""
+    path = tmp_path / f"image.{suffix}"
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x02\0\x1a\x01\x05\0\xff\0\0\0\xff\xff\0\0"
+    Image.fromarray(noise).save(path, exif=exif)
+    assert open_image(path).pixels.shape == noise.shape
 
 
 def test_arrays_and_pil_images(noise):

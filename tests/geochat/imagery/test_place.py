@@ -1,6 +1,7 @@
 """A view knows where it lies: windows, decimation, orientation and the map compose."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import rasterio
 from affine import Affine
 from PIL import Image
 
-from geochat.frames import to_geographic, transform_points
+from geochat.geometry import ModelFrame, to_geographic, transform_points
 from geochat.imagery import open_image
 
 UTM = Affine(0.5, 0, 485900, 0, -0.5, 5209247)
@@ -81,13 +82,14 @@ WORLD = "0.5\n0\n0\n-0.5\n485900.25\n5209246.75\n"
         *(("drone.jpg", f"drone.{ending}") for ending in ("jgw", "JGW", "jpgw", "JPGW", "wld", "WLD")),
         *(("drone.PNG", f"drone.{ending}") for ending in ("pgw", "PGW", "pngw", "wld")),
         *(("a.b.webp", f"a.b.{ending}") for ending in ("wpw", "webpw", "wld")),
+        *(("drone.bmp", f"drone.{ending}") for ending in ("bpw", "bmpw", "wld")),
         *((name, f"{name}.aux.xml") for name in ("drone.jpg", "drone.png", "a.b.webp", "drone")),
         *(("drone.jpg", name) for name in ("other.jgw", "drone.pgw", "drone.txt", "drone.jpg.wld")),
     ],
 )
 def test_files_beside_a_picture_place_it_as_gdal_says(tmp_path, name, companion):
     path = tmp_path / name
-    kind = {".jpg": "JPEG", ".webp": "WEBP"}.get(path.suffix, "PNG")
+    kind = {".jpg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"}.get(path.suffix, "PNG")
     Image.fromarray(marker(80, 40, (24, 8, 16, 8))).save(path, kind)
     assert open_image(path).frame.image_to_map is None
     (tmp_path / companion).write_text(PAM if companion.endswith("xml") else WORLD)
@@ -123,9 +125,9 @@ def test_real_scenes_lie_where_they_should(shared):
     naip = open_image(shared / "imagery" / "naip" / "m_4709963_se_14_1_20200831.tif", max_side=500)
     assert (naip.width, naip.height, naip.crs) == (934, 723, "EPSG:26914")
     assert naip.gsd == pytest.approx(5, rel=1e-3)
-    corners = transform_points([(0, 0), (100, 100)], naip.frame.model_to_image)
+    corners = transform_points([(0, 0), (100, 100)], replace(naip.frame, model=ModelFrame()).model_to_image)
     np.testing.assert_allclose(corners, [(0, -105 * 934 / 934), (934, 829)], atol=1.5)
-    ((longitude, latitude),) = to_geographic([naip.frame.model_to_map @ (50.0, 50.0)], naip.crs)
+    ((longitude, latitude),) = to_geographic([naip.frame.image_to_map @ (467.0, 361.5)], naip.crs)
     assert (longitude, latitude) == pytest.approx((-99.155, 47.02), abs=0.01)
     landsat = open_image(shared / "imagery" / "landsat" / "pucallpa_peru_2020.tif")
     assert landsat.gsd == pytest.approx(89.2, abs=0.1)

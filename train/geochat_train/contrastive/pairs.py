@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from geochat.clip import DualEncoder
-from geochat.errors import DataError, ImageError
+from geochat.errors import DataError
+from geochat.imagery import open_image
 from geochat_data.readers import Report
 from geochat_data.readers.jsonl import read_jsonl
 
@@ -116,10 +116,5 @@ class PairCollator:
         return {"pixel_values": torch.cat(pixels), **ids}
 
     def _pixels(self, path: Path) -> Tensor:
-        try:
-            with Image.open(path) as image:
-                made = self.encoder.processor(image.convert("RGB"), return_tensors="pt")
-        except (OSError, UnidentifiedImageError) as error:
-            raise ImageError(f"cannot read {path}: {error}; check the folder of images") from error
-        values: Tensor = made["pixel_values"]
+        values: Tensor = self.encoder.processor(open_image(path).pil(), return_tensors="pt")["pixel_values"]
         return values

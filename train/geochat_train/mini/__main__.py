@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from transformers import CLIPModel, CLIPVisionModel, LlavaProcessor, TokenizersBackend
 
-from geochat.checkpoints import Checkpoint, Settings, load, save_checkpoint
+from geochat.checkpoints import Checkpoint, load, save_checkpoint
+from geochat.models import Settings
 from geochat.prompts import SYSTEM_PROMPT, chat_template
 from geochat.vision import build_image_processor, build_processor, interpolate_positions
 from geochat_data.manifest import write_manifest
@@ -29,16 +30,20 @@ from geochat_train.mini.consensus import agreed
 from geochat_train.mini.contrast import text_of, text_tokens, train_text_tokenizer
 from geochat_train.mini.lessons import Lessons, pixels, prepare
 from geochat_train.mini.material import COMPOSED, MOSAIC, PHOTOGRAPH, RENDERED, Material, gather
-from geochat_train.mini.numbers import CONVENTION, NUMBERS
+from geochat_train.mini.numbers import MINI, NUMBERS
 from geochat_train.mini.pools import Pool, Taught, Views
 from geochat_train.mini.stages import Instruction, Perception, Pretraining, run_stage
 from geochat_train.mini.talk import Talk, converse
-from geochat_train.mini.tutor import Tutor, tutor_targets
+from geochat_train.mini.tutor import CATEGORIES, Tutor, tutor_targets
 
 _LOG = logging.getLogger(__name__)
 _SETTINGS = Settings(
     name="geochat-mini",
-    convention=CONVENTION,
+    dialect=MINI.name,
+    convention=MINI.angles,
+    categories=tuple(sorted(CATEGORIES)),
+    trained_wordings=True,
+    repetition_guard=True,
     ground_resolution=(0.15, 0.6),
     second_look=True,
     licence="Apache-2.0; trained on UC Merced (USGS, public domain) and UCM-captions",

@@ -15,6 +15,7 @@ from geochat_data.questions import Subject
 from geochat_data.questions.about_image import caption
 from geochat_data.records import LabelledImage
 from geochat_data.splits import UNSEEN_SCENES
+from geochat_train.mini.numbers import MINI
 
 TEMPLATES = (
     "a satellite photo of {}.",
@@ -40,7 +41,7 @@ def text_of(view: LabelledImage, rng: random.Random) -> str | None:
         return None
     if view.scene is not None and rng.random() < _TEMPLATED:
         return rng.choice(TEMPLATES).format(view.scene)
-    turn = caption(Subject(view, rng))
+    turn = caption(Subject(view, rng, MINI))
     return None if turn is None else turn.answer.lower()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from shapely import Polygon, box
 
-from geochat.regions import OrientedBox
+from geochat.geometry import OrientedBox
 from geochat_data.augment import Augmentation, augment
 from geochat_data.mosaic import TILES, mosaic
 from geochat_data.pasting import Cutout, compose, cut_ground, cut_out

@@ -11,12 +11,14 @@ import math
 import torch
 from torch import Tensor
 
-from geochat.regions import AngleConvention
+from geochat.dialects import GEOCHAT
+from geochat.geometry import AngleConvention
 
 LOWEST, HIGHEST = -45, 120
 NUMBERS = [f"<{n}>" for n in range(LOWEST, HIGHEST + 1)]
-CONVENTION = AngleConvention(angle_range="[-45,45)")
-"""Upright boxes are written with angle 0 and their own sides; the break lies at the diagonals, where few boxes do."""
+MINI = GEOCHAT.fitted(angles=AngleConvention(angle_range="[-45,45)"))
+"""The dialect it is taught. Upright boxes are written with angle 0 and their own sides;
+the break lies at the diagonals, where few boxes do."""
 
 SPREAD = 1.0
 """Standard deviation, in percent or degrees, of what counts as nearly right."""

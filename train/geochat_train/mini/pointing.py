@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
-from geochat.regions import OrientedBox
+from geochat.geometry import OrientedBox
 from geochat_data.encoding import IGNORED
 from geochat_train.mini.tutor import under
 from geochat_train.packing import Packed

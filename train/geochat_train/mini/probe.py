@@ -14,7 +14,7 @@ from affine import Affine
 from safetensors.torch import load_file
 from transformers import CLIPVisionModel
 
-from geochat.regions import OrientedBox
+from geochat.geometry import OrientedBox
 from geochat_data.augment import move
 from geochat_data.readers import UCM_SCENES, read_ucm
 from geochat_data.records import LabelledImage

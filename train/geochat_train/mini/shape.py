@@ -18,9 +18,9 @@ from transformers import (
     TokenizersBackend,
 )
 
-from geochat.prompts import IMAGE_TOKEN, Task
+from geochat.prompts import IMAGE_TOKEN
 from geochat_train.mini.contrast import TEXT_LENGTH
-from geochat_train.mini.numbers import NUMBERS, curve
+from geochat_train.mini.numbers import MINI, NUMBERS, curve
 
 PATCH = 16
 PRETRAINING_SIZE = 144  # 9 x 9 patches
@@ -28,7 +28,7 @@ CHAT_SIZE = 288  # 18 x 18 patches
 CONTEXT = 2048
 WIDTH = 256
 SPECIAL = ["<unk>", "<s>", "</s>", IMAGE_TOKEN]
-MARKUP = ["<p>", "</p>", "<delim>", *(task.token for task in Task if task.token)]
+MARKUP = ["<p>", "</p>", "<delim>", *MINI.wordings.tokens.values()]
 _PLACE = 0.5  # amplitude of the place in the position embeddings, about that of a patch's own embedding
 
 

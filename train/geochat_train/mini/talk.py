@@ -9,13 +9,14 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import LlavaProcessor
 
+from geochat.dialects import GEOCHAT, Region
+from geochat.geometry import OrientedBox
 from geochat.prompts import Message
-from geochat.regions import OrientedBox, Region, format_box, parse
 from geochat_data.encoding import IGNORED, Example, encode
 from geochat_data.questions import build_conversation, tidy
 from geochat_data.records import LabelledImage
 from geochat_train.mini.lessons import pixels
-from geochat_train.mini.numbers import CONVENTION, NUMBERS
+from geochat_train.mini.numbers import MINI, NUMBERS
 from geochat_train.mini.pointing import Pointing, join, pointing
 from geochat_train.packing import Packed, pack, pad
 
@@ -115,10 +116,10 @@ def converse(view: LabelledImage, rng: random.Random, scenes: tuple[str, ...]) -
     talk = build_conversation(
         view,
         rng,
+        dialect=MINI,
         turns=_TURNS,
         shares=_shares(view),
         scenes=scenes,
-        convention=CONVENTION,
         wording="varied",
         rich=rng.random() < _RICH,
     )
@@ -152,12 +153,12 @@ def _shares(view: LabelledImage) -> dict[str, float]:
 
 def _boxes(messages: list[Message]) -> list[OrientedBox]:
     """The boxes of a conversation's text, in order."""
-    return [region.box for message in messages for region in parse(message.text, CONVENTION).regions]
+    return [region.box for message in messages for region in MINI.parse(message.text).regions]
 
 
 def _respelled(question: str) -> str:
     """The question with its boxes spelled as the published data spells them: people bring such questions."""
-    events = parse(question, CONVENTION).events
+    events = MINI.parse(question).events
     return "".join(
-        format_box(event.box) if isinstance(event, Region) else question[slice(*event.span)] for event in events
+        GEOCHAT.write_box(event.box) if isinstance(event, Region) else question[slice(*event.span)] for event in events
     )

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from geochat.regions import OrientedBox
+from geochat.geometry import OrientedBox
 from geochat_data.records import LabelledImage
-from geochat_train.mini.numbers import CONVENTION, curve, index_of, nearly
+from geochat_train.mini.numbers import MINI, curve, index_of, nearly
 
 CATEGORIES = (
     "airplane", "storage tank", "tennis court", "baseball diamond", "building", "car", "ship", "solar panel",
@@ -128,7 +128,7 @@ def tutor_targets(image: LabelledImage, scenes: Sequence[str], grid: int) -> dic
         found = OrientedBox.from_polygon(thing.polygon)
         cells = under(found, image.width, grid)
         category[cells] = 1 + CATEGORIES.index(thing.category)
-        written = found.normalized(CONVENTION.angle_range)
+        written = found.normalized(MINI.angles.angle_range)
         percent = [100 * v / image.width for v in (written.x1, written.y1, written.x2, written.y2)]
         extent[cells] = cells.sum()
         box[cells] = [index_of(number) for number in (*percent, written.angle)]

@@ -19,9 +19,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 
-from geochat.checkpoints import bundled_path
 from geochat.checkpoints.quantization import NOT_QUANTIZED
 from geochat.checkpoints.sources import recognise
+from geochat.models import bundled_path
 from geochat_train.loop.arguments import in_bfloat16, steps_of
 from geochat_train.recipe import QloraRecipe, TuningRecipe
 from geochat_train.tuning.adapting import PARTS, Tuned, adapt

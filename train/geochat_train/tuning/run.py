@@ -11,11 +11,11 @@ from accelerate import PartialState
 from transformers import TrainerCallback, set_seed
 from transformers.utils.import_utils import is_flash_attn_2_available
 
-from geochat.checkpoints import Checkpoint, bundled_path, load
+from geochat.checkpoints import Checkpoint, load
 from geochat.checkpoints.adapters import ADAPTER_CONFIG
 from geochat.checkpoints.hub import find
-from geochat.checkpoints.settings import read_settings
 from geochat.errors import SettingsError, TrainingError
+from geochat.models import Settings, bundled_path, read_settings
 from geochat_data.collate import Collator
 from geochat_train.loop import (
     InOrder,
@@ -142,7 +142,7 @@ def _trainer(
     model = adapt(checkpoint.model, recipe, base_name(recipe), rows.said)
     if recipe.gradient_checkpointing:
         checkpoint_activations(checkpoint.model)
-    settings = replace(checkpoint.settings, name=folder.out.resolve().name)
+    settings = taught(checkpoint.settings, folder.out.resolve().name)
     arguments = training_arguments(recipe, folder, steps_of(recipe, len(rows)))
     step = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
     folder.check_identity({"rows": len(rows), "data": digest(rows.lengths.tobytes()), "rows a step": step})
@@ -171,6 +171,15 @@ def _trainer(
         data_collator=RowCollator(Collator(checkpoint.processor, images, recipe.max_length)),
         callbacks=callbacks,
     )
+
+
+def taught(settings: Settings, name: str) -> Settings:
+    """The settings of what a model becomes.
+
+    It is asked, and writes regions, as its base: dialect, angles, fit and trained wordings stay. What it knows by name
+    is no longer the base's lists but whatever the data taught it, so any class and any object may be asked for.
+    """
+    return replace(settings, name=name, categories=(), scene_classes=())
 
 
 def base_name(recipe: TuningRecipe) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
-from PIL import Image
 from transformers import (
     LlavaForConditionalGeneration,
     TrainerCallback,
@@ -19,6 +18,7 @@ from transformers import (
 
 from geochat.checkpoints import Checkpoint
 from geochat.engines import GenerationSettings, LocalEngine, Request
+from geochat.imagery import open_image
 from geochat.prompts import Message
 from geochat_data.drawing import contact_sheet
 from geochat_data.samples import Sample
@@ -71,7 +71,8 @@ class SampleAnswers(TrainerCallback):
             inner.train(training)
         self._folder.mkdir(parents=True, exist_ok=True)
         pairs = [one for pair in zip(map(_first_turn, self._samples), said, strict=True) for one in pair]
-        contact_sheet(pairs, self._images, columns=4).save(self._folder / f"step-{state.global_step:06}.png")
+        sheet = contact_sheet(pairs, self._images, engine.info.dialect, columns=4)
+        sheet.save(self._folder / f"step-{state.global_step:06}.png")
         with (self._folder / f"step-{state.global_step:06}.jsonl").open("w", encoding="utf-8") as file:
             for sample, answer in zip(self._samples, said, strict=True):
                 question, truth, *_ = (message.text for message in sample.messages)
@@ -80,14 +81,11 @@ class SampleAnswers(TrainerCallback):
 
     def _answer(self, engine: LocalEngine, sample: Sample) -> Sample:
         question = sample.messages[0]
-        image = None
-        if sample.image is not None:
-            with Image.open(self._images / sample.image) as opened:
-                image = opened.convert("RGB")
+        images = () if sample.image is None else (open_image(self._images / sample.image).pil(),)
         device = engine.checkpoint.model.device
         mixed = torch.autocast(device.type, torch.bfloat16) if _is_mixed(engine) else nullcontext()
         with mixed:
-            done = engine.generate(Request((question,), image, GenerationSettings(max_new_tokens=_LONGEST)))
+            done = engine.generate(Request((question,), images, GenerationSettings(max_new_tokens=_LONGEST)))
         return Sample(sample.id, sample.image, (question, Message("assistant", done.text.strip() or "(nothing)")))
 
 

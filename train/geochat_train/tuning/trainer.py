@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
-from geochat.checkpoints import Settings, save_adapter, save_checkpoint
+from geochat.checkpoints import save_adapter, save_checkpoint
 from geochat.checkpoints.names import hub_name
 from geochat.errors import CheckpointError
+from geochat.models import Settings
 from geochat_data.encoding import IGNORED
 from geochat_train.loop import SafeTrainer
 from geochat_train.tuning.adapting import Tuned

@@ -10,9 +10,36 @@ function statusText(turn) {
   if (turn.status === "waiting") {
     return turn.ahead ? "Waiting: " + turn.ahead + (turn.ahead === 1 ? " question" : " questions") + " ahead" : "Starting …";
   }
-  if (turn.status === "stopped") return turn.note || "Stopped";
-  return turn.note;
+  if (turn.status === "stopped" && !turn.remarks.length) return "Stopped";
+  return turn.failure;
 }
+
+// What to know beside an answer; styled by its code.
+function notes(notices, className) {
+  return notices.map((notice) => {
+    const made = node("p", className, notice.text);
+    made.dataset.code = notice.code;
+    return made;
+  });
+}
+
+// Of the answers offered, the likeliest, each with its probability.
+const MOST_CHOICES = 8;
+function choicesNode(choices) {
+  const made = node("ol", "gc-choices");
+  made.setAttribute("aria-label", "Probabilities");
+  for (const choice of choices.slice(0, MOST_CHOICES)) {
+    const item = node("li");
+    item.style.setProperty("--share", choice.probability * 100 + "%");
+    item.append(node("span", "gc-choice", choice.text), node("span", "gc-share", percent(choice.probability)));
+    made.append(item);
+  }
+  const left = choices.length - MOST_CHOICES;
+  if (left > 0) made.append(node("li", "gc-others", left + (left === 1 ? " other" : " others") + ", less likely"));
+  return made;
+}
+
+const percent = (share) => (share >= 0.995 && share < 1 ? "> 99" : share > 0 && share < 0.005 ? "< 1" : Math.round(share * 100)) + " %";
 
 function turnNode(turn, isLast, isBusy) {
   const item = node("li", "gc-turn " + turn.status + (turn.replaced ? " replaced" : ""));
@@ -27,9 +54,11 @@ function turnNode(turn, isLast, isBusy) {
   item.append(asked);
 
   const answer = node("div", "gc-answer");
-  if (turn.notice) answer.append(node("p", "gc-notice", turn.notice));
+  answer.append(...notes(turn.notices, "gc-notice"));
   if (raw.has(turn.id)) answer.append(node("pre", "gc-raw", turn.raw));
   else if (turn.parts.length || turn.status === "writing") answer.append(answerNode(turn));
+  if (turn.choices.length) answer.append(choicesNode(turn.choices));
+  answer.append(...notes(turn.remarks, "gc-remark"));
   const status = statusText(turn);
   if (status) answer.append(node("p", "gc-status", status));
   if (correcting?.id === turn.id) answer.append(editor(turn));
@@ -50,7 +79,7 @@ function tools(turn, isLast, isBusy) {
     set.has(turn.id) ? set.delete(turn.id) : set.add(turn.id);
     render();
   };
-  if (turn.boxes.length) {
+  if (turn.boxes.length || turn.asked.length) {
     const on = !hidden.has(turn.id);
     add(on ? "Hide boxes" : "Show boxes", "Show this answer's boxes on the image", flip(hidden), on);
   }
@@ -107,7 +136,7 @@ function announce() {
   if (!last || last.status === "waiting" || last.status === "writing" || announced === last.id + last.status + last.raw) return;
   announced = last.id + last.status + last.raw;
   const words = last.parts.map((part) => (part.kind === "box" ? "" : part.text)).join("");
-  element.querySelector(".gc-live").textContent = words + " " + (last.note || "");
+  element.querySelector(".gc-live").textContent = [words, ...last.remarks.map((remark) => remark.text), last.failure].join(" ");
 }
 
 function showBoxes() {

@@ -1,0 +1,50 @@
+"""Many questions, answered several at a time."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from geochat.assistant.answer import Answer
+from geochat.assistant.conversation import Conversation, Prepared
+from geochat.assistant.question import Question, QuestionOptions
+from geochat.engines import Engine, Request, complete_all
+from geochat.errors import GeoChatError
+
+
+def answer_each(
+    engine: Engine,
+    asked: Iterable[tuple[Conversation | GeoChatError, str | Question]],
+    options: QuestionOptions,
+) -> Iterator[tuple[int, Answer | GeoChatError]]:
+    """Each question's number and its answer, or the error that kept it from one, as soon as that is there.
+
+    Args:
+        engine: What answers.
+        asked: The view each question is about, or why there is none. Taken a few at a time.
+        options: What is said of questions that do not say it themselves.
+    """
+    numbers: list[int] = []  # of the questions that reach the engine
+    pending: dict[int, Prepared] = {}
+    settled: deque[tuple[int, Answer | GeoChatError]] = deque()  # without the engine
+
+    def requests() -> Iterator[Request]:
+        for number, (conversation, words) in enumerate(asked):
+            try:
+                if isinstance(conversation, GeoChatError):
+                    raise conversation
+                prepared = conversation.prepare(Question.of(words, options), alone=True)
+            except GeoChatError as error:
+                settled.append((number, error))
+                continue
+            if prepared.request is None:
+                settled.append((number, prepared.read(prepared.replied())))
+                continue
+            pending[len(numbers)] = prepared
+            numbers.append(number)
+            yield prepared.request
+
+    for place, result in complete_all(engine.stream_batch(requests())):
+        while settled:
+            yield settled.popleft()
+        prepared = pending.pop(place)
+        yield numbers[place], result if isinstance(result, GeoChatError) else prepared.read(result)
+    yield from settled

@@ -1,0 +1,59 @@
+"""Answers from a closed set: scored by the engine, or matched to what the model wrote."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Literal, TypeVar
+
+from geochat.engines import ChoiceScore, Chunk, Completion
+from geochat.prompts.phrases import match_choice
+
+ChoiceMethod = Literal["scored", "matched", "unmatched"]
+"""How an answer was brought to those offered: the engine scored them; what the model wrote is one of them, up to
+spelling, plural and synonym; or it is none of them."""
+
+Answered = TypeVar("Answered", Chunk, Completion)
+
+
+def as_offered(answered: Answered, choices: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> Answered:
+    """What an engine answered, in the names the user offered; as it is where nothing was scored or it is in them.
+
+    A choice that the model knows by several names has the score of the likeliest.
+
+    Args:
+        answered: A chunk or completion with the scores of every name.
+        choices: The answers offered.
+        aliases: The names by which the model knows each.
+    """
+    if not answered.choices or [score.text for score in answered.choices] == list(choices):
+        return answered
+    scores = {score.text: score.logprob for score in answered.choices}
+    logprobs = [max(scores[name] for name in aliases.get(choice, (choice,))) for choice in choices]
+    offered = _scores(choices, logprobs)
+    best = max(offered, key=lambda score: score.logprob)
+    tokens = answered.tokens if best.text == answered.text else ()  # their spans are those of another text
+    return replace(answered, text=best.text, tokens=tokens, choices=offered)
+
+
+def choose(text: str, scores: Sequence[ChoiceScore], choices: Sequence[str]) -> tuple[str | None, ChoiceMethod | None]:
+    """The choice an answer stands for, and how that is known; neither where nothing was offered.
+
+    Args:
+        text: What was answered.
+        scores: The choices' scores, where the engine gave them.
+        choices: The answers offered.
+    """
+    if not choices:
+        return None, None
+    if scores:
+        return max(scores, key=lambda score: score.logprob).text, "scored"
+    matched = match_choice(text, choices)
+    return matched, "unmatched" if matched is None else "matched"
+
+
+def _scores(texts: Sequence[str], logprobs: Sequence[float]) -> tuple[ChoiceScore, ...]:
+    highest = max(logprobs)
+    weights = [math.exp(logprob - highest) for logprob in logprobs]
+    total = math.fsum(weights)
+    pairs = zip(texts, logprobs, weights, strict=True)
+    return tuple(ChoiceScore(text, logprob, weight / total) for text, logprob, weight in pairs)

@@ -1,0 +1,225 @@
+"""The regions a question is about: from however people hold them to boxes in pixels of the whole image.
+
+Bare numbers and shapes are pixels of the whole image unless said otherwise. GeoJSON speaks for itself: longitude and
+latitude (RFC 7946), or pixels where it carries this project's mark, as an answer exported from an image without a CRS
+does.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, Literal, TypeAlias, cast
+
+import numpy as np
+import shapely
+from shapely.errors import ShapelyError
+from shapely.geometry.base import BaseGeometry
+
+from geochat.errors import RegionError
+from geochat.exports import PIXELS
+from geochat.geometry import (
+    Frame,
+    OrientedBox,
+    Points,
+    PointsLike,
+    from_geographic,
+    transform_geometry,
+    transform_points,
+)
+
+RegionFrame = Literal["pixels", "geographic"]
+"""What bare numbers and shapes are given in: pixels of the whole image, or WGS 84 longitude and latitude."""
+
+RegionLike: TypeAlias = OrientedBox | BaseGeometry | Mapping[str, Any] | Sequence[float] | Sequence[Sequence[float]]
+"""A box, a shape, GeoJSON, the numbers (x1, y1, x2, y2[, θ]), or the points of a polygon."""
+
+
+def pixel_boxes(
+    regions: RegionLike | Iterable[RegionLike], frame: Frame, region_frame: RegionFrame = "pixels"
+) -> list[OrientedBox]:
+    """Boxes in pixels of the whole image for the regions of a question.
+
+    Args:
+        regions: One region or several. Shapes become the smallest rectangle around them; a collection gives one
+            region a part.
+        frame: The frame of the view that is asked about.
+        region_frame: What bare numbers and shapes are given in.
+
+    Raises:
+        RegionError: A region is malformed, has no area, lies wholly outside the view, or is given in degrees for an
+            image without a CRS; the message says which.
+    """
+    listed = cast(Iterable[object], [regions] if _is_one(regions) else regions)
+    shapes = [shape for number, region in enumerate(listed, 1) for shape in _shapes(f"region {number}", region)]
+    return [_placed(shape, frame, region_frame) for shape in shapes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """A region as given; `frame` is set where it speaks for itself."""
+
+    name: str
+    shape: OrientedBox | BaseGeometry
+    frame: RegionFrame | None = None
+
+
+def _is_one(regions: object) -> bool:
+    if isinstance(regions, OrientedBox | BaseGeometry | Mapping):
+        return True
+    if not isinstance(regions, Sequence) or not regions:
+        return False
+    first = regions[0]  # a number of a box, or a point (x, y) of a polygon
+    return isinstance(first, Real) or (isinstance(first, Sequence) and len(first) == 2)
+
+
+def _shapes(name: str, region: object) -> Iterator[_Shape]:
+    match region:
+        case OrientedBox():
+            yield _Shape(name, region, "pixels")
+        case BaseGeometry():
+            yield from _parts(name, region, None)
+        case Mapping():
+            yield from _geojson_shapes(name, region, None)
+        case str() | bytes():
+            raise RegionError(f"{name} is text ({region!r}); give numbers, a shape or GeoJSON")
+        case Sequence() if region and all(isinstance(number, Real) for number in region):
+            yield _Shape(name, _box(name, region))
+        case Sequence() if len(region) >= 3:
+            yield _Shape(name, _polygon(name, region))
+        case _:
+            raise RegionError(f"{name} is {region!r}; give x1,y1,x2,y2 and perhaps an angle, a shape or GeoJSON")
+
+
+def _box(name: str, numbers: Sequence[Any]) -> OrientedBox:
+    if len(numbers) not in (4, 5):
+        raise RegionError(f"{name} has {len(numbers)} numbers {tuple(numbers)}; give x1,y1,x2,y2 and perhaps an angle")
+    x1, y1, x2, y2, *_ = values = [float(number) for number in numbers]
+    if not all(map(math.isfinite, values)):
+        raise RegionError(f"{name} {tuple(numbers)} holds a number that is not finite; give pixels")
+    if not (x1 < x2 and y1 < y2):
+        raise RegionError(f"{name} {tuple(numbers)} has no area: x1 must be below x2 and y1 below y2")
+    try:
+        return OrientedBox(*values)
+    except RegionError as error:
+        raise RegionError(f"{name}: {error}") from error
+
+
+def _polygon(name: str, points: Sequence[Any]) -> BaseGeometry:
+    try:
+        xy = np.asarray(points, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise RegionError(f"{name} is no list of points (x, y): {error}") from error
+    if xy.ndim != 2 or not np.isfinite(xy).all():
+        raise RegionError(f"{name} is no list of points (x, y) with finite numbers: {points!r}")
+    return shapely.Polygon(xy)
+
+
+def _geojson_shapes(name: str, value: Mapping[str, Any], frame: RegionFrame | None) -> Iterator[_Shape]:
+    """The parts of a GeoJSON object; `frame` is what the object around it says of its coordinates."""
+    _check_crs(name, value)
+    frame = _marked_frame(value) or frame or "geographic"
+    match value.get("type"):
+        case "FeatureCollection":
+            for number, feature in enumerate(_members(name, value, "features"), 1):
+                if not isinstance(feature, Mapping):
+                    raise RegionError(f"{name}, feature {number} is {feature!r}; give a GeoJSON feature")
+                yield from _geojson_shapes(f"{name}, feature {number}", feature, frame)
+        case "Feature":
+            geometry = value.get("geometry")
+            if not isinstance(geometry, Mapping):
+                raise RegionError(f"{name} is a feature without geometry; leave it out")
+            yield from _geojson_shapes(name, geometry, frame)
+        case "GeometryCollection":
+            for number, part in enumerate(_members(name, value, "geometries"), 1):
+                yield from _geojson_shapes(f"{name}, part {number}", part, frame)
+        case "Polygon" | "MultiPolygon":
+            try:
+                geometry = shapely.geometry.shape(dict(value))
+            except (ValueError, TypeError, KeyError, IndexError, AttributeError, ShapelyError) as error:
+                raise RegionError(f"{name} is a malformed {value['type']}: {error}") from error
+            yield from _parts(name, geometry, frame)
+        case other:
+            raise RegionError(f"{name} is GeoJSON of type {other!r}; a region is a Polygon or MultiPolygon")
+
+
+def _members(name: str, value: Mapping[str, Any], key: str) -> Sequence[Any]:
+    """What a collection holds; an empty one would silently ask about the whole image."""
+    members = value.get(key)
+    if not isinstance(members, Sequence) or isinstance(members, str) or not members:
+        raise RegionError(f"{name} is a {value['type']} without {key}; leave it out or give it some")
+    return members
+
+
+def _check_crs(name: str, value: Mapping[str, Any]) -> None:
+    """Refuse the retired member "crs" unless it names longitude and latitude: read on, it would be misplaced."""
+    crs = value.get("crs")
+    if crs is None:
+        return
+    properties = crs.get("properties") if isinstance(crs, Mapping) else None
+    named = str(properties.get("name", "")) if isinstance(properties, Mapping) else str(crs)
+    if not named.endswith(("CRS84", "EPSG:4326", "EPSG::4326")):
+        raise RegionError(f"{name} is GeoJSON in {named or crs}; reproject it to EPSG:4326, as RFC 7946 asks")
+
+
+def _marked_frame(value: Mapping[str, Any]) -> RegionFrame | None:
+    """What a feature's properties, or a collection's member "geochat", say of the coordinates."""
+    mark = value.get("properties") if value.get("type") == "Feature" else value.get("geochat")
+    if isinstance(mark, Mapping) and "coordinates" in mark:
+        return "pixels" if mark["coordinates"] == PIXELS else "geographic"
+    return None
+
+
+def _parts(name: str, geometry: BaseGeometry, frame: RegionFrame | None) -> Iterator[_Shape]:
+    if geometry.is_empty:
+        raise RegionError(f"{name} is empty; leave it out")
+    parts = shapely.get_parts(geometry)
+    for number, part in enumerate(parts, 1):
+        yield _Shape(name if len(parts) == 1 else f"{name}, part {number}", part, frame)
+
+
+def _placed(region: _Shape, frame: Frame, default: RegionFrame) -> OrientedBox:
+    """The region as a box in image pixels, known to overlap the view."""
+    try:
+        box = _pixel_box(region, frame, default)
+    except RegionError as error:
+        raise RegionError(f"{region.name}: {error}") from error
+    if box.area == 0:
+        raise RegionError(f"{region.name} has no area; give a box with width and height")
+    if box.polygon().intersection(_view(frame)).area == 0:
+        (left, top, right, bottom) = (round(edge, 1) for edge in box.polygon().bounds)
+        seen = tuple(round(edge) for edge in _view(frame).bounds)
+        raise RegionError(
+            f"{region.name} lies outside what is asked about: it spans pixels {(left, top)} to {(right, bottom)}, "
+            f"the view {seen[:2]} to {seen[2:]}"
+        )
+    return box
+
+
+def _pixel_box(region: _Shape, frame: Frame, default: RegionFrame) -> OrientedBox:
+    shape = region.shape
+    if (region.frame or default) == "geographic":
+        corners = shape.corners() if isinstance(shape, OrientedBox) else shapely.get_coordinates(shape)
+        return OrientedBox.from_polygon(shapely.MultiPoint(_pixels_of(corners, frame)))
+    return shape if isinstance(shape, OrientedBox) else OrientedBox.from_polygon(shape)
+
+
+def _view(frame: Frame) -> shapely.Polygon:
+    width, height = frame.view_size
+    return transform_geometry(shapely.box(0, 0, width, height), frame.view_to_image)
+
+
+def _pixels_of(points: PointsLike, frame: Frame) -> Points:
+    """Image pixels of points in longitude and latitude."""
+    if frame.crs is None or frame.image_to_map is None:
+        raise RegionError(
+            "longitude and latitude are given and the image has no CRS; give pixels, or mark GeoJSON features "
+            f'with the property "coordinates": "{PIXELS}"'
+        )
+    degrees = np.array(points)
+    if not (np.abs(degrees) <= (360, 90)).all():
+        raise RegionError(f"{degrees[0].tolist()} is no longitude and latitude; reproject it to EPSG:4326")
+    on_map = from_geographic(degrees, frame.crs)
+    if not np.isfinite(on_map).all():
+        raise RegionError(f"it lies beyond what the image's CRS {frame.crs} covers; give a region on the image")
+    return transform_points(on_map, frame.between("map", "image"))

@@ -1,0 +1,188 @@
+"""A dialect: syntax, frame rule and wordings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol, Self
+
+from geochat.dialects.events import Event, merge_text
+from geochat.dialects.parsed import ParsedText
+from geochat.errors import PromptError
+from geochat.geometry import AngleConvention, Fit, ModelFrame, OrientedBox
+from geochat.prompts import Task
+
+
+class Reader(Protocol):
+    """Reads one text that arrives in pieces; the events are the same however it is cut, once `Text` is merged."""
+
+    def feed(self, piece: str) -> list[Event]:
+        """Read on; the events that `piece` made certain."""
+        ...
+
+    def close(self) -> list[Event]:
+        """End the text; the events of what was still held."""
+        ...
+
+
+class Syntax(Protocol):
+    """Boxes and phrases as text, in the numbers the model writes."""
+
+    def reader(self, angles: AngleConvention) -> Reader:
+        """A reader for one text. It never raises and loses no text."""
+        ...
+
+    def write(
+        self, phrase: str | None, boxes: Sequence[OrientedBox], angles: AngleConvention, decimals: int = 0
+    ) -> str:
+        """A phrase and its boxes; without a phrase, the boxes alone.
+
+        Raises:
+            RegionError: What would be written could not be read back.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wordings:
+    """How each task is asked.
+
+    Attributes:
+        tokens: The mark that opens a question of a task, for the tasks that have one.
+        defaults: The question of each task that can be asked without words of one's own.
+        templates: What is written around the user's words, which stand at "{}", and a part of it by which a question
+            that is already so worded is recognised.
+    """
+
+    tokens: Mapping[Task, str] = field(default_factory=dict)
+    defaults: Mapping[Task, str] = field(default_factory=dict)
+    templates: Mapping[Task, tuple[str, str]] = field(default_factory=dict)
+
+    def task_of(self, question: str) -> Task | None:
+        """The task whose token opens `question`, if any."""
+        opening = question.lstrip()
+        return next((task for task, token in self.tokens.items() if opening.startswith(token)), None)
+
+    def put(self, words: str, task: Task) -> str:
+        """The user's words in the task's wording; its default question where there are none.
+
+        Raises:
+            PromptError: There are no words and the task needs some.
+        """
+        if not words:
+            if task not in self.defaults:
+                raise PromptError(f"the question is empty; the task {task.value!r} needs words")
+            return self.defaults[task]
+        template, mark = self.templates.get(task, ("{}", ""))
+        if mark and mark in words:
+            return words
+        if task is Task.SCENE:
+            words = ", ".join(name.strip() for name in words.split(",") if name.strip())
+        return template.replace("{}", words)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one family of models is asked, and how it writes regions.
+
+    Attributes:
+        name: What `geochat.json` and `--dialect` call it.
+        syntax: How boxes and phrases become text and text becomes events.
+        wordings: How each task is asked.
+        model_frame: Which square the numbers speak of, and the number at its far edge.
+        angles: Direction and range of written angles.
+        decimals: Digits written after the point.
+    """
+
+    name: str
+    syntax: Syntax
+    wordings: Wordings = field(default_factory=Wordings)
+    model_frame: ModelFrame = ModelFrame()
+    angles: AngleConvention = AngleConvention()
+    decimals: int = 0
+
+    def fitted(self, *, fit: Fit | None = None, size: int | None = None, angles: AngleConvention | None = None) -> Self:
+        """The dialect with a checkpoint's own settings; None keeps the dialect's.
+
+        Args:
+            fit: How an image becomes the square the model sees.
+            size: Side of that square in pixels.
+            angles: Direction and range of its angles.
+        """
+        frame = replace(
+            self.model_frame,
+            fit=self.model_frame.fit if fit is None else fit,
+            size=self.model_frame.size if size is None else size,
+        )
+        return replace(self, model_frame=frame, angles=self.angles if angles is None else angles)
+
+    def reader(self) -> Reader:
+        """A reader for one answer that arrives in pieces."""
+        return self.syntax.reader(self.angles)
+
+    def parse(self, text: str) -> ParsedText:
+        """Read a whole answer; never raises on what a model may write.
+
+        Returns:
+            The events, neighbouring `Text` joined; boxes in the numbers the model writes, turned clockwise on screen.
+        """
+        reader = self.reader()
+        return ParsedText(text, tuple(merge_text(reader.feed(text) + reader.close())))
+
+    def write_box(self, box: OrientedBox) -> str:
+        """Write one box, given in the model's numbers.
+
+        Raises:
+            RegionError: It could not be read back.
+        """
+        return self.syntax.write(None, [box], self.angles, self.decimals)
+
+    def write(self, phrase: str | None, boxes: Sequence[OrientedBox]) -> str:
+        """Write a phrase and its boxes, given in the model's numbers; without a phrase, the boxes alone.
+
+        Raises:
+            RegionError: The phrase holds markup, or what would be written could not be read back.
+        """
+        return self.syntax.write(phrase, boxes, self.angles, self.decimals)
+
+    def keeps_area(self, box: OrientedBox) -> bool:
+        """Whether a box, given in the model's numbers, still has an area once it is written."""
+        regions = self.parse(self.write_box(box)).regions
+        return bool(regions) and regions[0].box.area > 0
+
+    def task_of(self, question: str) -> Task | None:
+        """The task whose token opens `question`, if any."""
+        return self.wordings.task_of(question)
+
+    def compose(self, question: str, task: Task | None = None, boxes: Sequence[OrientedBox] = ()) -> str:
+        """Write the user's text for a question, in the wording of its task.
+
+        Args:
+            question: What is asked. May already open with a task token. For `Task.REFER` it is the referring
+                expression, for `Task.SCENE` the classes separated by commas; where the task has a default question it
+                may be empty. Full questions in the task's wording pass unchanged.
+            task: None takes the task from the question's token; a question with a region and no token becomes
+                `Task.IDENTIFY`, because that is the token that makes the model look at a region.
+            boxes: The regions asked about, in the model's numbers. They follow the question's words.
+
+        Raises:
+            PromptError: The question is empty where words are needed, opens with another task's token, or the task
+                needs a region and none is given.
+        """
+        question = question.strip()
+        opened_with = self.task_of(question)
+        if task is None:
+            task = opened_with or (Task.IDENTIFY if boxes else Task.CHAT)
+        elif opened_with not in (None, task):
+            raise PromptError(
+                f"the question opens with {self.wordings.tokens[opened_with]} but the task is {task.value!r}; "
+                "drop one of the two"
+            )
+        token = self.wordings.tokens.get(task, "")
+        words = question.removeprefix(token).strip() if token else question
+        if not words or opened_with is None:
+            words = self.wordings.put(words, task)
+        text = f"{token} {words}".strip()
+        if boxes:
+            return f"{text} {' '.join(map(self.write_box, boxes))}"
+        if task is Task.IDENTIFY and not self.parse(text).regions:
+            raise PromptError("the task 'identify' asks about a region and none was given; give one")
+        return text

@@ -1,0 +1,76 @@
+"""What a reader of an answer is told, in the order it was written.
+
+The spans of the events of a text lie end to end and cover all of it, so nothing a model wrote is ever lost. Spans
+are left out of comparisons: two answers that say the same are equal wherever they say it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from geochat.geometry import OrientedBox
+
+Span = tuple[int, int]
+"""First character and the one after the last, in the whole text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Words to show; empty for a mark that is understood and not shown (`<delim>`, `</s>`)."""
+
+    text: str
+    span: Span = field(default=(0, 0), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Words to show that name the regions which follow; `text` keeps spaces at its ends, `span` covers the marks."""
+
+    text: str
+    span: Span = field(default=(0, 0), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A box and the phrase it belongs to."""
+
+    box: OrientedBox
+    phrase: str | None = None
+    """The phrase without spaces at its ends, which may leave nothing; None where the box stands alone."""
+
+    span: Span = field(default=(0, 0), compare=False)
+    """Where the coordinates were written, braces included."""
+
+    phrase_span: Span | None = field(default=None, compare=False)
+    """Where `phrase` was written, without its marks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Markup or coordinates that could not be read, and why."""
+
+    text: str
+    reason: str
+    span: Span = field(default=(0, 0), compare=False)
+
+
+Event = Text | Phrase | Region | Unreadable
+
+
+def merge_text(events: Iterable[Event]) -> list[Event]:
+    """Join neighbouring `Text` events, so that a streamed answer compares equal to one read at once."""
+    merged: list[Event] = []
+    run: list[Text] = []
+    for event in events:
+        if isinstance(event, Text):
+            run.append(event)
+            continue
+        merged += _joined(run)
+        merged.append(event)
+        run = []
+    return merged + _joined(run)
+
+
+def _joined(run: list[Text]) -> list[Event]:
+    if not run:
+        return []
+    return [Text("".join(text.text for text in run), (run[0].span[0], run[-1].span[1]))]

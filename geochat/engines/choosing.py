@@ -1,0 +1,111 @@
+"""How likely each of a closed set of answers is.
+
+All choices of a question are read together, as rows that attend to one copy of the prompt's keys and values. A row is
+padded on the right, where causal attention does not see it.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerBase
+
+from geochat.engines.attention import Span
+from geochat.engines.prefix import Beginning
+from geochat.engines.prompt import Prompt, Turn
+from geochat.engines.protocol import ChoiceScore, Chunk, TokenScore, Usage
+from geochat.engines.writing import Writer
+from geochat.errors import CheckpointError
+
+_POSITIONS = 1024  # of a pass; bounds the memory that its logits take
+
+Logprobs = tuple[float, ...]
+"""Of each token of a turn, the end token included."""
+
+
+def passes(turns: Sequence[Turn], most: int) -> Iterator[list[int]]:
+    """Which turns are read together, at most so many: those of like length, so that little is padded."""
+    rows: list[int] = []
+    for index in sorted(range(len(turns)), key=lambda index: len(turns[index].ids)):
+        if rows and (len(rows) == most or (len(rows) + 1) * len(turns[index].ids) > _POSITIONS):
+            yield rows
+            rows = []
+        rows.append(index)
+    if rows:
+        yield rows
+
+
+@torch.inference_mode()
+def read_turns(
+    model: LlavaForConditionalGeneration, turns: Sequence[Turn], prompt: Beginning, first: Tensor
+) -> list[Logprobs]:
+    """The log-probabilities of each turn's tokens.
+
+    Args:
+        model: The model.
+        turns: What may follow the prompt.
+        prompt: Keys and values of the whole prompt.
+        first: Logits (V,) of the token that follows it.
+
+    Raises:
+        CheckpointError: The model computes NaN.
+    """
+    rows, length = len(turns), max(len(turn.ids) for turn in turns)
+    ids = torch.tensor([[*turn.ids, *[0] * (length - len(turn.ids))] for turn in turns])  # (R, T)
+    found = torch.log_softmax(first.float(), dim=-1)[ids[:, :1]]  # (R, 1)
+    if length > 1:  # the last token is predicted and not read
+        read = ids[:, :-1].to(model.device)
+        steps = torch.arange(length - 1, device=model.device)
+        causal = steps[:, None] >= steps
+        output = model(
+            input_ids=read,
+            position_ids=(len(prompt) + steps).expand(rows, -1),
+            attention_mask=causal.expand(rows, 1, -1, -1),
+            use_cache=False,
+            spans=[Span(0, rows, held if count == len(held) else held.view(count)) for held, count in prompt.pieces],
+        )
+        logprobs = torch.log_softmax(output.logits.float(), dim=-1)  # (R, T - 1, V)
+        found = torch.cat([found, logprobs.gather(-1, ids[:, 1:, None].to(model.device))[..., 0].cpu()], dim=1)
+    scored = [tuple(row[turn.start : len(turn.ids)]) for row, turn in zip(found.tolist(), turns, strict=True)]
+    if any(math.isnan(logprob) for row in scored for logprob in row):
+        raise CheckpointError("the model computed NaN instead of probabilities; load it with dtype float32")
+    return scored
+
+
+def chosen(
+    choices: Sequence[str], prompt: Prompt, logprobs: Sequence[Logprobs], tokenizer: PreTrainedTokenizerBase
+) -> Chunk:
+    """The likeliest choice as a whole answer, and how likely all are.
+
+    Args:
+        choices: The answers to choose from.
+        prompt: What they answer, with a turn for each.
+        logprobs: Of each turn.
+        tokenizer: What the tokens mean.
+    """
+    means = [math.fsum(row) / len(row) for row in logprobs]
+    best = max(range(len(choices)), key=means.__getitem__)
+    weights = [math.exp(mean - means[best]) for mean in means]
+    scores = (
+        ChoiceScore(choice, mean, weight / math.fsum(weights))
+        for choice, mean, weight in zip(choices, means, weights, strict=True)
+    )
+    turn, text = prompt.turns[best], choices[best]
+    usage = Usage(len(prompt.ids) + turn.start, len(turn))
+    return Chunk(text, "stop", usage, _token_scores(text, turn, logprobs[best], tokenizer), tuple(scores))
+
+
+def _token_scores(
+    text: str, turn: Turn, logprobs: Logprobs, tokenizer: PreTrainedTokenizerBase
+) -> tuple[TokenScore, ...]:
+    """What each token of a turn adds to its text, whose end is what the tokens decode to."""
+    writer, written = Writer(tokenizer), 0
+    for token, logprob in zip(turn.ids[turn.start :], logprobs, strict=True):
+        written += len(writer.feed(token, logprob))
+    shift = len(text) - written - len(writer.close())
+
+    def placed(place: int) -> int:
+        return min(max(place + shift, 0), len(text))
+
+    return tuple(TokenScore(placed(score.start), placed(score.end), score.logprob) for score in writer.scores)

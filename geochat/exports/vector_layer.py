@@ -1,0 +1,181 @@
+"""A vector layer: read from any file GDAL knows, and written back with columns added.
+
+GeoJSON is longitude and latitude unless it carries a CRS of its own (the member "crs", which RFC 7946 retired), or
+pixels of the image where it carries this project's mark. Any other file says its CRS itself, and one that does not is
+refused unless it is a GeoPackage of this project's, in pixels.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import shapely
+from shapely.errors import ShapelyError
+
+from geochat.errors import RegionError
+from geochat.exports.geojson import PIXELS
+from geochat.exports.geopackage import PIXELS_UP
+from geochat.geometry.geographic import WGS84
+
+Coordinates = Literal["map", "pixels", "pixels up"]
+"""What a layer's coordinates are: of its CRS, pixels of the image with y down, or the same with y negated."""
+
+_TEXT = (".geojson", ".json")
+
+
+@dataclass(frozen=True, eq=False)
+class VectorLayer:
+    """Features in their order.
+
+    Attributes:
+        path: The file.
+        name: Of the layer.
+        geometries: One a feature, None where it has none.
+        columns: Attributes by name, each with a value a feature.
+        coordinates: What the geometries are in.
+        crs: Their CRS; None for pixels.
+        geometry_type: As OGR names it.
+        others: The file's other layers.
+    """
+
+    path: Path
+    name: str
+    geometries: tuple[shapely.Geometry | None, ...]
+    columns: Mapping[str, np.ndarray]
+    coordinates: Coordinates
+    crs: str | None
+    geometry_type: str = "Unknown"
+    others: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """How many features there are."""
+        return len(self.geometries)
+
+
+def read_vector_layer(path: str | Path, name: str | None = None) -> VectorLayer:
+    """Read a layer.
+
+    Args:
+        path: GeoJSON, GeoPackage, Shapefile, FlatGeobuf or another vector file.
+        name: Which layer; None takes the first.
+
+    Raises:
+        RegionError: The file cannot be read, has no such layer, holds no feature, or does not say its CRS.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+            if path.suffix.lower() in _TEXT or head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{":
+                return _read_geojson(path, head + file.read(), name)
+    except OSError as error:
+        raise RegionError(f"the region file {path} cannot be read: {error.strerror}") from error
+    return _read_by_gdal(path, name)
+
+
+def _read_geojson(path: Path, content: bytes, name: str | None) -> VectorLayer:
+    try:
+        document = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise RegionError(f"the region file {path} is not GeoJSON: {error}") from error
+    if not isinstance(document, dict):
+        raise RegionError(f"the region file {path} holds a {type(document).__name__}; give a GeoJSON object")
+    if _has_own_crs(document):
+        return _read_by_gdal(path, name)
+    if name is not None and name != path.stem:
+        raise RegionError(f"the region file {path} is GeoJSON, whose one layer has no name; leave out {name!r}")
+    features = document.get("features") if document.get("type") == "FeatureCollection" else [document]
+    if not isinstance(features, list) or not features:
+        raise RegionError(f"the region file {path} holds no feature; leave it out to ask about the whole image")
+    geometries, rows = [], []
+    for number, feature in enumerate(features, 1):
+        geometry, row = _parts(feature)
+        geometries.append(_shape(geometry, f"{path}, feature {number}"))
+        rows.append(row)
+    names = dict.fromkeys(key for row in rows for key in row)
+    columns = {key: _objects([row.get(key) for row in rows]) for key in names}
+    mark = document.get("geochat")
+    marks = [mark.get("coordinates") if isinstance(mark, dict) else None, *(row.get("coordinates") for row in rows)]
+    in_pixels = PIXELS in marks
+    return VectorLayer(
+        path,
+        path.stem,
+        tuple(geometries),
+        columns,
+        "pixels" if in_pixels else "map",
+        None if in_pixels else WGS84,
+    )
+
+
+def _parts(feature: object) -> tuple[object, dict[str, Any]]:
+    """Geometry and attributes of a feature; of a bare geometry, itself and none."""
+    if isinstance(feature, dict) and feature.get("type") == "Feature":
+        row = feature.get("properties")
+        return feature.get("geometry"), row if isinstance(row, dict) else {}
+    return feature, {}
+
+
+def _shape(geometry: object, where: str) -> shapely.Geometry | None:
+    if geometry is None:
+        return None
+    try:
+        return shapely.geometry.shape(geometry)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, ShapelyError) as error:
+        raise RegionError(f"the region file {where}: malformed geometry ({error})") from error
+
+
+def _has_own_crs(document: Mapping[str, Any]) -> bool:
+    """Whether GeoJSON says that it is in another CRS than longitude and latitude."""
+    crs = document.get("crs")
+    properties = crs.get("properties") if isinstance(crs, dict) else None
+    named = str(properties.get("name", "")) if isinstance(properties, dict) else str(crs)
+    return crs is not None and not named.endswith(("CRS84", "EPSG:4326", "EPSG::4326"))
+
+
+def _objects(values: list[Any]) -> np.ndarray:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _read_by_gdal(path: Path, name: str | None) -> VectorLayer:
+    import pyogrio  # noqa: PLC0415 - brings pandas, where that is installed, which takes half a second
+
+    try:
+        names = [str(layer) for layer, kind in pyogrio.list_layers(path) if kind is not None]
+        if name is not None and name not in names:
+            raise RegionError(f"the region file {path} has no layer {name!r}; it has {', '.join(names) or 'none'}")
+        if not names:
+            raise RegionError(f"the region file {path} has no layer with geometries; give polygons")
+        chosen = name or names[0]
+        meta, _, shapes, values = pyogrio.raw.read(path, layer=chosen, force_2d=True)
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.GeometryError) as error:
+        raise RegionError(f"the region file {path} cannot be read: {error}") from error
+    if not len(shapes):
+        raise RegionError(f"the layer {chosen} of {path} holds no feature; leave it out to ask about the whole image")
+    columns = dict(zip(map(str, meta["fields"]), values, strict=True))
+    coordinates, crs = _coordinates(columns, meta["crs"], f"the layer {chosen} of the region file {path}")
+    return VectorLayer(
+        path,
+        chosen,
+        tuple(shapely.from_wkb(shapes)),
+        columns,
+        coordinates,
+        crs,
+        str(meta["geometry_type"] or "Unknown"),
+        tuple(other for other in names if other != chosen),
+    )
+
+
+def _coordinates(columns: Mapping[str, np.ndarray], crs: str | None, where: str) -> tuple[Coordinates, str | None]:
+    marks = set(columns["coordinates"].tolist()) if "coordinates" in columns else set()
+    if PIXELS_UP in marks:
+        return "pixels up", None
+    if PIXELS in marks:
+        return "pixels", None
+    if not crs or crs.startswith(("LOCAL_CS", "ENGCRS")):
+        raise RegionError(f"{where} does not say its CRS; assign one (ogr2ogr -a_srs EPSG:...)")
+    return "map", crs

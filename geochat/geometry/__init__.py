@@ -1,0 +1,55 @@
+"""Oriented boxes, and the affine maps between what the model sees, the image and the ground.
+
+A box turns clockwise on screen everywhere in the project; how a model writes angles matters to its dialect alone.
+
+Four frames, each with y down except the last, each corner-based: (0, 0) is the top-left corner of the top-left pixel,
+as in GDAL's geotransform, so a pixel is the unit square right of and below its index.
+
+    model   the numbers a model reads and writes, 0 to 100 for GeoChat: percent of the square it sees
+    view    pixels of the array that was shown to the model: a window of the image, perhaps decimated
+    image   pixels of the whole image at full resolution
+    map     coordinates of the image's CRS
+
+`Frame` holds how they follow from one another and composes the maps; nothing else multiplies by width / 100. The
+original GeoChat pads its input to a square but draws on the unpadded image, so its boxes are off on every image that
+is not square. `pad` here undoes the padding exactly, including its rounding to whole pixels.
+
+Geographic coordinates are WGS 84 in the order longitude, latitude.
+"""
+
+from geochat.geometry.angles import AngleConvention, AngleRange, Direction
+from geochat.geometry.box import OrientedBox
+from geochat.geometry.frame import Frame, Space
+from geochat.geometry.geographic import (
+    from_geographic,
+    geometry_from_geographic,
+    geometry_to_geographic,
+    ground_sample_distance,
+    ground_size,
+    to_geographic,
+)
+from geochat.geometry.model_frame import Fit, ModelFrame
+from geochat.geometry.place import ImagePlace
+from geochat.geometry.points import Points, PointsLike, transform_geometry, transform_points
+
+__all__ = [
+    "AngleConvention",
+    "AngleRange",
+    "Direction",
+    "Fit",
+    "Frame",
+    "ImagePlace",
+    "ModelFrame",
+    "OrientedBox",
+    "Points",
+    "PointsLike",
+    "Space",
+    "from_geographic",
+    "geometry_from_geographic",
+    "geometry_to_geographic",
+    "ground_sample_distance",
+    "ground_size",
+    "to_geographic",
+    "transform_geometry",
+    "transform_points",
+]

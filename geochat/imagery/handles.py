@@ -1,0 +1,80 @@
+"""Open handles of one file: each is used by one thread at a time, and as many are opened as there are at once."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from geochat.errors import ImageError
+from geochat.imagery.datasets import FileRaster
+from geochat.imagery.files import ImageFile
+from geochat.imagery.gdal import gdal_session, open_dataset
+
+
+class Handles:
+    """A pool of GDAL's handles of one file.
+
+    The lock guards the list alone: threads neither open nor read under it. A process forked from this one opens handles
+    of its own, because those it inherits share their position in the file.
+
+    Args:
+        file: The file.
+    """
+
+    def __init__(self, file: ImageFile) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._idle: list[FileRaster] = []
+        self._owner = os.getpid()
+        self._closed = False
+
+    @contextmanager
+    def lease(self) -> Iterator[FileRaster]:
+        """A handle that nobody else uses meanwhile.
+
+        Raises:
+            ImageError: The pool is closed, the file is not what it was, or it cannot be opened.
+        """
+        self._require_open()
+        self._file.require_unchanged()
+        with gdal_session():
+            raster = self._take() or self._open()
+            try:
+                yield raster
+            except BaseException:
+                raster.close()  # damage may have left it half-way through a block
+                raise
+            self._give_back(raster)
+
+    def close(self) -> None:
+        """Close the handles that are idle now, and the others when their reads end; idempotent."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        if idle:
+            with gdal_session():
+                for raster in idle:
+                    raster.close()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ImageError(f"{self._file.name} was closed; open it again")
+
+    def _open(self) -> FileRaster:
+        dataset = open_dataset(self._file)
+        with self._file.decoding():
+            return FileRaster(dataset, self._file)
+
+    def _take(self) -> FileRaster | None:
+        with self._lock:
+            self._require_open()
+            if self._owner != os.getpid():
+                self._owner, self._idle = os.getpid(), []
+            return self._idle.pop() if self._idle else None
+
+    def _give_back(self, raster: FileRaster) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(raster)
+                return
+        raster.close()

@@ -1,0 +1,123 @@
+"""Finding a checkpoint's folder, and what is plainly wrong with it, before torch is imported.
+
+Only names and small JSON files are looked at; whether every tensor is there is known once the checkpoint is recognised
+(`geochat.checkpoints`).
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from geochat.errors import CheckpointError
+from geochat.models.bundled import bundled_path
+from geochat.models.settings import SETTINGS_FILE, read_settings
+
+ADAPTER_CONFIG = "adapter_config.json"
+_CONFIG = "config.json"
+_VISION = ("vision_config", "mm_vision_tower")  # of the native layout's config, and of the original's
+
+
+def find_local(source: str | Path, *, beside: Path | None = None) -> Path | None:
+    """The folder of a checkpoint; None for a hub id "owner/name", which only the hub or its cache can find.
+
+    Args:
+        source: A directory or a hub id.
+        beside: A folder in which, and next to which, a relative directory is looked for first, as one checkpoint names
+            another.
+
+    Raises:
+        CheckpointError: It is neither a directory nor a hub id.
+    """
+    candidates = [beside / source, beside.parent / source] if beside else []
+    folder = next((candidate for candidate in [*candidates, Path(source)] if candidate.is_dir()), None)
+    name = str(source)
+    if folder is None and (isinstance(source, Path) or name.count("/") != 1 or name.startswith((".", "/", "~"))):
+        raise CheckpointError(f"there is no checkpoint directory {name!r}; give a directory or a hub id 'owner/name'")
+    return folder
+
+
+def check_checkpoint(source: str | Path | None, *, base: str | Path | None = None) -> None:
+    """Check what can be known of a checkpoint from its name and its small files; hub ids are left to the hub.
+
+    Args:
+        source: A directory or a hub id; None is the bundled model.
+        base: What an adapter adapts; None takes what it names itself.
+
+    Raises:
+        CheckpointError: There is no such directory, it holds no checkpoint, its settings are damaged, or the base of
+            an adapter is missing.
+    """
+    folder = bundled_path() if source is None else find_local(source)
+    if folder is None:
+        return
+    if (folder / SETTINGS_FILE).is_file():
+        read_settings(folder)
+    if (folder / ADAPTER_CONFIG).is_file():
+        _check_base(folder, base)
+    elif base is not None:
+        raise CheckpointError(f"{folder} is not an adapter and takes no base")
+    else:
+        _check_config(folder, folder)
+
+
+def check_adapter(source: str | Path, *, base: str | Path | None = None) -> None:
+    """Check that a checkpoint is an adapter, as `check_checkpoint` does otherwise.
+
+    Raises:
+        CheckpointError: It is a directory without an adapter, or as `check_checkpoint`.
+    """
+    folder = find_local(source)
+    if folder is not None and not (folder / ADAPTER_CONFIG).is_file():
+        raise CheckpointError(f"{source} is no adapter, so there is nothing to merge; see `geochat convert`")
+    check_checkpoint(source, base=base)
+
+
+def check_destination(folder: Path) -> None:
+    """Check that a checkpoint can be written to a folder.
+
+    Raises:
+        CheckpointError: It exists and is not an empty folder.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CheckpointError(f"{folder} exists already; remove it or choose another destination")
+
+
+def _check_base(adapter: Path, base: str | Path | None) -> None:
+    """Check the base of an adapter, which may bring the config that its base lacks."""
+    named = _read_object(adapter / ADAPTER_CONFIG).get("base_model_name_or_path") if base is None else base
+    if not named:
+        raise CheckpointError(f"{adapter} is an adapter and names no base; give one")
+    if base is None and named == read_settings(bundled_path()).name:
+        return
+    try:
+        found = find_local(str(named), beside=adapter if base is None else None)
+    except CheckpointError as error:
+        if base is not None:
+            raise
+        raise CheckpointError(f"{adapter} adapts {named!r}, which is not found ({error}); give its base") from error
+    if found is not None:
+        _check_config(found, adapter)
+
+
+def _check_config(folder: Path, other: Path) -> None:
+    """Check that the config of `folder`, or that of `other`, is one of a model with a vision tower."""
+    config = _read_object(folder / _CONFIG)
+    if other != folder and (other / _CONFIG).is_file() and "vision_config" not in config:
+        folder, config = other, _read_object(other / _CONFIG)
+    if not any(name in config for name in _VISION):
+        raise CheckpointError(
+            f"{folder} is a {config.get('model_type')!r} model without a vision tower, expected a GeoChat or LLaVA "
+            "checkpoint or an adapter"
+        )
+
+
+def _read_object(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        raise CheckpointError(f"{file.parent} holds no {file.name}; it is not a checkpoint")
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{file} is not valid JSON ({error}); copy the checkpoint again") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{file} holds a {type(values).__name__}, expected an object; copy the checkpoint again")
+    return values

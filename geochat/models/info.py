@@ -1,0 +1,91 @@
+"""The facts about a model that everybody outside its engine may know."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from geochat.dialects import Dialect
+from geochat.errors import CheckpointError
+from geochat.geometry import ModelFrame
+from geochat.models.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do beyond writing text.
+
+    Attributes:
+        logprobs: Whether it tells how likely each token was.
+        choices: Whether it scores a closed set of answers (`Request.choices`).
+        images: Images a request may hold.
+    """
+
+    logprobs: bool = False
+    choices: bool = False
+    images: int = 1
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A model as its engine presents it: plain data that crosses to another process.
+
+    Attributes:
+        settings: Its GeoChat settings: name, tasks, classes, ground resolution, licence.
+        image_size: Side of the square it sees, in pixels.
+        patch_size: Side of the patches that square is cut into, in pixels; None where unknown.
+        context: Tokens that prompt and answer may have together; None where unknown.
+        capabilities: What its engine can do.
+        weights: The files its weights came from, of which `sha256` is made.
+        stated_sha256: The hash where the engine states it and the files are elsewhere.
+    """
+
+    settings: Settings
+    image_size: int
+    patch_size: int | None = None
+    context: int | None = None
+    capabilities: Capabilities = Capabilities()
+    weights: tuple[Path, ...] = field(default=(), repr=False)
+    stated_sha256: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What answers and exports call the model."""
+        return self.settings.name
+
+    @cached_property
+    def sha256(self) -> str | None:
+        """Hex digest of the weights, computed when first asked for; None where it cannot be known.
+
+        Raises:
+            CheckpointError: The weights have gone since they were loaded.
+        """
+        return sha256_of(self.weights) if self.stated_sha256 is None and self.weights else self.stated_sha256
+
+    @cached_property
+    def dialect(self) -> Dialect:
+        """How it is asked and writes regions, with its own fit and angles."""
+        return self.settings.dialect_for(self.image_size)
+
+    @property
+    def frame(self) -> ModelFrame:
+        """The square it sees and the numbers it writes."""
+        return self.dialect.model_frame
+
+
+def sha256_of(files: Iterable[Path]) -> str:
+    """Hex digest over files in order.
+
+    Raises:
+        CheckpointError: A file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in files:
+        try:
+            with path.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+        except OSError as error:
+            raise CheckpointError(f"{path} cannot be read ({error.strerror}); copy the checkpoint again") from error
+    return digest.hexdigest()

@@ -1,0 +1,91 @@
+"""A checkpoint's dialect from its small files alone: `geochat.json`, and `config.json` for the size of its square.
+
+Nothing of the weights is read and torch is not imported, so that data are built and answers scored for a model where
+the model itself is not loaded.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from geochat.dialects import Dialect, find_dialect
+from geochat.errors import CheckpointError
+from geochat.models.bundled import bundled_path
+from geochat.models.settings import SETTINGS_FILE, Settings, read_settings
+
+IMAGE_SIZE = 504  # of the published model, whose config does not say it
+_ADAPTER = "adapter_config.json"
+_TOWER = "mm_vision_tower"
+_BUNDLED = "mini"
+
+
+def read_dialect(source: str | Path, *, base: str | Path | None = None) -> Dialect:
+    """The dialect of a checkpoint, with its own fit and angles.
+
+    Args:
+        source: A checkpoint folder of any kind, or the bundled model's name. Hub ids are not resolved.
+        base: What an adapter adapts; None takes what it names itself.
+
+    Raises:
+        CheckpointError: There is no such folder, a file of it is damaged, or it crops images and does not say how
+            large the square is that it sees.
+    """
+    folder = _folder(source)
+    adapted = _base(folder, base) if (folder / _ADAPTER).is_file() else None
+    known = [folder] if adapted is None else [folder, adapted]
+    stated = next((each for each in known if (each / SETTINGS_FILE).is_file()), None)
+    settings = Settings() if stated is None else read_settings(stated)
+    size = next((size for each in reversed(known) if (size := _image_size(each))), None)
+    if size is None and settings.fit == "crop":
+        raise CheckpointError(
+            f"{folder} crops images to a square, and no {known[-1] / 'config.json'} says of which size; copy that file "
+            "from the checkpoint, or name the base of an adapter"
+        )
+    return find_dialect(settings.dialect).fitted(fit=settings.fit, size=size, angles=settings.convention)
+
+
+def _folder(source: str | Path) -> Path:
+    folder = Path(source)
+    if folder.is_dir():
+        return folder
+    name = read_settings(bundled_path()).name
+    if str(source) in (name, _BUNDLED):
+        return bundled_path()
+    raise CheckpointError(
+        f"there is no checkpoint folder {str(source)!r}; give a folder, or {name}; of a model on the hub its folder in "
+        "the cache, or any folder with its geochat.json and config.json"
+    )
+
+
+def _base(adapter: Path, base: str | Path | None) -> Path | None:
+    """The folder of what an adapter adapts, None where it is not at hand."""
+    if base is not None:
+        return _folder(base)
+    named = _json(adapter / _ADAPTER).get("base_model_name_or_path")
+    if not isinstance(named, str):
+        return None
+    if named == read_settings(bundled_path()).name:
+        return bundled_path()
+    return next((found for found in (adapter / named, adapter.parent / named, Path(named)) if found.is_dir()), None)
+
+
+def _image_size(folder: Path) -> int | None:
+    """Side of the square in pixels: as the config says, the published model's in the original's layout, else None."""
+    if not (folder / "config.json").is_file():
+        return None
+    config = _json(folder / "config.json")
+    vision = config.get("vision_config")
+    size = vision.get("image_size") if isinstance(vision, dict) else None
+    if isinstance(size, int) and size > 0:
+        return size
+    return IMAGE_SIZE if _TOWER in config else None
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{file} cannot be read ({error}); copy the checkpoint again") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{file} holds a {type(values).__name__}, expected an object; copy the checkpoint again")
+    return values

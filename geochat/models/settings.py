@@ -1,0 +1,132 @@
+"""The GeoChat settings that live beside the weights, in `geochat.json`.
+
+Behaviour is chosen by this file and by the tensors, never by a checkpoint's name. The defaults are the published
+GeoChat-7B's, which has no such file.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_args
+
+from geochat.dialects import Dialect, find_dialect
+from geochat.errors import CheckpointError, SettingsError
+from geochat.geometry import AngleConvention, Fit
+from geochat.prompts import Task
+
+SETTINGS_FILE = "geochat.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a checkpoint says of itself beyond its architecture.
+
+    Attributes:
+        name: What answers and exports call the model.
+        dialect: How it is asked and writes regions, a name `geochat.dialects` knows.
+        convention: Direction and range of the angles it reads and writes.
+        fit: How an image becomes the square the model sees.
+        tasks: The tasks it was trained for.
+        scene_classes: The scene classes it knows, empty when any may be asked.
+        categories: The objects it knows by name, empty when any may be asked for.
+        trained_wordings: Whether it understands only the wordings it was trained on. What people type is then
+            recognised and put into these, and what is outside its scope is answered without asking it.
+        repetition_guard: Whether an answer that repeats itself is ended.
+        ground_resolution: Metres a pixel it was trained on, (finest, coarsest), None when unknown.
+        second_look: Whether small objects that it is asked to locate are looked at a second time, closer.
+        licence: The licence of the weights.
+    """
+
+    name: str = "geochat"
+    dialect: str = "geochat"
+    convention: AngleConvention = field(default_factory=AngleConvention)
+    fit: Fit = "pad"
+    tasks: tuple[Task, ...] = tuple(Task)
+    scene_classes: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    trained_wordings: bool = False
+    repetition_guard: bool = False
+    ground_resolution: tuple[float, float] | None = None
+    second_look: bool = False
+    licence: str = "unstated"
+
+    def dialect_for(self, image_size: int) -> Dialect:
+        """The dialect with these settings' fit and angles.
+
+        Args:
+            image_size: Side of the square the model sees, in pixels.
+        """
+        return find_dialect(self.dialect).fitted(fit=self.fit, size=image_size, angles=self.convention)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Settings":
+        """Settings from JSON values.
+
+        Raises:
+            CheckpointError: A key is unknown or a value impossible.
+        """
+        unknown = sorted(set(values) - {f.name for f in fields(cls)})
+        if unknown:
+            known = ", ".join(f.name for f in fields(cls))
+            raise CheckpointError(f"{SETTINGS_FILE} has unknown settings {unknown}; it may hold {known}")
+        read = dict(values)
+        try:
+            for name in ("name", "dialect", "licence"):
+                read[name] = _text(read.get(name, getattr(cls, name)))
+            find_dialect(read["dialect"])
+            for name in ("second_look", "trained_wordings", "repetition_guard"):
+                read[name] = _flag(name, read.get(name, getattr(cls, name)))
+            if "convention" in read:
+                read["convention"] = AngleConvention(**read["convention"])
+            if "tasks" in read:
+                read["tasks"] = tuple(Task(task) for task in read["tasks"])
+            for name in ("scene_classes", "categories"):
+                read[name] = tuple(_text(each) for each in read.get(name, ()))
+            if read.get("ground_resolution") is not None:
+                finest, coarsest = read["ground_resolution"]
+                read["ground_resolution"] = (float(finest), float(coarsest))
+        except (TypeError, ValueError, SettingsError) as error:
+            raise CheckpointError(f"{SETTINGS_FILE} has an impossible value: {error}") from error
+        if read.get("fit", "pad") not in get_args(Fit):
+            raise CheckpointError(f"{SETTINGS_FILE} has fit={read['fit']!r}; use 'pad' or 'crop'")
+        return cls(**read)
+
+
+def read_settings(folder: Path, name: str | None = None) -> Settings:
+    """The settings of the checkpoint in `folder`; the published model's, under `name`, where it has none.
+
+    Raises:
+        CheckpointError: The file is not a JSON object of known settings.
+    """
+    path = folder / SETTINGS_FILE
+    if not path.is_file():
+        return Settings(name=name or folder.name)
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not valid JSON ({error}); copy the checkpoint again") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} holds {type(values).__name__}, expected an object of settings")
+    return Settings.from_dict(values)
+
+
+def write_settings(settings: Settings, folder: Path) -> None:
+    """Write `geochat.json` into `folder`."""
+    text = json.dumps(settings.to_dict(), indent=2, ensure_ascii=False)
+    (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}, neither true nor false")
+    return value

@@ -1,0 +1,189 @@
+"""Referring expressions, put in the one form that training used.
+
+The trained form is "the ship", "all ships", "the largest ship" or "the ship at the top left". Whether a checkpoint
+tells objects apart by colour is said by its vocabulary; how objects lie to one another is never asked, because the
+bundled model was measured to guess it.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from geochat.prompts.phrases import category_of, normalise, plural, quoted, singular
+from geochat.prompts.synonyms import ANYTHING, COLOURS, DETERMINERS, NUMBERS
+
+_EXTREMES = {
+    "leftmost": "leftmost|left most|most left|far left|furthest left|farthest left",
+    "rightmost": "rightmost|right most|most right|far right|furthest right|farthest right",
+    "topmost": "topmost|top most|uppermost|highest|furthest up",
+    "bottommost": "bottommost|bottom most|lowermost|lowest|furthest down",
+    "largest": "largest|biggest|longest|hugest",
+    "smallest": "smallest|tiniest|littlest|shortest",
+}
+_LOOSE_SIZES = {"big": "largest", "large": "largest", "huge": "largest", "small": "smallest", "tiny": "smallest"}
+_EVERY = frozenset(("all", "every", "each", "both", "these", "those", "any", "some", "several", "many"))
+_ONE = frozenset(("one", "single", "1"))
+_PRONOUNS = frozenset(("they", "them", "it", "those", "these", "that", "this", "ones"))
+_SINGLE = frozenset(("it", "that", "this"))
+_IS = r"(?: that| which)?(?: is| are)?(?: located| situated| lying| parked| docked| standing)?"
+_SPOT = r"(?P<row>top|upper|bottom|lower)?(?:(?<=\w) )?(?P<column>left|right)?(?P<middle>center|central|middle)?"
+_PART = r"(?: hand)?(?: (?P<part>corner|side|part|area|edge|half|third|quadrant|section|end))?"
+_AFTER = re.compile(rf"{_IS} (?:in|at|on|to|near|towards?)(?: the)?(?: very| far)? {_SPOT}{_PART}$")
+_BEFORE = re.compile(rf"{_SPOT} (?=\w)")
+_RANKED = re.compile(rf"^(?P<word>{'|'.join(_EXTREMES.values())})(?:$| (?:one )?of (?:the |all (?:the )?)?| )")
+_RELATION = re.compile(
+    rf"{_IS} (?:next to|beside|near|by|above|below|under|behind|between|along|(?:to the )?(?:left|right) of) "
+)
+_JOINED = re.compile(r" (?:and|or) (?:the |any |all )?")
+_AMOUNTS = ("as many ", "more ", "fewer ", "less ", "at least ", "exactly ", "only ", "no ")
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A referring expression a checkpoint was trained on.
+
+    Attributes:
+        category: What is referred to, one of the checkpoint's categories.
+        many: Whether all of them are; else one.
+        extreme: "leftmost", "largest" and so on, or "".
+        place: "at the top left", "in the left half" and so on, or "".
+        colour: "white" and so on, or "".
+    """
+
+    category: str
+    many: bool = False
+    extreme: str = ""
+    place: str = ""
+    colour: str = ""
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing but the category is named."""
+        return not (self.extreme or self.place or self.colour)
+
+    @property
+    def phrase(self) -> str:
+        """The expression in trained words."""
+        noun = plural(self.category) if self.many else self.category
+        words = ("all" if self.many else "the", self.extreme, self.colour, noun, self.place)
+        return " ".join(word for word in words if word)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Words no trained expression can be made of.
+
+    Attributes:
+        reason: Why not, as the beginning of a sentence.
+        noun: What is not known, where that is the reason.
+    """
+
+    reason: str
+    noun: str = ""
+
+
+def read_expression(
+    words: str, categories: Sequence[str], *, colours: Sequence[str] = (), default: str = ""
+) -> Expression | Unknown:
+    """The trained expression that words mean.
+
+    Args:
+        words: Such as "the two biggest planes" or "tanks in the upper left corner".
+        categories: What may be referred to.
+        colours: The colours objects may be told apart by.
+        default: The category meant by "the leftmost one" or "they".
+    """
+    text, place = _place_after(normalise(words))
+    text, many, counted = _determined(text)
+    text, extreme = _ranked(text)
+    if not (place or extreme):
+        text, place = _place_before(text)
+    colour, _, rest = text.partition(" ")
+    colour, text = (colour, rest) if colour in colours else ("", text)
+    loose, _, rest = text.partition(" ")
+    loose, text = (_LOOSE_SIZES[loose], rest) if loose in _LOOSE_SIZES else ("", text)
+    category = category_of(text, categories)
+    if not category and (text in _PRONOUNS or singular(text) in {"", *ANYTHING}):
+        category = default
+    if not category:
+        return _unknown(text, categories)
+    many = not extreme and (many or singular(text) != text or text in _PRONOUNS - _SINGLE)
+    if loose and (many or extreme):
+        return Unknown('I tell sizes apart only as "the largest" and "the smallest"')
+    extreme = extreme or loose
+    if extreme and (counted or place or colour):
+        return Unknown(f"I can find the {extreme} {category} of the whole image, but not restrict it further")
+    return Expression(category, many, extreme, place, colour)
+
+
+def _place_after(text: str) -> tuple[str, str]:
+    """The text without the place it ends with, and that place in trained words."""
+    found = _AFTER.search(f" {text}")
+    where = _where(found) if found else ""
+    return (text[: max(0, found.start() - 1)].strip(), where) if found and where else (text, "")
+
+
+def _place_before(text: str) -> tuple[str, str]:
+    """The text without the place it begins with, as in "top left ship", and that place in trained words."""
+    found = _BEFORE.match(text)
+    where = _where(found) if found else ""
+    return (text[found.end() :], where) if found and where else (text, "")
+
+
+def _where(found: re.Match[str]) -> str:
+    spot = {"upper": "top", "lower": "bottom"}
+    row, column = spot.get(found["row"] or "", found["row"] or ""), found["column"] or ""
+    if found["middle"]:
+        return "" if row or column else "in the center"
+    if found.groupdict().get("part") == "half":
+        return f"in the {row or column} half" if bool(row) != bool(column) else ""
+    if row:
+        return f"at the {row} {column}".rstrip()
+    return f"on the {column}" if column else ""
+
+
+def _determined(text: str) -> tuple[str, bool, bool]:
+    """The text without articles and counts, whether these mean several, and whether they count."""
+    words = text.split()
+    many = counted = article = False
+    while words:
+        word = words[0]
+        number = word.isdigit() or word in NUMBERS
+        if not (number or word in DETERMINERS or word == "of") or (len(words) == 1 and word in _PRONOUNS | _ONE):
+            break
+        article, counted = True, counted or (number and word not in _ONE)
+        many = many or counted or word in _EVERY
+        words.pop(0)
+    return " ".join(words), many or (not article and words[-1:] == ["aircraft"]), counted
+
+
+def _ranked(text: str) -> tuple[str, str]:
+    """The text without the extreme it begins with, and that extreme in trained words."""
+    if not (found := _RANKED.match(text)):
+        return text, ""
+    return text[found.end() :], next(name for name, forms in _EXTREMES.items() if found["word"] in forms.split("|"))
+
+
+def _unknown(text: str, categories: Sequence[str]) -> Unknown:
+    """Why no expression can be made of a text."""
+    words = text.split()
+    colour = next((word for word in words if word in COLOURS), "")
+    left = " ".join(word for word in words if word not in COLOURS | {"that", "which", "is", "are", "and"})
+    if colour and (category_of(left, categories) or singular(left) in ANYTHING):
+        return Unknown(f'I cannot tell objects apart by color ("{colour}")')
+    if (found := _RELATION.search(text)) and category_of(text[: found.start()], categories):
+        return Unknown("I cannot tell how objects lie to one another")
+    if len(_several(text, categories)) > 1:
+        return Unknown("I answer about one kind of object at a time")
+    if text.startswith(_AMOUNTS):
+        return Unknown('I compare only whether there are "more" or "fewer" of one kind of object than of another')
+    if not text or text in _PRONOUNS or singular(text) in ANYTHING:
+        return Unknown("it is not clear which kind of object is meant")
+    return Unknown(f"I do not know {quoted(text)}", noun=text)
+
+
+def _several(text: str, categories: Sequence[str]) -> list[str]:
+    """The categories that a list names; empty where part of it is none."""
+    parts = [part for part in _JOINED.split(text) if part]
+    nouns = [noun for part in parts for noun in ([part] if category_of(part, categories) else part.split())]
+    return nouns if all(category_of(noun, categories) for noun in nouns) else []

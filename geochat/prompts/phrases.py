@@ -1,0 +1,237 @@
+"""Whether two phrases mean the same kind of thing: articles, counts, plurals, modifiers and synonyms aside.
+
+Used to hold an answer against its question ("a submarine" is not "the building"), to match what a model says to the
+classes it was offered, and to find the category a person means. Nothing here raises.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from geochat.prompts.synonyms import (
+    AFTER_NOUN,
+    ANYTHING,
+    AREA,
+    BROADER,
+    COLOURS,
+    DENSITIES,
+    DETERMINERS,
+    EXTREMES,
+    GROUPS,
+    IRREGULAR,
+    NOUNS,
+    NUMBERS,
+    PLACE_WORDS,
+    PLACES_OF,
+    SIZES,
+    SPELLINGS,
+    STATES,
+)
+
+_CONTRACTIONS = (
+    (re.compile(r"[`´‘’ʼ]"), "'"),
+    (re.compile(r"\b(what|where|who|how|that|there)'?s\b"), r"\1 is"),
+    (re.compile(r"\b(it|here|which)'s\b"), r"\1 is"),
+    (re.compile(r"\b(what|where|who|how|there|they|you|we)'re\b"), r"\1 are"),
+    (re.compile(r"\bi'(m|d|ve|ll)\b"), r"i \1"),
+    (re.compile(r"\b(is|are|does|do|was)n'?t\b"), r"\1"),
+    (re.compile(r"'s\b"), ""),
+)
+_NOT_WORDS = re.compile(r"[\W_]+")
+_CLAUSE = re.compile(r"[,.;:!\n]")
+_PARTS = re.compile(r",|;|\band\b|\bor\b")
+_SINGULARS = {many: one for one, many in IRREGULAR.items()}
+_SHOWN = 60  # characters of a person's words in a sentence, at most
+_NAMES = {form: row[0] for row in NOUNS for form in row}
+_LONGEST_NAME = max(len(form.split()) for form in _NAMES)
+_LONG = 100  # characters, at most, of a name
+_MODIFIERS = DETERMINERS | NUMBERS | COLOURS | SIZES | PLACE_WORDS | EXTREMES | STATES
+
+
+def normalise(text: str) -> str:
+    """The words of a text in lower case and American spelling, without punctuation or contractions."""
+    text = unicodedata.normalize("NFKC", text).lower()
+    for pattern, plain in _CONTRACTIONS:
+        text = pattern.sub(plain, text)
+    return " ".join(SPELLINGS.get(word, word) for word in _NOT_WORDS.sub(" ", text).split())
+
+
+def singular(noun: str) -> str:
+    """The singular of a noun, which may be several words: "storage tanks" gives "storage tank"."""
+    first, last = noun[: noun.rfind(" ") + 1], noun[noun.rfind(" ") + 1 :]
+    if last in _SINGULARS:
+        return first + _SINGULARS[last]
+    if last in IRREGULAR or len(last) < 3 or not last.endswith("s") or last.endswith(("ss", "us", "is")):
+        return noun
+    if last.endswith("ies") and len(last) > 4:
+        return noun[:-3] + "y"
+    if last.endswith(("sses", "xes", "ches", "shes", "zzes")):
+        return noun[:-2]
+    return noun[:-1]
+
+
+def plural(noun: str) -> str:
+    """The plural of a noun, which may be several words; a plural stays as it is."""
+    noun = singular(noun)
+    first, last = noun[: noun.rfind(" ") + 1], noun[noun.rfind(" ") + 1 :]
+    if last in IRREGULAR:
+        return first + IRREGULAR[last]
+    if last.endswith(("s", "x", "z", "ch", "sh")):
+        return noun + "es"
+    if last.endswith("y") and last[-2:-1] not in {"a", "e", "i", "o", "u", ""}:
+        return noun[:-1] + "ies"
+    return noun + "s"
+
+
+def with_article(noun: str) -> str:
+    """The noun with "a" or "an"."""
+    return f"{'an' if noun[:1] in {'a', 'e', 'i', 'o', 'u'} else 'a'} {noun}"
+
+
+def quoted(words: str) -> str:
+    """What a person wrote, in quotation marks and shortened to fit a sentence."""
+    shown = words if len(words) <= _SHOWN else words[:_SHOWN].rsplit(" ", 1)[0]
+    return f'"{shown}"'
+
+
+def head_noun(phrase: str) -> str:
+    """The singular noun a phrase is about, as it is written, or "": "two planes on the left" gives "plane"."""
+    words = normalise(phrase).split()
+    while words:
+        start = next((i for i, word in enumerate(words) if not _modifies(word)), len(words))
+        words = words[start:]
+        if words[1:2] == ["of"] and singular(words[0]) in GROUPS:
+            words = words[2:]
+        elif words[:1] == ["of"]:
+            words = words[1:]
+        else:
+            break
+    end = next((i for i, word in enumerate(words) if word in AFTER_NOUN or word == "of"), len(words))
+    return singular(" ".join(words[:end]))
+
+
+def canonical(noun: str) -> str:
+    """The name that synonyms of a noun share, in the singular; the noun itself where none is known."""
+    noun = singular(normalise(noun))
+    return _NAMES.get(noun, noun)
+
+
+def category_of(words: str, categories: Iterable[str]) -> str | None:
+    """The one of `categories` a noun names, by itself, its plural or a synonym; None for none or several.
+
+    Articles and counts before the noun are ignored, other words are not: "passenger planes" is not "airplane".
+    """
+    noun = _without_determiners(words)
+    return _only(categories, lambda name: _name(name).words == singular(noun)) or _only(
+        categories, lambda name: _name(name).noun == _name(noun).noun
+    )
+
+
+def same_thing(asked: str, named: str) -> bool:
+    """Whether the phrase an answer names means what was asked for.
+
+    Articles, counts, plurals, modifiers of colour, size and place and synonyms are no difference, nor is a noun that
+    is named more exactly ("court", "tennis court"). Where `asked` names no kind ("the largest one") anything will do.
+    """
+    answered = _core(named)
+    return any(_same(_core(part), answered, part) for part in _PARTS.split(normalise(asked)) if part.strip()) or (
+        not normalise(asked)
+    )
+
+
+def match_choice(answer: str, choices: Sequence[str]) -> str | None:
+    """The one of `choices` an answer means; None where none does, or several do equally.
+
+    Tried in this order: the same words; the same words up to the first punctuation mark ("Yes, there is."); the same
+    noun by plural or synonym; the same kind of place ("airplane", "airport"; "dense residential", "residential").
+    """
+    said, opening = _name(answer), _name(_CLAUSE.split(answer.strip(), maxsplit=1)[0])
+    if not said.words:
+        return None
+    for wanted in (said.words, opening.words):
+        if found := next((choice for choice in choices if _name(choice).words == wanted), None):
+            return found
+    return (
+        _only(choices, lambda choice: _name(choice).noun == said.noun)
+        or _only(choices, lambda choice: _name(choice).place == said.place)
+        or _only(choices, lambda choice: not said.kinds.isdisjoint(_name(choice).kinds))
+    )
+
+
+class _Name(NamedTuple):
+    """What a class or an answer may be known by."""
+
+    words: str
+    noun: str
+    place: str
+    kinds: frozenset[str]
+
+
+@lru_cache(maxsize=4096)
+def _short_name(text: str) -> _Name:
+    place = _place(_without_determiners(text))
+    return _Name(normalise(text), canonical(_without_determiners(text)), place, _kinds(place))
+
+
+def _name(text: str) -> _Name:
+    """The names of a text; a long one is no name and has its words alone."""
+    if len(text) <= _LONG:
+        return _short_name(text)
+    words = normalise(text)
+    return _Name(words, words, words, frozenset((words,)))
+
+
+def _modifies(word: str) -> bool:
+    return word in _MODIFIERS or word in AFTER_NOUN or word.isdigit()
+
+
+def _without_determiners(words: str) -> str:
+    """The words without leading articles and counts; all of them where nothing else would be left."""
+    found = normalise(words).split()
+    start = next((i for i, w in enumerate(found) if w not in DETERMINERS | NUMBERS and not w.isdigit()), 0)
+    return " ".join(found[start:])
+
+
+def _only(choices: Iterable[str], fits: Callable[[str], bool]) -> str | None:
+    """The one choice that fits."""
+    found = [choice for choice in choices if fits(choice)]
+    return found[0] if len(found) == 1 else None
+
+
+def _core(phrase: str) -> tuple[str, ...]:
+    """The words of a phrase's noun, its longest known ending replaced by the name synonyms share."""
+    words = head_noun(phrase).split()
+    if not words or words[-1] in ANYTHING:
+        return ()
+    for length in range(min(len(words), _LONGEST_NAME), 0, -1):
+        if name := _NAMES.get(" ".join(words[-length:])):
+            return (*words[:-length], *name.split())
+    return tuple(words)
+
+
+def _same(asked: tuple[str, ...], answered: tuple[str, ...], words: str) -> bool:
+    if not asked or not answered:
+        return not asked
+    shorter, longer = sorted((asked, answered), key=len)
+    if longer[-len(shorter) :] == shorter:
+        return True
+    return " ".join(answered) in BROADER.get(head_noun(words), ())
+
+
+def _place(name: str) -> str:
+    """The name of a kind of place without words like "area"."""
+    words = normalise(name).split()
+    while len(words) > 1 and words[-1] in AREA:
+        words.pop()
+    return canonical(" ".join(words))
+
+
+def _kinds(place: str) -> frozenset[str]:
+    """The names a kind of place may go by: what stands there, and without how densely."""
+    words = place.split()
+    while len(words) > 1 and words[0] in DENSITIES:
+        words.pop(0)
+    bare = " ".join(words)
+    return frozenset({place, bare} | {other for pair in PLACES_OF if bare in pair for other in pair})

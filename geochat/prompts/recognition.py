@@ -1,0 +1,295 @@
+"""What a person means, in the words a checkpoint was trained on.
+
+A checkpoint that was trained on templates understands its templates and gives noise for anything else. Here a question
+is read by tables (`intents`, `expressions`, `synonyms`) and put into the trained wording of its task; what no trained
+question means is answered in one honest sentence. Every function is total: no text makes it raise. Apart from
+normalising it, no more than the first 400 characters of a question are read, lists of classes excepted.
+"""
+
+import re
+from dataclasses import replace
+
+from geochat.prompts.expressions import Expression, Unknown, read_expression
+from geochat.prompts.intents import (
+    CHOICES,
+    ENDINGS,
+    FOLLOWING,
+    OPENINGS,
+    PUBLISHED,
+    SHORTHAND,
+    TASKS,
+    TOKENS,
+    WORDINGS,
+    Kind,
+)
+from geochat.prompts.patterns import ABOUT_IMAGE, ABOUT_ME, ABOUT_OBJECTS, ABOUT_REGION, IN_IMAGE, IS_THIS, THE_IMAGE
+from geochat.prompts.phrases import match_choice, normalise, plural, quoted, with_article
+from geochat.prompts.scenes import offered_classes, trained_names
+from geochat.prompts.synonyms import DETERMINERS
+from geochat.prompts.tasks import Task
+from geochat.prompts.vocabulary import OutOfScope, Recognised, Vocabulary, abilities
+
+_CLASSIFY = "Classify the image within one of the given classes: "
+_LONGEST = 400  # characters that are read
+_REGION = re.compile(r"\{[^{}]*\}(?:<delim>)?")
+_PHRASE = re.compile(r"<p>([^<]*)</p>")
+_SUFFIXES = (
+    (re.compile(r"\s*answer the question using a single word or phrase\W*$", re.IGNORECASE), Task.VQA),
+    (re.compile(r"\s*answer with one word or short phrase\W*$", re.IGNORECASE), Task.SCENE),
+)
+_SUFFIX = 80  # characters a suffix is looked for in
+_WHOLE = frozenset({Kind.COUNT, Kind.PRESENCE, Kind.COMPARISON})  # never of some objects of a category
+_ONE = frozenset({Kind.POSITION, Kind.COLOUR})  # of a single object
+_NOTES = {
+    Kind.CAPTION: "understood as a request to describe the image",
+    Kind.GROUNDING: "understood as a request to describe the image and box its objects",
+    Kind.IDENTIFY: "understood as the question what is in the region",
+}
+
+
+def recognise(
+    question: str,
+    vocabulary: Vocabulary,
+    *,
+    has_regions: bool = False,
+    task: Task | None = None,
+    previous: Recognised | None = None,
+) -> Recognised | OutOfScope:
+    """Read a question as one that the checkpoint was trained on.
+
+    Args:
+        question: As it was typed; a task token or the published suffix of a task says which task is meant.
+        vocabulary: What the checkpoint knows.
+        has_regions: Whether regions are given beside the question. Those in its text are seen.
+        task: The task the user chose. Then a question is out of scope only for things that the checkpoint does not
+            know; one that no wording of the task fits passes as it is.
+        previous: The question before, for "and ships?" and "where are they?".
+    """
+    return _Reading(question, vocabulary, has_regions, task, previous).result()
+
+
+class _Reading:
+    """One question being read.
+
+    Attributes:
+        text: The question without task token, suffix and regions, as it was typed.
+        words: Its normalised words without politeness, the picture called "image".
+        objects: These without "in image" and "and what about", for questions about objects.
+    """
+
+    def __init__(
+        self, question: str, vocabulary: Vocabulary, has_regions: bool, task: Task | None, previous: Recognised | None
+    ) -> None:
+        text, typed = _without_marks(question.strip())
+        self.clash = question if task and typed not in {None, task} else ""
+        self.regions = tuple(_REGION.findall(text))
+        phrase = _PHRASE.search(text)
+        self.task = task or typed or (Task.REFER if phrase else None)
+        self.text = phrase[1].strip() if phrase else _REGION.sub(" ", text).strip()
+        self.has_regions = has_regions or bool(self.regions)
+        self.vocabulary, self.previous = vocabulary, previous
+        words = " ".join(SHORTHAND.get(word, word) for word in normalise(self.text[:_LONGEST]).split())
+        self.words = _trimmed(THE_IMAGE.sub("image", words), OPENINGS, ())
+        continued = _trimmed(self.words, FOLLOWING, ())
+        self.follows = continued != self.words
+        self.objects = _trimmed(IN_IMAGE.sub("", continued), OPENINGS, ("please", "thanks", "thank you"))
+
+    def result(self) -> Recognised | OutOfScope:
+        found = self._within(self.task) if self.task else self._open()
+        if isinstance(found, OutOfScope):
+            return found
+        if self.task is None and self.vocabulary.tasks and found.task not in self.vocabulary.tasks:
+            return self._refused(f'I was not trained for the task "{found.task.value}"')
+        return replace(found, note="") if found.words and normalise(found.words) == normalise(self.text) else found
+
+    def _within(self, task: Task) -> Recognised | OutOfScope:
+        """The question within the task the user chose."""
+        as_it_is = Recognised(task, self.clash or self.text)
+        if self.clash or task is Task.CHAT:
+            return as_it_is
+        if task in PUBLISHED:
+            return self._whole(Kind(task.value))
+        if task is Task.SCENE:
+            return self._scene(offered_classes(self.text, self.vocabulary.scene_classes, chosen=True))
+        if not self.text:
+            return as_it_is
+        if task is Task.REFER:
+            return self._about_objects() or self._asked(Kind.REFER, self.objects)
+        return self._about_objects() or self._phrase() or as_it_is
+
+    def _open(self) -> Recognised | OutOfScope:
+        """The question of a user who chose no task."""
+        readers = (
+            self._about_region, self._about_me, self._classes, self._about_image, self._is_this, self._about_objects,
+            self._bare_classes, self._follow_up, self._phrase,
+        )  # fmt: skip
+        for reader in readers:
+            if found := reader():
+                return found
+        foreign = any(letter.isalpha() and not letter.isascii() for letter in self.words)
+        return self._refused("I understand English only" if foreign else "I cannot answer that")
+
+    def _about_region(self) -> Recognised | OutOfScope | None:
+        """With a region, what is in it is all that can be asked."""
+        if not self.has_regions:
+            return None
+        if not self.text or any(pattern.match(self.words) for _, pattern in ABOUT_REGION):
+            return self._whole(Kind.IDENTIFY)
+        return self._refused("with a marked region I only name the object in it, so ask about the image without one")
+
+    def _about_me(self) -> OutOfScope | None:
+        """A greeting, or the question what can be asked."""
+        return OutOfScope(f"{abilities(self.vocabulary)}.") if ABOUT_ME.match(self.words) else None
+
+    def _classes(self, *, bare: bool = False) -> Recognised | OutOfScope | None:
+        """A choice between classes, of which one at least must be known."""
+        known = self.vocabulary.scene_classes
+        offered = offered_classes(self.text, known, bare=bare)
+        if len(offered) < 2:
+            return None
+        if any(match_choice(name, known) for name in offered):
+            return self._scene(offered)
+        return self._refused(f"I do not know {' or '.join(quoted(normalise(name)) for name in offered[:3])}")
+
+    def _bare_classes(self) -> Recognised | OutOfScope | None:
+        """A list and nothing else: "harbor or forest?"."""
+        return self._classes(bare=True)
+
+    def _about_image(self) -> Recognised | OutOfScope | None:
+        kind = next((kind for kind, pattern in ABOUT_IMAGE if pattern.match(self.words)), None)
+        return None if kind is None else self._scene(()) if kind is Kind.SCENE else self._whole(kind)
+
+    def _is_this(self) -> Recognised | OutOfScope | None:
+        """Read "is this a harbor?" as the question for the kind of place, or "is this a ship?" as that for ships."""
+        if not (found := IS_THIS.match(self.words)):
+            return None
+        thing = self._expression(found["x"])
+        if isinstance(thing, Expression):
+            return self._asked(Kind.PRESENCE, found["x"])
+        if match_choice(found["x"], self.vocabulary.scene_classes):
+            return self._scene(())
+        return self._refused(thing.reason) if found["article"] else None
+
+    def _about_objects(self) -> Recognised | OutOfScope | None:
+        """The first pattern about objects that fits, and is of the task."""
+        for said, pattern in ABOUT_OBJECTS:
+            found = pattern.match(self.objects)
+            kind = self._fitting(said)
+            if found and (self.task is None or TASKS[kind] is self.task):
+                groups = found.groupdict()
+                ranked = f"the {groups['rank']} {groups['x']}" if groups.get("rank") else groups["x"]
+                return self._asked(kind, ranked, groups.get("y") or "", groups.get("word") or "")
+        return None
+
+    def _fitting(self, kind: Kind) -> Kind:
+        """The kind that a kind of question is asked as: "where" is answered with boxes, unless by `Task.VQA`."""
+        if kind in {Kind.REFER, Kind.POSITION}:
+            return Kind.POSITION if self.task is Task.VQA else Kind.REFER
+        return Kind.REFER if self.task is Task.REFER and kind in {Kind.COUNT, Kind.PRESENCE} else kind
+
+    def _follow_up(self) -> Recognised | OutOfScope | None:
+        """Read "and ships?" as what was asked before."""
+        kind = self.previous.kind if self.previous else None
+        if kind is None or TASKS[kind] not in {Task.VQA, Task.REFER} or kind is Kind.COMPARISON:
+            return None
+        found = self._expression(self.objects)
+        if isinstance(found, Unknown):
+            return self._not_known(kind, found) if self.follows else None
+        return self._asked(kind if found.plain or kind in _ONE else Kind.REFER, self.objects)
+
+    def _phrase(self) -> Recognised | OutOfScope | None:
+        """A noun phrase alone: "ships?" asks whether there are any, "the largest ship" is looked for."""
+        found = self._expression(self.objects)
+        if isinstance(found, Unknown):
+            named = self.objects.partition(" ")[0] in DETERMINERS or (" " in self.objects and not found.noun)
+            return self._not_known(Kind.PRESENCE, found) if named and not self.task else None
+        asks = self.task is Task.VQA or (found.plain and self.text.endswith("?"))
+        return self._asked(Kind.PRESENCE if asks else Kind.REFER, self.objects)
+
+    def _expression(self, words: str) -> Expression | Unknown:
+        return read_expression(
+            _trimmed(words.strip(), (), ENDINGS),
+            self.vocabulary.categories,
+            colours=self.vocabulary.colours,
+            default=self.previous.category if self.previous else "",
+        )
+
+    def _asked(self, kind: Kind, words: str, other: str = "", word: str = "") -> Recognised | OutOfScope:
+        """The trained question of a kind about what `words` name, or why there is none."""
+        first = self._expression(words)
+        second = self._expression(other) if other else first
+        if isinstance(first, Unknown):
+            return self._not_known(kind, first)
+        if isinstance(second, Unknown):
+            return self._not_known(kind, second)
+        if kind in _WHOLE and not (first.plain and second.plain):
+            return self._refused(f"I count {plural(first.category)} in the whole image, not some of them")
+        if kind is Kind.COLOUR and not (self.vocabulary.colours or self.task):
+            return self._refused("I cannot tell colors")
+        asked = WORDINGS[kind].format(
+            phrase=replace(first, many=first.many and kind not in _ONE).phrase,
+            one=with_article(first.category),
+            many=plural(first.category),
+            others=plural(second.category),
+            word="more" if word == "more" else "fewer",
+        )
+        note = f'understood as a search for "{asked}"' if kind is Kind.REFER else f'understood as "{asked}"'
+        choices = self.vocabulary.colours if kind is Kind.COLOUR else CHOICES.get(kind, ())
+        return Recognised(TASKS[kind], asked, choices, note, kind, first.category)
+
+    def _not_known(self, kind: Kind, unknown: Unknown) -> Recognised | OutOfScope:
+        """The answer about something that is no category: perhaps it is a kind of place."""
+        if not match_choice(unknown.noun, self.vocabulary.scene_classes):
+            return self._refused(unknown.reason)
+        if kind is Kind.PRESENCE and self.task is None:
+            return self._scene(())
+        return self._refused(f"I know {quoted(unknown.noun)} only as a kind of place")
+
+    def _whole(self, kind: Kind) -> Recognised:
+        """The published question of a task about the image or a region."""
+        task = TASKS[kind]
+        words = " ".join((PUBLISHED[task], *self.regions)) if self.regions else ""
+        exact = normalise(self.text) in {"", normalise(PUBLISHED[task])}
+        return Recognised(task, words, note="" if exact else _NOTES[kind], kind=kind)
+
+    def _scene(self, offered: tuple[str, ...]) -> Recognised | OutOfScope:
+        """The question for the kind of place, among the classes offered or all that are known."""
+        choices = offered or self.vocabulary.scene_classes
+        if not choices:
+            return self._refused("I know no kinds of place")
+        names = trained_names(choices, self.vocabulary.scene_classes)
+        renamed = [
+            f'"{ours}" for "{theirs}"'
+            for ours, theirs in zip(names, choices, strict=True)
+            if normalise(ours) != normalise(theirs)
+        ]
+        note = f"understood as the question which of {len(choices)} kinds of place this is"
+        note += f", asked as {', '.join(renamed)}" if renamed else ""
+        exact = self.text.startswith(_CLASSIFY) and not renamed
+        return Recognised(Task.SCENE, ", ".join(names), choices, "" if exact else note, Kind.SCENE)
+
+    def _refused(self, reason: str) -> OutOfScope:
+        return OutOfScope(f"{reason[:1].upper()}{reason[1:]}: {abilities(self.vocabulary)}.")
+
+
+def _without_marks(text: str) -> tuple[str, Task | None]:
+    """The text without the token or suffix of a task, and that task."""
+    task = None
+    for each, token in TOKENS.items():
+        if text[: len(token)].lower() == token:
+            text, task = text[len(token) :].strip(), each
+    for pattern, each in _SUFFIXES:
+        tail = pattern.sub("", text[-_SUFFIX:])
+        if tail != text[-_SUFFIX:]:
+            text, task = text[:-_SUFFIX] + tail, task or each
+    return text, task
+
+
+def _trimmed(text: str, openings: tuple[str, ...], endings: tuple[str, ...]) -> str:
+    """The text without words it may begin or end with."""
+    while True:
+        found = max((o for o in openings if f"{text} ".startswith(f"{o} ")), key=len, default=None)
+        ending = max((e for e in endings if f" {text}".endswith(f" {e}")), key=len, default="") if text else ""
+        if found is None and not ending:
+            return text
+        text = text[len(found or "") : len(text) - len(ending)].strip()

@@ -1,0 +1,104 @@
+"""Words of the field that mean the same: nouns, spellings, colours, sizes and places.
+
+Nouns are singular, in lower case and in American spelling; the first of a row is the name the others are given. The
+rows hold for object categories and scene classes alike.
+"""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+NOUNS: tuple[tuple[str, ...], ...] = (
+    ("airplane", "plane", "aircraft", "aeroplane", "jet", "airliner", "jetliner", "jet plane", "air plane"),
+    ("ship", "boat", "vessel", "yacht", "sailboat", "sailing boat", "motorboat", "speedboat", "ferry", "watercraft"),
+    ("storage tank", "tank", "oil tank", "fuel tank", "gas tank", "petroleum tank", "oil storage tank", "storagetank"),
+    ("car", "automobile", "auto", "vehicle", "motor vehicle", "small vehicle", "sedan", "passenger car", "motorcar"),
+    ("truck", "lorry", "large vehicle"),
+    ("building", "house", "roof", "rooftop", "home"),
+    ("tennis court", "tenniscourt"),
+    ("baseball diamond", "baseball field", "ball field", "ballfield", "ballpark", "softball field", "softball diamond"),
+    ("basketball court", "basketball field"),
+    ("solar panel", "solar module", "solar array", "photovoltaic", "photovoltaic panel", "photovoltaic module", "pv",
+     "pv panel", "pv module", "pv array"),
+    ("ground track field", "running track", "athletics track", "track field", "track and field"),
+    ("soccer ball field", "soccer field", "soccer pitch", "football field", "football pitch"),
+    ("swimming pool", "pool"),
+    ("roundabout", "traffic circle", "rotary"),
+    ("windmill", "wind turbine"),
+    ("person", "pedestrian", "human"),
+    ("bicycle", "bike"),
+    ("airport", "airfield", "aerodrome", "apron"),
+    ("runway", "airstrip", "landing strip"),
+    ("harbor", "port", "marina", "dock", "seaport", "harbor area"),
+    ("parking lot", "car park", "carpark", "parking area", "parking"),
+    ("freeway", "highway", "motorway", "expressway"),
+    ("overpass", "flyover", "viaduct"),
+    ("intersection", "crossroad", "junction", "road junction", "road intersection"),
+    ("agricultural", "agriculture", "farmland", "farm", "cropland", "crop field", "farm field", "arable land"),
+    ("forest", "wood", "woodland"),
+    ("beach", "seaside"),
+    ("chaparral", "shrubland", "scrubland"),
+    ("golf course", "golf"),
+    ("mobile home park", "trailer park", "caravan park"),
+    ("tank farm", "oil depot", "tank storage"),
+    ("railway", "railroad"),
+    ("railway station", "train station", "railroad station"),
+    ("meadow", "grassland"),
+    ("sea", "ocean"),
+    ("lake", "pond"),
+    ("stadium", "arena"),
+    ("solar farm", "solar park", "photovoltaic plant"),
+)  # fmt: skip
+
+PLACES_OF: tuple[tuple[str, str], ...] = (
+    ("airport", "airplane"),
+    ("tank farm", "storage tank"),
+    ("solar farm", "solar panel"),
+)
+"""Kinds of place that data sets name by what stands there: UC Merced calls an airport "airplane"."""
+
+BROADER: dict[str, frozenset[str]] = {
+    "vehicle": frozenset({"car", "truck", "bus", "van", "trailer", "tractor", "motorcycle"}),
+    "watercraft": frozenset({"ship", "submarine"}),
+}
+"""Words that mean several kinds of object."""
+
+IRREGULAR: dict[str, str] = {
+    "person": "people", "man": "men", "woman": "women", "aircraft": "aircraft", "sheep": "sheep", "bus": "buses",
+    "gas": "gases", "series": "series", "leaf": "leaves",
+}  # fmt: skip
+"""Plurals that follow no rule, by their singular."""
+
+SPELLINGS: dict[str, str] = {
+    "harbour": "harbor", "colour": "color", "colours": "color", "colors": "color", "harbours": "harbors",
+    "centre": "center", "grey": "gray", "aircrafts": "aircraft", "artefact": "artifact",
+}  # fmt: skip
+"""British and other spellings, word by word."""
+
+COLOURS = _words(
+    "black gray white red orange yellow green blue purple brown pink silver beige dark light bright colored"
+)
+SIZES = _words("big large huge giant small little tiny long short tall wide narrow")
+PLACE_WORDS = _words("left right top bottom upper lower center central middle corner side half")
+EXTREMES = _words("leftmost rightmost topmost bottommost uppermost lowermost largest biggest smallest tiniest longest")
+DETERMINERS = _words(
+    "a an the this that these those all every each any some both several many few my our its their whole entire"
+)
+NUMBERS = _words("one two three four five six seven eight nine ten eleven twelve dozen single pair couple")
+STATES = _words(
+    "first second third last parked docked moored visible same other individual moving stationary rectangular round"
+)
+AFTER_NOUN = _words(
+    "in on at near next beside by above below under behind between with without from to along around inside within "
+    "over across off that which who is are was were and or located situated positioned lying standing closest parked "
+    "docked moored visible surrounded facing adjacent"
+)
+"""Words that end a noun phrase's core: "the car | next to the building"."""
+GROUPS = _words("group row line pair number lot cluster set bunch couple dozen fleet")
+"""Nouns that, with "of", count what follows: "a row of cars"."""
+ANYTHING = _words("object thing item something anything everything one target")
+"""Nouns that name no kind."""
+AREA = _words("area zone region land scene district place site terrain")
+"""Nouns that add nothing to a kind of place: "residential area"."""
+DENSITIES = _words("dense medium sparse high low density")

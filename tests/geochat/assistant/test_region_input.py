@@ -1,0 +1,161 @@
+import json
+
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+
+from geochat import GeoChatError, OrientedBox
+from geochat.assistant.region_input import pixel_boxes
+from geochat.errors import RegionError
+from geochat.exports import PIXELS
+from geochat.geometry import Frame, to_geographic
+
+FRAME = Frame((200, 100))
+MAPPED = Frame((200, 100), image_to_map=Affine(5, 0, 500_000, 0, -5, 5_200_000), crs="EPSG:26914")
+BOX = OrientedBox(20, 10, 60, 30)
+
+
+def lonlat(points):
+    return to_geographic([MAPPED.image_to_map @ point for point in points], MAPPED.crs).tolist()
+
+
+def geojson(kind="Polygon", points=None):
+    ring = lonlat(BOX.corners()) if points is None else [list(point) for point in points]
+    ring = [*ring, ring[0]]
+    return {"type": kind, "coordinates": [ring] if kind == "Polygon" else [[ring]]}
+
+
+def feature(geometry, **properties):
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def collection(*features, **members):
+    return {"type": "FeatureCollection", "features": list(features), **members}
+
+
+def same(box, other, tolerance=1e-3):
+    return box.iou(other) > 1 - tolerance
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        (20, 10, 60, 30),
+        [20.0, 10.0, 60.0, 30.0, 0.0],
+        np.array([20, 10, 60, 30]).tolist(),
+        BOX,
+        BOX.polygon(),
+        [(20, 10), (60, 10), (60, 30), (20, 30)],
+        shapely.LineString([(20, 10), (60, 30), (60, 10)]),
+        feature(geojson(points=BOX.corners()), coordinates=PIXELS),
+        collection(feature(geojson(points=BOX.corners())), geochat={"coordinates": PIXELS}),
+    ],
+)
+def test_forms_in_pixels(region):
+    (alone,) = pixel_boxes(region, FRAME)
+    (listed,) = pixel_boxes([region], FRAME)
+    assert same(alone, BOX)
+    assert alone == listed
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        geojson(),
+        geojson("MultiPolygon"),
+        feature(geojson()),
+        feature(geojson(), coordinates="WGS 84 longitude, latitude"),
+        collection(feature(geojson())),
+        {"type": "GeometryCollection", "geometries": [geojson()]},
+        {**geojson(), "crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS84"}}},
+        json.loads(json.dumps(collection(feature(geojson())))),
+    ],
+)
+def test_geojson_is_longitude_and_latitude(region):
+    (box,) = pixel_boxes(region, MAPPED)
+    assert same(box, BOX)
+
+
+def test_bare_shapes_may_be_geographic():
+    points = [tuple(point) for point in lonlat(BOX.corners())]
+    for region in (points, shapely.Polygon(points)):
+        (box,) = pixel_boxes([region], MAPPED, "geographic")
+        assert same(box, BOX)
+
+
+def test_turned_boxes_keep_their_angle():
+    (box,) = pixel_boxes((20, 10, 60, 30, 40), FRAME)
+    assert (box.x1, box.y1, box.x2, box.y2, box.angle) == pytest.approx((20, 10, 60, 30, 40))
+
+
+def test_in_a_window_pixels_are_still_the_whole_images():
+    (box,) = pixel_boxes((120, 10, 160, 30), FRAME.window(100, 0, 100, 100))
+    assert (box.x1, box.y1, box.x2, box.y2) == pytest.approx((120, 10, 160, 30))
+
+
+def test_several_regions_keep_their_order():
+    boxes = pixel_boxes([BOX, collection(feature(geojson()), feature(geojson())), (0, 0, 9, 9)], MAPPED)
+    assert len(boxes) == 4
+    assert boxes[3].x2 == pytest.approx(9)
+
+
+def test_a_region_may_reach_over_the_edge():
+    (box,) = pixel_boxes((-20, -10, 20, 10), FRAME)
+    assert (box.x1, box.y1) == pytest.approx((-20, -10))
+
+
+@pytest.mark.parametrize(
+    ("region", "message"),
+    [
+        ((10, 20, 30), "region 1 .*3 numbers"),
+        ((30, 20, 10, 40), "region 1 .*no area: x1 must be below x2"),
+        ((10, 20, float("nan"), 40), "region 1 .*not finite"),
+        ((10, 20, float("inf"), 40), "region 1.*not finite"),
+        ((300, 20, 340, 40), "region 1 lies outside .*300.* view"),
+        ((-30, 20, 0, 40), "region 1 lies outside"),  # touches without overlapping
+        (OrientedBox(10, 10, 10, 20), "region 1 has no area"),
+        (shapely.Point(10, 10), "region 1 has no area"),
+        (shapely.Polygon(), "region 1 is empty"),
+        ("10,20,30,40", "region 1 is text"),
+        ([(1, 2), (3, 4)], "region 1 is .*give x1,y1,x2,y2"),
+        ([(1, 2), (3, 4), ("a", 5)], "region 1 is no list of points"),
+        ([(1, 2), (3, float("nan")), (4, 5)], "region 1"),
+        (None, "region 1 is None"),
+        ({"type": "Point", "coordinates": [1, 2]}, "region 1 is GeoJSON of type 'Point'"),
+        ({"type": "Polygon", "coordinates": [[[1], [2]]]}, "region 1 is a malformed Polygon"),
+        ({"type": "Polygon"}, "region 1 is a malformed Polygon"),
+        ({"type": "Polygon", "coordinates": None}, "region 1"),
+        ({"coordinates": 1}, "region 1 is GeoJSON of type None"),
+        (feature(None), "region 1 is a feature without geometry"),
+        (collection(None), "region 1, feature 1 is None"),
+        (collection(), "region 1 is a FeatureCollection without features"),
+        ({"type": "GeometryCollection", "geometries": []}, "region 1 is a GeometryCollection without geometries"),
+        (
+            collection(feature(geojson()), feature(geojson(points=[(0, 0), (1, 0), (1, 1)]))),
+            "feature 2: it lies beyond",
+        ),
+        ({**geojson(), "crs": {"type": "name", "properties": {"name": "EPSG:26914"}}}, "in EPSG:26914; reproject"),
+        (geojson(points=BOX.corners()), "reproject it to EPSG:4326|outside"),
+        (geojson(points=[(500_000, 5_199_000), (500_100, 5_199_000), (500_100, 5_199_100)]), "no longitude and"),
+    ],
+)
+def test_impossible_regions_are_named(region, message):
+    with pytest.raises(RegionError, match=message):
+        pixel_boxes([region], MAPPED)
+
+
+def test_the_second_region_is_called_so():
+    with pytest.raises(RegionError, match="region 2"):
+        pixel_boxes([BOX, (0, 0, 0, 0)], FRAME)
+
+
+def test_degrees_need_a_crs():
+    with pytest.raises(RegionError, match="no CRS.*" + PIXELS):
+        pixel_boxes(geojson(), FRAME)
+
+
+def test_outside_the_window_is_outside():
+    window = FRAME.window(100, 0, 100, 100)
+    with pytest.raises(GeoChatError, match="view \\(100, 0\\) to \\(200, 100\\)"):
+        pixel_boxes((20, 10, 60, 30), window)
