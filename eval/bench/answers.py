@@ -72,7 +72,7 @@ def main() -> None:
     found = {
         **machine(),
         "clock": args.clock,
-        "model_sha256": chat.engine.sha256,
+        "model_sha256": chat.engine.info.sha256,
         "loading_s": round(loading, 3),
         "answers": answers,
         "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),

@@ -98,7 +98,7 @@ def model_inputs(checkpoint: Checkpoint, asked: Request) -> Any:  # noqa: ANN401
     model, processor = checkpoint.model, checkpoint.processor
     messages = chat_messages(asked.messages, with_image=True)
     prompt = processor.apply_chat_template(messages, add_generation_prompt=True)
-    inputs = processor(text=prompt, images=asked.image, add_special_tokens=False, return_tensors="pt")
+    inputs = processor(text=prompt, images=list(asked.images), add_special_tokens=False, return_tensors="pt")
     return inputs.to(model.device, model.dtype)
 
 
@@ -149,7 +149,7 @@ def picture() -> Image.Image:
 
 def request(image: Image.Image, question: str, tokens: int) -> Request:
     """A greedy question."""
-    return Request((Message("user", question),), image, GenerationSettings(max_new_tokens=tokens))
+    return Request((Message("user", question),), (image,), GenerationSettings(max_new_tokens=tokens))
 
 
 def finish(device: torch.device) -> None:

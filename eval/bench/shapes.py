@@ -15,9 +15,9 @@ from transformers import (
 )
 
 from geochat.checkpoints import Checkpoint
-from geochat.models import Settings
 from geochat.checkpoints.placing import quiet
 from geochat.checkpoints.quantization import quantization_config
+from geochat.models import Settings
 from geochat.prompts import SYSTEM_PROMPT, chat_template
 from geochat.vision import build_processor
 

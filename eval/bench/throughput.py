@@ -19,16 +19,16 @@ import resource
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from geochat.engines import BatchEvent, Chunk, Request, Usage, one_by_one
+from geochat.engines import BatchEvent, Chunk, Completion, Request, Usage, complete, one_by_one
+from geochat.models import ModelInfo, Settings
 from geochat_eval.benchmarks import Sources
 from geochat_eval.running import ChatAnswerer, Run, RunSettings
 
@@ -80,7 +80,7 @@ def speed(args: argparse.Namespace) -> dict[str, Any]:
         folder = Path(name)
         path = write_questions(folder, args.images, args.questions)
         start = clock()
-        run = run_loop(folder, path, RandomModel(LocalEngine(checkpoint)), args.tokens)
+        run = run_loop(folder, path, ChatAnswerer(LocalEngine(checkpoint)), args.tokens)
         loop = clock() - start
         rows = [json.loads(line) for line in run.folder.answers.read_text(encoding="utf-8").splitlines()]
         start, answers = clock(), []
@@ -105,27 +105,26 @@ def speed(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-class RandomModel(ChatAnswerer):
-    """A model of random weights, which no file holds."""
-
-    sha256 = None
-
-
 class Stub:
     """An engine that answers at once."""
 
-    name, sha256, image_size = "stub", "0" * 64, 504
+    info = ModelInfo(Settings(name="stub"), image_size=504, stated_sha256="0" * 64)
 
-    def stream(self, request: Request, cancel: threading.Event | None = None) -> Iterator[Chunk]:
+    def stream(self, request: Request) -> Iterator[Chunk]:
         """Eight words."""
-        del cancel
+        del request
         yield Chunk("yes " * 8, "stop", Usage(1, 8))
 
-    def stream_batch(
-        self, requests: Iterable[Request], cancels: Sequence[threading.Event | None] = ()
-    ) -> Iterator[BatchEvent]:
+    def generate(self, request: Request) -> Completion:
+        """Eight words."""
+        return complete(self.stream(request))
+
+    def stream_batch(self, requests: Iterable[Request]) -> Iterator[BatchEvent]:
         """One by one."""
-        return one_by_one(self, requests, cancels)  # type: ignore[arg-type]
+        return one_by_one(self, requests)
+
+    def cancel(self, request_id: str) -> None:
+        """Nothing is left to cancel."""
 
 
 def peak(questions: int) -> int:
@@ -133,7 +132,7 @@ def peak(questions: int) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = write_questions(folder, questions // 100, 100)
-        run_loop(folder, path, ChatAnswerer(Stub()))  # type: ignore[arg-type]
+        run_loop(folder, path, ChatAnswerer(Stub()))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 

@@ -1,6 +1,6 @@
 """The façade: an image and a question in, a grounded answer out."""
 
-from geochat.assistant.answer import Answer
+from geochat.assistant.answer import Answer, asked_region
 from geochat.assistant.chat import GeoChat
 from geochat.assistant.conversation import AnswerStream, Conversation
 from geochat.assistant.question import AskOptions, Question, QuestionOptions, ViewOptions
@@ -10,10 +10,14 @@ from geochat.exports import GroundedRegion
 __all__ = [
     "Answer",
     "AnswerStream",
+    "AskOptions",
     "Conversation",
     "GeoChat",
     "GroundedRegion",
     "Question",
+    "QuestionOptions",
     "RegionFrame",
     "RegionLike",
+    "ViewOptions",
+    "asked_region",
 ]

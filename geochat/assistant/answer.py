@@ -98,7 +98,7 @@ class Answer:
         answer = cls(
             question, interpretation, parsed, tuple(regions), (), image, info, completion, seconds, tuple(notices)
         )
-        asked = tuple(answer._asked(box) for box in boxes)
+        asked = tuple(asked_region(box, image, interpretation.task, answer.plain_text) for box in boxes)
         return dataclasses.replace(answer, asked=asked, notices=(*notices, *answer._remarks()))
 
     @property
@@ -260,19 +260,6 @@ class Answer:
         """
         return write_geopackage(path, self.features, self.crs, self.provenance)
 
-    def _asked(self, box: OrientedBox) -> GroundedRegion:
-        """A region asked about, named by the answer where the question was what it is."""
-        named = self.task is Task.IDENTIFY and 0 < len(self.plain_text) <= _LONGEST_NAME
-        in_model = box.transform(self.image.frame.between("image", "model"))
-        return GroundedRegion(
-            self.plain_text if named else None,
-            box,
-            self.image.place,
-            in_model,
-            role="asked",
-            answer=self.plain_text,
-        )
-
     def _choices(self) -> list[dict[str, Any]]:
         scores = {score.text: score for score in self.completion.choices}
         return [
@@ -303,6 +290,20 @@ class Answer:
             yield Notice("merged", f"{boxes} of a phrase on an object already boxed left out.")
         if notice := _ending(self):
             yield notice
+
+
+def asked_region(box: OrientedBox, image: GeoImage, task: Task, words: str) -> GroundedRegion:
+    """A region that was asked about, with the answer; it is named by that where the question was what it is.
+
+    Args:
+        box: In pixels of the whole image.
+        image: The view that was asked about, with the model's frame.
+        task: The kind of question.
+        words: The answer without markup.
+    """
+    named = task is Task.IDENTIFY and 0 < len(words) <= _LONGEST_NAME
+    in_model = box.transform(image.frame.between("image", "model"))
+    return GroundedRegion(words if named else None, box, image.place, in_model, role="asked", answer=words)
 
 
 def _ending(answer: Answer) -> Notice | None:

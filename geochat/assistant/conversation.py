@@ -11,7 +11,7 @@ from geochat.assistant.closer import closer_view
 from geochat.assistant.interpretation import Interpretation, interpret
 from geochat.assistant.notices import Notice, view_notices
 from geochat.assistant.question import Question, QuestionOptions
-from geochat.assistant.region_input import pixel_boxes
+from geochat.assistant.region_input import RegionLike, pixel_boxes
 from geochat.dialects import Dialect, Event
 from geochat.engines import Chunk, Completion, Engine, GenerationSettings, Request, Usage, complete
 from geochat.geometry import OrientedBox
@@ -28,6 +28,7 @@ class AnswerStream:
     Attributes:
         prompt: The question as the model reads it, with task token and regions.
         notices: What is known before the first word.
+        image: The view that is asked about.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class AnswerStream:
     ) -> None:
         self.prompt = prepared.interpretation.prompt
         self.notices = prepared.notices
+        self.image = prepared.image
         self._events = self._read(chunks, dialect)
         self._finish = prepared.read
         self._cancel = cancel
@@ -87,12 +89,14 @@ class Prepared:
     Attributes:
         interpretation: How it was understood.
         request: What to give the engine; None where it is answered without one.
+        image: The view that is asked about, which may be a closer one than the conversation's.
         notices: What is known before it is answered.
         read: Makes the engine's completion the answer.
     """
 
     interpretation: Interpretation
     request: Request | None
+    image: GeoImage
     notices: tuple[Notice, ...]
     read: Callable[[Completion], Answer]
 
@@ -137,27 +141,32 @@ class Conversation:
         """Forget an answer, and what was asked, as if neither had been said. Idempotent."""
         self._history = [kept for kept in self._history if kept is not answer]
 
-    def remember(self, question: str, prompt: str, text: str) -> Answer:
+    def remember(
+        self, question: str, prompt: str, text: str, regions: RegionLike | Iterable[RegionLike] = ()
+    ) -> Answer:
         """Take up a turn of an earlier conversation, as a saved one holds it, without computing anything.
 
         Args:
             question: What was asked.
             prompt: The question as the model read it.
             text: What the model wrote.
+            regions: What it was about, in pixels of the whole image.
 
         Returns:
             The answer, read and placed anew; its tokens are not known and its regions have no score.
 
         Raises:
             PromptError: The texts hold what the model reserves.
+            RegionError: A region lies outside the view.
         """
         Request((Message("user", prompt), Message("assistant", text)))  # refuses what could not be said again
+        boxes = tuple(pixel_boxes(regions, self.image.frame))
         answer = Answer.read(
             Completion(text, "stop", Usage(0, 0)),
             question=question,
             interpretation=Interpretation(self.info.dialect.task_of(prompt) or Task.CHAT, prompt),
-            boxes=(),
-            image=self.image,
+            boxes=boxes,
+            image=closer_view(self.image, boxes, self.info)[0] or self.image,
             info=self.info,
             seconds=0.0,
         )
@@ -221,7 +230,7 @@ class Conversation:
             return answer
 
         if understood.reply is not None:
-            return Prepared(understood, None, notices, read)
+            return Prepared(understood, None, image, notices, read)
         earlier = () if alone or closer else tuple(self._earlier())
         request = Request(
             (*earlier, Message("user", understood.prompt)),
@@ -230,7 +239,7 @@ class Conversation:
             understood.scored if info.capabilities.choices else (),
             question.id,
         )
-        return Prepared(understood, request, notices, read)
+        return Prepared(understood, request, image, notices, read)
 
     def _earlier(self) -> Iterator[Message]:
         """The turns the model has taken part in, about this view; one without words is none it was trained on."""
@@ -248,7 +257,7 @@ def _in_model(boxes: Iterable[OrientedBox], image: GeoImage) -> list[OrientedBox
 def _before(understood: Interpretation, image: GeoImage, info: ModelInfo, told: Iterable[Notice]) -> Iterator[Notice]:
     """What is known before the question is answered."""
     if understood.note:
-        yield Notice("understood", understood.note[:1].upper() + understood.note[1:])
+        yield Notice("understood", f"{understood.note[:1].upper()}{understood.note[1:]}.")
     yield from told
     if understood.reply is None:
         yield from view_notices(image, info)

@@ -1,8 +1,8 @@
 """From what a person asks to what a model is asked.
 
-Where a checkpoint's settings say that it understands only the wordings it was trained on, the question is recognised and
-put into these; what is outside its scope is answered here, in one sentence, without asking it. Any other checkpoint is
-asked in the user's words, and so is this one where the question is `raw`.
+Where a checkpoint's settings say that it understands only the wordings it was trained on, the question is recognised
+and put into these; what is outside its scope is answered here, in one sentence, without asking it. Any other checkpoint
+is asked in the user's words, and so is this one where the question is `raw`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -68,7 +68,7 @@ def interpret(
     if question.choices and len(set(question.choices)) < 2:
         raise PromptError(f"choices {tuple(question.choices)} leave nothing to choose; give two or more")
     if info.settings.trained_wordings and not question.raw:
-        return _recognised(question, text, task, boxes, info, previous)
+        return _recognised(question, text, task, boxes, info=info, previous=previous)
     dialect = info.dialect
     task = task or dialect.task_of(text) or (Task.IDENTIFY if boxes and not question.raw else Task.CHAT)
     choices = tuple(question.choices) or (() if question.raw else _classes(text, task))
@@ -88,6 +88,7 @@ def _recognised(
     text: str,
     task: Task | None,
     boxes: Sequence[OrientedBox],
+    *,
     info: ModelInfo,
     previous: Recognised | None,
 ) -> Interpretation:

@@ -118,7 +118,12 @@ class _Bench:
     def prompts(self) -> tuple[Verdict, str]:
         """Every task can be asked, and its prompt survives the tokenizer."""
         tokenizer = _tokenizer(self.chat)
-        words = {Task.CHAT: "hello", Task.SCENE: "airport, harbor", Task.VQA: "Is there a ship?", Task.REFER: "the ship"}
+        words = {
+            Task.CHAT: "hello",
+            Task.SCENE: "airport, harbor",
+            Task.VQA: "Is there a ship?",
+            Task.REFER: "the ship",
+        }
         lost = []
         for task in self.info.settings.tasks:
             boxes = [_BOXES[0]] if task is Task.IDENTIFY else []

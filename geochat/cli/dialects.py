@@ -22,8 +22,7 @@ def add_for(group: Any, what: str, default: str = PUBLISHED, option: str = "--fo
         option,
         metavar="MODEL",
         dest=_name(option),
-        help=f"{what}: a checkpoint folder, or geochat-mini, of which only geochat.json and config.json are read; "
-        f"boxes are in its angles and its frame (default: {default})",
+        help=f"{what}, a checkpoint folder or geochat-mini: boxes have its angles and its frame (default: {default})",
     )
 
 

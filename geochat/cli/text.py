@@ -121,8 +121,8 @@ def _corners(points: Sequence[tuple[float, float]], digits: int) -> str:
 
 
 def _rounded(length: float) -> str:
-    """Three digits or, from a thousand on, whole numbers."""
+    """A number in three digits, written out."""
     if length <= 0:
         return "0"
-    digits = min(max(0, 2 - math.floor(math.log10(length))), 3)
-    return f"{length:,.{digits}f}"
+    digits = 2 - math.floor(math.log10(length))
+    return f"{round(length, digits):,.{min(max(digits, 0), 3)}f}"

@@ -201,7 +201,7 @@ def _check_choices(choices: Sequence[str]) -> None:
 
 def _spoken(read: Any, number: int, prompt: str, text: str) -> int:  # noqa: ANN401 - transformers' BatchEncoding
     """The first token of a tokenised text, one of several, that holds anything beyond the prompt."""
-    begin = common_length(prompt, text)
+    begin = len(prompt) if text.startswith(prompt) else common_length(prompt, text)
     found = (read.char_to_token(number, place) for place in range(begin, len(text)))
     return next((token for token in found if token is not None), len(read["input_ids"][number]))
 

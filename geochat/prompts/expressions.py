@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from geochat.prompts.phrases import category_of, normalise, plural, quoted, singular
-from geochat.prompts.synonyms import ANYTHING, COLOURS, DETERMINERS, NUMBERS
+from geochat.prompts.synonyms import AFTER_NOUN, ANYTHING, COLOURS, DETERMINERS, NUMBERS
 
 _EXTREMES = {
     "leftmost": "leftmost|left most|most left|far left|furthest left|farthest left",
@@ -168,18 +168,29 @@ def _unknown(text: str, categories: Sequence[str]) -> Unknown:
     """Why no expression can be made of a text."""
     words = text.split()
     colour = next((word for word in words if word in COLOURS), "")
-    left = " ".join(word for word in words if word not in COLOURS | {"that", "which", "is", "are", "and"})
+    left = " ".join(word for word in words if word not in COLOURS | {"that", "which", "is", "are", "and", "or"})
+    relation = _RELATION.search(text)
+    rest = _rest(words, categories)
+    reason, noun = f"I do not know {quoted(text)}", text
     if colour and (category_of(left, categories) or singular(left) in ANYTHING):
-        return Unknown(f'I cannot tell objects apart by color ("{colour}")')
-    if (found := _RELATION.search(text)) and category_of(text[: found.start()], categories):
-        return Unknown("I cannot tell how objects lie to one another")
-    if len(_several(text, categories)) > 1:
-        return Unknown("I answer about one kind of object at a time")
-    if text.startswith(_AMOUNTS):
-        return Unknown('I compare only whether there are "more" or "fewer" of one kind of object than of another')
-    if not text or text in _PRONOUNS or singular(text) in ANYTHING:
-        return Unknown("it is not clear which kind of object is meant")
-    return Unknown(f"I do not know {quoted(text)}", noun=text)
+        reason, noun = f'I cannot tell objects apart by color ("{colour}")', ""
+    elif relation and category_of(text[: relation.start()], categories):
+        reason, noun = "I cannot tell how objects lie to one another", ""
+    elif len(_several(text, categories)) > 1:
+        reason, noun = "I answer about one kind of object at a time", ""
+    elif text.startswith(_AMOUNTS):
+        reason, noun = 'I compare only whether there are "more" or "fewer" of one kind of object than of another', ""
+    elif not text or text in _PRONOUNS or singular(text) in ANYTHING:
+        reason, noun = "it is not clear which kind of object is meant", ""
+    elif rest:
+        reason, noun = f"I know {quoted(text.removesuffix(rest).strip())}, but not {quoted(rest)}", ""
+    return Unknown(reason, noun)
+
+
+def _rest(words: Sequence[str], categories: Sequence[str]) -> str:
+    """What follows a category that the words begin with: "on the runway"."""
+    ends = (end for end, word in enumerate(words) if word in AFTER_NOUN)
+    return next((" ".join(words[end:]) for end in ends if category_of(" ".join(words[:end]), categories)), "")
 
 
 def _several(text: str, categories: Sequence[str]) -> list[str]:

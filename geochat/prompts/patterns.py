@@ -25,9 +25,9 @@ _MORE = r"(?P<word>more|fewer|less)"
 _BOX = r"(?:boxes|box|bounding box|bounding boxes|bbox|bboxes)"
 _LOCATION = rf"(?:exact )?(?:locations?|positions?|coordinates|whereabouts|{_BOX})"
 _FIND = (
-    r"(?:find|locate|locali[sz]e|show|box|mark|highlight|detect|identify|outline|circle|spot|pinpoint|get|point"
+    rf"(?:(?:(?:give|show|get) )?(?:me )?(?:the )?{_LOCATION} (?:of|for|around)"
     rf"|point (?:out|at|to)|(?:look|search) for|(?:draw|put)(?: a| the)? {_BOX} (?:around|on|over|for)"
-    rf"|(?:(?:give|show|get) )?(?:me )?(?:the )?{_LOCATION} (?:of|for|around))"
+    r"|find|locate|locali[sz]e|show|box|mark|highlight|detect|identify|outline|circle|spot|pinpoint|get|point)"
 )
 _PART = r"(?:part|area|corner|side|region|section|quadrant|half|place)"
 _COUNT = r"(?:number|count|amount|total|quantity)"
@@ -44,7 +44,8 @@ ABOUT_OBJECTS = _table(
     (Kind.COLOUR, rf"(?:(?:what|which) {_ARE} |name |say |give |give me )?the color of (?P<x>.+)"),
     (Kind.COLOUR, rf"(?P<x>.+?) {_ARE} of (?:what|which) color"),
     (Kind.COLOUR, r"how would you describe the color of (?P<x>.+)"),
-    (Kind.REFER, r"how many (?P<x>.+?) and where.*"),
+    (Kind.REFER, r"how many (?P<x>.+?) (?:and )?where.*"),
+    (Kind.REFER, rf"{_ARE} there (?P<x>.+?) (?:and )?where.*"),
     (Kind.COUNT, rf"{_ARE} there (?:more|less|fewer) than \w+ (?P<x>.+)"),
     (Kind.COUNT, r"how (?:many|much)(?P<x>(?: .+)?)"),
     (Kind.COUNT, r"(?:count|count up|estimate the number of|no of|num of) (?P<x>.+)"),
@@ -65,16 +66,17 @@ ABOUT_OBJECTS = _table(
     (Kind.PRESENCE, rf"(?:do|did|would|does|can|could) {_WE} {_LOOK} (?P<x>.+)"),
     (Kind.PRESENCE, r"(?:do|does) (?:image|it|this|we)(?: area| place)? (?:show|contain|have|include|hold) (?P<x>.+)"),
     (Kind.PRESENCE, rf"{_ARE} (?:at least one|any|some|an?) (?P<x>.+)"),
-    (Kind.PRESENCE, rf"{_ARE} (?P<x>.+?) (?:visible|present|shown)"),
+    (Kind.PRESENCE, rf"{_ARE} (?P<x>.+?) (?:visible|present|shown|there|here)"),
     (Kind.PRESENCE, r"(?:see |got |spot |find )?any (?P<x>.+)"),
     (Kind.PRESENCE, r"see (?P<x>.+)"),
+    (Kind.REFER, rf"what {_ARE} (?P<x>the (?:\w+most|largest|biggest|smallest) .+)"),
     (Kind.REFER, rf"which (?:one |ones )?{_ARE} (?P<x>.+)"),
     (Kind.REFER, rf"which (?P<x>.+?) {_ARE} (?:the )?(?P<rank>\w+)"),
 )  # fmt: skip
 """Questions about objects; the first that fits holds."""
 
 _WHERE = r"(?:position|location|coordinate|box|bounding|where|mark|point|locat|ground)"
-_THIS = r"(?:it|this|image|what you see|everything|what is (?:in|on) image)"
+_THIS = r"(?:it|this|image|what you see|everything|what is (?:(?:in|on) image|going on|happening|there))"
 _DETAIL = r"(?: (?:briefly|shortly|in (?:detail|brief|short|one sentence|a sentence|words)|with details))*"
 _OBJECTS = r"(?:objects?|things?|everything|items|targets)"
 _ALL = r"(?: me)?(?: all| every| each)?(?: of)?(?: the)?"
@@ -110,7 +112,7 @@ ABOUT_IMAGE = _table(
     (Kind.SCENE, rf"(?:what|which) (?:kind|type|sort|class|category)(?: of)?(?: an?)?(?: {_PLACE})?"
                  rf" (?:is|are|does|do|fits|describes|belongs){_SCENE_REST}"),
     (Kind.SCENE, rf"(?:what|which) {_PLACE}(?: class| type| category)? (?:is|are|does|do){_SCENE_REST}"),
-    (Kind.SCENE, rf"what is (?:the |this |that )?(?:kind of |type of )?{_PLACE}(?: class| type)?(?: here| shown)?"),
+    (Kind.SCENE, rf"what is (?:the |this |that )?(?:kind of |type of )?{_PLACE}(?: class| type| category)?"),
     (Kind.SCENE, r"(?:classify|categori[sz]e)(?: (?:it|this|image|place|area|the))*"),
     (Kind.SCENE, r"(?:the )?(?:image |land use |land cover )?(?:classification|class|category)"),
     (Kind.SCENE, r"(?:the )?(?:image|land use|land cover)"),

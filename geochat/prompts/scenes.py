@@ -23,9 +23,9 @@ _AMONG = re.compile(
     r"\b(?:between|from|among|amongst|as|into|one\s+of)\s+(?:one\s+of\s+)?(?P<list>[^?:]+)",
     re.IGNORECASE,
 )
-_BETWEEN = re.compile(r"[,;\n]|\b(?:or|vs|versus)\b", re.IGNORECASE)
+_BETWEEN = re.compile(r"[,;?\n]|\.(?:\s|$)|\b(?:or|vs|versus)\b", re.IGNORECASE)
 _END = re.compile(r"\?|\.(?:\s|$)")
-_AROUND = re.compile(r"^(?:[\s'\"()\[\]._]|(?:and|either|the|an?)\s)+|[\s'\"()\[\]._]+$", re.IGNORECASE)
+_AROUND = re.compile(r"^(?:[\s'\"()\[\]._!]|(?:and|either|the|an?)\s)+|[\s'\"()\[\]._!]+$", re.IGNORECASE)
 _WORDS = 4  # of a class's name, at most, where a question does not say that it lists classes
 
 
@@ -46,7 +46,7 @@ def offered_classes(text: str, known: Sequence[str], *, chosen: bool = False, ba
         if found := pattern.match(text):
             items = _items(_END.split(found["list"], maxsplit=1)[0], known)
             return items if len(items) > 1 and _short(items) else ()
-    items = _items(text.strip().rstrip("?.!"), known)
+    items = _items(text, known)
     if chosen:
         return items if len(items) > 1 or (_short(items) and "?" not in text) else ()
     if not (bare and len(items) > 1 and _short(items)):

@@ -92,7 +92,7 @@ STATES = _words(
 AFTER_NOUN = _words(
     "in on at near next beside by above below under behind between with without from to along around inside within "
     "over across off that which who is are was were and or located situated positioned lying standing closest parked "
-    "docked moored visible surrounded facing adjacent"
+    "docked moored visible surrounded facing adjacent of do does there"
 )
 """Words that end a noun phrase's core: "the car | next to the building"."""
 GROUPS = _words("group row line pair number lot cluster set bunch couple dozen fleet")

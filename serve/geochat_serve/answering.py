@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
-from geochat.assistant import AnswerStream, GeoChat, Question
-from geochat.dialects import Event, Region
+from geochat.assistant import GeoChat, Question
+from geochat.dialects import Event
 from geochat.engines import GenerationSettings
 from geochat.errors import GeoChatError
 from geochat.geometry import OrientedBox
@@ -121,8 +121,7 @@ class Answerer:
         try:
             while piece := await asyncio.shield(reading):
                 for event in piece:
-                    if not (isinstance(event, Region) and _is_closer(stream)):
-                        turn.take(event, session.colours)
+                    turn.take(event, stream.image, session.colours)
                 yield
                 reading = run(self._threads, _read_for, events, _REFRESH_S)
             ended = True
@@ -138,11 +137,6 @@ class Answerer:
 
 def _question(turn: Turn, generation: GenerationSettings | None = None) -> Question:
     return Question(turn.question, regions=turn.regions, task=CHOICES[turn.task].task, generation=generation)
-
-
-def _is_closer(stream: AnswerStream) -> bool:
-    """Whether the model was shown another window than the conversation's: where its boxes lie, the answer will tell."""
-    return any(notice.code == "region-window" for notice in stream.notices)
 
 
 def _read_for(events: Iterator[Event], seconds: float) -> list[Event]:

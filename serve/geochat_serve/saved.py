@@ -109,7 +109,7 @@ def _load_turn(session: Session, saved: Mapping[str, Any], chat: GeoChat) -> Non
     turn = Turn(
         session.next_number(), question, task, read_boxes(saved["regions"]), window, session.scene.id, conversation
     )
-    turn.finish(conversation.remember(question, prompt, text), session.colours)
+    turn.finish(conversation.remember(question, prompt, text, turn.regions), session.colours)
     turn.notices, turn.remarks = _notices(saved.get("notices", [])), _notices(saved.get("remarks", []))
     turn.choices = [
         {"text": str(choice["text"]), "probability": min(max(float(choice["probability"]), 0.0), 1.0)}

@@ -7,20 +7,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from geochat.assistant import Answer, Conversation, GroundedRegion
+from geochat.assistant import Answer, Conversation, GroundedRegion, asked_region
 from geochat.assistant.notices import Notice
 from geochat.assistant.numbering import Numbering
 from geochat.dialects import Event, ParsedText, Phrase, Region, Text
 from geochat.exports import PALETTE
 from geochat.geometry import OrientedBox
-from geochat.imagery import Window
-from geochat.prompts import Task
+from geochat.imagery import GeoImage, Window
 from geochat_serve.correcting import Correction
 from geochat_serve.notices import on_page
 
 Status = Literal["waiting", "writing", "done", "stopped", "failed"]
-
-_LONGEST_NAME = 80  # of a region asked about, taken from the answer
 
 
 class Colours:
@@ -83,11 +80,10 @@ class Turn:
     replaced: bool = False
     _numbering: Numbering = field(default_factory=Numbering, repr=False)
 
-    def take(self, event: Event, colours: Colours) -> None:
-        """Add what the model has just written about the conversation's view."""
+    def take(self, event: Event, view: GeoImage, colours: Colours) -> None:
+        """Add what the model has just written about a view."""
         placed = None
         if isinstance(event, Region):
-            view = self.conversation.image
             placed = GroundedRegion.placed(event, view.frame, view.place)
         self._add(event, placed, colours)
 
@@ -186,11 +182,8 @@ class Turn:
         if self.answer is None or self.parsed is None:
             return
         words = self.answer.plain_text if self.correction is None else self.parsed.plain_text
-        named = self.answer.task is Task.IDENTIFY and 0 < len(words) <= _LONGEST_NAME
-        view = self.answer.image
         for box in self.regions:
-            in_model = box.transform(view.frame.between("image", "model"))
-            yield GroundedRegion(words if named else None, box, view.place, in_model, role="asked", answer=words)
+            yield asked_region(box, self.answer.image, self.answer.task, words)
 
 
 def _placed(answer: Answer) -> Iterator[GroundedRegion]:

@@ -11,6 +11,8 @@ from PIL import Image, ImageFilter
 from geochat.cli import data as command
 from geochat.dialects import GEOCHAT
 from geochat.errors import DataError, SettingsError
+from geochat.geometry import AngleConvention, OrientedBox
+from geochat.prompts import Message
 from geochat_data.building import BuildSettings, build_samples
 from geochat_data.checking import check_leakage, check_samples, hash_images, image_paths
 from geochat_data.formats import read_samples, write_samples
@@ -19,6 +21,7 @@ from geochat_data.questions import wordings
 from geochat_data.readers import Report, Source, read
 from geochat_data.readers.boxes import write_boxes
 from geochat_data.records import LabelledImage, LabelledObject
+from geochat_data.samples import Sample
 from geochat_data.scenes import render_scene
 from geochat_data.statistics import statistics
 
@@ -269,3 +272,32 @@ def test_real_dota_patches_make_good_samples(shared, tmp_path):
     write_samples(tmp_path / "f.jsonl", samples)
     assert len(samples) > 50
     assert check_samples(tmp_path / "f.jsonl", source.path, GEOCHAT)[0].skipped == 0
+
+
+def test_what_a_cropping_model_cannot_see_is_not_asked_about(tmp_path):
+    def thing(category, x):
+        return LabelledObject(category, ((x, 40), (x + 20, 40), (x + 20, 60), (x, 60)))
+
+    objects = (thing("ship", 90), thing("car", 2), thing("airplane", 45), thing("storage tank", 36))
+    known = frozenset(item.category for item in objects)
+    record = LabelledImage(None, 200, 100, objects, labelled=known, pixels=np.zeros((100, 200, 3), np.uint8))
+    how = {"questions": (60, 60), "dialogues": 0.0, "shares": {"refer": 1, "count": 1, "presence": 1, "identify": 1}}
+    for dialect, hidden in ((GEOCHAT, ()), (GEOCHAT.fitted(fit="crop", size=50), ("car", "storage tank"))):
+        samples = build_samples([record] * 9, tmp_path, BuildSettings(dialect, **how))
+        text = " ".join(message.text for sample in samples for message in sample.messages)
+        for item in objects:
+            assert (item.category in text) == (item.category not in hidden), item.category
+
+
+def test_angles_are_counted_alike_in_every_dialect():
+    box, charts = OrientedBox(10, 20, 40, 30, 50), []
+    for angles in (
+        AngleConvention(),
+        AngleConvention("counterclockwise", "[0,90)"),
+        AngleConvention(angle_range="[-45,45)"),
+    ):
+        dialect = GEOCHAT.fitted(angles=angles)
+        messages = (Message("user", "[refer] Where?"), Message("assistant", dialect.write("a ship", [box])))
+        charts.append(statistics([Sample("1", None, messages)], dialect))
+    assert charts[0] == charts[1] == charts[2]
+    assert charts[0]["angle"] == {"45 to 60": 1}

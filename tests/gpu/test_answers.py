@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+from PIL import Image
 
 from geochat import GeoChat, Task
 from geochat.clip import Classifier, DualEncoder
+from geochat.engines import Request
+from geochat.prompts import Message
 from geochat_data.readers import UCM_SCENES
 
 ASKED = [
@@ -38,6 +41,18 @@ def test_a_batch_answers_as_each_alone(on_gpu, samples):
     together = on_gpu.ask_many(samples / "tanks.png", questions, task=Task.VQA)
     alone = [on_gpu.ask(samples / "tanks.png", question, task=Task.VQA) for question in questions]
     assert [answer.text for answer in together] == [answer.text for answer in alone]
+
+
+def test_it_scores_choices_as_the_cpu_does(on_gpu, on_cpu, samples):
+    choices = (*UCM_SCENES, "volcano", "a harbor with many boats")
+    with Image.open(samples / "harbour.png") as opened:
+        image = opened.convert("RGB")
+    asked = Request((Message("user", "What is this?"),), (image,), choices=choices)
+    ours, expected = (chat.engine.generate(asked) for chat in (on_gpu, on_cpu))
+    assert ours.text == expected.text
+    assert [c.logprob for c in ours.choices] == pytest.approx([c.logprob for c in expected.choices], abs=1e-3)
+    ((_, together),) = on_gpu.engine.stream_batch([asked])
+    assert [c.logprob for c in together.choices] == pytest.approx([c.logprob for c in ours.choices], abs=1e-4)
 
 
 def test_it_takes_the_gpu_and_bfloat16_where_nothing_is_said(samples, device):

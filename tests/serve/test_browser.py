@@ -651,12 +651,15 @@ UNNAMED = """() => [...document.querySelectorAll('button, input, textarea, [role
 def test_labels_focus_order_and_contrast(people, pictures, scheme):
     user = people(color_scheme=scheme)
     user.open(pictures / "place.tif")
+    user.ask("airport, harbor", "Classify")
+    user.ask("a submarine", "Find")
     user.ask("where?", "Grounded description")
     user.page.click("text=Save and load")
     user.page.wait_for_selector("#takeaway button")
     assert user.page.evaluate(UNNAMED) == []
     checked = [".gc-words", ".gc-question", ".gc-task", ".gc-tools button", ".gc-seconds", ".gv-bar button", ".gv-name"]
     checked += [".gv-pixel", ".gt button", ".gt-label", "#ask", "#clear", "#task label:has(input:checked)", ".gb-model"]
+    checked += [".gc-choice", ".gc-share", ".gc-remark"]
     low = [pair for pair in user.page.evaluate(CONTRAST, checked) if pair[1] < 4.5]
     assert low == []
     order = []

@@ -13,10 +13,12 @@ from geochat.checkpoints import load
 from geochat.dialects import GEOCHAT
 from geochat.errors import DataError
 from geochat.geometry import OrientedBox
+from geochat.models import bundled_path, read_settings
 from geochat_data.records import LabelledImage, LabelledObject
 from geochat_data.scenes import render_scene
 from geochat_data.splits import UNSEEN_SCENES
 from geochat_train.mini import material, shape
+from geochat_train.mini.__main__ import SETTINGS
 from geochat_train.mini.consensus import agreed
 from geochat_train.mini.contrast import TEXT_LENGTH, text_of, text_tokens, train_text_tokenizer
 from geochat_train.mini.material import PHOTOGRAPH, clipped, gather
@@ -92,6 +94,11 @@ def test_neighbouring_numbers_are_alike_and_each_is_itself():
     assert torch.allclose(nearly().sum(1), torch.ones(len(NUMBERS)))
     assert [NUMBERS[index_of(v)] for v in (0, 99.6, -45, 500)] == ["<0>", "<100>", "<-45>", "<120>"]
     assert MINI.angles.angle_range == "[-45,45)"
+
+
+def test_the_recipe_writes_the_settings_that_ship():
+    shipped = read_settings(bundled_path())
+    assert replace(SETTINGS, scene_classes=shipped.scene_classes) == shipped
 
 
 def test_every_number_and_mark_is_one_token():

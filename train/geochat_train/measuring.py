@@ -122,7 +122,7 @@ def main() -> None:
     if args.around:
         images = (replace(window, objects=window.objects[:1]) for window in around(images, args.around))
     found = identify(chat, images, args.most) if args.what == "identify" else scenes(chat, images, UCM_SCENES)
-    report = {"model": chat.engine.name, "sha256": chat.engine.sha256, "split": args.split, args.what: found}
+    report = {"model": chat.engine.info.name, "sha256": chat.engine.info.sha256, "split": args.split, args.what: found}
     text = json.dumps(report, indent=2)
     if args.out:
         args.out.write_text(text + "\n", encoding="utf-8")

@@ -16,7 +16,7 @@ Rules at IoU t, where one box reaches another when their intersection over union
   same with no box dropped. They show what each of its two habits is worth.
 
 The first five come rotated and, as `..._aligned@t`, between the upright rectangles around the boxes. Where the line's
-`clip` gives the image in that square, [x1, y1, x2, y2], they compare what of the boxes lies inside it.
+`clip` gives the image in the numbers of its truth, [x1, y1, x2, y2], they compare what of the boxes lies inside it.
 Groups: the line's `size_group`, `single` where there is one true box and `multiple` otherwise, `refer` and `grounding`
 by the line's `task_type` or `type`.
 

@@ -21,8 +21,8 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
     parser.add_argument("--as", dest="task", choices=TASKS, help="what the questions ask for, where A is a file")
     parser.add_argument("--format", choices=FORMATS, default="geochat", help="of A, where it is a file (%(default)s)")
     parser.add_argument("--format-b", choices=FORMATS, help="of B, where it is another")
-    add_for(parser, "the model A's answers are of, where A is a file")
-    add_for(parser, "the same of B", option="--for-b")
+    add_for(parser, "the model that gave A, where A is a file")
+    add_for(parser, "the model that gave B, where B is a file", option="--for-b")
     parser.add_argument("--images", metavar="DIR", type=Path, help="where true boxes are in pixels: to see image sizes")
     parser.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which starts slowly")
     parser.add_argument(

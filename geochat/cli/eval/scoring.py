@@ -32,7 +32,7 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
     )
     score.add_argument("--as", dest="task", required=True, choices=TASKS, help="what the questions ask for")
     score.add_argument("--format", choices=FORMATS, default="geochat", help="whose field names and boxes (%(default)s)")
-    add_for(score, "the model that gave the answers", "that of the run FILE is in, else the published GeoChat")
+    add_for(score, "the model that gave the answers", "that of the run FILE lies in, else the published GeoChat")
     score.add_argument("--truth", metavar="FILE", type=Path, help="truths joined by question_id, where FILE has none")
     score.add_argument("--images", metavar="DIR", type=Path, help="where true boxes are in pixels: to see image sizes")
     score.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which starts slowly")

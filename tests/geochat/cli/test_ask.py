@@ -18,8 +18,9 @@ def test_text_streams_to_standard_output_with_the_regions_below(answering, geoti
     captured = capsys.readouterr()
     assert captured.out == (
         "There is 1 plane [1] here.\n\n"
-        "regions, corners x,y in pixels of the image:\n"
-        "[1] 1 plane: 50.0,0.0  50.0,40.0  30.0,40.0  30.0,0.0\n"
+        "regions, corners x,y in pixels of the image, and below in EPSG:26914:\n"
+        "[1] 1 plane (200 x 100 m, 20,000 m²): 50.0,0.0  50.0,40.0  30.0,40.0  30.0,0.0\n"
+        "    500250.0,5200000.0  500250.0,5199800.0  500150.0,5199800.0  500150.0,5200000.0\n"
     )
     assert captured.err == ""
 
@@ -34,7 +35,8 @@ def test_json_is_one_object_and_agrees_with_the_exports(answering, geotiff, caps
     captured = capsys.readouterr()
     value = json.loads(captured.out)
     assert captured.err == ""
-    assert set(value) == {"text", "plain_text", "regions", "crs", "image", "model", "usage", "seconds", "tokens"}
+    assert {"text", "plain_text", "regions", "crs", "image", "model", "question", "task", "prompt"} <= set(value)
+    assert (value["image"]["path"], value["task"], value["notices"]) == (str(geotiff), "chat", [])
     (region,) = value["regions"]
     assert region["box"] == [10, 30, 30, 40, 90]
 
@@ -70,8 +72,8 @@ def test_the_view_can_be_chosen(answering, geotiff, capsys):
     options = ["--window", "100,20,80,60", "--bands", "3,2,1", "--stretch", "0,180", "--max-new-tokens", "9"]
     assert main(["ask", str(geotiff), "Is there a plane?", "--task", "vqa", *options]) == 0
     (request,) = engine.requests
-    assert request.image.size == (80, 60)
-    assert request.image.getpixel((0, 0)) == (128, 128, 128)
+    assert request.images[0].size == (80, 60)
+    assert request.images[0].getpixel((0, 0)) == (128, 128, 128)
     assert request.generation.max_new_tokens == 9
     assert capsys.readouterr().out == "yes\n"
 
@@ -169,7 +171,7 @@ def test_what_could_not_be_read_is_noted_aside(answering, geotiff, capsys):
     captured = capsys.readouterr()
     assert "a ship" in captured.out
     assert "{<1><2>}" not in captured.out
-    assert captured.err.startswith("geochat: note: the model wrote '{<1><2>}', which could not be read")
+    assert captured.err.startswith("geochat: note: The model wrote '{<1><2>}', which could not be read")
 
 
 def test_a_read_only_folder_is_found_before_anything_is_computed(answering, geotiff, tmp_path, monkeypatch, capsys):

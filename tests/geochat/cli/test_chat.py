@@ -32,8 +32,9 @@ def test_each_line_is_a_question_and_answers_are_remembered(answering, talk):
     assert (status, err) == (0, "")
     assert out == (
         "an airfield\n\nThere is 1 plane [1] here.\n\n"
-        "regions, corners x,y in pixels of the image:\n"
-        "[1] 1 plane: 50.0,0.0  50.0,40.0  30.0,40.0  30.0,0.0\n\n"
+        "regions, corners x,y in pixels of the image, and below in EPSG:26914:\n"
+        "[1] 1 plane (200 x 100 m, 20,000 m²): 50.0,0.0  50.0,40.0  30.0,40.0  30.0,0.0\n"
+        "    500250.0,5200000.0  500250.0,5199800.0  500150.0,5199800.0  500150.0,5200000.0\n\n"
     )
     texts = [message.text for message in engine.requests[1].messages]
     assert texts == ["What is this?", "an airfield", "[grounding] Describe the image."]
@@ -74,7 +75,7 @@ def test_another_image_and_clear_start_anew(answering, talk, geotiff):
         "One?", "/region 0,0,9,9", f"/image {geotiff} --window 100,20,80,60 --bands 3,2,1", "Two?", "/clear", "Three?"
     )
     assert [len(request.messages) for request in engine.requests] == [1, 1, 1]
-    assert [request.image.size for request in engine.requests] == [(200, 100), (80, 60), (80, 60)]
+    assert [request.images[0].size for request in engine.requests] == [(200, 100), (80, 60), (80, 60)]
     assert engine.prompts == ["One?", "Two?", "Three?"]  # regions belonged to the first image
     assert "80 x 60 pixels from 100,20" in err
 
@@ -94,7 +95,7 @@ def test_a_conversation_is_saved_in_every_form(answering, talk, tmp_path):
     assert whole["model"] == "scripted"
     text = (tmp_path / "a.md").read_text()
     assert text.index("`What?`") < text.index("a &lt;b&gt;bold&lt;/b&gt; field") < text.index("There is 1 plane [1]")
-    assert "- [1] 1 plane: 50.0,0.0" in text
+    assert "- [1] 1 plane (200 x 100 m, 20,000 m²): 50.0,0.0" in text
     assert len(json.loads((tmp_path / "a.geojson").read_text())["features"]) == 1
     assert len(pyogrio.raw.read(tmp_path / "a.gpkg")[2]) == 1
     for picture in ("a.png", "a.jpg"):
@@ -106,7 +107,7 @@ def test_history_and_help(answering, talk):
     answering(PLANE)
     _, out, _ = talk("/history", "Where?", "/history", "/help")
     assert out.startswith("nothing has been asked yet\n")
-    assert "> Where?\nThere is 1 plane [1] here.\n[1] 1 plane: 50.0," in out
+    assert "> Where?\nThere is 1 plane [1] here.\n[1] 1 plane (200 x 100 m, 20,000 m²): 50.0," in out
     for name in ("/region", "/task", "/save", "/image", "/history", "/clear", "/help", "/quit"):
         assert f"\n{name}" in out
 
@@ -127,7 +128,7 @@ def test_quit_leaves(answering, talk):
         ("/region 900,900,950,950", "lies outside"),
         ("/region nan,0,1,1", "not finite"),
         ("/region gone.geojson", "gone.geojson cannot be read"),
-        ("/region scene.tif", "'scene.tif' is not numbers separated by commas; or name a .geojson file"),
+        ("/region scene.tif", "'scene.tif' is not numbers separated by commas; or name a file (.geojson"),
         ("/task fly", "no task 'fly'; choose from auto,"),
         ("/task", "/task takes NAME, not nothing"),
         ("/history now", "/history takes nothing after it, not now"),
@@ -158,10 +159,10 @@ def test_a_conversation_too_long_can_be_cleared(answering, talk):
     engine = answering("a", "b")
     stream = engine.stream
 
-    def limited(request, cancel=None):
+    def limited(request):
         if len(request.messages) > 1:
             raise ContextLengthError("too long by 7")
-        return stream(request, cancel)
+        return stream(request)
 
     engine.stream = limited
     status, out, err = talk("One?", "Two?", "/clear", "Three?")

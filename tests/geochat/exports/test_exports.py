@@ -1,5 +1,6 @@
 import json
 import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pyogrio
@@ -90,10 +91,25 @@ def test_shapes_across_the_antimeridian_are_cut(image_to_map, crs):
 
 
 def test_what_no_projection_reaches_has_no_place():
-    far = Region(OrientedBox(0, 0, 1e9, 1e9))
-    document = to_geojson(placed(UTM, [far]), UTM.crs, {})
-    assert document["features"][0]["geometry"] is None
+    far = replace(UTM, image_to_map=Affine(5, 0, 1e12, 0, -5, 1e12))
+    document = to_geojson(placed(far), far.crs, {})
+    assert [feature["geometry"] for feature in document["features"]] == [None] * 3
     json.dumps(document, allow_nan=False)
+
+
+def test_geometry_ends_where_the_image_does_and_what_was_written_stays(tmp_path):
+    boxes = [OrientedBox(-10, 40, 10, 60), OrientedBox(120, 40, 130, 60)]
+    regions = placed(UTM, [Region(box, "a") for box in boxes])
+    partly, outside = to_geojson(regions, UTM.crs, {})["features"]
+    corners = to_geographic([(500_000, 5_200_000 - 5 * 70), (500_100, 5_200_000 - 5 * 30)], UTM.crs)
+    bounds = shapely.geometry.shape(partly["geometry"]).bounds
+    assert bounds == pytest.approx((*corners.min(axis=0), *corners.max(axis=0)), abs=1e-5)
+    assert outside["geometry"] is None
+    assert partly["properties"]["box"] == [-10, 40, 10, 60, 0]
+    assert partly["properties"]["pixels"][0][0] == -20
+    _, _, geometry, _ = pyogrio.raw.read(write_geopackage(tmp_path / "a.gpkg", regions, UTM.crs, PROVENANCE))
+    assert shapely.from_wkb(geometry[0]).bounds == (500_000, 5_199_650, 500_100, 5_199_850)
+    assert geometry[1] is None
 
 
 def test_geopackage_lies_in_the_crs_of_the_image(tmp_path):

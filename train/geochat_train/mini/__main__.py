@@ -37,7 +37,7 @@ from geochat_train.mini.talk import Talk, converse
 from geochat_train.mini.tutor import CATEGORIES, Tutor, tutor_targets
 
 _LOG = logging.getLogger(__name__)
-_SETTINGS = Settings(
+SETTINGS = Settings(
     name="geochat-mini",
     dialect=MINI.name,
     convention=MINI.angles,
@@ -252,7 +252,7 @@ def main() -> None:
     steps, batch = args.instruct_steps, args.instruct_batch
     rate = args.instruct_rate * batch**0.5
     model, processor = instruct(material, tower, out, start=start, steps=steps, batch=batch, rate=rate, seed=seed)
-    settings = replace(_SETTINGS, scene_classes=material.scenes)
+    settings = replace(SETTINGS, scene_classes=material.scenes)
     save_checkpoint(out / "checkpoint", model.chat, processor, settings, dtype=torch.bfloat16, shard_size="12MB")
     _LOG.info("saved %s", out / "checkpoint")
 
