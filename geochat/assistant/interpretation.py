@@ -13,8 +13,7 @@ from geochat.errors import PromptError
 from geochat.geometry import OrientedBox
 from geochat.models import ModelInfo
 from geochat.prompts import Task, read_task
-from geochat.prompts.aliases import aliases_of
-from geochat.prompts.phrases import normalise
+from geochat.prompts.phrases import aliases_of, normalise
 from geochat.prompts.recognition import recognise
 from geochat.prompts.vocabulary import OutOfScope, Recognised, Vocabulary
 

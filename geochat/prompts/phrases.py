@@ -160,6 +160,23 @@ def match_choice(answer: str, choices: Sequence[str]) -> str | None:
     )
 
 
+def aliases_of(choice: str, known: Sequence[str]) -> tuple[str, ...]:
+    """The names in `known` that an offered answer stands for; none where nothing does.
+
+    Tried in this order: the same words; the same noun by plural or synonym; the same kind of place, of which there may
+    be several ("residential" stands for "dense residential" and "sparse residential").
+    """
+    offered = _name(choice)
+    tests: tuple[Callable[[_Name], bool], ...] = (
+        lambda name: name.words == offered.words,
+        lambda name: name.noun == offered.noun,
+        lambda name: name.place == offered.place,
+        lambda name: not name.kinds.isdisjoint(offered.kinds),
+    )
+    found = (tuple(name for name in known if fits(_name(name))) for fits in tests)
+    return next((names for names in found if names), ())
+
+
 class _Name(NamedTuple):
     """What a class or an answer may be known by."""
 

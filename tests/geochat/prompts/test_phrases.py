@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geochat.prompts.phrases import (
+    aliases_of,
     canonical,
     category_of,
     head_noun,
@@ -176,3 +177,20 @@ def test_any_text_is_compared(asked, named):
 def test_a_phrase_means_itself(noun, before):
     assert same_thing(f"{before} {plural(noun)}", noun)
     assert same_thing(noun, f"{before} {plural(noun)} on the left")
+
+
+@pytest.mark.parametrize(
+    ("choice", "names"),
+    [
+        ("harbor", ("harbor",)),
+        ("port", ("harbor",)),
+        ("car parks", ("parking lot",)),
+        ("residential", ("dense residential", "sparse residential")),
+        ("airport", ("airplane",)),
+        ("moon", ()),
+        ("", ()),
+    ],
+)
+def test_an_offered_answer_stands_for_known_names(choice, names):
+    known = ("airplane", "harbor", "parking lot", "dense residential", "sparse residential")
+    assert aliases_of(choice, known) == names
