@@ -25,6 +25,7 @@ MAY_IMPORT = {
 HEAVY = {"torch", "transformers", "peft", "accelerate", "gradio"}
 ROOMS = {  # room of geochat -> rooms it may import
     "errors": set(),
+    "files": {"errors"},
     "geometry": {"errors"},
     "prompts": {"errors"},
     "dialects": {"errors", "geometry", "prompts"},
@@ -37,7 +38,7 @@ ROOMS = {  # room of geochat -> rooms it may import
     "clip": {"errors", "imagery", "models", "vision", "checkpoints"},
     "assistant": {"errors", "geometry", "prompts", "dialects", "imagery", "models", "exports", "engines", "checkpoints"},
 }
-WITHOUT_TORCH = {"errors", "geometry", "prompts", "dialects", "imagery", "models", "exports", "assistant"}
+WITHOUT_TORCH = {"errors", "files", "geometry", "prompts", "dialects", "imagery", "models", "exports", "assistant"}
 LIGHT_MODULES = ("geochat", "geochat.assistant", "geochat.engines", "geochat.exports", "geochat.models")
 
 

@@ -59,7 +59,8 @@ def write_questions(folder: Path, images: int, each: int) -> Path:
 
 def run_loop(folder: Path, questions: Path, answerer: ChatAnswerer, tokens: int = 8) -> Run:
     """`geochat eval run` without its command line."""
-    run = Run(folder / "run", RunSettings("rsvqa-lr", Sources(folder, questions), max_new_tokens=tokens))
+    sources = Sources(folder, questions, dialect=answerer.dialect)
+    run = Run(folder / "run", RunSettings("rsvqa-lr", sources, max_new_tokens=tokens))
     for _ in run.answer(answerer):
         pass
     return run

@@ -104,13 +104,14 @@ def _in_degrees(crs: str) -> bool:
 
 
 def _region_text(number: int, region: GroundedRegion, digits: int) -> str:
-    told = [region.phrase or "region"]
-    if region.as_asked is False:
-        told.append("(not what was asked for)")
+    told = []
     if region.ground_size is not None:
         width, height, area = map(_rounded, region.ground_size)
-        told.append(f"({width} x {height} m, {area} m²)")
-    lines = [f"[{number}] {' '.join(told)}: {_corners(region.pixels, 1)}"]
+        told.append(f"{width} x {height} m, {area} m²")
+    if region.as_asked is False:
+        told.append("not what was asked for")
+    aside = f" ({'; '.join(told)})" if told else ""
+    lines = [f"[{number}] {region.phrase or 'region'}{aside}: {_corners(region.pixels, 1)}"]
     if region.map is not None:
         lines.append(f"    {_corners(region.map, digits)}")
     return "\n".join(lines)

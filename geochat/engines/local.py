@@ -172,8 +172,6 @@ class LocalEngine:
             return end
         batch = Batch(self._model, [row], _NOTHING)  # what is never written freely may be part of a choice
         first, own = batch.forward()[0], batch.keyvalues(0)
-        if self.limits.prefix_bytes:
-            self._prefixes.insert(row.read, len(row.beginning), own, adapter)
         prompt = Beginning((*row.beginning.pieces, (own, len(own))))
         turns = row.job.prompt.turns
         logprobs: dict[int, Logprobs] = {}
@@ -182,6 +180,8 @@ class LocalEngine:
                 return end
             read = read_turns(self._model, [turns[index] for index in indices], prompt, first)
             logprobs.update(zip(indices, read, strict=True))
+        if self.limits.prefix_bytes:
+            self._prefixes.insert(row.read, len(row.beginning), own, adapter)
         ordered = [logprobs[index] for index in range(len(turns))]
         return chosen(row.job.request.choices, row.job.prompt, ordered, self.checkpoint.processor.tokenizer)
 

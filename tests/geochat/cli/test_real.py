@@ -72,7 +72,7 @@ def test_info_about_what_is_not_there(capsys):
     assert capsys.readouterr().err.startswith("geochat: error: there is no checkpoint directory './gone'")
 
 
-def test_what_is_loaded_and_how_reaches_the_loader(geotiff, capsys, monkeypatch):
+def test_what_is_loaded_and_how_reaches_the_loader(saved, geotiff, tmp_path, capsys, monkeypatch):
     asked = {}
 
     def load(source, **options):
@@ -80,10 +80,30 @@ def test_what_is_loaded_and_how_reaches_the_loader(geotiff, capsys, monkeypatch)
         raise CheckpointError("enough")
 
     monkeypatch.setattr("geochat.checkpoints.load", load)
-    options = ["--model", "a", "--base", "b", "--device", "cpu", "--dtype", "float16", "--quantization", "4bit"]
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text("{}")
+    options = [
+        "--model",
+        str(adapter),
+        "--base",
+        str(saved),
+        "--device",
+        "cpu",
+        "--dtype",
+        "float16",
+        "--quantization",
+        "4bit",
+    ]
     assert main(["ask", str(geotiff), "What?", *options]) == 1
     assert capsys.readouterr().err == "geochat: error: enough\n"
-    assert asked == {"source": "a", "base": "b", "device": "cpu", "dtype": "float16", "quantization": "4bit"}
+    assert asked == {
+        "source": str(adapter),
+        "base": str(saved),
+        "device": "cpu",
+        "dtype": "float16",
+        "quantization": "4bit",
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,76 @@
+"""One writer at a time, and whole files only."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from geochat.errors import SettingsError
+from geochat.files import atomic_draft, locked
+
+HOLD = """
+import sys
+from pathlib import Path
+from geochat.files import locked
+with locked(Path(sys.argv[1]), what="a long job"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another process that holds `tmp_path / "out"`."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "out")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_process_is_refused_by_name(tmp_path, other):
+    with pytest.raises(SettingsError, match=rf"process {other.pid} on {socket.gethostname()} \(a long job, since"):
+        with locked(tmp_path / "sub" / ".." / "out", what="mine"):
+            raise AssertionError("both hold it")
+    with locked(tmp_path / "another", what="mine"):
+        pass
+
+
+def test_a_killed_holder_holds_nothing(tmp_path, other):
+    other.kill()
+    other.wait()
+    with locked(tmp_path / "out", what="mine"), pytest.raises(SettingsError, match=f"process {os.getpid()} "):
+        with locked(tmp_path / "out", what="again"):
+            raise AssertionError("both hold it")
+
+
+def test_waiting_ends_with_the_holder(tmp_path, other):
+    other.stdin.close()
+    with locked(tmp_path / "out", wait=True, what="mine"):
+        assert other.wait(timeout=60) == 0
+    assert [path.name for path in tmp_path.iterdir()] == [".out.lock"]
+
+
+def test_a_folder_that_is_missing_is_told(tmp_path):
+    with pytest.raises(SettingsError, match="folder that exists"), locked(tmp_path / "gone" / "out", what="mine"):
+        raise AssertionError("locked nothing")
+
+
+def test_drafts_are_unique_and_replace_when_whole(tmp_path):
+    path = tmp_path / "file.json"
+    path.write_text("old")
+    with atomic_draft(path) as first, atomic_draft(path) as second:
+        assert first != second
+        second.write_text("second")
+        first.write_text("first")
+        assert path.read_text() == "old"
+    assert path.read_text() == "first"
+    with pytest.raises(ZeroDivisionError), atomic_draft(path) as draft:
+        draft.write_text("half")
+        raise ZeroDivisionError
+    with pytest.raises(FileNotFoundError), atomic_draft(path):
+        pass
+    assert [found.name for found in tmp_path.iterdir()] == ["file.json"]
+    assert path.read_text() == "first"
