@@ -33,6 +33,8 @@ def locked(path: Path, *, wait: bool = False, what: str) -> Iterator[None]:
         SettingsError: Another process holds it, which the message names, or the lock cannot be made.
     """
     target = path.resolve()
+    if not target.parent.is_dir():
+        raise SettingsError(f"{path} cannot be locked: there is no folder {path.parent}; create it first")
     holder = target.with_name(f".{target.name}.holder")
     lock = FileLock(target.with_name(f".{target.name}.lock"))
     try:
@@ -42,7 +44,7 @@ def locked(path: Path, *, wait: bool = False, what: str) -> Iterator[None]:
             f"{path} is being written by {_holder(holder)}; wait until it has ended, or choose another place"
         ) from None
     except (OSError, NotImplementedError) as error:
-        raise SettingsError(f"{path} cannot be locked: {error}; choose a folder that exists and is writable") from error
+        raise SettingsError(f"{path} cannot be locked: {error}; choose a folder that is writable") from error
     try:
         with suppress(OSError):  # without it the message names nobody
             now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")

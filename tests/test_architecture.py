@@ -36,7 +36,17 @@ ROOMS = {  # room of geochat -> rooms it may import
     "checkpoints": {"errors", "geometry", "prompts", "dialects", "models", "vision"},
     "engines": {"errors", "geometry", "prompts", "dialects", "imagery", "models", "vision", "checkpoints"},
     "clip": {"errors", "imagery", "models", "vision", "checkpoints"},
-    "assistant": {"errors", "geometry", "prompts", "dialects", "imagery", "models", "exports", "engines", "checkpoints"},
+    "assistant": {
+        "errors",
+        "geometry",
+        "prompts",
+        "dialects",
+        "imagery",
+        "models",
+        "exports",
+        "engines",
+        "checkpoints",
+    },
 }
 WITHOUT_TORCH = {"errors", "files", "geometry", "prompts", "dialects", "imagery", "models", "exports", "assistant"}
 LIGHT_MODULES = ("geochat", "geochat.assistant", "geochat.engines", "geochat.exports", "geochat.models")

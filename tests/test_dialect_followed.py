@@ -11,12 +11,15 @@ from collections import Counter
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from shapely.geometry import shape
 
+from geochat import GeoChat
 from geochat.cli import main
 from geochat.dialects import GEOCHAT
+from geochat.engines import Chunk, Usage
 from geochat.errors import SettingsError
 from geochat.geometry import AngleConvention, Frame, OrientedBox
-from geochat.models import Settings, write_settings
+from geochat.models import ModelInfo, Settings, read_settings, write_settings
 from geochat.models.reading import read_dialect
 from geochat_data.drawing import contact_sheet
 from geochat_data.formats import read_samples
@@ -208,3 +211,38 @@ def test_a_run_is_of_one_dialect(model, labels, tmp_path):
     sources = Sources(labels.parent, labels, dialect=GEOCHAT)
     with pytest.raises(SettingsError, match="another"):
         list(Run(tmp_path / "other", RunSettings("refer", sources)).answer(Perfect(read_dialect(model))))
+
+
+class Answering:
+    """Says what it is told, as a checkpoint of these settings."""
+
+    def __init__(self, settings, text):
+        self.info, self.text, self.requests = ModelInfo(settings, 100, 10), text, []
+
+    def stream(self, request):
+        self.requests.append(request)
+        yield Chunk(self.text, "stop", Usage(1, 1))
+
+    def cancel(self, _request_id):
+        """Has nothing to cancel."""
+
+
+def test_asking_reading_and_exporting_agree(model, labels):
+    dialect = read_dialect(model)
+    to_model = ~Frame(SIZE, model=dialect.model_frame).model_to_view
+    written = dialect.write("the ship", [SHIP.transform(to_model)])
+    engine = Answering(read_settings(model), written)
+    chat = GeoChat(engine)
+    answer = chat.ask(labels.with_name("1.png"), "the ship", task="refer")
+    assert answer.regions[0].geometry.iou(SHIP) == pytest.approx(1)
+    (feature,) = answer.to_geojson()["features"]
+    exported = shape(feature["geometry"])
+    assert exported.intersection(SHIP.polygon()).area / exported.union(SHIP.polygon()).area == pytest.approx(1, abs=1e-3)
+
+    again = chat.ask(labels.with_name("1.png"), "", task="identify", regions=answer.to_geojson())
+    asked = dialect.parse(again.prompt).regions[0].box
+    assert in_pixels(asked, dialect).iou(SHIP) == pytest.approx(1, abs=0.02)  # whole numbers of a hundred pixels
+    drawn = np.asarray(answer.draw()) != np.asarray(answer.image.pil())
+    ys, xs = np.nonzero(drawn.any(-1)[:, :240])
+    left, _, _, bottom = SHIP.polygon().bounds
+    assert (xs.min(), ys.max()) == pytest.approx((left, bottom), abs=6)
