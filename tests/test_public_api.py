@@ -7,7 +7,17 @@ import geochat
 
 
 def test_exported_names():
-    assert geochat.__all__ == ["Answer", "Conversation", "GeoChat", "GeoChatError", "OrientedBox", "Region", "Task"]
+    assert geochat.__all__ == [
+        "Answer",
+        "Conversation",
+        "GeoChat",
+        "GeoChatError",
+        "OrientedBox",
+        "Question",
+        "Region",
+        "Scene",
+        "Task",
+    ]
     for name in geochat.__all__:
         assert getattr(geochat, name).__name__ == name
 

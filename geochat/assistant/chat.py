@@ -12,6 +12,7 @@ from geochat.assistant.question import AskOptions, Question, QuestionOptions, Vi
 from geochat.engines import Engine
 from geochat.errors import GeoChatError, ImageError
 from geochat.imagery import GeoImage, ImageSource, open_image
+from geochat.models.finding import check_checkpoint
 
 if TYPE_CHECKING:
     from geochat.engines import EngineLimits
@@ -55,6 +56,7 @@ class GeoChat:
             CheckpointError: There is no such checkpoint or it is damaged.
             SettingsError: The device, dtype or quantization does not exist here.
         """
+        check_checkpoint(source, base=base)  # before torch is imported, which takes seconds
         from geochat.checkpoints import load  # noqa: PLC0415 - imports torch, which other engines do not need
         from geochat.engines import LocalEngine, SecondLook  # noqa: PLC0415
 

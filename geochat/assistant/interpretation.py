@@ -97,6 +97,8 @@ def _recognised(
         found = recognise(text, vocabulary, has_regions=bool(boxes), task=task, previous=previous)
     else:
         found = Recognised(task, "")
+    if question.choices and task is None and isinstance(found, Recognised) and found.task in (Task.CAPTION, Task.CHAT):
+        found = Recognised(Task.SCENE, "")  # what is seen, in one of these words
     if isinstance(found, OutOfScope):
         if not text:
             raise PromptError("the question is empty; type one")

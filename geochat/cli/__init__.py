@@ -22,6 +22,7 @@ _COMMANDS = (
     "geochat.cli.serve",
     "geochat.cli.info",
     "geochat.cli.convert",
+    "geochat.cli.verify",
     "geochat.cli.data",
     "geochat.cli.eval",
     "geochat.cli.train",

@@ -18,6 +18,8 @@ from geochat.errors import ExportError, GeoChatError, ImageError, RegionError
 from geochat.exports import Collection, GroundedRegion
 from geochat.imagery import Scene
 
+_NAMED = 5  # images without a place
+
 
 @dataclass(frozen=True)
 class _Done:
@@ -43,17 +45,21 @@ def run(args: argparse.Namespace, images: Sequence[Path], question: Question) ->
     if layer is not None:
         _require_place(images)
     chat = output.load(args)
-    told, failed = Told("image"), 0
+    told, failed, placeless = Told("image"), 0, list[str]()
     with table_of(args.table) as write_row:
         for _, done in in_order(_results(chat, args, images, replace(question, regions=args.region))):
             failed += done.row.error is not None
             _report(done, told)
             write_row(done.row)
-            if layer is not None and done.row.error is None:
-                _add(layer, done)
+            if layer is None or done.row.error is not None:
+                continue
+            if done.crs is None:
+                placeless.append(done.row.image)
+            else:
+                layer.add(done.row.image, done.regions, done.provenance)
     told.close()
     if layer is not None:
-        _write(layer, args)
+        _write(layer, placeless, args)
     return 1 if failed else 0
 
 
@@ -132,14 +138,10 @@ def _report(done: _Done, told: Told) -> None:
         complain(done.row.error if named else f"{done.row.image}: {done.row.error}")
 
 
-def _add(layer: Collection, done: _Done) -> None:
-    if done.crs is None:
-        note(f"{done.row.image} has no place on Earth; it is left out of the layer")
-    else:
-        layer.add(done.row.image, done.regions, done.provenance)
-
-
-def _write(layer: Collection, args: argparse.Namespace) -> None:
+def _write(layer: Collection, placeless: Sequence[str], args: argparse.Namespace) -> None:
+    if placeless:
+        named = ", ".join(placeless[:_NAMED]) + (", ..." if len(placeless) > _NAMED else "")
+        note(f"left out of the layer, without a place on Earth: {len(placeless)} images ({named})")
     if not layer.crs_list:
         note("no layer was written: no image that was answered has a place on Earth")
         return

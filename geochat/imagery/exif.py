@@ -21,10 +21,10 @@ _XMP = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 _DAMAGED = (struct.error, KeyError, ValueError, IndexError, OSError, OverflowError)
 
 
-def tiff_orientation(path: Path) -> int:
-    """The orientation of a TIFF or BigTIFF, from its first directory."""
+def tiff_orientation(path: Path, directory: int = 1) -> int:
+    """The orientation of an image in a TIFF or BigTIFF, by the number of its directory from 1."""
     with suppress(*_DAMAGED), path.open("rb") as stream:
-        return _from_directory(stream) or 1
+        return _from_directory(stream, directory) or 1
     return 1
 
 
@@ -55,15 +55,21 @@ def trailing_exif(stream: IO[bytes]) -> bytes | None:
     return None
 
 
-def _from_directory(stream: IO[bytes]) -> int | None:
-    """The tag's value in the first directory of TIFF data; None where it has none."""
+def _from_directory(stream: IO[bytes], number: int = 1) -> int | None:
+    """The tag's value in a directory, by its number, of TIFF data; None where it has none."""
     header = stream.read(8)
     order = {b"II": "<", b"MM": ">"}[header[:2]]
     big = struct.unpack(order + "H", header[2:4]) == (43,)
-    (start,) = struct.unpack(order + "Q", stream.read(8)) if big else struct.unpack(order + "I", header[4:8])
-    stream.seek(start)
-    (count,) = struct.unpack(order + ("Q" if big else "H"), stream.read(8 if big else 2))
+    offset, length = struct.Struct(order + ("Q" if big else "I")), struct.Struct(order + ("Q" if big else "H"))
     entry = struct.Struct(order + ("HHQ8s" if big else "HHI4s"))
+    (start,) = offset.unpack(stream.read(8) if big else header[4:8])
+    for _ in range(number - 1):
+        stream.seek(start)
+        (count,) = length.unpack(stream.read(length.size))
+        stream.seek(start + length.size + count * entry.size)
+        (start,) = offset.unpack(stream.read(offset.size))
+    stream.seek(start)
+    (count,) = length.unpack(stream.read(length.size))
     for _ in range(min(count, _MOST_TAGS)):
         tag, kind, _number, value = entry.unpack(stream.read(entry.size))
         if tag == _ORIENTATION:

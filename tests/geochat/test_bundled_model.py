@@ -1,6 +1,7 @@
 """The model that ships: small, loadable by plain transformers, and used alike by every door."""
 
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from geochat import GeoChat, Task
 from geochat.models import bundled_path
-from geochat.prompts import Message, chat_messages, compose
+from geochat.dialects import GEOCHAT
+from geochat.prompts import Message, chat_messages
 
 SCENE = Path(str(files("geochat") / "samples" / "airport.tif"))
 
@@ -30,7 +32,7 @@ def test_its_weights_are_small():
 
 def test_its_card_names_these_very_weights(chat):
     card = (bundled_path() / "README.md").read_text(encoding="utf-8")
-    assert chat.engine.sha256 in card
+    assert chat.engine.info.sha256 in card
 
 
 def test_it_loads_and_answers_in_plain_transformers(chat):
@@ -38,7 +40,7 @@ def test_it_loads_and_answers_in_plain_transformers(chat):
     model = AutoModelForImageTextToText.from_pretrained(bundled_path(), dtype=torch.float32)
     with Image.open(SCENE) as image:
         inputs = processor.apply_chat_template(
-            chat_messages([Message("user", compose("the leftmost airplane", Task.REFER))], with_image=True),
+            chat_messages([Message("user", GEOCHAT.compose("the leftmost airplane", Task.REFER))], with_image=True),
             add_generation_prompt=True,
             tokenize=False,
         )
@@ -77,3 +79,62 @@ def test_its_vocabulary_has_one_token_a_coordinate(chat):
 def test_the_scene_classes_are_listed_with_the_weights():
     settings = json.loads((bundled_path() / "geochat.json").read_text(encoding="utf-8"))
     assert len(settings["scene_classes"]) == 21
+
+
+PLAIN = {  # as people type it: what the answer must be or hold
+    "How many airplanes are in the image?": {"2"},
+    "how many planes r there": {"2"},
+    "Is there a car?": {"no"},
+    "any ships?": {"no"},
+    "airport, harbor or forest?": {"airport"},
+    "what kind of place is this?": {"airplane"},
+}
+
+
+@pytest.mark.parametrize("typed", PLAIN)
+def test_plain_questions_are_answered(chat, typed):
+    answer = chat.ask(SCENE, typed)
+    assert answer.plain_text in PLAIN[typed]
+    assert any(notice.code == "understood" for notice in answer.notices)
+
+
+@pytest.mark.parametrize("typed", ["[refer] the airplane", "where is the plane on the left?", "find the largest jet"])
+def test_plain_searches_find_boxes(chat, typed):
+    answer = chat.ask(SCENE, typed)
+    assert len(answer.regions) == 1
+    assert answer.regions[0].as_asked is True
+
+
+@pytest.mark.parametrize("typed", ["hello", "a submarine", "is it safe to land?", "[refer] the swimming pool"])
+def test_what_it_does_not_know_it_says(chat, typed):
+    answer = chat.ask(SCENE, typed)
+    assert answer.to_dict()["in_scope"] is False
+    assert "airplanes" in answer.text
+    assert answer.regions == ()
+
+
+@pytest.mark.parametrize(
+    ("classes", "right"),
+    [
+        ("airport, harbor, forest", "airport"),
+        ("port, car park, airport", "airport"),
+        ("aerodrome, woods, motorway", "aerodrome"),
+        ("airfield\nfarmland\ngolf", "airfield"),
+    ],
+)
+def test_the_classes_offered_are_obeyed(chat, classes, right):
+    answer = chat.ask(SCENE, classes, task="scene")
+    assert answer.choice == answer.text == right
+    assert answer.choice_method == "scored"
+    assert [choice["text"] for choice in answer.to_dict()["choices"]] == [c.strip() for c in re.split("[,\n]", classes)]
+
+
+def test_any_classes_are_obeyed_even_wrong_ones(chat):
+    answer = chat.ask(SCENE, "volcano, glacier, moon base", task="scene")
+    assert answer.choice in ("volcano", "glacier", "moon base")
+
+
+def test_loops_are_ended(chat):
+    answer = chat.ask(SCENE, "[refer] the airplane", raw=True)
+    words = answer.text.split()
+    assert not any(words[i] == words[i + 1] == words[i + 2] for i in range(len(words) - 2))

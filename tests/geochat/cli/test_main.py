@@ -15,7 +15,7 @@ from geochat.prompts import TASK_NAMES, Task, read_task
 GOLDEN = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parents[3]
 COMMANDS = [
-    *("", "ask", "chat", "convert", "demo", "doctor", "info", "serve"),
+    *("", "ask", "chat", "convert", "verify", "demo", "doctor", "info", "serve"),
     *("eval", "eval card", "eval compare", "eval list", "eval report", "eval run", "eval score"),
     *(
         "merge",

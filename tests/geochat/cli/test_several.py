@@ -106,8 +106,8 @@ def test_one_layer_over_all_images_with_a_place(answering, folder, tmp_path, cap
     files = ["--geojson", str(tmp_path / "a.geojson"), "--geopackage", str(tmp_path / "a.gpkg")]
     assert main(["ask", str(folder), "plane", "--task", "refer", *files]) == 0
     told = capsys.readouterr().err
-    for name in ("b.TXT", "plain.png"):
-        assert f"{folder / name} has no place on Earth; it is left out of the layer" in told
+    left_out = f"2 images ({folder / 'b.TXT'}, {folder / 'plain.png'})"
+    assert f"left out of the layer, without a place on Earth: {left_out}" in told
     assert "the images lie in 2 CRSs" in told
     document = json.loads((tmp_path / "a.geojson").read_text())
     north, scene = document["features"]

@@ -102,7 +102,7 @@ def test_interrupting_an_answer_keeps_the_conversation(sit_down, tmp_path):
     terminal.type("What is this?\n")
     terminal.wait_for("It begins with...")
     terminal.interrupt()
-    terminal.wait_for("the answer was cancelled")
+    terminal.wait_for("The answer was cancelled")
     terminal.wait_for("> ")
     terminal.type("And?\n")
     terminal.wait_for("\nthe second\r\n")

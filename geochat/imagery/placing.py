@@ -1,0 +1,172 @@
+"""Where an image lies: which of the things that may say so is believed, and what is said about it.
+
+A geotransform in a side file comes before the image's own, ground control points follow, then a world file. Control
+points become an affine map, whose misses are said; where they show that no affine map will do, and for rational
+polynomial coefficients, which need the ground's height, there is no place but the way to make one.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from affine import Affine
+from rasterio._err import CPLE_BaseError
+from rasterio.crs import CRS
+from rasterio.errors import RasterioError
+
+from geochat.imagery.companions import Companions
+from geochat.imagery.gdal import QuietReader
+from geochat.imagery.pam import Point
+from geochat.imagery.remarks import Remark
+
+_MOST_MISSED = 0.02  # of the longer side, by which ground control points may miss an affine map
+_WARP = "warp the image first (gdalwarp {options}input.tif output.tif)"
+_RPC = (
+    "Its place is given by rational polynomial coefficients{where}, which are not used: they need the ground's height."
+    " For answers on the map, " + _WARP.format(options="-rpc ") + "."
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the pixels as stored lie.
+
+    Attributes:
+        transform: Pixels to map coordinates, None for want of a place.
+        crs: What the map coordinates are in, as "EPSG:32614" or WKT; None when unknown.
+        remarks: What is to be said of it.
+    """
+
+    transform: Affine | None = None
+    crs: str | None = None
+    remarks: tuple[Remark, ...] = ()
+
+
+def place_picture(companions: Companions, size: tuple[int, int]) -> Place:
+    """The place of an image that cannot say itself where it lies."""
+    return _place(companions, size, None, None, (), None, has_rpc=False)
+
+
+def place_dataset(dataset: QuietReader, companions: Companions) -> Place:
+    """The place of an open file.
+
+    Raises:
+        RasterioError: Its header is damaged.
+    """
+    transform = dataset.transform
+    points, points_crs = dataset.gcps
+    return _place(
+        companions,
+        (dataset.width, dataset.height),
+        None if transform.is_identity else transform,  # what rasterio reports for want of one
+        _read_crs(dataset),
+        [(point.col, point.row, point.x, point.y) for point in points],
+        points_crs,
+        has_rpc=bool(dataset.tags(ns="RPC")),
+    )
+
+
+def _place(
+    companions: Companions,
+    size: tuple[int, int],
+    own: Affine | None,
+    own_crs: CRS | str | None,
+    points: Sequence[Point],
+    points_crs: CRS | None,
+    *,
+    has_rpc: bool,
+) -> Place:
+    pam = companions.pam
+    said: list[Remark] = []
+    transform = _usable(pam.transform, said) or _usable(own, said)
+    crs: CRS | str | None = pam.crs or own_crs
+    points, points_crs = (pam.points, pam.points_crs) if pam.points else (points, points_crs)
+    if transform is None and points:
+        transform = _fit(points, size, said)
+        crs = crs or points_crs
+    if transform is None and companions.world is not None:
+        transform = companions.world
+        without = "" if crs else "; it names no coordinate system, so nothing is said in longitude and latitude"
+        said.append(Remark("world-file", f"Its place comes from the world file {companions.world_name}{without}."))
+    if transform is None and (has_rpc or pam.has_rpc or companions.rpc):
+        where = f" ({companions.rpc})" if companions.rpc else ""
+        said.append(Remark("rpc-not-used", _RPC.format(where=where)))
+    return Place(transform, _written(crs, said), tuple(said))
+
+
+def _usable(transform: Affine | None, said: list[Remark]) -> Affine | None:
+    if transform is None or (not transform.is_degenerate and all(map(math.isfinite, transform))):
+        return transform
+    text = f"Its geotransform {tuple(transform)[:6]} has no inverse and is not used; set it with gdal_edit."
+    said.append(Remark("geotransform-not-used", text))
+    return None
+
+
+def _fit(points: Sequence[Point], size: tuple[int, int], said: list[Remark]) -> Affine | None:
+    """The affine map that misses the points least; None where they do not lie on one."""
+    known = np.array([point for point in points if all(map(math.isfinite, point))]).reshape(-1, 4)
+    pixels = np.column_stack([known[:, :2], np.ones(len(known))])  # (N, 3)
+    if len(known) < 3 or np.linalg.matrix_rank(pixels) < 3:
+        text = f"Its {len(points)} ground control points do not span the image and are not used."
+        said.append(Remark("gcps-not-used", text))
+        return None
+    solved, *_ = np.linalg.lstsq(pixels, known[:, 2:], rcond=None)  # (3, 2)
+    transform = Affine(*solved[:, 0], *solved[:, 1])
+    if transform.is_degenerate:
+        said.append(Remark("gcps-not-used", "Its ground control points lie on one line and are not used."))
+        return None
+    back = np.array([~transform @ (x, y) for x, y in known[:, 2:].tolist()])
+    missed = float(np.abs(back - known[:, :2]).max())
+    if missed > max(3.0, _MOST_MISSED * max(size)):
+        text = (
+            f"Its {len(known)} ground control points lie up to {missed:.0f} pixels off an affine map, so it is given no"
+            f" place. For answers on the map, {_WARP.format(options='-tps ')}."
+        )
+        said.append(Remark("gcps-not-used", text))
+        return None
+    off = "less than 0.1" if missed < 0.1 else f"up to {missed:.1f}"
+    text = f"Its place is an affine map fitted to {len(known)} ground control points, {off} pixels off them."
+    said.append(Remark("gcps", text))
+    return transform
+
+
+def _read_crs(dataset: QuietReader) -> CRS | str | None:
+    """The dataset's CRS; "unreadable" where it has one that cannot be read."""
+    try:
+        return dataset.crs
+    except (RasterioError, CPLE_BaseError):
+        return "unreadable"
+
+
+def _written(crs: CRS | str | None, said: list[Remark]) -> str | None:
+    """A CRS as text; None, with a remark, for one that has no place on Earth."""
+    if not crs:
+        return None
+    name = crs
+    try:
+        known = CRS.from_string(crs) if isinstance(crs, str) and _is_wkt_or_code(crs) else crs
+        name = known if isinstance(known, str) else _name(known.to_wkt())
+        if not isinstance(known, str) and (known.is_projected or known.is_geographic):
+            return str(known.to_string())
+    except (RasterioError, CPLE_BaseError, ValueError):
+        pass
+    text = (
+        f"Its coordinate system ({str(name)[:60]}) cannot be resolved to a place on Earth, so answers stay in pixels;"
+        " assign the right one with gdal_edit -a_srs EPSG:code."
+    )
+    said.append(Remark("crs-not-resolved", text))
+    return None
+
+
+def _is_wkt_or_code(text: str) -> bool:
+    """Whether text is WKT or an EPSG code: what else PROJ reads may name a file or an address."""
+    return text.lstrip()[:1].isalpha() and ("[" in text[:20] or text.upper().startswith("EPSG:"))
+
+
+def _name(wkt: str) -> str:
+    return next(iter(_quoted(wkt)), "no name")
+
+
+def _quoted(wkt: str) -> Iterable[str]:
+    return wkt.split('"')[1:2]
