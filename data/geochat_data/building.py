@@ -10,6 +10,7 @@ from shapely.geometry import box as rectangle
 
 from geochat.dialects import Dialect
 from geochat.errors import DataError, SettingsError
+from geochat.files import atomic_draft
 from geochat.geometry import Frame, transform_geometry
 from geochat.prompts import Message
 from geochat_data.questions import (
@@ -23,6 +24,7 @@ from geochat_data.questions import (
     build_dialogue,
 )
 from geochat_data.readers import UCM_SCENES
+from geochat_data.readers.report import Report, images_may_fail
 from geochat_data.records import LabelledImage, LabelledObject
 from geochat_data.samples import Sample
 
@@ -64,7 +66,9 @@ class BuildSettings:
             raise SettingsError(f"dialogues={self.dialogues} is no share; give a number from 0 to 1")
 
 
-def build_samples(records: Iterable[LabelledImage], images: Path, settings: BuildSettings) -> Iterator[Sample]:
+def build_samples(
+    records: Iterable[LabelledImage], images: Path, settings: BuildSettings, report: Report | None = None
+) -> Iterator[Sample]:
     """Samples about each record, in order; the same for the same records and settings.
 
     Args:
@@ -72,21 +76,47 @@ def build_samples(records: Iterable[LabelledImage], images: Path, settings: Buil
         images: The folder the samples' images are relative to. Files outside it are refused; records without a file,
             such as windows of a raster, are written into it as PNG.
         settings: How many questions, of which kinds, in which dialect.
+        report: Counts images that cannot be read, and notes those nothing can be asked about and why.
 
     Raises:
         DataError: A record's file is not below `images`, or an image cannot be written.
+        ImageError: There is no report and an image cannot be read.
     """
     balance = Balance()
-    for number, each in enumerate(records):
-        record = _askable(each, settings.dialect)
-        rng = random.Random(f"{settings.seed}/{number}")
-        talks = list(_conversations(record, rng, settings, balance))
-        if not talks:
-            continue
-        name = _image_name(record, images, number)
-        for part, turns in enumerate(talks):
-            messages = [m for t in turns for m in (Message("user", t.question), Message("assistant", t.answer))]
-            yield Sample(f"{Path(name).stem}-{number}-{part}", name, tuple(messages))
+    for number, record in enumerate(records):
+        with images_may_fail(report):
+            yield from _samples_of(record, number, images, settings, balance=balance, report=report)
+
+
+def _samples_of(
+    given: LabelledImage,
+    number: int,
+    images: Path,
+    settings: BuildSettings,
+    *,
+    balance: Balance,
+    report: Report | None,
+) -> Iterator[Sample]:
+    record = _askable(given, settings.dialect)
+    rng = random.Random(f"{settings.seed}/{number}")
+    talks = list(_conversations(record, rng, settings, balance))
+    if not talks:
+        if report is not None:
+            report.note(_why_nothing(given, record), str(record.path or record.name))
+        return
+    name = _image_name(record, images, number)
+    for part, turns in enumerate(talks):
+        messages = [m for t in turns for m in (Message("user", t.question), Message("assistant", t.answer))]
+        yield Sample(f"{Path(name).stem}-{number}-{part}", name, tuple(messages))
+
+
+def _why_nothing(given: LabelledImage, record: LabelledImage) -> str:
+    """Why nothing was asked about a record."""
+    if given.objects and not record.objects:
+        return "image whose objects the model cannot see, or are too small to be written"
+    if not (record.objects or record.ignore or record.scene or record.captions or record.labelled):
+        return "image of which nothing is known"
+    return "image about which no question of these kinds can be asked"
 
 
 def _conversations(
@@ -151,7 +181,8 @@ def _image_name(record: LabelledImage, images: Path, number: int) -> str:
     name = f"{record.name or 'scene'}-{number:06d}.png"
     try:
         images.mkdir(parents=True, exist_ok=True)
-        record.open().save(images / name)
+        with atomic_draft(images / name) as draft:
+            record.open().save(draft, "PNG")
     except OSError as error:
         raise DataError(f"{images / name} cannot be written: {error.strerror}; choose another --image-root") from error
     return name

@@ -16,7 +16,7 @@ from geochat.imagery import open_image
 from geochat_data.formats import read_samples
 from geochat_data.perceptual import find_matches, symmetric_hashes
 from geochat_data.readers import Report
-from geochat_data.readers.source import IMAGE_SUFFIXES
+from geochat_data.readers.finding import IMAGE_SUFFIXES
 from geochat_data.samples import Sample
 
 _TOGETHER = 1024  # images decoded before the next are taken up

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from geochat.errors import DataError
+from geochat.files import atomic_draft
 from geochat_data.readers import Report
 from geochat_data.samples import Sample, from_published, to_published
 
@@ -39,23 +40,29 @@ def write_samples(path: Path, samples: Iterable[Sample]) -> int:
     Raises:
         DataError: The name has another ending or the file cannot be written.
     """
-    if path.suffix not in (".json", ".jsonl"):
-        raise DataError(f"{path} is neither .json nor .jsonl; choose one of them")
-    array, part = path.suffix == ".json", path.with_name(f"{path.name}.part")
+    check_ending(path)
+    array = path.suffix == ".json"
     count = 0
     try:
-        with part.open("w", encoding="utf-8") as file:
+        with atomic_draft(path) as part, part.open("w", encoding="utf-8") as file:
             file.write("[\n" if array else "")
             for count, sample in enumerate(samples, start=1):
                 row = json.dumps(to_published(sample), ensure_ascii=False)
                 file.write(f",\n{row}" if array and count > 1 else row if array else f"{row}\n")
             file.write("\n]\n" if array else "")
-        part.replace(path)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror}; choose another place") from error
-    finally:
-        part.unlink(missing_ok=True)
     return count
+
+
+def check_ending(path: Path) -> None:
+    """Check that a file's name says how samples are written.
+
+    Raises:
+        DataError: It ends in neither .json nor .jsonl.
+    """
+    if path.suffix not in (".json", ".jsonl"):
+        raise DataError(f"{path} is neither .json nor .jsonl; choose one of them")
 
 
 def _rows(path: Path, report: Report) -> Iterator[tuple[int, str, Any]]:

@@ -104,20 +104,20 @@ class LabelledImage:
 
 
 class FullSize:
-    """Parts of a scene at full size, all in the colours that the whole is shown in."""
+    """Parts of a scene, at full size unless asked otherwise, all in the colours that the whole is shown in."""
 
     def __init__(self, scene: Scene) -> None:
         """Find the whole's stretch, where its samples need one."""
         self._scene = scene
         self._stretch: Stretch | Literal["auto"] = "auto" if scene.full_scale is not None else scene.read().stretch
 
-    def read(self, window: Window) -> Image.Image:
-        """A window in RGB, black where the image has no data.
+    def read(self, window: Window, max_side: int | None = None) -> Image.Image:
+        """A window in RGB, black where the image has no data; averaged down to `max_side` where that is given.
 
         Raises:
             ImageError: It cannot be read.
         """
-        side = max(window.size)
+        side = min(max(window.size), max_side or max(window.size))
         return self._scene.read(window, max_side=side, stretch=self._stretch, allow_blank=True).pil()
 
 

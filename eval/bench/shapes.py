@@ -87,6 +87,7 @@ def random_checkpoint(name: str, device: torch.device, dtype: torch.dtype, quant
                 dtype=dtype,
                 quantization_config=quantization_config(quantization, device, dtype),
                 device_map={"": device},
+                trust_remote_code=False,
             ).eval()
     processor = build_processor(_tokenizer(), shape.image_size, 14, chat_template())
     return Checkpoint(model, processor, Settings(name=name), Path(name))

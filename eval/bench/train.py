@@ -26,6 +26,7 @@ from torch.utils.data import Dataset
 from transformers import LlavaProcessor, Trainer, TrainingArguments
 
 from geochat.checkpoints import Checkpoint, load
+from geochat.dialects import GEOCHAT
 from geochat_data.building import BuildSettings, build_samples
 from geochat_data.collate import Collator
 from geochat_data.encoding import encode_sample
@@ -83,8 +84,9 @@ def write_material(folder: Path, images: int) -> Path:
     """Rendered scenes, half of them asked question by question and half in conversations."""
     scenes = [render_scene(seed, 224) for seed in range(images)]
     half = images // 2
-    alone = build_samples(scenes[:half], folder, BuildSettings(questions=(8, 8), dialogues=0))
-    packed = build_samples(scenes[half:], folder, BuildSettings(questions=(8, 16), dialogues=0, packed=True, seed=1))
+    alone = build_samples(scenes[:half], folder, BuildSettings(GEOCHAT, questions=(8, 8), dialogues=0))
+    settings = BuildSettings(GEOCHAT, questions=(8, 16), dialogues=0, packed=True, seed=1)
+    packed = build_samples(scenes[half:], folder, settings)
     path = folder / "train.jsonl"
     write_samples(path, [*alone, *packed])
     return path

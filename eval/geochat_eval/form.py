@@ -25,7 +25,8 @@ class Form:
         parsed = answer.dialect.parse(answer.text)
         clean, grounded = not parsed.problems, bool(parsed.problems or parsed.regions)
         cut_off = answer.fields.get("finish") == "length"
-        self._shares.add([(clean and grounded, grounded), (not answer.text.strip(), 1), (cut_off, 1)])
+        shares = [(clean and grounded, grounded), (not answer.text.strip(), 1), (cut_off, 1)]
+        self._shares.add(shares, (), answer.unit_name)
 
     @property
     def figures(self) -> dict[str, Figure]:

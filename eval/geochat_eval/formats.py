@@ -5,12 +5,18 @@ EarthDial's do, `lmms-eval` what that harness logs with `--log_samples`: the mod
 truth in `target`, and what is known of the question in `doc`.
 """
 
+import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from geochat.dialects import Dialect
 from geochat_eval.grounded import GroundedText, read_any, read_brackets, read_markup
+
+_IMAGE = ("image_id", "image", "img_id", "image_path", "file_name", "filename")
+_QUESTION = ("question_id", "doc_id")
+_SHOWN = 40  # characters of a truth in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +44,37 @@ class Answer:
         """The truth as words.
 
         Raises:
-            ValueError: There is none, or it is neither text nor a number.
+            ValueError: There is none, it says nothing, or it is neither text nor a number.
         """
         if self.truth is None:
             raise ValueError("it has no ground truth")
-        return _words(self.truth, "the ground truth")
+        words = _words(self.truth, "the ground truth")
+        if not words.strip():
+            raise ValueError("its ground truth is an empty text")
+        if (value := decoded(words)) is not None:
+            raise ValueError(f"its ground truth is {_kind(value)} written as text, where words are expected")
+        return words
+
+    @property
+    def question(self) -> tuple[str, ...] | None:
+        """Id, image and words of its question, "" for what the line does not have; None without an id."""
+        name = self.group(*_QUESTION)
+        if name is None:
+            return None
+        return name, self.group(*_IMAGE) or "", self.group("question", "prompt", "text") or ""
+
+    @property
+    def unit(self) -> tuple[str, str] | None:
+        """What the bootstrap resamples: "images" or "question ids", and which; None where the line names neither."""
+        for kind, names in (("images", _IMAGE), ("question ids", _QUESTION)):
+            if (name := self.group(*names)) is not None:
+                return kind, name
+        return None
+
+    @property
+    def unit_name(self) -> str | None:
+        """The unit as one name."""
+        return None if self.unit is None else " ".join(self.unit)
 
     @property
     def grounded(self) -> GroundedText:
@@ -84,10 +116,35 @@ class Format:
         return Answer(text, truth, fields, dialect, truth_dialect or dialect, self.read_boxes)
 
 
+def decoded(text: str) -> list[Any] | dict[str, Any] | None:
+    """The list or object that a text holds as JSON, None where it is other text."""
+    if not text.lstrip().startswith(("[", "{")):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list | dict) else None
+
+
+def shown(text: str) -> str:
+    """The beginning of a text for a message."""
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+
+
 def _words(value: Any, what: str) -> str:  # noqa: ANN401 - decoded JSON
-    if isinstance(value, str | int | float):
+    if isinstance(value, str | int) and not isinstance(value, bool):
         return _encodable(value)
-    raise ValueError(f"{what} is {'null' if value is None else f'a {type(value).__name__}'}, not text")
+    if isinstance(value, float) and math.isfinite(value):
+        return _encodable(value)
+    raise ValueError(f"{what} is {_kind(value)}, not text")
+
+
+def _kind(value: Any) -> str:  # noqa: ANN401 - decoded JSON
+    """What JSON calls a value."""
+    if value is None or isinstance(value, bool | float):
+        return json.dumps(value)
+    return f"a {type(value).__name__}"
 
 
 def _encodable(value: str | float) -> str:

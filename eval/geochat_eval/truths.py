@@ -1,7 +1,8 @@
 """The boxes of a line, found and true, in the square in which they are compared (`geochat_eval.square`).
 
-Truths are written as in the answers, or as decoded lists: boxes of four or five numbers, or polygons in pixels of the
-image (GeoChat-Bench). A polygon becomes the smallest rectangle around it, and needs the image's size, as the numbers of
+Truths are written as in the answers, or as lists, decoded or JSON in a text: boxes of four or five numbers, or polygons
+in pixels of the image (GeoChat-Bench). A text without a box means that there is none to find, but one that holds
+numbers is an error. A polygon becomes the smallest rectangle around it, and needs the image's size, as the numbers of
 a model do that cuts a square from the middle: `width` and `height`, or `image_size`, in the line, or a folder of images
 in which `image_id` or `image` is looked up.
 """
@@ -13,10 +14,11 @@ from typing import Any
 
 import shapely
 
+from geochat.dialects import Dialect
 from geochat.errors import ImageError
 from geochat.geometry import OrientedBox, transform_points
 from geochat.imagery import image_size
-from geochat_eval.formats import Answer
+from geochat_eval.formats import Answer, decoded
 from geochat_eval.grounded import GroundedText, box_of
 from geochat_eval.square import Size, in_square, pixels_to_square, to_square
 
@@ -54,9 +56,25 @@ def true_boxes(answer: Answer, images: Path | None = None) -> GroundedText:
         raise ValueError("it has no ground truth")
     size = partial(_size, answer, images, _CUT)
     if isinstance(answer.truth, str):
-        return in_square(answer.read_boxes(answer.truth, answer.truth_dialect), answer.truth_dialect, size)
-    boxes = tuple(_box(shape, answer, images) for shape in _shapes(answer.truth))
+        found = answer.read_boxes(answer.truth, answer.truth_dialect)
+        shapes = decoded(answer.truth) if not found.boxes else None
+        if shapes is None:
+            _check_read(answer.truth, found, answer.truth_dialect)
+            return in_square(found, answer.truth_dialect, size)
+    else:
+        shapes = answer.truth
+    boxes = tuple(_box(shape, answer, images) for shape in _shapes(shapes))
     return GroundedText("", boxes, ("",) * len(boxes))
+
+
+def _check_read(text: str, found: GroundedText, dialect: Dialect) -> None:
+    """See that a text without boxes says in words, or by saying nothing, that there is none.
+
+    Raises:
+        ValueError: It holds numbers, or regions that cannot be read, which are not "none".
+    """
+    if not found.boxes and (any(map(str.isdigit, text)) or dialect.parse(text).problems):
+        raise ValueError("its ground truth is text in which no box can be read; write boxes as the answers do")
 
 
 def clip_of(answer: Answer, images: Path | None = None) -> shapely.Polygon | None:

@@ -40,6 +40,7 @@ class GeoChat:
         device: str | None = None,
         dtype: str | None = None,
         quantization: str | None = None,
+        allow_download: bool = False,
         limits: "EngineLimits | None" = None,
     ) -> Self:
         """Load a checkpoint into this process.
@@ -50,6 +51,8 @@ class GeoChat:
             device: Such as "cpu" or "cuda:1"; None takes the best there is.
             dtype: Such as "float32"; None takes the device's usual one.
             quantization: "4bit" or "8bit" to quantise the language model.
+            allow_download: Whether what a local folder names, the base of an adapter or a vision tower, may be fetched
+                from the hub.
             limits: How much is computed together and kept from one question to the next.
 
         Raises:
@@ -60,7 +63,9 @@ class GeoChat:
         from geochat.checkpoints import load  # noqa: PLC0415 - imports torch, which other engines do not need
         from geochat.engines import LocalEngine, SecondLook  # noqa: PLC0415
 
-        checkpoint = load(source, base=base, device=device, dtype=dtype, quantization=quantization)
+        checkpoint = load(
+            source, base=base, device=device, dtype=dtype, quantization=quantization, allow_download=allow_download
+        )
         engine = LocalEngine(checkpoint, limits)
         return cls(SecondLook(engine) if checkpoint.settings.second_look else engine)
 

@@ -9,20 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import shapely
 
 from geochat.assistant.answer import Answer
 from geochat.assistant.question import Question
 from geochat.errors import GeoChatError, RegionError
 from geochat.exports import VectorLayer
-from geochat.geometry import (
-    Frame,
-    OrientedBox,
-    geometry_from_geographic,
-    geometry_to_geographic,
-    transform_geometry,
-)
+from geochat.geometry import Frame, OrientedBox, geometry_to_pixels, transform_geometry
 from geochat.imagery import GeoImage
 
 if TYPE_CHECKING:
@@ -136,14 +129,11 @@ def _in_pixels(layer: VectorLayer, geometry: shapely.Geometry | None, frame: Fra
             f"{layer.path} lies in {_short(layer.crs)} and the image has no CRS; georeference the image, or give "
             "regions in pixels"
         )
-    if layer.crs != frame.crs:
-        try:
-            geometry = geometry_from_geographic(geometry_to_geographic(geometry, layer.crs), frame.crs)
-        except GeoChatError as error:
-            raise RegionError(f"{layer.path}: {error}") from error
-    if not np.isfinite(shapely.get_coordinates(geometry)).all():
-        return Skipped(f"it lies beyond what the CRS {_short(frame.crs)} covers")
-    return transform_geometry(geometry, frame.between("map", "image"))
+    try:
+        laid = geometry_to_pixels(geometry, layer.crs or frame.crs, frame)
+    except GeoChatError as error:
+        raise RegionError(f"{layer.path}: {error}") from error
+    return Skipped(f"it lies beyond what the CRS {_short(frame.crs)} covers") if laid is None else laid
 
 
 def _short(crs: str | None) -> str:

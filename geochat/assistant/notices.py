@@ -30,6 +30,8 @@ def view_notices(image: GeoImage, info: ModelInfo) -> Iterator[Notice]:
         image: The view.
         info: The model that is asked.
     """
+    for remark in image.remarks:
+        yield Notice(remark.code, remark.text)
     if text := resolution_text(image, info):
         yield Notice("ground-resolution", text)
     elif (times := shrinkage(image, info)) >= _SHRUNK:

@@ -2,9 +2,13 @@
 
 Bare numbers and shapes are pixels of the whole image unless said otherwise. GeoJSON speaks for itself: longitude and
 latitude (RFC 7946), or pixels where it carries this project's mark, as an answer exported from an image without a CRS
-does.
+does. Longitudes may be of any turn, and parts of a shape that was cut at the antimeridian are one region.
+
+A region of an exported answer is read as it was written, in pixels, as long as its geometry is what the export drew on
+this image; an edited one, or one of another image, is read from its geometry.
 """
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,15 +22,12 @@ from shapely.geometry.base import BaseGeometry
 
 from geochat.errors import RegionError
 from geochat.exports import PIXELS
-from geochat.geometry import (
-    Frame,
-    OrientedBox,
-    Points,
-    PointsLike,
-    from_geographic,
-    transform_geometry,
-    transform_points,
-)
+from geochat.exports.geojson import outline_shape
+from geochat.geometry import Frame, OrientedBox, pieces_to_pixels, transform_geometry
+from geochat.geometry.geographic import WGS84
+
+_SAME_DEGREES = 2e-8  # the last digit of what is written, twice
+_SAME_PIXELS = 2e-3
 
 RegionFrame = Literal["pixels", "geographic"]
 """What bare numbers and shapes are given in: pixels of the whole image, or WGS 84 longitude and latitude."""
@@ -51,17 +52,22 @@ def pixel_boxes(
             image without a CRS; the message says which.
     """
     listed = cast(Iterable[object], [regions] if _is_one(regions) else regions)
-    shapes = [shape for number, region in enumerate(listed, 1) for shape in _shapes(f"region {number}", region)]
-    return [_placed(shape, frame, region_frame) for shape in shapes]
+    return [
+        _placed(name, box, frame)
+        for number, region in enumerate(listed, 1)
+        for shape in _shapes(f"region {number}", region, region_frame)
+        for name, box in _boxes(shape, frame, region_frame)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """A region as given; `frame` is set where it speaks for itself."""
+    """A region as given; `frame` is set where it speaks for itself, `written` where it is of an exported answer."""
 
     name: str
     shape: OrientedBox | BaseGeometry
     frame: RegionFrame | None = None
+    written: Mapping[str, Any] | None = None
 
 
 def _is_one(regions: object) -> bool:
@@ -73,30 +79,32 @@ def _is_one(regions: object) -> bool:
     return isinstance(first, Real) or (isinstance(first, Sequence) and len(first) == 2)
 
 
-def _shapes(name: str, region: object) -> Iterator[_Shape]:
+def _shapes(name: str, region: object, default: RegionFrame) -> Iterator[_Shape]:
     match region:
         case OrientedBox():
             yield _Shape(name, region, "pixels")
         case BaseGeometry():
-            yield from _parts(name, region, None)
+            yield _whole(name, region, None)
         case Mapping():
             yield from _geojson_shapes(name, region, None)
         case str() | bytes():
             raise RegionError(f"{name} is text ({region!r}); give numbers, a shape or GeoJSON")
         case Sequence() if region and all(isinstance(number, Real) for number in region):
-            yield _Shape(name, _box(name, region))
+            yield _Shape(name, _box(name, region, default))
         case Sequence() if len(region) >= 3:
             yield _Shape(name, _polygon(name, region))
         case _:
             raise RegionError(f"{name} is {region!r}; give x1,y1,x2,y2 and perhaps an angle, a shape or GeoJSON")
 
 
-def _box(name: str, numbers: Sequence[Any]) -> OrientedBox:
+def _box(name: str, numbers: Sequence[Any], default: RegionFrame) -> OrientedBox:
     if len(numbers) not in (4, 5):
         raise RegionError(f"{name} has {len(numbers)} numbers {tuple(numbers)}; give x1,y1,x2,y2 and perhaps an angle")
     x1, y1, x2, y2, *_ = values = [float(number) for number in numbers]
     if not all(map(math.isfinite, values)):
         raise RegionError(f"{name} {tuple(numbers)} holds a number that is not finite; give pixels")
+    if default == "geographic" and x1 - x2 > 180:  # from 179 to -179, as the bounding box of RFC 7946 (5.2)
+        values[2] = x2 = x2 + 360
     if not (x1 < x2 and y1 < y2):
         raise RegionError(f"{name} {tuple(numbers)} has no area: x1 must be below x2 and y1 below y2")
     try:
@@ -115,8 +123,10 @@ def _polygon(name: str, points: Sequence[Any]) -> BaseGeometry:
     return shapely.Polygon(xy)
 
 
-def _geojson_shapes(name: str, value: Mapping[str, Any], frame: RegionFrame | None) -> Iterator[_Shape]:
-    """The parts of a GeoJSON object; `frame` is what the object around it says of its coordinates."""
+def _geojson_shapes(
+    name: str, value: Mapping[str, Any], frame: RegionFrame | None, written: Mapping[str, Any] | None = None
+) -> Iterator[_Shape]:
+    """The parts of a GeoJSON object; `frame` and `written` are what the object around it says of it."""
     _check_crs(name, value)
     frame = _marked_frame(value) or frame or "geographic"
     match value.get("type"):
@@ -128,8 +138,12 @@ def _geojson_shapes(name: str, value: Mapping[str, Any], frame: RegionFrame | No
         case "Feature":
             geometry = value.get("geometry")
             if not isinstance(geometry, Mapping):
-                raise RegionError(f"{name} is a feature without geometry; leave it out")
-            yield from _geojson_shapes(name, geometry, frame)
+                said = value.get("properties")
+                reason = said.get("unlocated") if isinstance(said, Mapping) else None
+                raise RegionError(
+                    f"{name} is a feature without geometry{f' ({reason})' if reason else ''}; leave it out"
+                )
+            yield from _geojson_shapes(name, geometry, frame, value.get("properties"))
         case "GeometryCollection":
             for number, part in enumerate(_members(name, value, "geometries"), 1):
                 yield from _geojson_shapes(f"{name}, part {number}", part, frame)
@@ -138,7 +152,7 @@ def _geojson_shapes(name: str, value: Mapping[str, Any], frame: RegionFrame | No
                 geometry = shapely.geometry.shape(dict(value))
             except (ValueError, TypeError, KeyError, IndexError, AttributeError, ShapelyError) as error:
                 raise RegionError(f"{name} is a malformed {value['type']}: {error}") from error
-            yield from _parts(name, geometry, frame)
+            yield _whole(name, geometry, frame, written)
         case other:
             raise RegionError(f"{name} is GeoJSON of type {other!r}; a region is a Polygon or MultiPolygon")
 
@@ -170,38 +184,70 @@ def _marked_frame(value: Mapping[str, Any]) -> RegionFrame | None:
     return None
 
 
-def _parts(name: str, geometry: BaseGeometry, frame: RegionFrame | None) -> Iterator[_Shape]:
+def _whole(
+    name: str, geometry: BaseGeometry, frame: RegionFrame | None, written: Mapping[str, Any] | None = None
+) -> _Shape:
     if geometry.is_empty:
         raise RegionError(f"{name} is empty; leave it out")
-    parts = shapely.get_parts(geometry)
-    for number, part in enumerate(parts, 1):
-        yield _Shape(name if len(parts) == 1 else f"{name}, part {number}", part, frame)
+    return _Shape(name, shapely.force_2d(geometry), frame, written)
 
 
-def _placed(region: _Shape, frame: Frame, default: RegionFrame) -> OrientedBox:
-    """The region as a box in image pixels, known to overlap the view."""
+def _boxes(region: _Shape, frame: Frame, default: RegionFrame) -> Iterator[tuple[str, OrientedBox]]:
+    """The boxes in image pixels of a region, one a part, each with what messages call it."""
+    geographic = (region.frame or default) == "geographic"
+    shape = region.shape
+    if isinstance(shape, OrientedBox):
+        if not geographic:
+            yield region.name, shape
+            return
+        shape = shape.polygon()
+    if (written := _written_box(region, frame, geographic)) is not None:
+        yield region.name, written
+        return
     try:
-        box = _pixel_box(region, frame, default)
+        parts = _on_image(shape, frame) if geographic else list(shapely.get_parts(shape))
+        for number, part in enumerate(parts, 1):
+            name = region.name if len(parts) == 1 else f"{region.name}, part {number}"
+            yield name, OrientedBox.from_polygon(part)
     except RegionError as error:
         raise RegionError(f"{region.name}: {error}") from error
+
+
+def _placed(name: str, box: OrientedBox, frame: Frame) -> OrientedBox:
+    """A box in image pixels, known to overlap the view."""
     if box.area == 0:
-        raise RegionError(f"{region.name} has no area; give a box with width and height")
+        raise RegionError(f"{name} has no area; give a box with width and height")
     if box.polygon().intersection(_view(frame)).area == 0:
         (left, top, right, bottom) = (round(edge, 1) for edge in box.polygon().bounds)
         seen = tuple(round(edge) for edge in _view(frame).bounds)
         raise RegionError(
-            f"{region.name} lies outside what is asked about: it spans pixels {(left, top)} to {(right, bottom)}, "
+            f"{name} lies outside what is asked about: it spans pixels {(left, top)} to {(right, bottom)}, "
             f"the view {seen[:2]} to {seen[2:]}"
         )
     return box
 
 
-def _pixel_box(region: _Shape, frame: Frame, default: RegionFrame) -> OrientedBox:
-    shape = region.shape
-    if (region.frame or default) == "geographic":
-        corners = shape.corners() if isinstance(shape, OrientedBox) else shapely.get_coordinates(shape)
-        return OrientedBox.from_polygon(shapely.MultiPoint(_pixels_of(corners, frame)))
-    return shape if isinstance(shape, OrientedBox) else OrientedBox.from_polygon(shape)
+def _written_box(region: _Shape, frame: Frame, geographic: bool) -> OrientedBox | None:
+    """The box that a feature of an exported answer was drawn for; None where its geometry is another."""
+    said = region.written or {}
+    pixels, outline = (_corners(said.get(name)) for name in ("pixels", "outline"))
+    if pixels is None or outline is None or (geographic and frame.crs is None):
+        return None
+    drawn = outline_shape(outline, *((frame.image_to_map, frame.crs) if geographic else (None, None)))
+    slack = _SAME_DEGREES if geographic else _SAME_PIXELS
+    same = drawn is not None and shapely.hausdorff_distance(drawn, region.shape) < slack
+    return OrientedBox.from_polygon(pixels) if same else None
+
+
+def _corners(value: object) -> list[tuple[float, float]] | None:
+    """Points of a property, which GDAL's drivers write as text."""
+    try:
+        listed = json.loads(value) if isinstance(value, str) else value
+        points = np.asarray(listed, dtype=np.float64)
+    except (ValueError, TypeError):
+        return None
+    usable = points.ndim == 2 and points.shape[1:] == (2,) and len(points) > 2 and np.isfinite(points).all()
+    return [(float(x), float(y)) for x, y in points] if usable else None
 
 
 def _view(frame: Frame) -> shapely.Polygon:
@@ -209,17 +255,18 @@ def _view(frame: Frame) -> shapely.Polygon:
     return transform_geometry(shapely.box(0, 0, width, height), frame.view_to_image)
 
 
-def _pixels_of(points: PointsLike, frame: Frame) -> Points:
-    """Image pixels of points in longitude and latitude."""
+def _on_image(shape: BaseGeometry, frame: Frame) -> list[BaseGeometry]:
+    """The parts of a shape in longitude and latitude in pixels, those that meet at the antimeridian as one."""
     if frame.crs is None or frame.image_to_map is None:
         raise RegionError(
             "longitude and latitude are given and the image has no CRS; give pixels, or mark GeoJSON features "
             f'with the property "coordinates": "{PIXELS}"'
         )
-    degrees = np.array(points)
+    degrees = shapely.get_coordinates(shape)
     if not (np.abs(degrees) <= (360, 90)).all():
         raise RegionError(f"{degrees[0].tolist()} is no longitude and latitude; reproject it to EPSG:4326")
-    on_map = from_geographic(degrees, frame.crs)
-    if not np.isfinite(on_map).all():
+    parts = pieces_to_pixels(shape, WGS84, frame)
+    reached = [part for part in parts if part is not None]
+    if len(reached) < len(parts):
         raise RegionError(f"it lies beyond what the image's CRS {frame.crs} covers; give a region on the image")
-    return transform_points(on_map, frame.between("map", "image"))
+    return reached

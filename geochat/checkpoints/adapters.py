@@ -18,9 +18,9 @@ from torch import Tensor
 
 from geochat.checkpoints.layout import Recipe
 from geochat.checkpoints.names import ORIGINAL_TOWER, hub_name, quoted
-from geochat.checkpoints.original import read_json
 from geochat.checkpoints.tensors import Reader, Stored, stored_tensors
 from geochat.errors import CheckpointError
+from geochat.models.objects import read_object
 
 ADAPTER_CONFIG = "adapter_config.json"
 _WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
@@ -93,6 +93,8 @@ class Adapter:
     Attributes:
         folder: The folder.
         base: What it says it adapts, None if nothing.
+        rank: Rows of each A, r.
+        alpha: The numerator of the scale.
         files: Its weights files.
         merges: The step for each adapted matrix, by the hub's name.
         tokens: The step for each table in which tokens were trained, by the hub's name.
@@ -102,11 +104,25 @@ class Adapter:
 
     folder: Path
     base: str | None
+    rank: int
+    alpha: float
     files: tuple[Path, ...]
     merges: dict[str, LowRank]
     tokens: dict[str, TokenRows]
     overrides: dict[str, Stored]
     dropped: tuple[str, ...]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The last part of the names of the matrices it adapts, such as "q_proj"."""
+        return tuple(sorted({name.removesuffix(".weight").rpartition(".")[2] for name in self.merges}))
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights of its own."""
+        halves = [half for step in self.merges.values() for half in (step.a, step.b)]
+        rows = [step.rows for step in self.tokens.values()]
+        return sum(math.prod(stored.shape) for stored in (*halves, *rows, *self.overrides.values()))
 
     def merged(self, recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
         """The recipes of the base with the adapter merged into them.
@@ -131,8 +147,8 @@ def read_adapter(folder: Path) -> Adapter:
     Raises:
         CheckpointError: A file is missing or damaged, or the adapter is of a kind that cannot be merged.
     """
-    config = read_json(folder / ADAPTER_CONFIG)
-    scale = _scale(folder, config)
+    config = read_object(folder / ADAPTER_CONFIG)
+    rank, alpha, scale = _scale(folder, config)
     files = [folder / name for name in (*_WEIGHTS, _BESIDE) if (folder / name).is_file()]
     if not any(file.name in _WEIGHTS for file in files):
         raise CheckpointError(f"{folder} holds no {' or '.join(_WEIGHTS)}; copy the adapter again")
@@ -156,7 +172,9 @@ def read_adapter(folder: Path) -> Adapter:
             (halves[half] if half else overrides)[name] = stored
     merges = _merges(halves["lora_A"], halves["lora_B"], scale, reader)
     base = config.get("base_model_name_or_path")
-    return Adapter(folder, base, tuple(files), merges, tokens, overrides, tuple(dropped))
+    if not isinstance(base, str | None):
+        raise CheckpointError(f"{folder / ADAPTER_CONFIG} has base_model_name_or_path={base!r}, expected a name")
+    return Adapter(folder, base, rank, alpha, tuple(files), merges, tokens, overrides, tuple(dropped))
 
 
 def _merges(a: dict[str, Stored], b: dict[str, Stored], scale: float, reader: Reader) -> dict[str, LowRank]:
@@ -185,8 +203,8 @@ def _unwrapped(name: str) -> str:
     return inner.replace(".modules_to_save.default.", ".").replace(".base_layer.", ".")
 
 
-def _scale(folder: Path, config: dict[str, Any]) -> float:
-    """Alpha / r, or alpha / √r for rank-stabilised LoRA (Kalajdzievski 2023)."""
+def _scale(folder: Path, config: dict[str, Any]) -> tuple[int, float, float]:
+    """Rank r, alpha, and alpha / r, or alpha / √r for rank-stabilised LoRA (Kalajdzievski 2023)."""
     kind = str(config.get("peft_type"))
     if kind != "LORA":
         raise CheckpointError(f"{folder} is a {kind} adapter; only LoRA can be merged")
@@ -199,6 +217,9 @@ def _scale(folder: Path, config: dict[str, Any]) -> float:
         raise CheckpointError(f"{folder} has {odd[0]}={config[odd[0]]!r}, which cannot be merged; merge it with PEFT")
     try:
         rank, alpha = int(config["r"]), float(config["lora_alpha"])
-        return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise CheckpointError(f"{folder / ADAPTER_CONFIG} has no usable r and lora_alpha: {error!r}") from error
+    if not math.isfinite(scale):
+        raise CheckpointError(f"{folder / ADAPTER_CONFIG} has r={rank} and lora_alpha={alpha}; copy the adapter again")
+    return rank, alpha, scale

@@ -3,7 +3,9 @@
 Tensors are made one at a time in the order they lie in the source's files, so memory stays near the mapped part of one
 source shard, whatever the model's size. What is written goes into a folder `.NAME.partial` beside the destination with
 a manifest of finished files; when all is there and checked it is renamed. An interrupted conversion is run again with
-the same arguments and goes on after the last file that is finished and still has the hash it was written with.
+the same arguments and goes on after the last file that is finished and still has the hash it was written with. With
+other arguments, or another source, nothing of the draft is of use and it is emptied first: only files of this
+conversion are published.
 """
 
 import hashlib
@@ -20,6 +22,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
+from geochat.checkpoints.adapters import ADAPTER_CONFIG
 from geochat.checkpoints.layout import DTYPES, plan, read_contents
 from geochat.checkpoints.saving import describe_checkpoint
 from geochat.checkpoints.shards import Entry, Shard, split, write_index
@@ -66,6 +69,7 @@ def convert(
     shard_size: str = "5GB",
     image_size: int = IMAGE_SIZE,
     progress: Progress | None = None,
+    allow_download: bool = False,
 ) -> Conversion:
     """Write a checkpoint of any kind in the native layout.
 
@@ -77,6 +81,7 @@ def convert(
         shard_size: Largest weights file, such as "5GB".
         image_size: Side of the square the model sees, in pixels, for a source that does not say.
         progress: Called with the bytes written and the bytes to write, after each file.
+        allow_download: Whether what a local folder names, a base or a vision tower, may be downloaded.
 
     Raises:
         CheckpointError: The source is incomplete, damaged or unknown, or the destination cannot be written.
@@ -84,14 +89,17 @@ def convert(
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CheckpointError(f"{folder} exists already; remove it or choose another destination")
-    found = recognise(source, base=base, image_size=image_size)
+    found = recognise(source, base=base, image_size=image_size, allow_download=allow_download)
     processor = found.processor()
     precision = _precision(found, dtype)
     reader = Reader()
     entries = [Entry(name, recipe.shape, partial(recipe.make, reader)) for name, recipe in found.recipes.items()]
     shards = split(entries, precision, shard_size)
     with _draft(folder) as draft:
-        resumed = _write(shards, draft, _fingerprint(found, shards), progress)
+        manifest = _Manifest(draft / _MANIFEST, _fingerprint(found, shards))
+        kept = {_LOCK, _MANIFEST, *(shard.file for shard in shards if manifest.vouches_for(shard.file))}
+        _empty(draft, kept)
+        resumed = _write(shards, draft, manifest, progress)
         describe_checkpoint(draft, found.config, processor, found.settings, precision)
         plan(found.config, read_contents(weight_files(draft)).tensors, draft)
         _publish(draft, folder)
@@ -101,10 +109,20 @@ def convert(
     )
 
 
-def _write(shards: list[Shard], draft: Path, fingerprint: str, progress: Progress | None) -> int:
+def _empty(draft: Path, kept: set[str]) -> None:
+    """Remove all that is not among the names `kept`."""
+    for path in draft.iterdir():
+        if path.name in kept:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _write(shards: list[Shard], draft: Path, manifest: "_Manifest", progress: Progress | None) -> int:
     """Write the shards that an earlier run has not finished; gives how many it had."""
-    manifest = _Manifest(draft / _MANIFEST, fingerprint)
-    finished = [shard for shard in shards if manifest.vouches_for(shard.file)]
+    finished = [shard for shard in shards if (draft / shard.file).is_file()]
     total, done = sum(shard.size for shard in shards), sum(shard.size for shard in finished)
     free = shutil.disk_usage(draft).free
     if total - done > free:
@@ -132,7 +150,7 @@ class _Manifest:
             state = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             state = {}
-        known = isinstance(state, dict) and state.get("of") == fingerprint
+        known = isinstance(state, dict) and state.get("of") == fingerprint and isinstance(state.get("finished"), dict)
         self._state: dict[str, Any] = state if known else {"of": fingerprint, "finished": {}}
 
     def vouches_for(self, name: str) -> bool:
@@ -182,7 +200,8 @@ def _precision(source: Source, name: str | None) -> torch.dtype:
 
 
 def _fingerprint(source: Source, shards: list[Shard]) -> str:
-    """Says whether two conversions write the same: the source's files as they are now, and what goes where."""
-    files = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in source.files]
+    """Says whether two conversions write the same: the source's files and config as they are, and what goes where."""
+    adapted = [source.adapter.folder / ADAPTER_CONFIG] if source.adapter else []
+    files = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in (*source.files, *adapted)]
     layout = [(shard.file, str(shard.dtype), [(e.name, e.shape) for e in shard.entries]) for shard in shards]
-    return hashlib.sha256(json.dumps([files, layout]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([files, source.config.to_dict(), layout], default=str).encode()).hexdigest()

@@ -9,7 +9,7 @@ from pathlib import Path
 from geochat.checkpoints.layout import Recipe
 from geochat.checkpoints.names import HEAD, LANGUAGE, PROJECTOR, VISION
 from geochat.checkpoints.sources import Source, recognise
-from geochat.models import Settings, bundled_path, sha256_of
+from geochat.models import SETTINGS_FILE, Settings, bundled_path, sha256_of
 
 _PARTS = {"tower": (VISION,), "projector": (PROJECTOR,), "language_model": (LANGUAGE, HEAD)}
 _NF4_BLOCK = 64  # weights that share one float32 scale (Dettmers et al. 2023)
@@ -55,6 +55,17 @@ class ModelDescription:
         return self.source.settings
 
     @property
+    def licence(self) -> str:
+        """Its own licence: an adapter whose settings were copied from its base states none."""
+        base = self.source.base
+        if base is None:
+            return self.settings.licence
+        own = (self.source.folder / SETTINGS_FILE).is_file() and self.settings.licence
+        if own and own not in (base.settings.licence, "unstated"):
+            return own
+        return f"unstated; base: {base.settings.licence}"
+
+    @property
     def parameters(self) -> int:
         """Number of weights."""
         return self.tower.parameters + self.projector.parameters + self.language_model.parameters
@@ -65,17 +76,20 @@ class ModelDescription:
         return sha256_of(self.source.files)
 
 
-def describe(source: str | Path | None = None, *, base: str | Path | None = None) -> ModelDescription:
+def describe(
+    source: str | Path | None = None, *, base: str | Path | None = None, allow_download: bool = False
+) -> ModelDescription:
     """Describe a checkpoint of any kind, checking that every tensor is there.
 
     Args:
         source: A directory or a hub id; None is the bundled model.
         base: What an adapter adapts; None takes what it names itself.
+        allow_download: Whether what a local folder names, a base or a vision tower, may be downloaded.
 
     Raises:
         CheckpointError: There is no such checkpoint, or it is incomplete, damaged or unknown.
     """
-    found = recognise(bundled_path() if source is None else source, base=base)
+    found = recognise(bundled_path() if source is None else source, base=base, allow_download=allow_download)
     parts = {part: _part(found.recipes, prefixes) for part, prefixes in _PARTS.items()}
     memory = memory_needed({name: recipe.shape for name, recipe in found.recipes.items()})
     kind = "native" if found.native else "converted on load"

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import LlavaConfig, LlavaForConditionalGeneration
 
+from geochat.checkpoints.guarding import guarded
 from geochat.checkpoints.names import OUTPUT, hub_name, is_computed, quoted
 from geochat.checkpoints.tensors import Reader, Stored, stored_tensors
 from geochat.errors import CheckpointError
@@ -119,7 +120,8 @@ def plan(
         CheckpointError: A tensor is missing, unexpected, not of floating point or of another shape; names it.
     """
     changes = changes or {}
-    expected = expected_shapes(config)
+    with guarded(folder / "config.json"):
+        expected = expected_shapes(config)
     missing = sorted(set(expected) - set(tensors))
     if missing:
         names = quoted([spell(name) for name in missing])

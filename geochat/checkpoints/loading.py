@@ -1,8 +1,9 @@
 """Loading a checkpoint of any kind: the bundled one, a directory, or a hub id.
 
-The native layout is loaded by transformers as it is. Any other is converted on the way into memory, from tensors mapped
-from its files, and nothing is written to disk: merging an adapter or renaming 7B parameters takes seconds, a
-copy of them would have to be kept, found and thrown away. To keep one, convert it.
+Tensors are mapped from the files that were accounted for, converted on the way where the layout is not the native one,
+and given to transformers, which opens no file of the folder but the processor's: what is checked, hashed and loaded is
+one list. Nothing is written to disk: merging an adapter or renaming 7B parameters takes seconds, a copy of them would
+have to be kept, found and thrown away. To keep one, convert it.
 """
 
 from dataclasses import dataclass, field
@@ -13,12 +14,12 @@ from typing import Any
 import torch
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
+from geochat.checkpoints.generation import read_generation
+from geochat.checkpoints.guarding import guarded
 from geochat.checkpoints.placing import choose_device, choose_dtype, quiet
 from geochat.checkpoints.quantization import leave_unpacked, quantization_config
-from geochat.checkpoints.saving import generation_config
 from geochat.checkpoints.sources import Source, recognise
 from geochat.checkpoints.tensors import Reader
-from geochat.errors import CheckpointError
 from geochat.models import ModelInfo, Settings, bundled_path
 
 _DEFAULT_DTYPES = {"cpu": torch.float32, "cuda": torch.bfloat16, "mps": torch.float16}
@@ -72,6 +73,7 @@ def load(
     device: str | None = None,
     dtype: str | None = None,
     quantization: str | None = None,
+    allow_download: bool = False,
 ) -> Checkpoint:
     """Load a checkpoint.
 
@@ -82,6 +84,7 @@ def load(
         device: Such as "cpu", "cuda:1", "mps"; None takes CUDA, then MPS, then the CPU.
         dtype: "float32", "bfloat16" or "float16"; None takes the device's usual one.
         quantization: "4bit" or "8bit" to quantise the language model with bitsandbytes, on CUDA or the CPU.
+        allow_download: Whether what a local folder names, the base of an adapter or a vision tower, may be downloaded.
 
     Raises:
         CheckpointError: There is no such checkpoint, or it is incomplete, damaged or unknown; names the file or tensor.
@@ -93,29 +96,26 @@ def load(
     if quantization is not None:
         options["quantization_config"] = quantization_config(quantization, chosen, precision)
         options["device_map"] = {"": chosen}
-    found = recognise(bundled_path() if source is None else source, base=base)
+    found = recognise(bundled_path() if source is None else source, base=base, allow_download=allow_download)
     with quiet():
         processor = found.processor()
-        try:
-            model = _native(found, options) if found.native else _converted(found, processor, options)
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
-            raise CheckpointError(f"{found.folder} cannot be loaded: {error}") from error
-    if quantization is None:
-        torch.nn.Module.to(model, chosen)
-    else:
-        leave_unpacked(model)
+        generation = read_generation(found, processor)
+        with guarded(found.folder):
+            model = _built(found, options)
+            model.generation_config = generation
+            if found.native:
+                model.config.name_or_path = str(found.folder)  # which PEFT names as the base of an adapter
+            if quantization is None:
+                torch.nn.Module.to(model, chosen)
+            else:
+                leave_unpacked(model)
     return Checkpoint(model.eval(), processor, found.settings, found.folder, found.files)
 
 
-def _native(source: Source, options: dict[str, Any]) -> LlavaForConditionalGeneration:
-    return LlavaForConditionalGeneration.from_pretrained(
-        source.folder, config=source.config, local_files_only=True, use_safetensors=True, **options
-    )
-
-
-def _converted(source: Source, processor: LlavaProcessor, options: dict[str, Any]) -> LlavaForConditionalGeneration:
+def _built(source: Source, options: dict[str, Any]) -> LlavaForConditionalGeneration:
+    """The model, of exactly the tensors that were accounted for: transformers looks for no files itself."""
     reader = Reader()
     state = {name: recipe.make(reader) for name, recipe in source.recipes.items()}
-    model = LlavaForConditionalGeneration.from_pretrained(None, config=source.config, state_dict=state, **options)
-    model.generation_config = generation_config(source.config, processor)
-    return model
+    return LlavaForConditionalGeneration.from_pretrained(
+        None, config=source.config, state_dict=state, trust_remote_code=False, **options
+    )

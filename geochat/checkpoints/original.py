@@ -5,21 +5,22 @@ with rows of zeros, the first of which belongs to `<image>`: its embedding is re
 the added ids is ever generated. Position embeddings of another size are interpolated as GeoChat does.
 """
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 from torch.nn import functional
-from transformers import AutoConfig, CLIPConfig, CLIPVisionConfig, LlamaConfig, LlavaConfig
+from transformers import CLIPConfig, CLIPVisionConfig, LlamaConfig, LlavaConfig
 
+from geochat.checkpoints.architecture import check_architecture, check_numbers, plain
+from geochat.checkpoints.guarding import guarded
 from geochat.checkpoints.hub import find
 from geochat.checkpoints.layout import Change
 from geochat.checkpoints.names import EMBEDDINGS, OUTPUT, POSITIONS, VISION
 from geochat.checkpoints.tensors import Stored
 from geochat.errors import CheckpointError
+from geochat.models.objects import read_object
 from geochat.vision import interpolate_positions
 
 _BLOCK = 64  # rows of the vocabulary; also leaves room for the image token
@@ -43,44 +44,34 @@ _CLIP_L14: dict[str, Any] = {
 }
 
 
-def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises:
-        CheckpointError: The file is missing or holds something else.
-    """
-    if not file.is_file():
-        raise CheckpointError(f"{file.parent} holds no {file.name}; it is not a checkpoint")
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{file} is not valid JSON ({error}); copy the checkpoint again") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{file} holds a {type(values).__name__}, expected an object; copy the checkpoint again")
-    return values
-
-
-def llava_config(raw: dict[str, Any], vision: CLIPVisionConfig, image_size: int) -> LlavaConfig:
+def llava_config(
+    raw: dict[str, Any], vision: CLIPVisionConfig, image_size: int, file: Path = Path("config.json")
+) -> LlavaConfig:
     """The architecture an original config stands for.
 
     Args:
         raw: The contents of its `config.json`.
         vision: The tower.
         image_size: Side of the square the model sees, in pixels.
+        file: The config, for messages.
 
     Raises:
         CheckpointError: A setting is missing, or has a value this architecture cannot express.
     """
     for name, values in _SUPPORTED.items():
         if raw.get(name, values[0]) not in values:
-            raise CheckpointError(f"config.json has {name}={raw[name]!r}; only {values[0]!r} can be converted")
+            raise CheckpointError(f"{file} has {name}={raw[name]!r}; only {values[0]!r} can be converted")
+    check_numbers(raw, str(file))
     tower = vision.to_dict() | {"image_size": image_size}
-    patch = int(tower["patch_size"])
+    patch = tower["patch_size"]
     if image_size < patch or image_size % patch:
         raise CheckpointError(f"an image of {image_size} px does not divide into the tower's patches of {patch} px")
     text = {name: raw[name] for name in _LLAMA_FIELDS if name in raw}
-    try:
-        return LlavaConfig(
+    missing = [name for name in ("vocab_size", "mm_vision_select_layer") if name not in raw]
+    if missing:
+        raise CheckpointError(f"{file} does not describe a GeoChat or LLaVA-1.5 model: it has no {missing[0]}")
+    with guarded(file):
+        config = LlavaConfig(
             vision_config=CLIPVisionConfig(**tower),
             text_config=LlamaConfig(**text, vocab_size=padded(raw["vocab_size"]), pad_token_id=0),
             image_token_index=raw["vocab_size"],
@@ -90,8 +81,8 @@ def llava_config(raw: dict[str, Any], vision: CLIPVisionConfig, image_size: int)
             projector_hidden_act="gelu",
             tie_word_embeddings=raw.get("tie_word_embeddings", False),
         )
-    except (KeyError, TypeError, ValueError, StrictDataclassError) as error:
-        raise CheckpointError(f"config.json does not describe a GeoChat or LLaVA-1.5 model: {error!r}") from error
+        check_architecture(config, file)
+    return config
 
 
 def changes(raw: dict[str, Any], config: LlavaConfig, tensors: dict[str, Stored]) -> dict[str, Change]:
@@ -129,7 +120,9 @@ def padded(rows: int) -> int:
     return (rows // _BLOCK + 1) * _BLOCK
 
 
-def tower_config(name: str, folder: Path, tensors: dict[str, Stored]) -> CLIPVisionConfig:
+def tower_config(
+    name: str, folder: Path, tensors: dict[str, Stored], *, allow_download: bool = False
+) -> CLIPVisionConfig:
     """The config of a checkpoint's tower.
 
     That of CLIP ViT-L/14 is known, so that a published checkpoint, which holds its tower, needs nothing else.
@@ -138,6 +131,7 @@ def tower_config(name: str, folder: Path, tensors: dict[str, Stored]) -> CLIPVis
         name: What the checkpoint calls its tower: a directory beside it, or a hub id.
         folder: The checkpoint.
         tensors: What it holds.
+        allow_download: Whether a hub id that is not in the local cache may be downloaded.
 
     Raises:
         CheckpointError: The tower cannot be found, or is not a CLIP vision model.
@@ -146,16 +140,32 @@ def tower_config(name: str, folder: Path, tensors: dict[str, Stored]) -> CLIPVis
     beside = (folder / name).is_dir() or (folder.parent / name).is_dir()
     if not beside and patches is not None and patches.shape == (1024, 3, 14, 14):
         return CLIPVisionConfig(**_CLIP_L14)
-    tower = find(name, beside=folder)
+    tower = find_tower(name, folder, allow_download=allow_download)
+    raw = read_object(tower / "config.json")
+    kind = raw.get("model_type")
+    if kind not in ("clip", "clip_vision_model"):
+        raise CheckpointError(f"{tower}, the tower of {folder}, is a {kind!r} model, expected CLIP")
+    file = tower / "config.json"
+    vision = raw.get("vision_config") if kind == "clip" else raw
+    check_numbers(vision if isinstance(vision, dict) else {}, str(file))
+    with guarded(file):
+        if kind == "clip_vision_model":
+            return CLIPVisionConfig.from_dict(plain(raw))
+        whole: Any = CLIPConfig.from_dict(plain(raw))
+        found: CLIPVisionConfig = whole.vision_config
+        return found
+
+
+def find_tower(name: str, folder: Path, *, allow_download: bool) -> Path:
+    """The folder of the tower that a checkpoint names.
+
+    Raises:
+        CheckpointError: It is not beside the checkpoint, nor in the hub's cache, and may not be downloaded.
+    """
     try:
-        config = AutoConfig.from_pretrained(tower, local_files_only=True)
-    except (OSError, ValueError, KeyError, StrictDataclassError) as error:
-        raise CheckpointError(f"{tower / 'config.json'} cannot be read: {error}") from error
-    if isinstance(config, CLIPConfig):
-        config = config.vision_config
-    if not isinstance(config, CLIPVisionConfig):
-        raise CheckpointError(f"{tower}, the tower of {folder}, is a {config.model_type!r} model, expected CLIP")
-    return config
+        return find(name, beside=folder, allow_download=allow_download)
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder} has the vision tower {name!r}, which is not found: {error}") from error
 
 
 def is_of_tower(name: str) -> bool:

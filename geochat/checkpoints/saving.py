@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from transformers import GenerationConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
+from transformers import LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 
+from geochat.checkpoints.generation import generation_config
 from geochat.checkpoints.names import hub_name
 from geochat.checkpoints.shards import Entry, split, write_index
 from geochat.errors import CheckpointError
@@ -90,20 +91,6 @@ def describe_checkpoint(
     generation_config(config, processor).save_pretrained(folder)
     processor.save_pretrained(folder)
     write_settings(settings, folder)
-
-
-def generation_config(config: LlavaConfig, processor: LlavaProcessor) -> GenerationConfig:
-    """Greedy, and silent about ids that are not text: the image placeholder and the vocabulary's padding."""
-    tokenizer = processor.tokenizer
-    vocabulary = config.get_text_config().vocab_size
-    not_text = sorted({processor.image_token_id, *range(len(tokenizer), vocabulary)})
-    return GenerationConfig(
-        do_sample=False,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        suppress_tokens=not_text,
-    )
 
 
 def _entry(name: str, tensor: torch.Tensor) -> Entry:

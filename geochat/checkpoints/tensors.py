@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from geochat.checkpoints.guarding import guarded, reason
 from geochat.errors import CheckpointError
 
 WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -65,19 +66,27 @@ class Reader:
         Raises:
             CheckpointError: The file cannot be read.
         """
-        return self._open(stored.file)(stored.name)
+        with guarded(stored.file, remedy="copy it again"):
+            return self._open(stored.file)(stored.name)
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The weights files in `folder`: safetensors before PyTorch's, an index before a single file.
+    """The weights files in `folder`, which everything reads: safetensors before PyTorch's, and of shards those indexed.
 
     Raises:
-        CheckpointError: There are none, one is missing, or the index is damaged.
+        CheckpointError: There are none, one is missing, the index is damaged, or a whole file lies beside an index of
+            shards, of which transformers and vLLM would read the former.
     """
     for name in WEIGHTS_FILES:
         index = folder / f"{name}.index.json"
         if index.is_file():
-            return _indexed_files(index)
+            files = _indexed_files(index)
+            if (folder / name).is_file() and folder / name not in files:
+                raise CheckpointError(
+                    f"{folder} holds {name} and shards that {index.name} lists, so which weights are meant is unknown; "
+                    "remove what is left over, or convert the checkpoint again"
+                )
+            return files
         if (folder / name).is_file():
             return [folder / name]
     raise CheckpointError(f"{folder} holds no {' or '.join(WEIGHTS_FILES)}, whole or in shards; copy the weights there")
@@ -90,7 +99,7 @@ def stored_tensors(file: Path) -> list[Stored]:
         CheckpointError: The file is a git-LFS pointer, truncated, of another format, or holds more than tensors.
     """
     if file.suffix == ".safetensors":
-        with _safetensors(file) as tensors:
+        with _safetensors(file) as tensors, guarded(file, remedy="copy it again"):
             slices = [(name, tensors.get_slice(name)) for name in tensors.offset_keys()]
             return [Stored(file, name, tuple(s.get_shape()), _dtype(file, name, s.get_dtype())) for name, s in slices]
     return [Stored(file, name, tuple(t.shape), t.dtype) for name, t in _pytorch(file).items()]
@@ -105,11 +114,10 @@ def open_tensors(file: Path) -> ReadByName:
 
 
 def _indexed_files(index: Path) -> list[Path]:
-    try:
+    kind = "." + index.name.removesuffix(".index.json").rpartition(".")[2]
+    with guarded(f"{index} is not an index of weights and"):
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        outside = [name for name in names if Path(name).name != name]
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise CheckpointError(f"{index} is not an index of weights ({error}); copy the checkpoint again") from error
+        outside = [name for name in names if Path(name).name != name or not name.endswith(kind)]
     if outside:
         raise CheckpointError(f"{index} names {outside[0]!r}, which is not a file beside it; copy the checkpoint again")
     files = [index.parent / name for name in names]
@@ -136,17 +144,18 @@ def _pytorch(file: Path) -> dict[str, Tensor]:
             f"{file} holds Python objects besides tensors, or is damaged; it is not loaded, because such a file can "
             "run code. Get the weights as safetensors, or copy the file again"
         ) from error
-    except (RuntimeError, OSError, EOFError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{file} cannot be read as PyTorch weights ({reason}); copy it again") from error
+    except Exception as error:  # what a damaged file makes torch raise has no list
+        raise CheckpointError(f"{file} cannot be read as PyTorch weights ({reason(error)}); copy it again") from error
     if not isinstance(state, dict):
         raise CheckpointError(f"{file} holds a {type(state).__name__}, expected named tensors")
     if isinstance(state.get(_TRAINING_STATE), dict):  # of a checkpoint that training can go on from
         state = state[_TRAINING_STATE]
     tensors: dict[str, Tensor] = state
     for name, tensor in tensors.items():
-        if not isinstance(tensor, Tensor):
-            raise CheckpointError(f"{file} holds {name!r}, which is a {type(tensor).__name__} and not a tensor")
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise CheckpointError(f"{file} holds {name!r}, which is a {type(tensor).__name__} and not a named tensor")
+        if tensor.layout != torch.strided or tensor.is_meta:
+            raise CheckpointError(f"{file} holds {name!r}, which is not stored whole; copy the checkpoint again")
     return tensors
 
 
@@ -156,8 +165,11 @@ def _refuse_pointer(file: Path) -> None:
 
 
 def _starts_with(file: Path, magic: bytes) -> bool:
-    with file.open("rb") as stream:
-        return stream.read(len(magic)) == magic
+    try:
+        with file.open("rb") as stream:
+            return stream.read(len(magic)) == magic
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read ({error.strerror}); copy it again") from error
 
 
 def _dtype(file: Path, name: str, code: str) -> torch.dtype:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from geochat.cli import options
 from geochat.cli.reporting import note
 
 
@@ -30,6 +31,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argp
         default=504,
         help="side of the square the model sees, where SRC does not say (default: 504, as GeoChat)",
     )
+    options.add_download_option(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     return parser
 
@@ -52,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
             shard_size=args.shard_size,
             image_size=args.image_size,
             progress=_show if sys.stderr.isatty() else None,
+            allow_download=args.allow_download,
         )
     except KeyboardInterrupt:
         note("interrupted; run the same command again to go on")

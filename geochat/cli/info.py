@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from geochat.cli import options
+
 if TYPE_CHECKING:
     from geochat.checkpoints import ModelDescription
 
@@ -20,6 +22,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argp
         "model", metavar="MODEL", nargs="?", help="checkpoint directory or hub id (default: the bundled model)"
     )
     parser.add_argument("--base", metavar="MODEL", help="what MODEL adapts, where it is an adapter")
+    options.add_download_option(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     return parser
 
@@ -32,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     check_checkpoint(args.model, base=args.base)
     from geochat.checkpoints import describe
 
-    facts = facts_of(describe(args.model, base=args.base))
+    facts = facts_of(describe(args.model, base=args.base, allow_download=args.allow_download))
     if args.json:
         output.print_json(facts)
         return 0
@@ -48,6 +51,8 @@ def facts_of(described: "ModelDescription") -> dict[str, Any]:
     text = source.config.get_text_config()
     return {
         **described.settings.to_dict(),
+        "licence": described.licence,
+        **_adapter_facts(described),
         "path": str(source.folder),
         "layout": described.kind,
         "sha256": described.sha256,
@@ -73,6 +78,24 @@ def facts_of(described: "ModelDescription") -> dict[str, Any]:
     }
 
 
+def _adapter_facts(described: "ModelDescription") -> dict[str, Any]:
+    """What an adapter is, apart from the base it is merged into; nothing for a whole checkpoint."""
+    adapter, base = described.source.adapter, described.source.base
+    if adapter is None or base is None:
+        return {}
+    return {
+        "adapter": {
+            "base": adapter.base or base.settings.name,
+            "base_path": str(base.folder),
+            "rank": adapter.rank,
+            "alpha": adapter.alpha,
+            "targets": list(adapter.targets),
+            "replaced": len(adapter.overrides),
+            "parameters": adapter.parameters,
+        }
+    }
+
+
 def _lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in facts.items():
         match name:
@@ -80,6 +103,13 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 for part, numbers in value.items():
                     size = _size(numbers["bytes"])
                     yield f"  {_words(part)}", f"{numbers['parameters']:,} parameters, {size} on disk"
+            case "adapter":
+                yield "adapter", f"rank {value['rank']}, alpha {value['alpha']:g}, of {_text(value['targets'])}"
+                yield (
+                    "  own parameters",
+                    f"{value['parameters']:,}, with {value['replaced']} tensors of the base replaced",
+                )
+                yield "  base", f"{value['base']} ({value['base_path']}); all below is of both merged"
             case "memory":
                 yield "memory for weights", ", ".join(f"{kind} {_size(size)}" for kind, size in value.items())
             case _:

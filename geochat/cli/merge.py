@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from geochat.cli import options
+
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
     """Declare the command."""
@@ -24,6 +26,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argp
         help="float32 loses nothing, bfloat16 and float16 take half the space (default: float32)",
     )
     parser.add_argument("--shard-size", metavar="SIZE", default="5GB", help="largest weights file (default: 5GB)")
+    options.add_download_option(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     return parser
 

@@ -23,12 +23,23 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", metavar="NAME", help="such as cpu or cuda:1 (default: the best there is)")
     group.add_argument("--dtype", metavar="NAME", help="float32, bfloat16 or float16 (default: the device's usual one)")
     group.add_argument("--quantization", choices=("4bit", "8bit"), help="load the language model in fewer bits")
+    add_download_option(group)
+
+
+def add_download_option(parser: "argparse._ActionsContainer") -> None:
+    """Whether the network may be asked for what a local folder names."""
+    parser.add_argument(
+        "--allow-download",
+        action="store_true",
+        help="let a local folder's base or vision tower be fetched from the hub, where the folder names one",
+    )
 
 
 def add_view_options(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
     """Which part of an image is looked at, and how its bands become a picture; `open_view` reads it."""
     group = parser.add_argument_group("what is looked at")
     group.add_argument("--window", metavar="col,row,width,height", type=values.window, help="look at this part only")
+    group.add_argument("--page", metavar="N", type=int, default=1, help="of a TIFF of several images (default: 1)")
     group.add_argument(
         "--bands",
         metavar="r,g,b",
@@ -66,12 +77,12 @@ def open_view(args: argparse.Namespace, image: Path) -> "GeoImage":
     """Open an image as a command's `add_view_options` say.
 
     Raises:
-        ImageError: The image cannot be read, or has no such window or bands.
+        ImageError: The image cannot be read, or has no such page, window or bands.
         SettingsError: The stretch is impossible.
     """
     from geochat.imagery import Stretch, open_image
 
-    return open_image(image, bands=args.bands, window=args.window, stretch=Stretch(**args.stretch))
+    return open_image(image, bands=args.bands, window=args.window, stretch=Stretch(**args.stretch), page=args.page)
 
 
 def generation(args: argparse.Namespace) -> "GenerationSettings":

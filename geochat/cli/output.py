@@ -21,7 +21,12 @@ def load(args: argparse.Namespace) -> "GeoChat":
 
     check_checkpoint(args.model, base=args.base)
     return GeoChat.from_pretrained(
-        args.model, base=args.base, device=args.device, dtype=args.dtype, quantization=args.quantization
+        args.model,
+        base=args.base,
+        device=args.device,
+        dtype=args.dtype,
+        quantization=args.quantization,
+        allow_download=args.allow_download,
     )
 
 

@@ -1,7 +1,10 @@
 """`geochat serve`: the web chat. The work is done in `geochat_serve`, imported when the command runs."""
 
 import argparse
+import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,14 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argp
     group.add_argument("--share", action="store_true", help="make a public link through Gradio's relay")
     group.add_argument("--auth-file", metavar="FILE", type=Path, help="let in who is in FILE, lines of name:password")
     group.add_argument("--root-path", metavar="PATH", help="where a proxy puts the application, such as /geochat")
+    group.add_argument(
+        "--allowed-hosts",
+        metavar="NAME",
+        nargs="+",
+        default=[],
+        help="names under which the server is reached, such as example.org (localhost and --host)",
+    )
+    group.add_argument("--metrics", action="store_true", help="answer /metrics in Prometheus' format")
     group.add_argument("--mcp", action="store_true", help="offer ask, find and classify as MCP tools too")
     limits = parser.add_argument_group("limits")
     limits.add_argument(
@@ -34,8 +45,48 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argp
     return parser
 
 
+class _Ended(KeyboardInterrupt):
+    """A signal ends the command."""
+
+
 def run(args: argparse.Namespace) -> int:
-    """Load the model and serve until interrupted."""
+    """Load the model and serve until interrupted, terminated or hung up."""
+    try:
+        with _signals_end():
+            return _serve(args)
+    except _Ended as ended:
+        return 128 + int(ended.args[0])
+
+
+@contextmanager
+def _signals_end() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP end the command as Ctrl-C does: it cleans up, and further signals do not disturb it.
+
+    A signal that is ignored, as by nohup, stays so.
+    """
+    ended = False
+
+    def end(number: int, _frame: object) -> None:
+        nonlocal ended
+        if not ended:
+            ended = True
+            raise _Ended(number)
+
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: found for number in numbers if (found := signal.getsignal(number)) != signal.SIG_IGN}
+    with suppress(ValueError):  # not in the main thread, which has the signals
+        for number in before:
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        if not ended:
+            with suppress(ValueError):
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+
+def _serve(args: argparse.Namespace) -> int:
     from geochat.cli import output
     from geochat.models.finding import check_checkpoint
     from geochat_serve.auth import read_auth_file
@@ -48,6 +99,8 @@ def run(args: argparse.Namespace) -> int:
         auth_file=args.auth_file,
         root_path=args.root_path,
         mcp=args.mcp,
+        allowed_hosts=tuple(args.allowed_hosts),
+        metrics=args.metrics,
         max_upload_mb=args.max_upload_mb,
         concurrency=args.concurrency,
     )

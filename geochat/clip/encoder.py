@@ -46,6 +46,7 @@ class DualEncoder:
         dtype: str | None = None,
         tokenizer: str | Path | None = None,
         activation: str | None = None,
+        allow_download: bool = False,
     ) -> "DualEncoder":
         """Load a dual encoder.
 
@@ -55,14 +56,24 @@ class DualEncoder:
             device: Such as "cpu" or "cuda:1"; None takes CUDA, then MPS, then the CPU.
             dtype: "float32" (the default), "bfloat16" or "float16".
             tokenizer: A directory, a hub id or open_clip's list of merges, where `source` comes without; None looks
-                beside the weights, in an installed open_clip, then on the hub.
+                beside the weights, in an installed open_clip, then in the hub's local cache.
             activation: "gelu" or "quick_gelu", for open_clip's weights files, which do not say it.
+            allow_download: Whether the hub's copy of CLIP's tokenizer may be downloaded for such a file.
 
         Raises:
             CheckpointError: There is no such model, or it is incomplete, damaged or unknown; names the file or tensor.
             SettingsError: The device, precision or activation does not exist here.
         """
-        return cls(load_parts(source, device=device, dtype=dtype, tokenizer=tokenizer, activation=activation))
+        return cls(
+            load_parts(
+                source,
+                device=device,
+                dtype=dtype,
+                tokenizer=tokenizer,
+                activation=activation,
+                allow_download=allow_download,
+            )
+        )
 
     @property
     def device(self) -> torch.device:

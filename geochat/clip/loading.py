@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
 from transformers import (
-    AutoConfig,
     AutoImageProcessor,
     CLIPConfig,
     CLIPModel,
@@ -19,17 +17,24 @@ from transformers import (
 )
 from transformers.image_processing_backends import PilBackend
 
+from geochat.checkpoints.architecture import check_numbers, plain, refuse_quantized
+from geochat.checkpoints.guarding import guarded
 from geochat.checkpoints.hub import find
 from geochat.checkpoints.names import is_computed, quoted
 from geochat.checkpoints.placing import choose_device, choose_dtype, quiet
-from geochat.checkpoints.tensors import weight_files
+from geochat.checkpoints.processors import check_pixels
+from geochat.checkpoints.tensors import Reader, stored_tensors, weight_files
 from geochat.clip.open_clip import WEIGHTS, load_open_clip
 from geochat.clip.tokenizer import check_vocabulary, find_tokenizer, load_tokenizer
 from geochat.errors import CheckpointError
+from geochat.models.objects import read_object
 
 Model = CLIPModel | SiglipModel
 
-_KINDS: tuple[tuple[type[PretrainedConfig], type[Model]], ...] = ((CLIPConfig, CLIPModel), (SiglipConfig, SiglipModel))
+_KINDS: dict[str, tuple[type[PretrainedConfig], type[Model]]] = {
+    "clip": (CLIPConfig, CLIPModel),
+    "siglip": (SiglipConfig, SiglipModel),
+}
 
 
 @dataclass(frozen=True)
@@ -63,16 +68,17 @@ def load_parts(
     dtype: str | None = None,
     tokenizer: str | Path | None = None,
     activation: str | None = None,
+    allow_download: bool = False,
 ) -> Parts:
     """Load a dual encoder; the arguments and errors are those of `DualEncoder.from_pretrained`."""
     place, precision = choose_device(device), choose_dtype(dtype, torch.float32)
     with quiet():
         if source is not None and Path(source).is_file():
-            parts = _open_clip(Path(source), precision, tokenizer, activation)
+            parts = _open_clip(Path(source), precision, tokenizer, activation, allow_download=allow_download)
         else:
             folder = _bundled() if source is None else find(source)
             name = "geochat-mini" if source is None else (Path(source).name or folder.resolve().name)
-            parts = _folder(folder, name, precision, tokenizer, activation)
+            parts = _folder(folder, name, precision, tokenizer, activation, allow_download=allow_download)
     torch.nn.Module.eval(parts.model).requires_grad_(requires_grad=False)
     torch.nn.Module.to(parts.model, place)
     return parts
@@ -88,43 +94,67 @@ def _bundled() -> Path:
     return folder
 
 
-def _folder(folder: Path, name: str, dtype: torch.dtype, tokenizer: str | Path | None, activation: str | None) -> Parts:
+def _folder(
+    folder: Path,
+    name: str,
+    dtype: torch.dtype,
+    tokenizer: str | Path | None,
+    activation: str | None,
+    *,
+    allow_download: bool,
+) -> Parts:
     if not (folder / "config.json").is_file():
         published = [folder / file for file in WEIGHTS if (folder / file).is_file()]
         if not published:
             raise CheckpointError(
                 f"{folder} holds neither a config.json nor {' or '.join(WEIGHTS)}; name the weights file itself"
             )
-        return _open_clip(published[0], dtype, tokenizer, activation)
+        return _open_clip(published[0], dtype, tokenizer, activation, allow_download=allow_download)
     if activation is not None:
         raise CheckpointError(f"{folder} says its activation in config.json; leave activation {activation!r} out")
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, StrictDataclassError) as error:
-        raise CheckpointError(f"{folder / 'config.json'} cannot be read: {error}") from error
-    for config_type, model_type in _KINDS:
-        if isinstance(config, config_type):
-            words = load_tokenizer(folder if tokenizer is None else find(tokenizer))
-            check_vocabulary(words, _vocabulary(config))
-            weights = tuple(weight_files(folder))
-            model = _model(folder, model_type, config, dtype)
-            return Parts(model, words, _processor(folder), name, weights)
-    raise CheckpointError(f"{folder} is a {config.model_type!r} model; expected 'clip' or 'siglip'")
+    config, model_type = _config(folder)
+    words = load_tokenizer(folder if tokenizer is None else find(tokenizer))
+    check_vocabulary(words, _vocabulary(config))
+    weights = tuple(weight_files(folder))
+    model = _model(folder, weights, model_type, config, dtype)
+    return Parts(model, words, _processor(folder, config), name, weights)
 
 
-def _open_clip(file: Path, dtype: torch.dtype, tokenizer: str | Path | None, activation: str | None) -> Parts:
+def _config(folder: Path) -> tuple[PretrainedConfig, type[Model]]:
+    """The architecture in a folder's config, and the class that has it."""
+    file = folder / "config.json"
+    raw = read_object(file)
+    refuse_quantized(raw, folder)
+    kind = raw.get("model_type")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise CheckpointError(f"{folder} is a {kind!r} model; expected 'clip' or 'siglip'")
+    for part in ("vision_config", "text_config"):
+        if isinstance(raw.get(part), dict):
+            check_numbers(raw[part], f"{file}: {part}")
+    config_type, model_type = _KINDS[kind]
+    with guarded(file):
+        return config_type.from_dict(plain(raw)), model_type
+
+
+def _open_clip(
+    file: Path, dtype: torch.dtype, tokenizer: str | Path | None, activation: str | None, *, allow_download: bool
+) -> Parts:
     model, processor = load_open_clip(file, activation, dtype)
-    words = find_tokenizer(tokenizer, file.parent, _vocabulary(model.config))
+    words = find_tokenizer(tokenizer, file.parent, _vocabulary(model.config), allow_download=allow_download)
     return Parts(model, words, processor, file.stem, (file,))
 
 
-def _model(folder: Path, model_type: type[Model], config: PretrainedConfig, dtype: torch.dtype) -> Model:
-    options: dict[str, Any] = {"config": config, "dtype": dtype, "local_files_only": True}
-    load: Any = model_type.from_pretrained
-    try:
-        model, found = load(folder, output_loading_info=True, **options)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise CheckpointError(f"{folder} cannot be loaded: {error}") from error
+def _model(
+    folder: Path, weights: tuple[Path, ...], model_type: type[Model], config: PretrainedConfig, dtype: torch.dtype
+) -> Model:
+    """The model of the tensors in the weights files; transformers opens none itself."""
+    reader = Reader()
+    model_class: Any = model_type
+    with guarded(folder):
+        state = {stored.name: reader.read(stored) for file in weights for stored in stored_tensors(file)}
+        model, found = model_class.from_pretrained(
+            None, config=config, state_dict=state, dtype=dtype, output_loading_info=True, trust_remote_code=False
+        )
     unknown = sorted(name for name in found["unexpected_keys"] if not is_computed(name))
     if missing := sorted(found["missing_keys"]):
         raise CheckpointError(f"{folder}: the tensor {quoted(missing)} is missing; copy the weights again")
@@ -137,10 +167,11 @@ def _vocabulary(config: Any) -> int:  # noqa: ANN401 - transformers types the pa
     return int(config.text_config.vocab_size)
 
 
-def _processor(folder: Path) -> PilBackend:
+def _processor(folder: Path, config: Any) -> PilBackend:  # noqa: ANN401 - see `_vocabulary`
     """Of the kind the folder says, since the bundled encoder letterboxes where most crop; Pillow's backend."""
-    try:
-        processor: PilBackend = AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(f"the image processor in {folder} cannot be loaded: {error}") from error
+    with guarded(f"the image processor in {folder}"):
+        processor: PilBackend = AutoImageProcessor.from_pretrained(
+            folder, backend="pil", trust_remote_code=False, local_files_only=True
+        )
+        check_pixels(processor, config.vision_config.image_size, folder)
     return processor

@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from geochat.checkpoints.guarding import guarded
 from geochat.checkpoints.names import quoted
 from geochat.checkpoints.tensors import open_tensors, stored_tensors
 from geochat.clip.open_clip_names import (
@@ -76,7 +77,10 @@ def load_open_clip(file: Path, activation: str | None, dtype: torch.dtype) -> tu
     state: dict[str, Tensor] = {}
     for plain, stored in named.items():
         state |= converted(plain, read(stored.name))
-    model = CLIPModel.from_pretrained(None, config=_config(sizes, chosen), state_dict=state, dtype=dtype)
+    with guarded(file, remedy="copy it again"):
+        model = CLIPModel.from_pretrained(
+            None, config=_config(sizes, chosen), state_dict=state, dtype=dtype, trust_remote_code=False
+        )
     return model, _processor(sizes.grid * sizes.patch, described)
 
 

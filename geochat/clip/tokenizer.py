@@ -2,7 +2,7 @@
 
 All of OpenAI's and open_clip's CLIPs, RemoteCLIP and GeoRSCLIP among them, have one vocabulary of 49,408 tokens. It is
 looked for in transformers' form beside the weights, as open_clip's list of merges beside them or in an installed
-open_clip, then as the hub's copy.
+open_clip, then as the hub's copy: in its local cache, or downloaded where that is allowed.
 """
 
 import gzip
@@ -12,6 +12,7 @@ from typing import Any
 
 from transformers import AutoTokenizer, CLIPTokenizer, PreTrainedTokenizerBase
 
+from geochat.checkpoints.guarding import guarded
 from geochat.checkpoints.hub import find
 from geochat.errors import CheckpointError
 
@@ -20,18 +21,21 @@ MERGES = "bpe_simple_vocab_16e6.txt.gz"
 _SPECIAL = ("<|startoftext|>", "<|endoftext|>")
 
 
-def find_tokenizer(source: str | Path | None, beside: Path, vocabulary: int) -> PreTrainedTokenizerBase:
+def find_tokenizer(
+    source: str | Path | None, beside: Path, vocabulary: int, *, allow_download: bool = False
+) -> PreTrainedTokenizerBase:
     """CLIP's tokenizer.
 
     Args:
         source: A directory, a hub id or a file of merges; None looks for one.
         beside: The folder of the weights.
         vocabulary: How many tokens the model knows.
+        allow_download: Whether the hub's copy may be downloaded where none was given.
 
     Raises:
         CheckpointError: None is found, or it is another model's.
     """
-    tokenizer = _given(source) if source is not None else _looked_for(beside)
+    tokenizer = _given(source) if source is not None else _looked_for(beside, allow_download=allow_download)
     return check_vocabulary(tokenizer, vocabulary)
 
 
@@ -41,10 +45,11 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     Raises:
         CheckpointError: There is none, or it cannot be read.
     """
-    try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError) as error:
-        raise CheckpointError(f"the tokenizer in {folder} cannot be loaded: {error}") from error
+    with guarded(f"the tokenizer in {folder}"):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=False, local_files_only=True
+        )
+        tokenizer(["a"])
     return tokenizer
 
 
@@ -98,14 +103,14 @@ def _given(source: str | Path) -> PreTrainedTokenizerBase:
     return load_tokenizer(find(source))
 
 
-def _looked_for(beside: Path) -> PreTrainedTokenizerBase:
+def _looked_for(beside: Path, *, allow_download: bool) -> PreTrainedTokenizerBase:
     if (beside / "tokenizer.json").is_file() or (beside / "vocab.json").is_file():
         return load_tokenizer(beside)
     for file in (beside / MERGES, _installed_merges()):
         if file is not None and file.is_file():
             return read_merges(file)
     try:
-        return load_tokenizer(find(HUB))
+        return load_tokenizer(find(HUB, allow_download=allow_download))
     except CheckpointError as error:
         raise CheckpointError(
             f"the weights come without a tokenizer and CLIP's is not found here ({error}); put {MERGES} or CLIP's "

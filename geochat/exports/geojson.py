@@ -1,34 +1,39 @@
 """Grounded regions as GeoJSON.
 
 A georeferenced answer follows RFC 7946: WGS 84 longitude and latitude, closed rings, the exterior one
-counter-clockwise, shapes that cross the antimeridian cut there. GeoJSON has no other frame, so for an image without a
-CRS the coordinates are pixels and every feature says so in its property `coordinates`; this project reads that back.
+counter-clockwise, shapes that cross the antimeridian cut there (3.1.9). One around a pole is a polygon as wide as the
+globe that runs along the antimeridian to the pole's latitude and back: GDAL and QGIS draw that as it is meant. GeoJSON
+has no other frame, so for an image without a CRS the coordinates are pixels and every feature says so in its property
+`coordinates`; this project reads that back.
 
-Geometry is cut at the image's border; what the model wrote stays beside it, in `box` (its own numbers) and `pixels`.
+Geometry is cut at the image's border: it is the property `outline`, in pixels. What the model wrote stays beside it, in
+`box` (its own numbers) and `pixels`. A region whose geometry is still that of `outline` is read back as `pixels`; one
+that was edited since is read from its geometry. Where there is no geometry, `unlocated` says why.
 """
 
 import json
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import shapely
-from shapely.affinity import translate
+from affine import Affine
 from shapely.geometry.polygon import orient
 
 from geochat.exports.files import check_target, write_atomically
-from geochat.exports.grounded import GroundedRegion, Point
-from geochat.geometry import OrientedBox, to_geographic
+from geochat.exports.grounded import GroundedRegion
+from geochat.geometry import ImagePlace, OrientedBox, outline_to_geographic
 
 WGS84 = "WGS 84 longitude, latitude"
 PIXELS = "image pixels, y down"
 
 _DEGREE_DIGITS = 8  # a millimetre
 _PIXEL_DIGITS = 3
-_GLOBE = shapely.box(-180, -90, 180, 90)
+_OUTLINE_DIGITS = 6
 
-Ring = Sequence[Point]
+Ring = Sequence[Sequence[float]]
+OUTSIDE = "nothing of it lies on the image"
+BEYOND = "it lies beyond what the image's CRS covers"
 
 PROPERTIES = ("phrase", "score", "role", "answer", "as_asked", "width_m", "height_m", "area_m2")
 """What every exported region says, in this order."""
@@ -69,22 +74,45 @@ def write_geojson(path: str | Path, document: Mapping[str, Any]) -> Path:
 
 
 def _feature(number: int, region: GroundedRegion, more: Mapping[str, Any], crs: str | None) -> dict[str, Any]:
-    ring = region.outline if crs is None else region.map_outline
-    own = None if crs is None else region.place.map_crs
-    geometry = None if not ring else _pixel_polygon(ring) if own is None else _geographic(ring, own)
+    ring = [[round(x, _OUTLINE_DIGITS), round(y, _OUTLINE_DIGITS)] for x, y in region.outline]
+    place = region.place if crs is not None else ImagePlace(region.place.width, region.place.height)
+    shape = outline_shape(ring, place.image_to_map, place.map_crs)
+    unlocated = {} if shape is not None else {"unlocated": OUTSIDE if not ring else BEYOND}
     return {
         "type": "Feature",
         "id": number,
-        "geometry": geometry,
+        "geometry": None if shape is None else _geometry(shape, _DEGREE_DIGITS if place.map_crs else _PIXEL_DIGITS),
         "properties": {
             "number": number,
             **more,
-            **properties(region, ("number", "box", "pixels", "coordinates", *more)),
+            **properties(region, ("number", "box", "pixels", "outline", "unlocated", "coordinates", *more)),
             "box": None if region.box is None else box_numbers(region.box),
             "pixels": [[round(x, _PIXEL_DIGITS), round(y, _PIXEL_DIGITS)] for x, y in region.pixels],
+            "outline": ring,
+            **unlocated,
             "coordinates": PIXELS if crs is None else WGS84,
         },
     }
+
+
+def outline_shape(
+    ring: Ring, image_to_map: Affine | None, crs: str | None
+) -> shapely.Polygon | shapely.MultiPolygon | None:
+    """The geometry of a feature, not rounded: the outline of a region in longitude and latitude, or in pixels.
+
+    Args:
+        ring: The outline in pixels, empty where nothing of it lies on the image.
+        image_to_map: The image's geotransform.
+        crs: The image's CRS; None, as for the geotransform, leaves pixels.
+
+    Returns:
+        None where there is nothing, or the projection does not reach.
+    """
+    if len(ring) < 3:
+        return None
+    return (
+        shapely.Polygon(ring) if image_to_map is None or crs is None else outline_to_geographic(ring, image_to_map, crs)
+    )
 
 
 def properties(region: GroundedRegion, taken: Collection[str] = ()) -> dict[str, Any]:
@@ -118,30 +146,6 @@ def box_numbers(box: OrientedBox) -> list[float]:
 
 def _rounded(length: float | None) -> float | None:
     return None if length is None else round(length, 2)
-
-
-def _pixel_polygon(ring: Ring) -> dict[str, Any]:
-    return _geometry(shapely.Polygon(ring), _PIXEL_DIGITS)
-
-
-def _geographic(ring: Ring, crs: str) -> dict[str, Any] | None:
-    """The polygon in longitude and latitude; None, an unlocated feature, where the projection does not reach."""
-    points = [(float(x), float(y)) for x, y in to_geographic(ring, crs)]
-    if not all(math.isfinite(x) and math.isfinite(y) for x, y in points):
-        return None
-    longitudes = [x for x, _ in points]
-    if max(longitudes) - min(longitudes) > 180:  # the shape lies across the antimeridian, not around the globe
-        points = [(x % 360, y) for x, y in points]
-    return _geometry(_cut_at_antimeridian(shapely.Polygon(points)), _DEGREE_DIGITS)
-
-
-def _cut_at_antimeridian(shape: shapely.Polygon) -> shapely.Polygon | shapely.MultiPolygon:
-    """A convex shape with every longitude brought within ±180, in two parts where it crosses (RFC 7946, 3.1.9)."""
-    if shape.bounds[0] >= -180 and shape.bounds[2] <= 180:
-        return shape
-    turns = (translate(shape, xoff=turn).intersection(_GLOBE) for turn in (-360, 0, 360))
-    parts = [turned for turned in turns if isinstance(turned, shapely.Polygon) and turned.area > 0]
-    return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
 
 
 def _geometry(shape: shapely.Polygon | shapely.MultiPolygon, digits: int) -> dict[str, Any]:

@@ -16,9 +16,8 @@ import shapely
 
 from geochat.errors import ExportError
 from geochat.exports.files import check_target, write_atomically
-from geochat.exports.geojson import PROPERTIES, box_numbers, properties
+from geochat.exports.geojson import BEYOND, OUTSIDE, PROPERTIES, box_numbers, outline_shape, properties
 from geochat.exports.grounded import GroundedRegion
-from geochat.geometry import geometry_to_geographic
 
 _LAYER = "regions"
 UNDEFINED_CARTESIAN = 'LOCAL_CS["Undefined Cartesian SRS",UNIT["metre",1]]'
@@ -32,7 +31,10 @@ def write_geopackage(
     provenance: Mapping[str, Any],
     beside: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
-    """Write the layer "regions": one polygon a region, with provenance in columns and in the layer's metadata.
+    """Write the layer "regions": one shape a region, with provenance in columns and in the layer's metadata.
+
+    In the image's own CRS that is a polygon. Brought to longitude and latitude, where images have several CRSs, one
+    across the antimeridian is cut, and all are multipolygons then. Where there is no geometry, `unlocated` says why.
 
     Args:
         path: Ends in .gpkg; an existing file is replaced.
@@ -49,7 +51,13 @@ def write_geopackage(
     columns = _columns(regions, (*names, *notes))
     columns |= {name: column([more.get(name) for more in beside]) for name in names}
     columns |= {name: column([text] * len(regions)) for name, text in notes.items() if name not in names}
-    return write_layer(path, [_polygon(region, crs) for region in regions], columns, crs, notes)
+    shapes = [_shape(region, crs) for region in regions]
+    if any(shape is None for shape in shapes):
+        reasons = (BEYOND if region.outline else OUTSIDE for region in regions)
+        columns["unlocated"] = column([r if s is None else None for s, r in zip(shapes, reasons, strict=True)])
+    if cut := any(isinstance(shape, shapely.MultiPolygon) for shape in shapes):
+        shapes = [None if shape is None else shapely.MultiPolygon(shapely.get_parts(shape)) for shape in shapes]
+    return write_layer(path, shapes, columns, crs, notes, geometry_type="MultiPolygon" if cut else "Polygon")
 
 
 def write_layer(
@@ -114,20 +122,21 @@ def column(values: Sequence[object], *, numeric: bool = False) -> np.ndarray:
     return np.array([None if value is None else text_of(value) for value in values], dtype=object)
 
 
-def _polygon(region: GroundedRegion, crs: str | None) -> shapely.Polygon | None:
+def _shape(region: GroundedRegion, crs: str | None) -> shapely.Polygon | shapely.MultiPolygon | None:
     """The part on the image; None, an unlocated feature, where there is none."""
     if not region.outline:
         return None
     if region.map_outline is None or crs is None:
         return shapely.Polygon([(x, -y) for x, y in region.outline])
-    polygon = shapely.Polygon(region.map_outline)
-    return polygon if region.place.map_crs == crs else geometry_to_geographic(polygon, region.place.map_crs)
+    if region.place.map_crs == crs:
+        return shapely.Polygon(region.map_outline)
+    return outline_shape(region.outline, region.place.image_to_map, region.place.map_crs)
 
 
 def _columns(regions: Sequence[GroundedRegion], notes: Collection[str]) -> dict[str, np.ndarray]:
     """Attribute columns, each (number of regions,)."""
     boxes = np.array([[np.nan] * 5 if r.box is None else box_numbers(r.box) for r in regions]).reshape(-1, 5)
-    taken = ("fid", "geom", "number", *_BOX, *notes)
+    taken = ("fid", "geom", "number", "unlocated", *_BOX, *notes)
     rows = [properties(region, taken) for region in regions]
     names = dict.fromkeys((*PROPERTIES, *(name for row in rows for name in row)))
     return {

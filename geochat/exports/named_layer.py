@@ -88,7 +88,10 @@ def _json_geometry(layer: VectorLayer, geometry: shapely.Geometry | None) -> dic
     if geometry is None or geometry.is_empty:
         return None
     if layer.coordinates == "map":
-        geometry = geometry_to_geographic(geometry, layer.crs)
+        located = geometry_to_geographic(geometry, layer.crs)
+        if located is None:
+            return None
+        geometry = located
     elif layer.coordinates == "pixels up":
         geometry = _negated(geometry)
     if not np.isfinite(shapely.get_coordinates(geometry)).all():

@@ -144,6 +144,7 @@ def _objects(values: list[Any]) -> np.ndarray:
 def _read_by_gdal(path: Path, name: str | None) -> VectorLayer:
     import pyogrio  # noqa: PLC0415 - brings pandas, where that is installed, which takes half a second
 
+    pyogrio.set_gdal_config_options({"OSR_STRIP_TOWGS84": "NO"})  # a datum shift of the file's own, as of images
     try:
         names = [str(layer) for layer, kind in pyogrio.list_layers(path) if kind is not None]
         if name is not None and name not in names:

@@ -19,16 +19,13 @@ Geographic coordinates are WGS 84 in the order longitude, latitude.
 
 from geochat.geometry.angles import AngleConvention, AngleRange, Direction
 from geochat.geometry.box import OrientedBox
+from geochat.geometry.crs import crs_text
 from geochat.geometry.frame import Frame, Space
-from geochat.geometry.geographic import (
-    from_geographic,
-    geometry_from_geographic,
-    geometry_to_geographic,
-    ground_sample_distance,
-    ground_size,
-    to_geographic,
-)
+from geochat.geometry.geographic import from_geographic, to_geographic
+from geochat.geometry.ground import ground_sample_distance, ground_size
 from geochat.geometry.model_frame import Fit, ModelFrame
+from geochat.geometry.outlines import geometry_to_geographic, outline_to_geographic
+from geochat.geometry.pixels import geometry_to_pixels, pieces_to_pixels
 from geochat.geometry.place import ImagePlace
 from geochat.geometry.points import Points, PointsLike, transform_geometry, transform_points
 
@@ -44,11 +41,14 @@ __all__ = [
     "Points",
     "PointsLike",
     "Space",
+    "crs_text",
     "from_geographic",
-    "geometry_from_geographic",
     "geometry_to_geographic",
+    "geometry_to_pixels",
     "ground_sample_distance",
     "ground_size",
+    "outline_to_geographic",
+    "pieces_to_pixels",
     "to_geographic",
     "transform_geometry",
     "transform_points",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import shapely
 from affine import Affine
 
-from geochat.geometry.geographic import ground_size
+from geochat.geometry.ground import ground_size
 from geochat.geometry.points import Points, PointsLike, transform_points
 
 

@@ -15,6 +15,7 @@ from geochat.imagery.pam import Pam, read_pam
 from geochat.imagery.remarks import Remark
 
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+NO_PAM = Pam()
 _WORLD_BYTES = 4096
 
 
@@ -34,7 +35,7 @@ class Companions:
 
     world: Affine | None = None
     world_name: str = ""
-    pam: Pam = Pam()
+    pam: Pam = NO_PAM
     overview: Path | None = None
     mask: Path | None = None
     rpc: str = ""
@@ -46,7 +47,7 @@ def find_companions(path: Path) -> Companions:
     remarks: list[Remark] = []
     world = _first(_world_names(path))
     metadata = _first([f"{path}.aux.xml"])
-    transform, pam = None, Pam()
+    transform, pam = None, NO_PAM
     if world is not None and (transform := _read_world(world)) is None:
         remarks.append(_ignored(world, "it does not hold the six numbers of a world file"))
     if metadata is not None:

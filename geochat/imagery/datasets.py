@@ -1,35 +1,48 @@
 """Files read window by window through GDAL, in bounded memory."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import rasterio
-from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import Interleaving, MaskFlags, Resampling
 
 from geochat.errors import ImageError
-from geochat.imagery.bands import read_label
+from geochat.imagery import jpeg2000
+from geochat.imagery.averaging import average
+from geochat.imagery.colours import read_colours, with_infrared
+from geochat.imagery.companions import Companions, find_companions
 from geochat.imagery.files import ImageFile
-from geochat.imagery.gdal import QuietReader
-from geochat.imagery.rasters import Coverage, Samples, asks_for_alpha
+from geochat.imagery.gdal import QuietReader, page_directories
+from geochat.imagery.labels import Labels
+from geochat.imagery.pam import PamBand
+from geochat.imagery.placing import Place, place_dataset
+from geochat.imagery.rasters import asks_for_alpha
+from geochat.imagery.remarks import Remark
+from geochat.imagery.samples import Coverage, Piece, Samples, counts
+from geochat.imagery.side_files import Box, SideFiles, whole_window
 from geochat.imagery.windows import Window
 
 _MAX_BLOCK_BYTES = 2**29
 _PICTURES = ("PNG", "JPEG", "WEBP")  # every row before the last one asked for is decoded
+_TRANSPARENT = 0.95  # of an alpha band's samples are 0 or full
 
 
 class FileRaster:
-    """An open file, read window by window through GDAL; a palette is expanded to red, green and blue."""
+    """An open file, or a page of it; palettes and inks are expanded to red, green and blue."""
 
     def __init__(self, dataset: QuietReader, file: ImageFile) -> None:
         self._dataset = dataset
         self._file = file
-        self._palette = _palette(dataset)
+        beside = find_companions(file.path) if file.page == 1 else Companions()
+        header = jpeg2000.read_header(file.path) if file.kind.driver == "JP2OpenJPEG" else None
         # Read at once: GDAL may report damage to the file's metadata with whatever is asked first.
-        self._labels = ("red", "green", "blue") if self._palette is not None else _labels(dataset)
-        self._full_scale = 255 if self._palette is not None else _full_scale(dataset)
+        self._colours = read_colours(dataset, beside.pam, header)
+        self.place: Place = place_dataset(dataset, beside)
+        self._nodata = tuple(beside.pam.bands.get(band, PamBand()).nodata for band in dataset.indexes)
+        self._side = SideFiles(dataset, beside)
+        self._is_hidden_alpha: bool | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -37,20 +50,25 @@ class FileRaster:
         return self._dataset.width, self._dataset.height
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """What each band shows, by its colour interpretation and description."""
-        return self._labels
+    def labels(self) -> Labels:
+        """What each band shows."""
+        return self._colours.labels
 
     @property
     def full_scale(self) -> int | None:
         """The largest value of samples of 8 bits or fewer, by the file's NBITS; None for any other kind."""
-        return self._full_scale
+        return self._colours.full_scale
+
+    @property
+    def is_colour(self) -> bool:
+        """Whether it is a colour picture of more than 8 bits."""
+        return self._colours.is_colour
 
     @property
     def descriptions(self) -> tuple[str, ...]:
         """What the file calls each band, "" where it does not."""
-        if self._palette is not None:
-            return ("",) * len(self._labels)
+        if self._colours.is_expanded:
+            return ("",) * len(self.labels.names)
         return tuple(text or "" for text in self._dataset.descriptions)
 
     @property
@@ -61,65 +79,159 @@ class FileRaster:
     @property
     def overviews(self) -> tuple[int, ...]:
         """By how many times smaller the stored copies are, per side."""
-        return tuple(self._dataset.overviews(1))
+        return self._side.factors
 
     @property
-    def place(self) -> tuple[Affine | None, str | None]:
-        """The geotransform of the pixels as stored and the CRS, None for want of one.
+    def directory(self) -> int:
+        """The number of the page's directory in the TIFF."""
+        name = str(self._dataset.name)
+        return int(name.split(":", 2)[1]) if name.startswith("GTIFF_DIR:") else 1
 
-        Raises:
-            ImageError: The geotransform has no inverse.
-        """
-        transform, crs = self._dataset.transform, self._dataset.crs
-        if transform.is_degenerate:
-            raise ImageError(
-                f"{self._file.name}: geotransform {tuple(transform)[:6]} has no inverse; set it with gdal_edit"
-            )
-        # The identity is what rasterio reports for want of a georeference.
-        return None if transform.is_identity else transform, crs.to_string() if crs else None
+    @property
+    def pages(self) -> int:
+        """How many images the file holds."""
+        single = self._file.page == 1 and not self._dataset.subdatasets
+        return 1 if single else len(page_directories(self._file))
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What is to be said of the files beside it."""
+        return self._side.remarks
 
     def close(self) -> None:
         """Close the file."""
+        self._side.close()
         self._dataset.close()
 
+    def relabelled(self) -> Labels:
+        """As `Raster.relabelled`."""
+        alpha = self._colours.alpha
+        if alpha is None or self.labels.names.count("alpha") != 1 or self._is_transparency(alpha):
+            return self.labels
+        return with_infrared(self.labels)
+
     def read(
-        self, bands: Sequence[int], window: Window, size: tuple[int, int], max_pixels: int
-    ) -> tuple[Samples, Coverage]:
-        """As `Raster.read`; GDAL takes the nearest finer overview."""
+        self,
+        bands: Sequence[int],
+        window: Window,
+        size: tuple[int, int],
+        max_pixels: int,
+        absent: Sequence[float] | None = None,
+    ) -> Piece:
+        """As `Raster.read`; the nearest finer overview is taken."""
         with self._file.decoding():
             self._refuse_bomb(window, size, max_pixels)
-            return self._read(bands, window, size)
+            values = self._absent(bands, absent, by_overview=self._side.uses_overview(window.size, size))
+            if values is None:
+                # The indices of a palette cannot be averaged.
+                how = Resampling.average if self._colours.palette is None else Resampling.nearest
+                return self._read(bands, _box(window), size, how)
+            if size == window.size:
+                samples, coverage = self._read(bands, _box(window), size, Resampling.nearest)
+                return samples, np.where(counts(samples, coverage, values), coverage, np.uint8(0))
+            left, top = window[:2]
 
-    def _read(self, bands: Sequence[int], window: Window, size: tuple[int, int]) -> tuple[Samples, Coverage]:
-        stored = [1] if self._palette is not None else list(bands)
-        place: dict[str, Any] = {
-            "indexes": stored,
-            "window": rasterio.windows.Window(*window),
-            "out_shape": (len(stored), size[1], size[0]),
-        }
-        # The indices of a palette cannot be averaged.
-        how = Resampling.nearest if self._palette is not None else Resampling.average
-        samples = self._dataset.read(resampling=how, **place)
-        coverage = self._coverage(bands, place)
-        if self._palette is None:
-            return samples, coverage
-        colours = self._palette[np.minimum(samples[0], len(self._palette) - 1)].transpose(2, 0, 1)  # (4, H, W)
-        picked = colours[[band - 1 for band in bands]]
-        return picked, np.broadcast_to(np.minimum(colours[3], coverage[0]), picked.shape)
+            def fetch(box: Box, cells: tuple[int, int]) -> Piece:
+                moved = box[0] + left, box[1] + top, box[2] + left, box[3] + top
+                return self._read(bands, moved, cells, Resampling.nearest)
 
-    def _coverage(self, bands: Sequence[int], place: dict[str, Any]) -> Coverage:
+            return average(fetch, window.size, size, values)
+
+    def patches(self, bands: Sequence[int], window: Window) -> list[Piece]:
+        """As `Raster.patches`."""
+        with self._file.decoding():
+            return [self._read(bands, _box(part), part.size, Resampling.nearest) for part in window.patches()]
+
+    def _absent(
+        self, bands: Sequence[int], absent: Sequence[float] | None, *, by_overview: bool
+    ) -> list[list[float]] | None:
+        """Values a band that GDAL does not know to stand for no data; None where it may average."""
+        if self._colours.is_expanded:
+            return None
+        own = [[value] if (value := self._nodata[band - 1]) is not None else [] for band in bands]
+        if by_overview:  # which may not say what the image does
+            for values, band in zip(own, bands, strict=True):
+                if (declared := self._dataset.nodatavals[band - 1]) is not None:
+                    values.append(float(declared))
+        if absent is None and not any(own):
+            return None
+        return [[*values, *(absent or ())] for values in own]
+
+    def _read(self, bands: Sequence[int], box: Box, size: tuple[int, int], how: Resampling) -> tuple[Samples, Coverage]:
+        """Samples of a box (left, top, right, bottom) in pixels of the image."""
+        stored = self._colours.stored(tuple(bands))
+        dataset, window = self._side.nearest(box, size)
+        samples = dataset.read(stored, window=window, out_shape=(len(stored), size[1], size[0]), resampling=how)
+        shown = self._colours.shown(samples, tuple(bands))
+        coverage = self._coverage(bands, stored, box, size, how)
+        if self._colours.is_expanded:
+            coverage = np.broadcast_to(coverage.max(axis=0), (len(bands), *coverage.shape[1:]))
+        if self._colours.palette is None:
+            return shown, coverage
+        return shown[:-1], np.minimum(coverage, shown[-1])
+
+    def _coverage(
+        self, bands: Sequence[int], stored: list[int], box: Box, size: tuple[int, int], how: Resampling
+    ) -> NDArray[np.uint8]:
         """255 where samples count; graded in pictures alone.
 
         In a raster of the ground alpha says where there is data. GDAL also labels the fourth of four 8-bit bands
         alpha when it is near infrared and the writer did not say so: graded, it would darken the other three.
         """
-        flags = self._dataset.mask_flag_enums[place["indexes"][0] - 1]
-        if MaskFlags.alpha in flags and ("alpha" not in self.labels or asks_for_alpha(self, bands)):
-            return np.full(place["out_shape"], 255, np.uint8)
-        coverage = self._dataset.read_masks(**place)
+        dataset, window = self._side.nearest(box, size)
+        place: dict[str, Any] = {"window": window, "out_shape": (len(stored), size[1], size[0]), "resampling": how}
+        flags = self._dataset.mask_flag_enums[stored[0] - 1]
+        alpha = self._alpha(bands)
+        coverage = np.full(place["out_shape"], 255, np.uint8)
+        if self._side.mask is not None:
+            coverage = np.minimum(coverage, self._side.read_mask(box, size, how))
+        elif MaskFlags.nodata in flags:  # averaged, which tells the cells of which a part counts
+            coverage = dataset.read_masks(stored, **place)
+        elif MaskFlags.alpha not in flags and MaskFlags.all_valid not in flags:
+            inside = place | {"window": whole_window(box)}
+            coverage = self._dataset.read_masks(stored, **inside)
+        if alpha is not None:
+            opacity = dataset.read(alpha, **place | {"out_shape": (size[1], size[0])})
+            coverage = np.minimum(coverage, self._as_8_bits(opacity))
         if self._dataset.driver in _PICTURES:
-            return cast(Coverage, coverage)
+            return coverage
         return np.where(coverage > 0, np.uint8(255), np.uint8(0))
+
+    def _alpha(self, bands: Sequence[int]) -> int | None:
+        """The stored band that is transparency of those to show."""
+        if asks_for_alpha(self.labels, bands):
+            return None
+        if self._colours.alpha is not None:
+            return self._colours.alpha
+        names = self.labels.names
+        if self._dataset.driver != "JP2OpenJPEG" or names not in (("red", "green", "blue", ""), ("", "")):
+            return None
+        if len(names) in bands:
+            return None
+        if self._is_hidden_alpha is None:  # JPEG 2000 may leave open what a channel is
+            self._is_hidden_alpha = self._is_transparency(len(names))
+        return len(names) if self._is_hidden_alpha else None
+
+    def _is_transparency(self, band: int) -> bool:
+        """Whether a band holds little but 0 and its largest value, as transparency does."""
+        window = Window.whole(self.size)
+        with self._file.decoding():
+            held = [
+                self._as_8_bits(self._dataset.read(band, window=rasterio.windows.Window(*part)))
+                for part in window.patches()
+            ]
+        extremes = np.concatenate([np.isin(part, (0, 255)).ravel() for part in held])
+        return bool(extremes.mean() >= _TRANSPARENT)
+
+    def _as_8_bits(self, opacity: NDArray[Any]) -> NDArray[np.uint8]:
+        """Opacity of any type; what is above 0 stays so."""
+        if opacity.dtype == np.uint8:
+            full = self.full_scale or 255
+            return opacity if full == 255 else (np.minimum(opacity, full) * (255 // full)).astype(np.uint8)
+        if opacity.dtype.kind == "f":
+            return np.where(opacity > 0, np.uint8(255), np.uint8(0))
+        top = np.iinfo(opacity.dtype).max
+        return np.asarray(np.ceil(np.clip(opacity, 0, top) / top * 255), np.uint8)
 
     def _refuse_bomb(self, window: Window, size: tuple[int, int], max_pixels: int) -> None:
         """Refuse to decode more pixels than allowed, or a single block too large for memory."""
@@ -135,7 +247,7 @@ class FileRaster:
             pixels = dataset.width * (window.row + window.height)
         else:
             wanted = min(window.width / size[0], window.height / size[1])
-            factor = max((level for level in dataset.overviews(1) if level <= wanted), default=1)
+            factor = max((level for level in self.overviews if level <= wanted), default=1)
             pixels = window.width * window.height // factor**2
         if pixels > max_pixels:
             raise ImageError(
@@ -144,27 +256,6 @@ class FileRaster:
             )
 
 
-def _labels(dataset: QuietReader) -> tuple[str, ...]:
-    pairs = zip(dataset.colours, dataset.descriptions, strict=True)
-    return tuple(read_label(interpretation.name, description) for interpretation, description in pairs)
-
-
-def _full_scale(dataset: QuietReader) -> int | None:
-    if dataset.dtypes[0] != "uint8":
-        return None
-    bits = int(dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 8))
-    return int(2**bits - 1)
-
-
-def _palette(dataset: QuietReader) -> NDArray[np.uint8] | None:
-    """RGBA (entries, 4) of a single band with a colour table, else None."""
-    if dataset.count != 1:
-        return None
-    try:
-        entries = dataset.colormap(1)
-    except ValueError:  # how rasterio says that there is none
-        return None
-    table = np.zeros((max(entries) + 1, 4), np.uint8)
-    for index, colour in entries.items():
-        table[index] = colour
-    return table
+def _box(window: Window) -> Box:
+    left, top, right, bottom = map(float, window.bounds)
+    return left, top, right, bottom

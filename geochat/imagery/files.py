@@ -54,6 +54,7 @@ class ImageFile:
         kind: What it is, by its first bytes.
         name: What messages call it.
         head: Its first bytes.
+        page: Which image in it, from 1; only a TIFF holds several.
     """
 
     path: Path
@@ -61,23 +62,28 @@ class ImageFile:
     name: str
     head: bytes = field(repr=False)
     _stamp: tuple[int, ...] = field(repr=False)
+    page: int = 1
 
     @classmethod
-    def find(cls, source: str | Path, name: str | None = None) -> Self:
+    def find(cls, source: str | Path, name: str | None = None, page: int = 1) -> Self:
         """Find an existing local file of a known format.
 
         Args:
             source: Its path.
             name: What messages call it; its path by default.
+            page: Which image in it, from 1.
 
         Raises:
-            ImageError: It is a URL, a GDAL virtual path, a folder, missing, empty, no ordinary file, not readable or
-                of no known format.
+            ImageError: It is a URL, a GDAL virtual path, a folder, missing, empty, no ordinary file, not readable, of
+                no known format, or of one that holds no such page.
         """
         path, status = _local_file(os.fspath(source), name)
         called = name or str(path)
         head = _read_head(path, called)
-        return cls(path, _identify(head, called), called, head, _stamp(status))
+        kind = _identify(head, called)
+        if page < 1 or (page > 1 and kind.driver != "GTiff"):
+            raise ImageError(f"{called} has no page {page}; pages count from 1, and only a TIFF holds several")
+        return cls(path, kind, called, head, _stamp(status), page)
 
     def require_unchanged(self) -> None:
         """Refuse a file that is no longer what was opened.
@@ -97,18 +103,6 @@ class ImageFile:
         """As `decoding`, with the file's name in place of its path."""
         with decoding(self.name, self.path):
             yield
-
-    def has_companion(self) -> bool:
-        """Whether a file beside a picture may say where it lies: a world file, MapInfo's table, GDAL's or ESRI's own.
-
-        The names are those that GDAL tries for PNG, JPEG, WebP and BMP.
-        """
-        ending = self.path.suffix[1:]
-        stem = str(self.path).removesuffix(self.path.suffix)
-        worlds = {f"{ending[0]}{ending[-1]}w", f"{ending}w"} if ending else set()
-        endings = {cased for each in {"wld", "tab", "aux", *worlds} for cased in (each.lower(), each.upper())}
-        names = (*(f"{stem}.{each}" for each in endings), f"{self.path}.aux", f"{self.path}.aux.xml")
-        return any(map(os.path.exists, names))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from PIL import Image
 from geochat.errors import ImageError
 from geochat.geometry import Frame, ImagePlace, ground_sample_distance
 from geochat.imagery.bands import BandChoice
+from geochat.imagery.remarks import Remark
 from geochat.imagery.stretch import Stretch
 from geochat.imagery.windows import Window
 
@@ -36,6 +37,7 @@ class GeoImage:
             both in the same colours.
         path: The file, None for an image given in memory.
         blank: Whether no pixel of the view holds data.
+        remarks: What a user should know of how it was opened and shown.
         scene: What it is a view of, perhaps closed by now; not pickled.
     """
 
@@ -48,6 +50,7 @@ class GeoImage:
     stretch: Stretch
     path: Path | None = None
     blank: bool = False
+    remarks: tuple[Remark, ...] = ()
     scene: "Scene | None" = field(default=None, repr=False)
 
     @property

@@ -43,7 +43,8 @@ _FILLERS = {
     *("central", "center", "centre", "wavelength", "resolution", "m"),
 }
 _NUMBER = re.compile(r"\b(?:sr|toa|boa|s2|oli)? ?(?:b|band) ?(0?)(\d{1,2})(a?)\b")
-_WAVELENGTH = re.compile(r"(\d+(?:\.\d+)?) ?(nm|nanomet|µm|um\b|micromet|microns?)")
+_WAVELENGTH = re.compile(r"(\d+(?:\.\d+)?) ?(nm|nanomet\w*|µm|um\b|micromet\w*|microns?)")
+_MOST_NUMBERED = 13  # bands of a sensor whose numbers are known
 _NAME_KEYS = ("common_name", "band_name", "bandname", "name", "long_name", "description", "band")
 _WAVELENGTH_KEYS = ("central_wavelength_um", "central_wavelength", "center_wavelength", "wavelength", "wavelengths")
 
@@ -88,7 +89,8 @@ def read_labels(bands: Sequence[Clues], tags: Mapping[str, str]) -> Labels:
     sensor = sensors.told_sensor(tags)
     title = sensors.TITLES.get(sensor, "")
     colours = [_by_colour(clues.interpretation) for clues in bands]
-    named, wavelengths = _by_name(bands, sensor), _by_wavelength(bands, tags)
+    wavelengths = _by_wavelength(bands, tags)
+    named = _by_name(bands, sensor, by_number=not any(wavelengths) and len(bands) <= _MOST_NUMBERED)
     if any(named):
         return Labels(_filled(named, wavelengths, colours, bands), "names", title)
     if any(wavelengths):
@@ -112,9 +114,11 @@ def label_of(text: str) -> str:
     return found.pop() if len(found) == 1 and "?" not in found else ""
 
 
-def _by_name(bands: Sequence[Clues], sensor: str) -> list[str]:
+def _by_name(bands: Sequence[Clues], sensor: str, *, by_number: bool) -> list[str]:
     texts = [_texts(clues) for clues in bands]
     labels = [next((label for text in each if (label := label_of(text))), "") for each in texts]
+    if not by_number:
+        return labels
     numbers: list[str] = []
     padded = False
     for each in texts:

@@ -1,20 +1,32 @@
 """What Pillow reads: ordinary pictures, PIL images, arrays.
 
 Pillow decodes PNG, JPEG, WebP and BMP of ordinary size, because models are trained on what it decodes; libjpeg builds
-differ by a level or two. GDAL reads the rest. Files are opened by the class of their format, never by
-`Image.open`, whose limit on pixels is a global of the process; the limit here is the caller's.
+differ by a level or two. It also decodes the JPEG 2000 files that GDAL cannot, or gets wrong. GDAL reads the rest.
+Files are opened by the class of their format, never by `Image.open`, whose limit on pixels is a global of the process;
+the limit here is the caller's.
 """
 
+import io
 from contextlib import suppress
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import (
+    BmpImagePlugin,
+    Image,
+    ImageFile,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    WebPImagePlugin,
+)
 
 from geochat.errors import ImageError
-from geochat.imagery import exif, files
+from geochat.imagery import exif, files, jpeg2000
+from geochat.imagery.labels import Labels
 from geochat.imagery.rasters import ArrayRaster, Facts
+from geochat.imagery.remarks import Remark
 
 _EXIF_ORIENTATION = 274
 _DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
@@ -31,25 +43,31 @@ _READERS: dict[str, type[ImageFile.ImageFile]] = {
     "JPEG": _Jpeg,
     "WEBP": WebPImagePlugin.WebPImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
+    "JP2OpenJPEG": Jpeg2KImagePlugin.Jpeg2KImageFile,
 }
+_ONE_OF_SEVERAL = "The file is an animation of {count} pictures; the first is shown."
+_SUBSAMPLED = "Its colours are stored at another resolution than its brightness; it was decoded whole, by Pillow."
+_SIGNED = "Its samples are signed; they are shown from the least, black, to the greatest."
 
 
 def read_header(file: files.ImageFile) -> Facts | None:
-    """What a picture's header says; None where Pillow has no reader for it, or it has samples of more than 8 bits.
+    """What a picture's header says; None where GDAL reads it, as all samples of more than 8 bits.
 
     None too where Pillow does not understand the header: GDAL has the last word on those.
     """
     if file.kind.driver not in _READERS:
         return None
+    if file.kind.driver == "JP2OpenJPEG":
+        return _read_jpeg2000(file)
     if file.kind.driver == "PNG" and file.head[24:25] == b"\x10":  # 16 bits, half of which Pillow drops in silence
         return None
     with file.decoding(), file.path.open("rb") as stream, suppress(*files.DECODING_ERRORS):
         image = _READERS[file.kind.driver](stream)
         if image.mode in _DEEP_MODES:
             return None
-        return Facts(
-            image.size, _orientation(image, stream), labels := _labels(image), ("",) * len(labels), "uint8", 255
-        )
+        count = getattr(image, "n_frames", 1)
+        remarks = (Remark("page", _ONE_OF_SEVERAL.format(count=count)),) if count > 1 else ()
+        return _facts(image, _orientation(image, stream), remarks)
     return None
 
 
@@ -60,15 +78,24 @@ def decode(file: files.ImageFile) -> ArrayRaster:
         ImageError: It is damaged.
     """
     with file.decoding(), file.path.open("rb") as stream:
-        return _samples(_READERS[file.kind.driver](stream))
+        if file.kind.driver != "JP2OpenJPEG":
+            return _samples(_READERS[file.kind.driver](stream))
+        header = jpeg2000.read_header(file.path)
+        bits = 8 if header is None else min(8, header.components[0].bits)
+        return _samples(_open_jpeg2000(stream, header), top=255 >> (8 - bits) << (8 - bits))
 
 
-def read_orientation(file: files.ImageFile) -> int:
-    """EXIF orientation of a file that GDAL reads, from its header alone; 1 where there is none or it cannot be read."""
+def read_orientation(file: files.ImageFile, directory: int = 1) -> int:
+    """EXIF orientation of a file that GDAL reads, from its header alone; 1 where there is none or it cannot be read.
+
+    Args:
+        file: The file.
+        directory: The number of the page's directory in a TIFF.
+    """
     if file.kind.driver == "GTiff":
-        return exif.tiff_orientation(file.path)
+        return exif.tiff_orientation(file.path, directory)
     with suppress(*files.DECODING_ERRORS), file.path.open("rb") as stream:
-        if file.kind.driver in _READERS:
+        if file.kind.driver in _READERS and file.kind.driver != "JP2OpenJPEG":
             return _orientation(_READERS[file.kind.driver](stream), stream)
     return 1
 
@@ -101,18 +128,50 @@ def from_array(array: NDArray[np.generic]) -> ArrayRaster:
         array = array.astype(np.uint8) * np.uint8(255)
     if array.dtype.kind not in "uif":
         raise ImageError(f"an array of {array.dtype} is no image; give integers or floats")
-    samples = np.moveaxis(np.atleast_3d(array), -1, 0)
+    return _as_raster(np.moveaxis(np.atleast_3d(array), -1, 0))
+
+
+def _as_raster(samples: NDArray[np.generic], top: int = 255) -> ArrayRaster:
     bands = len(samples)
     if samples.dtype != np.uint8 or bands not in (3, 4):
-        return ArrayRaster(samples, ("",) * bands)
-    return ArrayRaster(samples, _COLOURS[:bands], samples[3] if bands == 4 else None)
+        return ArrayRaster(samples, Labels(("",) * bands), top=top)
+    alpha = samples[3].astype(np.uint8, copy=False) if bands == 4 else None
+    return ArrayRaster(samples, Labels(_COLOURS[:bands]), alpha, top)
 
 
-def _samples(image: Image.Image) -> ArrayRaster:
+def _read_jpeg2000(file: files.ImageFile) -> Facts | None:
+    """What the header says of a JPEG 2000 file that Pillow shows rightly and GDAL does not."""
+    header = jpeg2000.read_header(file.path)
+    if header is None or not header.needs_pillow:
+        return None
+    with file.decoding(), file.path.open("rb") as stream:
+        text = _SUBSAMPLED if header.is_subsampled else _SIGNED
+        image = _open_jpeg2000(stream, header)
+        if len(image.getbands()) != len(header.components) or not header.can_be_joined:
+            raise ImageError(
+                f"{file.name} has {len(header.components)} components of kinds that cannot be shown together; convert"
+                " it to a GeoTIFF (opj_decompress -upsample)"
+            )
+        return _facts(image, 1, (Remark("jpeg2000", text),))
+
+
+def _open_jpeg2000(stream: IO[bytes], header: jpeg2000.Header | None) -> ImageFile.ImageFile:
+    if header is not None and len(steps := {each.step for each in header.components}) == 1 and steps != {(1, 1)}:
+        stream = io.BytesIO(jpeg2000.as_full_size(stream.read(), header))
+    return Jpeg2KImagePlugin.Jpeg2KImageFile(stream)
+
+
+def _facts(image: ImageFile.ImageFile, orientation: int, remarks: tuple[Remark, ...]) -> Facts:
+    labels = _labels(image)
+    return Facts(image.size, orientation, labels, ("",) * len(labels), "uint8", 255, remarks=remarks)
+
+
+def _samples(image: Image.Image, top: int = 255) -> ArrayRaster:
     if image.mode in _DEEP_MODES:
         return from_array(np.asarray(image))
     mode = {1: "L", 3: "RGB", 4: "RGBA"}[len(_labels(image))]
-    return from_array(np.asarray(image if image.mode == mode else image.convert(mode)))
+    pixels = np.atleast_3d(np.asarray(image if image.mode == mode else image.convert(mode)))
+    return _as_raster(np.moveaxis(pixels, -1, 0), top)
 
 
 def _labels(image: Image.Image) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 
+from geochat.geometry import crs_text
 from geochat.imagery.companions import Companions
 from geochat.imagery.gdal import QuietReader
 from geochat.imagery.pam import Point
@@ -45,7 +46,7 @@ class Place:
 
 def place_picture(companions: Companions, size: tuple[int, int]) -> Place:
     """The place of an image that cannot say itself where it lies."""
-    return _place(companions, size, None, None, (), None, has_rpc=False)
+    return _place(companions, size, _Own())
 
 
 def place_dataset(dataset: QuietReader, companions: Companions) -> Place:
@@ -56,32 +57,33 @@ def place_dataset(dataset: QuietReader, companions: Companions) -> Place:
     """
     transform = dataset.transform
     points, points_crs = dataset.gcps
-    return _place(
-        companions,
-        (dataset.width, dataset.height),
+    own = _Own(
         None if transform.is_identity else transform,  # what rasterio reports for want of one
         _read_crs(dataset),
-        [(point.col, point.row, point.x, point.y) for point in points],
+        tuple((point.col, point.row, point.x, point.y) for point in points),
         points_crs,
         has_rpc=bool(dataset.tags(ns="RPC")),
     )
+    return _place(companions, (dataset.width, dataset.height), own)
 
 
-def _place(
-    companions: Companions,
-    size: tuple[int, int],
-    own: Affine | None,
-    own_crs: CRS | str | None,
-    points: Sequence[Point],
-    points_crs: CRS | None,
-    *,
-    has_rpc: bool,
-) -> Place:
+@dataclass(frozen=True)
+class _Own:
+    """What an image says itself of where it lies."""
+
+    transform: Affine | None = None
+    crs: CRS | str | None = None
+    points: tuple[Point, ...] = ()
+    points_crs: CRS | str | None = None
+    has_rpc: bool = False
+
+
+def _place(companions: Companions, size: tuple[int, int], own: _Own) -> Place:
     pam = companions.pam
     said: list[Remark] = []
-    transform = _usable(pam.transform, said) or _usable(own, said)
-    crs: CRS | str | None = pam.crs or own_crs
-    points, points_crs = (pam.points, pam.points_crs) if pam.points else (points, points_crs)
+    transform = _usable(pam.transform, said) or _usable(own.transform, said)
+    crs: CRS | str | None = pam.crs or own.crs
+    points, points_crs = (pam.points, pam.points_crs) if pam.points else (own.points, own.points_crs)
     if transform is None and points:
         transform = _fit(points, size, said)
         crs = crs or points_crs
@@ -89,10 +91,11 @@ def _place(
         transform = companions.world
         without = "" if crs else "; it names no coordinate system, so nothing is said in longitude and latitude"
         said.append(Remark("world-file", f"Its place comes from the world file {companions.world_name}{without}."))
-    if transform is None and (has_rpc or pam.has_rpc or companions.rpc):
+    if transform is None and (own.has_rpc or pam.has_rpc or companions.rpc):
         where = f" ({companions.rpc})" if companions.rpc else ""
         said.append(Remark("rpc-not-used", _RPC.format(where=where)))
-    return Place(transform, _written(crs, said), tuple(said))
+    origin = (0.0, 0.0) if transform is None else (transform.c, transform.f)
+    return Place(transform, _written(crs, said, origin), tuple(said))
 
 
 def _usable(transform: Affine | None, said: list[Remark]) -> Affine | None:
@@ -139,8 +142,8 @@ def _read_crs(dataset: QuietReader) -> CRS | str | None:
         return "unreadable"
 
 
-def _written(crs: CRS | str | None, said: list[Remark]) -> str | None:
-    """A CRS as text; None, with a remark, for one that has no place on Earth."""
+def _written(crs: CRS | str | None, said: list[Remark], origin: tuple[float, float]) -> str | None:
+    """A CRS as text, read around a point of it; None, with a remark, for one that has no place on Earth."""
     if not crs:
         return None
     name = crs
@@ -148,7 +151,7 @@ def _written(crs: CRS | str | None, said: list[Remark]) -> str | None:
         known = CRS.from_string(crs) if isinstance(crs, str) and _is_wkt_or_code(crs) else crs
         name = known if isinstance(known, str) else _name(known.to_wkt())
         if not isinstance(known, str) and (known.is_projected or known.is_geographic):
-            return str(known.to_string())
+            return crs_text(known, origin)
     except (RasterioError, CPLE_BaseError, ValueError):
         pass
     text = (

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from geochat.imagery.averaging import average
+from geochat.imagery.labels import Labels
+from geochat.imagery.remarks import Remark
+from geochat.imagery.samples import Coverage, Piece, Samples
 from geochat.imagery.windows import Window
-
-Samples = NDArray[Any]  # (bands, height, width)
-Coverage = NDArray[np.uint8]  # same shape: 0 nodata or transparent, 255 opaque
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Facts:
         dtype: Of the samples, as NumPy names it.
         full_scale: The largest value of samples of 8 bits or fewer, None for any other kind.
         overviews: By how many times smaller the copies stored beside the image are, per side.
+        pages: How many images the file holds.
+        remarks: What is to be said of how it was opened, beside its place.
     """
 
     size: tuple[int, int]
@@ -35,6 +38,8 @@ class Facts:
     dtype: str
     full_scale: int | None
     overviews: tuple[int, ...] = ()
+    pages: int = 1
+    remarks: tuple[Remark, ...] = ()
 
 
 class Raster(Protocol):
@@ -46,8 +51,8 @@ class Raster(Protocol):
         ...
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """What each band shows, "" where unknown; their number is the number of bands."""
+    def labels(self) -> Labels:
+        """What each band shows; as many names as there are bands."""
         ...
 
     @property
@@ -55,27 +60,55 @@ class Raster(Protocol):
         """The largest value of samples of 8 bits or fewer, None for any other kind."""
         ...
 
+    @property
+    def is_colour(self) -> bool:
+        """Whether bands 1, 2, 3 are those of a colour picture rather than a sensor's."""
+        ...
+
+    def relabelled(self) -> Labels:
+        """What each band shows, where transparency that holds anything but 0 and 255 counts as near infrared."""
+        ...
+
     def read(
-        self, bands: Sequence[int], window: Window, size: tuple[int, int], max_pixels: int
-    ) -> tuple[Samples, Coverage | None]:
+        self,
+        bands: Sequence[int],
+        window: Window,
+        size: tuple[int, int],
+        max_pixels: int,
+        absent: Sequence[float] | None = None,
+    ) -> Piece:
         """Bands (1-based) of a window, averaged down to `size` (width, height), and how much of each sample counts.
 
         None stands for all of them. An alpha band among those asked for is data, not transparency: near infrared is
-        often stored in its place.
+        often stored in its place. With `absent`, which may be empty, samples of these values, NaN and infinity take no
+        part in averages.
 
         Raises:
             ImageError: More than `max_pixels` would have to be decoded.
         """
         ...
 
+    def patches(self, bands: Sequence[int], window: Window) -> list[Piece]:
+        """Samples as stored, from small parts spread over a window, its corners among them."""
+        ...
+
 
 @dataclass(frozen=True)
 class ArrayRaster:
-    """Samples (bands, height, width) in memory, with 8-bit transparency (height, width) or None."""
+    """Samples (bands, height, width) in memory, with 8-bit transparency (height, width) or None.
+
+    Attributes:
+        samples: The samples.
+        labels: What each band shows.
+        alpha: Transparency.
+        top: The largest value that samples of 8 bits have.
+    """
 
     samples: Samples
-    labels: tuple[str, ...]
+    labels: Labels
     alpha: NDArray[np.uint8] | None = None
+    top: int = 255
+    is_colour = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -84,34 +117,67 @@ class ArrayRaster:
 
     @property
     def full_scale(self) -> int | None:
-        """255 for uint8, else None."""
-        return 255 if self.samples.dtype == np.uint8 else None
+        """`top` for uint8, else None."""
+        return self.top if self.samples.dtype == np.uint8 else None
+
+    def relabelled(self) -> Labels:
+        """As `labels`: whoever holds an array knows what is in it."""
+        return self.labels
 
     def read(
-        self, bands: Sequence[int], window: Window, size: tuple[int, int], max_pixels: int = 0
-    ) -> tuple[Samples, Coverage | None]:
+        self,
+        bands: Sequence[int],
+        window: Window,
+        size: tuple[int, int],
+        max_pixels: int = 0,
+        absent: Sequence[float] | None = None,
+    ) -> Piece:
         """As `Raster.read`; the samples may be a view of these, and nothing is left to decode."""
+        samples, alpha = self._cut(bands, window)
+        if size == window.size:
+            return samples, alpha
+        if absent is not None:
+            return average(
+                lambda box, cells: _nearest(samples, alpha, box, cells), window.size, size, [absent] * len(bands)
+            )
+        shrunk = np.stack([_shrink(band, size) for band in samples])
+        return shrunk, None if alpha is None else np.broadcast_to(_shrink(alpha[0], size), shrunk.shape)
+
+    def patches(self, bands: Sequence[int], window: Window) -> list[Piece]:
+        """As `Raster.patches`."""
+        return [self._cut(bands, part) for part in window.patches()]
+
+    def _cut(self, bands: Sequence[int], window: Window) -> Piece:
         left, top, right, bottom = window.bounds
         rows, columns = slice(top, bottom), slice(left, right)
         stored = self.samples[: len(bands)] if tuple(bands) == (1, 2, 3) else self.samples[[band - 1 for band in bands]]
         samples = stored[:, rows, columns]
-        if size != window.size:
-            samples = np.stack([_shrink(band, size) for band in samples])
-        if self.alpha is None or asks_for_alpha(self, bands):
+        if self.alpha is None or asks_for_alpha(self.labels, bands):
             return samples, None
-        alpha = _shrink(self.alpha[rows, columns], size)
-        return samples, np.broadcast_to(alpha, samples.shape)
+        return samples, np.broadcast_to(self.alpha[rows, columns], samples.shape)
 
 
 def array_facts(raster: ArrayRaster, orientation: int) -> Facts:
     """What is known of samples in memory."""
-    unnamed = ("",) * len(raster.labels)
-    return Facts(raster.size, orientation, raster.labels, unnamed, str(raster.samples.dtype), raster.full_scale)
+    names = raster.labels.names
+    return Facts(raster.size, orientation, names, ("",) * len(names), str(raster.samples.dtype), raster.full_scale)
 
 
-def asks_for_alpha(raster: Raster, bands: Sequence[int]) -> bool:
+def asks_for_alpha(labels: Labels, bands: Sequence[int]) -> bool:
     """Whether a band labelled alpha is among those to show."""
-    return any(raster.labels[band - 1] == "alpha" for band in bands)
+    return any(labels.names[band - 1] == "alpha" for band in bands)
+
+
+def _nearest(
+    samples: Samples, alpha: Coverage | None, box: tuple[float, float, float, float], cells: tuple[int, int]
+) -> Piece:
+    """The samples nearest to the middles of (columns, rows) cells of a box (left, top, right, bottom)."""
+    columns, rows = (
+        np.minimum(start + (np.arange(count) + 0.5) * (end - start) / count, full - 1e-6).astype(int)
+        for start, end, count, full in zip(box[:2], box[2:], cells, samples.shape[:0:-1], strict=True)
+    )
+    grid = np.ix_(range(len(samples)), rows, columns)
+    return samples[grid], None if alpha is None else alpha[grid]
 
 
 def _shrink(band: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:

@@ -16,6 +16,7 @@ def open_image(
     bands: BandChoice = "auto",
     stretch: Stretch | Method = "auto",
     window: Sequence[int] | None = None,
+    page: int = 1,
     max_side: int = MAX_SIDE,
     max_pixels: int = MAX_PIXELS,
 ) -> GeoImage:
@@ -30,15 +31,16 @@ def open_image(
         stretch: How samples become 8 bits; see `Stretch`. Percentiles are those of the view read.
         window: (column, row, width, height) in pixels of the whole image, after the turn EXIF asks for; the whole
             image by default.
+        page: Which image of a TIFF that holds several, from 1.
         max_side: The view's longer side at most; larger windows are averaged down, from overviews where there are.
         max_pixels: How many pixels may be decoded for this view, against decompression bombs.
 
     Raises:
-        ImageError: The source is missing, not a local image, damaged, too large, or has no valid pixel; or the bands
-            or the window are not in it.
+        ImageError: The source is missing, not a local image, damaged, too large, or has no valid pixel; or the bands,
+            the window or the page are not in it.
         SettingsError: The stretch or `max_side` has an impossible value.
     """
-    with Scene.open(source) as scene:
+    with Scene.open(source, page=page) as scene:
         return scene.read(window, max_side=max_side, bands=bands, stretch=stretch, max_pixels=max_pixels)
 
 

@@ -17,6 +17,7 @@ from geochat.geometry import Frame, ground_sample_distance
 from geochat.imagery.bands import BandChoice
 from geochat.imagery.image import GeoImage
 from geochat.imagery.orientation import Orientation
+from geochat.imagery.remarks import Remark
 from geochat.imagery.rendering import Rendering, render
 from geochat.imagery.sources import ImageSource, Source, open_file, open_source
 from geochat.imagery.stretch import Method, Stretch
@@ -40,18 +41,19 @@ class Scene:
         self._closed = False
 
     @classmethod
-    def open(cls, source: ImageSource, *, name: str | None = None) -> Self:
+    def open(cls, source: ImageSource, *, name: str | None = None, page: int = 1) -> Self:
         """Open an image.
 
         Args:
             source: A local TIFF, GeoTIFF, COG, PNG, JPEG, WebP, BMP or JPEG 2000 file; a PIL image; or an array
                 (height, width) or (height, width, bands). Never a URL.
             name: What messages call a file; its path by default.
+            page: Which image of a TIFF that holds several, from 1.
 
         Raises:
-            ImageError: The source is missing, not a local image, or its header is damaged.
+            ImageError: The source is missing, not a local image, has no such page, or its header is damaged.
         """
-        return cls(open_source(source, name))
+        return cls(open_source(source, name, page))
 
     def __enter__(self) -> Self:
         """The scene."""
@@ -108,13 +110,13 @@ class Scene:
     @property
     def image_to_map(self) -> Affine | None:
         """The geotransform: pixels to map coordinates; None for an image that has no place on Earth."""
-        stored_to_map, _ = self._source.place
+        stored_to_map = self._source.place.transform
         return None if stored_to_map is None else stored_to_map @ self._orientation.to_stored
 
     @property
     def crs(self) -> str | None:
         """What the map coordinates are in, as "EPSG:32614" or WKT; None when unknown."""
-        return self._source.place[1]
+        return self._source.place.crs
 
     @property
     def gsd(self) -> float | None:
@@ -151,6 +153,16 @@ class Scene:
     def full_scale(self) -> int | None:
         """The largest value of samples of 8 bits or fewer; None for any other kind, which needs a stretch."""
         return self._source.facts.full_scale
+
+    @property
+    def pages(self) -> int:
+        """How many images the file holds; this is one of them."""
+        return self._source.facts.pages
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What a user should know of how it was opened and placed; a view adds what is to be said of its colours."""
+        return self._source.remarks
 
     @property
     def overviews(self) -> tuple[int, ...]:
@@ -206,6 +218,7 @@ class Scene:
             stretch=rendered.stretch,
             path=self.path,
             blank=rendered.blank,
+            remarks=(*self.remarks, *rendered.remarks),
             scene=self,
         )
 

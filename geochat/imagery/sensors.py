@@ -50,7 +50,7 @@ _TOLD_BY = re.compile(
 )
 
 _TENS = ("blue", "green", "red", "nir")
-_ORDERS = {  # what stacks without names hold, by how many bands there are
+_ORDERS: dict[str, dict[int, tuple[str, ...]]] = {  # what stacks without names hold, by how many bands there are
     "sentinel2": {
         4: _TENS,
         10: (

@@ -2,23 +2,24 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
 from PIL import Image
 
 from geochat.errors import ImageError
+from geochat.imagery.companions import Companions, find_companions
 from geochat.imagery.files import ImageFile
 from geochat.imagery.handles import Handles
 from geochat.imagery.pillow import decode, from_array, from_pillow, read_header, read_orientation
+from geochat.imagery.placing import Place, place_picture
 from geochat.imagery.rasters import ArrayRaster, Facts, Raster, array_facts
+from geochat.imagery.remarks import Remark
 
 ImageSource = str | Path | Image.Image | NDArray[Any]
-Place = tuple[Affine | None, str | None]
 
 _PILLOW_PIXELS = 2**25  # decoded whole, 100 MB as RGB
 
@@ -38,11 +39,16 @@ class Source(Protocol):
 
     @property
     def place(self) -> Place:
-        """The geotransform of the pixels as stored and the CRS, None for want of one.
+        """Where the pixels as stored lie.
 
         Raises:
-            ImageError: They cannot be read.
+            ImageError: It cannot be read.
         """
+        ...
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What is to be said of how it was opened and placed."""
         ...
 
     @contextmanager
@@ -59,18 +65,25 @@ class Source(Protocol):
         ...
 
 
-def open_source(source: ImageSource, name: str | None = None) -> Source:
+def open_source(source: ImageSource, name: str | None = None, page: int = 1) -> Source:
     """The source behind whatever a user calls an image; of a file, the header is read.
+
+    Args:
+        source: A path, a PIL image or an array.
+        name: What messages call a file; its path by default.
+        page: Which image in a file, from 1.
 
     Raises:
         ImageError: It is no image, or not one that can be opened.
     """
+    if page != 1 and isinstance(source, Image.Image | np.ndarray):
+        raise ImageError(f"an image in memory has one page; page {page} is not there")
     if isinstance(source, Image.Image):
         return MemorySource(*from_pillow(source))
     if isinstance(source, np.ndarray):
         return MemorySource(from_array(source))
     if isinstance(source, str | Path):
-        return open_file(ImageFile.find(source, name))
+        return open_file(ImageFile.find(source, name, page))
     raise ImageError(f"{type(source).__name__} is no image; give a path, a PIL image or a NumPy array")
 
 
@@ -80,20 +93,33 @@ def open_file(file: ImageFile) -> Source:
     A picture does without GDAL, in which opening it costs more than decoding it.
     """
     header = read_header(file)
-    if header is None or header.size[0] * header.size[1] > _PILLOW_PIXELS:
+    if header is None:
         return FileSource(file)
-    return PictureSource(file, header)
+    pixels = header.size[0] * header.size[1]
+    if file.kind.driver == "JP2OpenJPEG":  # GDAL reads it wrongly, if at all, but may know its place
+        if pixels > _PILLOW_PIXELS:
+            raise ImageError(
+                f"{file.name} has {pixels:,} pixels that can only be decoded at once; convert it to a GeoTIFF"
+            )
+        with suppress(ImageError):
+            place = FileSource(file).place
+            return PictureSource(file, header, find_companions(file.path), place)
+    beside = find_companions(file.path)
+    if pixels > _PILLOW_PIXELS or beside.mask is not None:
+        return FileSource(file)
+    return PictureSource(file, header, beside)
 
 
 class MemorySource:
     """Samples in memory; they are the caller's, so closing frees nothing."""
 
     file = None
+    place = Place()
+    remarks: tuple[Remark, ...] = ()
 
     def __init__(self, raster: ArrayRaster, orientation: int = 1) -> None:
         self._raster = raster
         self.facts = array_facts(raster, orientation)
-        self.place: Place = (None, None)
 
     @contextmanager
     def raster(self, max_pixels: int) -> Iterator[Raster]:
@@ -113,14 +139,17 @@ class FileSource:
         with self._handles.lease() as raster, file.decoding():
             self.facts = Facts(
                 raster.size,
-                read_orientation(file),
-                raster.labels,
+                read_orientation(file, raster.directory),
+                raster.labels.names,
                 raster.descriptions,
                 raster.dtype,
                 raster.full_scale,
                 raster.overviews,
+                raster.pages,
             )
             self.place = raster.place
+            said = (_page_remark(file.page, raster.pages),) if raster.pages > 1 else ()
+            self.remarks = (*said, *raster.remarks, *self.place.remarks)
 
     @contextmanager
     def raster(self, max_pixels: int) -> Iterator[Raster]:
@@ -136,27 +165,18 @@ class FileSource:
 class PictureSource:
     """A picture that Pillow decodes once, when it is first read.
 
-    GDAL is asked where it lies, if a file beside it may say so, and to read parts of it where all of it is more than
-    may be decoded.
+    GDAL is asked to read parts of it where all of it is more than may be decoded.
     """
 
-    def __init__(self, file: ImageFile, header: Facts) -> None:
+    def __init__(self, file: ImageFile, header: Facts, beside: Companions, place: Place | None = None) -> None:
         self.file = file
         self.facts = header
+        self.place = place_picture(beside, header.size) if place is None else place
+        self.remarks = (*header.remarks, *beside.remarks, *self.place.remarks)
         self._lock = threading.Lock()  # so that threads wait for one decoding, or opening, of this picture
         self._decoded: ArrayRaster | None = None
-        self._place: Place | None = None
         self._by_gdal: FileSource | None = None
         self._closed = False
-
-    @property
-    def place(self) -> Place:
-        """As `Source.place`."""
-        with self._lock:
-            if self._place is None:
-                self._require_open()
-                self._place = self._gdal().place if self.file.has_companion() else (None, None)
-            return self._place
 
     @contextmanager
     def raster(self, max_pixels: int) -> Iterator[Raster]:
@@ -195,3 +215,8 @@ class PictureSource:
         if self._by_gdal is None:
             self._by_gdal = FileSource(self.file)
         return self._by_gdal
+
+
+def _page_remark(page: int, pages: int) -> Remark:
+    others = "choose another with page (--page)" if page == 1 else "page 1 is the first"
+    return Remark("page", f"The file holds {pages} images; this is page {page}; {others}.")

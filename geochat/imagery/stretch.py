@@ -1,7 +1,8 @@
 """From samples of any kind to the 0-255 that screens and models take.
 
 8-bit imagery is shown as it is. Anything else is stretched linearly, each band between its own 2nd and 98th
-percentile, as GIS software displays it. Nodata, NaN and transparent pixels take no part.
+percentile, as GIS software displays it; the three bands of a colour picture, whose hues that would change, between the
+same limits. Nodata, NaN and transparent pixels take no part.
 """
 
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geochat.errors import SettingsError
+from geochat.imagery.samples import stands_for
 
 Method = Literal["auto", "none", "percentile", "limits"]
 Limits = tuple[float, float]
@@ -21,16 +23,20 @@ class Stretch:
     """How samples become 8 bits; with `limits` filled in, what was done to one image and can be done to another.
 
     Attributes:
-        method: "auto" is "none" for 8-bit imagery and "percentile" for the rest; "none" shows values as they are,
-            those above 255 white; "percentile" stretches each band between `percentiles`; "limits" between `limits`.
+        method: "auto" is "none" for 8-bit imagery and "percentile" for the rest, a colour picture's bands together;
+            "none" shows values as they are, those above 255 white; "percentile" stretches each band between
+            `percentiles`; "limits" between `limits`.
         percentiles: (low, high) in percent.
         limits: (low, high) a band, or one pair for all bands: the sample values shown as 0 and as 255. When given
             they are used whatever the method, which then says where they came from.
+        without: Sample values that stand for no data though the file does not say so; found where limits are, and used
+            with them.
     """
 
     method: Method = "auto"
     percentiles: Limits = (2.0, 98.0)
     limits: tuple[Limits, ...] = ()
+    without: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
@@ -44,13 +50,26 @@ class Stretch:
             if not (np.isfinite([low, high]).all() and low < high):
                 raise SettingsError(f"stretch limits ({low}, {high}) are not finite numbers with low < high")
 
-    def resolve(self, values: NDArray[Any], valid: NDArray[np.bool_] | None, full_scale: int | None) -> "Stretch":
+    @property
+    def finds_limits(self) -> bool:
+        """Whether limits are found from samples of more than 8 bits."""
+        return not self.limits and self.method in ("auto", "percentile")
+
+    def resolve(
+        self,
+        values: NDArray[Any],
+        valid: NDArray[np.bool_] | None,
+        full_scale: int | None,
+        *,
+        colour: bool = False,
+    ) -> "Stretch":
         """Fill in the limits for the image at hand.
 
         Args:
             values: Samples (bands, height, width).
             valid: Which of them count, same shape; None for all.
             full_scale: The largest value of samples of 8 bits or fewer, None for any other kind.
+            colour: Whether the bands are those of a colour picture, which "auto" stretches together.
 
         Raises:
             SettingsError: The limits given are neither one pair nor one a band.
@@ -62,15 +81,22 @@ class Stretch:
             return self if len(self.limits) == bands else replace(self, limits=self.limits * bands)
         if self.method == "none" or (self.method == "auto" and full_scale is not None):
             return replace(self, method="none", limits=((0.0, float(full_scale or 255)),) * bands)
-        counted = values if valid is None else [band[mask] for band, mask in zip(values, valid, strict=True)]
-        limits = tuple(_percentile_limits(samples, self.percentiles) for samples in counted)
+        counted = list(values) if valid is None else [band[mask] for band, mask in zip(values, valid, strict=True)]
+        if colour and self.method == "auto":
+            together = np.concatenate([samples.ravel() for samples in counted])
+            limits = (_percentile_limits(together, self.percentiles),) * bands
+        else:
+            limits = tuple(_percentile_limits(samples, self.percentiles) for samples in counted)
         return replace(self, method="percentile", limits=limits)
 
     def apply(self, values: NDArray[Any]) -> NDArray[np.uint8]:
-        """Samples (bands, height, width) as 8 bits; needs `limits`, one a band. NaN becomes 0."""
+        """Samples (bands, height, width) as 8 bits; needs `limits`, one a band. NaN and `without` become 0."""
         if values.dtype == np.uint8 and set(self.limits) == {(0.0, 255.0)}:
             return values
-        return np.stack([_scale(band, *limits) for band, limits in zip(values, self.limits, strict=True)])
+        shown = np.stack([_scale(band, *limits) for band, limits in zip(values, self.limits, strict=True)])
+        for value in self.without:
+            shown[stands_for(values, value)] = 0
+        return shown
 
 
 def _percentile_limits(samples: NDArray[Any], percentiles: Limits) -> Limits:

@@ -95,6 +95,15 @@ class Window(NamedTuple):
         )
         return Window(column, row, *shown)
 
+    def patches(self, side: int = 64, along: int = 5) -> "list[Window]":
+        """Small windows spread over this one, row by row, its corners among them."""
+        width, height = min(side, self.width), min(side, self.height)
+        columns, rows = (
+            sorted({start + round(number * (full - part) / (along - 1)) for number in range(along)})
+            for start, full, part in zip(self[:2], self.size, (width, height), strict=True)
+        )
+        return [Window(column, row, width, height) for row in rows for column in columns]
+
     def require_within(self, size: tuple[int, int], name: str) -> "Window":
         """Return the window if it holds pixels and lies in an image of (width, height).
 

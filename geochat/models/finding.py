@@ -4,12 +4,11 @@ Only names and small JSON files are looked at; whether every tensor is there is 
 (`geochat.checkpoints`).
 """
 
-import json
 from pathlib import Path
-from typing import Any
 
 from geochat.errors import CheckpointError
 from geochat.models.bundled import bundled_path
+from geochat.models.objects import read_object
 from geochat.models.settings import SETTINGS_FILE, read_settings
 
 ADAPTER_CONFIG = "adapter_config.json"
@@ -84,7 +83,7 @@ def check_destination(folder: Path) -> None:
 
 def _check_base(adapter: Path, base: str | Path | None) -> None:
     """Check the base of an adapter, which may bring the config that its base lacks."""
-    named = _read_object(adapter / ADAPTER_CONFIG).get("base_model_name_or_path") if base is None else base
+    named = read_object(adapter / ADAPTER_CONFIG).get("base_model_name_or_path") if base is None else base
     if not named:
         raise CheckpointError(f"{adapter} is an adapter and names no base; give one")
     if base is None and named == read_settings(bundled_path()).name:
@@ -101,23 +100,11 @@ def _check_base(adapter: Path, base: str | Path | None) -> None:
 
 def _check_config(folder: Path, other: Path) -> None:
     """Check that the config of `folder`, or that of `other`, is one of a model with a vision tower."""
-    config = _read_object(folder / _CONFIG)
+    config = read_object(folder / _CONFIG)
     if other != folder and (other / _CONFIG).is_file() and "vision_config" not in config:
-        folder, config = other, _read_object(other / _CONFIG)
+        folder, config = other, read_object(other / _CONFIG)
     if not any(name in config for name in _VISION):
         raise CheckpointError(
             f"{folder} is a {config.get('model_type')!r} model without a vision tower, expected a GeoChat or LLaVA "
             "checkpoint or an adapter"
         )
-
-
-def _read_object(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        raise CheckpointError(f"{file.parent} holds no {file.name}; it is not a checkpoint")
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{file} is not valid JSON ({error}); copy the checkpoint again") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{file} holds a {type(values).__name__}, expected an object; copy the checkpoint again")
-    return values

@@ -4,13 +4,12 @@ Nothing of the weights is read and torch is not imported, so that data are built
 the model itself is not loaded.
 """
 
-import json
 from pathlib import Path
-from typing import Any
 
 from geochat.dialects import Dialect, find_dialect
 from geochat.errors import CheckpointError
 from geochat.models.bundled import bundled_path
+from geochat.models.objects import read_object
 from geochat.models.settings import SETTINGS_FILE, Settings, read_settings
 
 IMAGE_SIZE = 504  # of the published model, whose config does not say it
@@ -61,7 +60,7 @@ def _base(adapter: Path, base: str | Path | None) -> Path | None:
     """The folder of what an adapter adapts, None where it is not at hand."""
     if base is not None:
         return _folder(base)
-    named = _json(adapter / _ADAPTER).get("base_model_name_or_path")
+    named = read_object(adapter / _ADAPTER).get("base_model_name_or_path")
     if not isinstance(named, str):
         return None
     if named == read_settings(bundled_path()).name:
@@ -73,19 +72,9 @@ def _image_size(folder: Path) -> int | None:
     """Side of the square in pixels: as the config says, the published model's in the original's layout, else None."""
     if not (folder / "config.json").is_file():
         return None
-    config = _json(folder / "config.json")
+    config = read_object(folder / "config.json")
     vision = config.get("vision_config")
     size = vision.get("image_size") if isinstance(vision, dict) else None
     if isinstance(size, int) and size > 0:
         return size
     return IMAGE_SIZE if _TOWER in config else None
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{file} cannot be read ({error}); copy the checkpoint again") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{file} holds a {type(values).__name__}, expected an object; copy the checkpoint again")
-    return values

@@ -12,6 +12,7 @@ from typing import Any, get_args
 from geochat.dialects import Dialect, find_dialect
 from geochat.errors import CheckpointError, SettingsError
 from geochat.geometry import AngleConvention, Fit
+from geochat.models.objects import read_object
 from geochat.prompts import Task
 
 SETTINGS_FILE = "geochat.json"
@@ -89,7 +90,7 @@ class Settings:
             if read.get("ground_resolution") is not None:
                 finest, coarsest = read["ground_resolution"]
                 read["ground_resolution"] = (float(finest), float(coarsest))
-        except (TypeError, ValueError, SettingsError) as error:
+        except (TypeError, ValueError, AttributeError, OverflowError, SettingsError) as error:
             raise CheckpointError(f"{SETTINGS_FILE} has an impossible value: {error}") from error
         if read.get("fit", "pad") not in get_args(Fit):
             raise CheckpointError(f"{SETTINGS_FILE} has fit={read['fit']!r}; use 'pad' or 'crop'")
@@ -97,21 +98,30 @@ class Settings:
 
 
 def read_settings(folder: Path, name: str | None = None) -> Settings:
-    """The settings of the checkpoint in `folder`; the published model's, under `name`, where it has none.
+    """The settings of the checkpoint in `folder`.
+
+    Without a `geochat.json` they are the published model's, under `name`; images are then fitted as the image processor
+    of a checkpoint in the native layout says.
 
     Raises:
         CheckpointError: The file is not a JSON object of known settings.
     """
     path = folder / SETTINGS_FILE
-    if not path.is_file():
-        return Settings(name=name or folder.name)
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not valid JSON ({error}); copy the checkpoint again") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path} holds {type(values).__name__}, expected an object of settings")
-    return Settings.from_dict(values)
+    if path.is_file():
+        return Settings.from_dict(read_object(path))
+    return Settings(name=name or folder.name, fit=_stated_fit(folder))
+
+
+def _stated_fit(folder: Path) -> Fit:
+    """How the image processor of a checkpoint in the native layout fits images; "pad", as the original, without one."""
+    if not (folder / "config.json").is_file() or "vision_config" not in read_object(folder / "config.json"):
+        return "pad"
+    for file in (folder / "processor_config.json", folder / "preprocessor_config.json"):
+        values = read_object(file) if file.is_file() else {}
+        stated = values.get("image_processor", values)
+        if isinstance(stated, dict) and {"do_pad", "do_center_crop"} & stated.keys():
+            return "pad" if stated.get("do_pad") else "crop"
+    return "pad"
 
 
 def write_settings(settings: Settings, folder: Path) -> None:

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing, contextmanager
 
 from geochat.assistant import GeoChat, Question
 from geochat.dialects import Event
@@ -13,6 +13,7 @@ from geochat.engines import GenerationSettings
 from geochat.errors import GeoChatError
 from geochat.geometry import OrientedBox
 from geochat.imagery import Window
+from geochat_serve.metrics import Metrics
 from geochat_serve.queueing import FairQueue
 from geochat_serve.sessions import Session
 from geochat_serve.tasks import CHOICES, require_words
@@ -30,15 +31,20 @@ class Answerer:
     Args:
         chat: What answers.
         queue: Whose turn it is.
+        metrics: Counts answers.
     """
 
-    def __init__(self, chat: GeoChat, queue: FairQueue) -> None:
+    def __init__(self, chat: GeoChat, queue: FairQueue, metrics: Metrics | None = None) -> None:
         self.chat = chat
         self.queue = queue
+        self.metrics = metrics or Metrics()
+        self._asked: set[str] = set()
         self._threads = ThreadPoolExecutor(queue.slots, thread_name_prefix="geochat-answer")
 
     def close(self) -> None:
-        """Take no more questions."""
+        """Take no more questions, and compute those in hand no further. Idempotent."""
+        for question_id in tuple(self._asked):
+            self.chat.cancel(question_id)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def begin(
@@ -75,10 +81,11 @@ class Answerer:
             turn: What `begin` made.
             varied: Draw the words, so that a second try differs from the first.
         """
-        ticket = None
+        ticket, counted = None, ExitStack()
+        ended = counted.enter_context(self.metrics.answer("page"))
         try:
             yield
-            ticket = session.ticket = self.queue.join(session.key)
+            ticket = session.ticket = self.queue.join(session.key, session.client or None)
             async for ahead in ticket.places():
                 turn.ahead = ahead
                 yield
@@ -88,9 +95,11 @@ class Answerer:
                 turn.status = "stopped"
                 return
             turn.status = "writing"
-            async with aclosing(self._write(session, turn, varied=varied)) as pieces:
-                async for _ in pieces:
-                    yield
+            question = _question(turn, _VARIED if varied else None)
+            with self.computing(question):
+                async with aclosing(self._write(session, turn, question)) as pieces:
+                    async for _ in pieces:
+                        yield
         except GeoChatError as error:
             turn.status, turn.failure = "failed", f"{str(error)[:1].upper()}{str(error)[1:]}."
         except Exception:  # whatever the engine may raise, the page goes on
@@ -101,12 +110,22 @@ class Answerer:
             session.stream, session.ticket, session.busy = None, None, False
             if turn.status in ("waiting", "writing"):  # the page went away
                 turn.status = "stopped"
+            ended(turn.status)
+            counted.close()
             if ticket is not None:
                 ticket.leave()
 
-    async def _write(self, session: Session, turn: Turn, *, varied: bool) -> AsyncGenerator[None, None]:
+    @contextmanager
+    def computing(self, question: Question) -> Iterator[None]:
+        """Have a question computed no further when the server ends."""
+        self._asked.add(question.id)
+        try:
+            yield
+        finally:
+            self._asked.discard(question.id)
+
+    async def _write(self, session: Session, turn: Turn, question: Question) -> AsyncGenerator[None, None]:
         run = asyncio.get_running_loop().run_in_executor
-        question = _question(turn, _VARIED if varied else None)
         try:
             stream = await run(self._threads, turn.conversation.stream, question)
         except asyncio.CancelledError:  # the thread goes on: what it begins ends at once

@@ -1,6 +1,6 @@
 """What programs may call: `/ask`, `/find` and `/classify`, over HTTP and as MCP tools.
 
-Both doors are Gradio's own. An image comes as an upload; a URL or a path is refused.
+Both are Gradio's own. An image comes as an upload; a URL or a path is refused.
 Calls stand in the same queue as everybody's questions, one line a caller.
 """
 
@@ -15,8 +15,10 @@ from geochat.assistant import Answer, Question
 from geochat.errors import GeoChatError
 from geochat.prompts import TASK_NAMES, Task
 from geochat_serve.answering import Answerer
+from geochat_serve.clients import client_name
 from geochat_serve.open_scene import OpenScene
 from geochat_serve.placing import read_boxes
+from geochat_serve.telling import clean
 from geochat_serve.workspace import Workspace
 
 
@@ -81,27 +83,36 @@ class Api:
     async def _answer(
         self, upload: str | None, text: str, task: Task | str, regions: list[list[float]], request: gr.Request
     ) -> dict[str, Any]:
-        caller = request.username or (request.client.host if request.client else "") or "somebody"
-        try:
-            path = self.workspace.claim(upload)
+        client = client_name(request.client.host if request.client else None, request.username)
+        with self.answerer.metrics.answer("api") as ended:
             try:
-                question = Question(text, regions=read_boxes(regions), task=task)
-                async with self.answerer.queue.turn(f"api {caller}"):
-                    answer = await self._compute(path, question)
-            finally:
-                self.workspace.remove(path)
-        except GeoChatError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+                question = Question(clean(text or ""), regions=read_boxes(regions), task=task)
+                answer = await self._answer_upload(upload, question, client)
+            except GeoChatError as error:
+                raise gr.Error(clean(str(error)), print_exception=False) from error
+            except asyncio.CancelledError:
+                ended("stopped")
+                raise
+            ended("done")
         values = answer.to_dict()
         return {**values, "image": {**values["image"], "path": None}, "tokens": None}
+
+    async def _answer_upload(self, upload: str | None, question: Question, client: str) -> Answer:
+        path = self.workspace.claim(upload)
+        try:
+            async with self.answerer.queue.turn(f"api {client}", client):
+                return await self._compute(path, question)
+        finally:
+            self.workspace.remove(path)
 
     async def _compute(self, path: Path, question: Question) -> Answer:
         def ask() -> Answer:
             with OpenScene.open(path, "the image") as scene:
                 return self.answerer.chat.ask(scene.image, question)
 
-        try:
-            return await asyncio.to_thread(ask)
-        except asyncio.CancelledError:  # a call that was cancelled computes no further
-            self.answerer.chat.cancel(question.id)
-            raise
+        with self.answerer.computing(question):
+            try:
+                return await asyncio.to_thread(ask)
+            except asyncio.CancelledError:  # a call that was cancelled computes no further
+                self.answerer.chat.cancel(question.id)
+                raise

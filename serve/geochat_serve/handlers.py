@@ -13,13 +13,15 @@ import gradio as gr
 from geochat.errors import GeoChatError
 from geochat_serve import saved
 from geochat_serve.answering import Answerer
+from geochat_serve.clients import client_name
 from geochat_serve.downloads import KINDS, make_download
 from geochat_serve.image_handlers import looked_at
 from geochat_serve.placing import read_boxes
 from geochat_serve.sessions import Session, Sessions
-from geochat_serve.telling import attempt, serial, to_page
+from geochat_serve.telling import attempt, clean, sent, serial, to_page
 from geochat_serve.turns import Turn
 from geochat_serve.updates import Update, no_change, scene_update, turns_update
+from geochat_serve.visitors import is_page
 
 _ENDING_S = 20.0  # an answer that is stopped ends at its next token, which may take as long as reading an image
 
@@ -36,7 +38,7 @@ class Handlers:
 
         An answer that was being written for the page before is ended: its words went there, and nobody else gets them.
         """
-        session = attempt(lambda: self.sessions.enter(str(request.session_hash), request.username, key))
+        session = attempt(lambda: self._enter(key, request))
         if session is None:
             return "", *[gr.skip()] * 3
         if session.busy:
@@ -64,7 +66,7 @@ class Handlers:
 
         def begin() -> Turn:
             regions, window = looked_at(state, session, look=look)
-            return self.answerer.begin(session, question[:8000], task, regions, window)
+            return self.answerer.begin(session, clean(question[:8000]), task, regions, window)
 
         turn = await asyncio.to_thread(attempt, begin)
         if turn is None:
@@ -81,7 +83,7 @@ class Handlers:
 
         def begin() -> tuple[Session, Turn, bool]:
             session = self._idle(request)
-            old = session.turn(event._data.get("turn"))
+            old = session.turn(sent(event).get("turn"))
             session.take_back(old)
             turn = self.answerer.begin(session, old.question, old.task, old.regions, old.window)
             return session, turn, old.status == "done"
@@ -113,7 +115,7 @@ class Handlers:
 
         def edited() -> tuple[Session, Turn]:
             session = self._idle(request)
-            turn = session.turn(event._data.get("turn"))
+            turn = session.turn(sent(event).get("turn"))
             turn.replaced = not turn.replaced
             return session, turn
 
@@ -135,7 +137,7 @@ class Handlers:
         """An answer was corrected; the pair is kept."""
 
         def kept() -> tuple[Session, int]:
-            session, data = self._idle(request), event._data
+            session, data = self._idle(request), sent(event)
             turn = session.turn(data.get("turn"))
             correction = session.kept.keep(turn, str(data.get("text")), read_boxes(data.get("boxes")))
             turn.correct(correction, session.colours)
@@ -150,7 +152,9 @@ class Handlers:
 
     def clear_kept(self, request: gr.Request) -> Update:
         """The collection begins anew."""
-        session = self._session(request)
+        session = attempt(lambda: self._session(request))
+        if session is None:
+            return gr.skip()
         session.kept.clear()
         return gr.HTML(count=0)
 
@@ -158,7 +162,7 @@ class Handlers:
         """A file was asked for."""
 
         def made() -> str:
-            kind, hidden = str(event._data.get("kind")), event._data.get("hidden")
+            kind, hidden = str(sent(event).get("kind")), sent(event).get("hidden")
             if kind not in (*KINDS, "training"):
                 raise GeoChatError(f"nothing is exported as {kind!r}")
             download = make_download(kind, self._session(request), hidden if isinstance(hidden, list) else [])
@@ -172,11 +176,17 @@ class Handlers:
 
         def loaded() -> Session:
             session = self._idle(request)
-            saved.load(session, str(event._data.get("text")), self.answerer.chat)
+            saved.load(session, str(sent(event).get("text")), self.answerer.chat)
             return session
 
         session = attempt(loaded)
         return gr.skip() if session is None else turns_update(session)
+
+    def _enter(self, key: str, request: gr.Request) -> Session:
+        if not is_page(request.session_hash):
+            raise GeoChatError("the page was not loaded here, or this browser keeps no cookies; allow them and reload")
+        client = client_name(request.client.host if request.client else None, request.username)
+        return self.sessions.enter(str(request.session_hash), request.username, key, client)
 
     def _session(self, request: gr.Request) -> Session:
         return self.sessions.of(request.session_hash, request.username)

@@ -17,9 +17,9 @@ from geochat_serve.gallery import open_sample
 from geochat_serve.open_scene import OpenScene, data_url
 from geochat_serve.placing import read_boxes, read_places, read_window
 from geochat_serve.sessions import Session, Sessions
-from geochat_serve.telling import attempt, serial, to_page, warn
+from geochat_serve.telling import attempt, sent, serial, to_page, warn
 from geochat_serve.updates import Update, no_change, scene_update, turns_update, unclassified
-from geochat_serve.workspace import Workspace
+from geochat_serve.workspace import Workspace, safe_name
 
 STRETCHES = {
     "Automatic": Stretch(),
@@ -42,15 +42,15 @@ class ImageHandlers:
 
     def opened(self, event: gr.EventData, request: gr.Request) -> tuple[Update, ...]:
         """An image was uploaded."""
-        return self._show(request, lambda: self._open_upload(event._data))
+        return self._show(request, lambda: self._open_upload(sent(event)))
 
     def sample(self, event: gr.EventData, request: gr.Request) -> tuple[Update, ...]:
         """A bundled scene was chosen."""
-        return self._show(request, lambda: open_sample(str(event._data.get("file"))))
+        return self._show(request, lambda: open_sample(str(sent(event).get("file"))))
 
     def refused(self, event: gr.EventData) -> Update:
         """The browser did not upload an image; it says why."""
-        warn(str(event._data.get("message"))[:300])
+        attempt(lambda: warn(str(sent(event).get("message"))[:300]))
         return gr.HTML(problem=serial())
 
     def show_bands(self, bands: str, stretch: str, request: gr.Request) -> tuple[Update, ...]:
@@ -71,8 +71,8 @@ class ImageHandlers:
 
         def look() -> str:
             scene = self._session(request).scene
-            window = None if scene is None else read_window(event._data.get("window"), scene.image)
-            if scene is None or window is None or event._data.get("scene") != scene.id:
+            window = None if scene is None else read_window(sent(event).get("window"), scene.image)
+            if scene is None or window is None or sent(event).get("scene") != scene.id:
                 return ""
             view = scene.view(window)
             return to_page({"scene": scene.id, "window": list(view.window), "source": data_url(view.pil())})
@@ -88,7 +88,7 @@ class ImageHandlers:
             return session, session.require_scene(), looked_at(state, session, look=look)[1]
 
         begun = attempt(begin)
-        ticket = None if begun is None else attempt(lambda: self.answerer.queue.join(begun[0].key))
+        ticket = None if begun is None else attempt(lambda: self.answerer.queue.join(begun[0].key, begun[0].client))
         if begun is None or ticket is None:
             yield gr.skip()
             return
@@ -119,10 +119,10 @@ class ImageHandlers:
     def _session(self, request: gr.Request) -> Session:
         return self.sessions.of(request.session_hash, request.username)
 
-    def _open_upload(self, data: Any) -> OpenScene:  # noqa: ANN401 - decoded JSON
+    def _open_upload(self, data: dict[str, Any]) -> OpenScene:
         path = self.workspace.claim(data.get("upload"))
         try:
-            return OpenScene.open(path, str(data.get("name") or "image")[:120])
+            return OpenScene.open(path, safe_name(str(data.get("name") or "")))
         except BaseException:
             self.workspace.remove(path)
             raise

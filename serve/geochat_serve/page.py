@@ -25,7 +25,7 @@ _QUICK: dict[str, Any] = {**_EVENT, "queue": False}  # these tell the user nothi
 def build_page(handlers: Handlers, images: ImageHandlers, api: Api, *, limit_mb: int) -> gr.Blocks:
     """The application, ready to be launched."""
     page: gr.Blocks = GuardedBlocks(
-        images.workspace.uploads, title="GeoChat", analytics_enabled=False, fill_width=True, fill_height=True
+        images.workspace, title="GeoChat", analytics_enabled=False, fill_width=True, fill_height=True
     )
     with page:
         api.add()  # first: of events of one name, the first has it, and programs call by name
@@ -127,9 +127,10 @@ def _add_save_panel() -> gr.HTML:
 
 def _suggest(task: str, event: gr.EventData) -> Any:  # noqa: ANN401 - a component's update
     """A drawn region suggests asking what it is; none left, the suggestion is withdrawn."""
-    if event._data.get("count") and task == "Auto":
+    count = event._data.get("count") if isinstance(event._data, dict) else None
+    if count and task == "Auto":
         return "Identify region"
-    if not event._data.get("count") and task == "Identify region":
+    if not count and task == "Identify region":
         return "Auto"
     return gr.skip()
 

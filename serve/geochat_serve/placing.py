@@ -1,7 +1,6 @@
 """Regions from what a browser or a user sends: checked numbers, GeoJSON, longitude and latitude."""
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from geochat.geometry import OrientedBox
 from geochat.imagery import GeoImage, Window
 
 MOST = 200
+_FARTHEST = 1e8  # pixels, metres and degrees alike: nothing on an image is farther out
 
 
 def read_boxes(values: Any) -> tuple[OrientedBox, ...]:  # noqa: ANN401 - decoded JSON
@@ -57,7 +57,12 @@ def read_places(text: str, image: GeoImage) -> tuple[OrientedBox, ...]:
     """
     text = text.strip()
     if text.startswith("{"):
-        boxes = pixel_boxes(_geojson(text), image.frame)
+        try:
+            boxes = pixel_boxes(_geojson(text), image.frame)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+            raise RegionError(
+                "a part of the text is no GeoJSON; paste a geometry, a feature or a collection"
+            ) from error
     else:
         in_pixels = text.lower().startswith("px") or image.place.map_crs is None
         numbers = _numbers(text.lower().removeprefix("px"))
@@ -74,6 +79,7 @@ def _geojson(text: str) -> Mapping[str, Any]:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise RegionError(f"the text is not GeoJSON ({error}); paste the whole object") from error
+    _require_near(value)
     if not isinstance(value, dict):
         raise RegionError("the text is not a GeoJSON object; paste a geometry, a feature or a collection")
     return value
@@ -81,18 +87,36 @@ def _geojson(text: str) -> Mapping[str, Any]:
 
 def _numbers(text: str) -> tuple[float, ...]:
     try:
-        return tuple(float(part) for part in text.replace(",", " ").split())
+        numbers = tuple(float(part) for part in text.replace(",", " ").split())
     except ValueError:
         raise RegionError(
             "paste GeoJSON, or four numbers: west, south, east, north in degrees; px x1, y1, x2, y2 in pixels"
         ) from None
+    _require_near(numbers)
+    return numbers
+
+
+def _require_near(value: Any) -> None:  # noqa: ANN401 - decoded JSON
+    """Refuse numbers with which nothing can be computed.
+
+    Raises:
+        RegionError: There is one.
+    """
+    pending = [value]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, int | float) and not isinstance(part, bool) and not _is_number(part):
+            raise RegionError(f"a coordinate is no number up to {_FARTHEST:,.0f}; correct it")
+        if isinstance(part, dict | list | tuple):
+            named = part.items() if isinstance(part, dict) else enumerate(part)
+            pending.extend(value for name, value in named if name not in ("properties", "id"))
 
 
 def _box(value: Any) -> OrientedBox:  # noqa: ANN401 - decoded JSON
     if not isinstance(value, list) or len(value) != 5 or not all(_is_number(number) for number in value):
-        raise RegionError("a region is five numbers: x1, y1, x2, y2 and an angle")
+        raise RegionError(f"a region is five numbers up to {_FARTHEST:,.0f}: x1, y1, x2, y2 and an angle")
     return OrientedBox(*(float(number) for number in value))
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _FARTHEST

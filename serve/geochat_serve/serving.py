@@ -8,19 +8,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
+from urllib.parse import urlsplit
 
 import gradio as gr
-from starlette.middleware import Middleware
+from gradio_client import Client
+from starlette.requests import Request
 
 from geochat.assistant import GeoChat
 from geochat.errors import SettingsError
 from geochat_serve.answering import Answerer
 from geochat_serve.api import Api
 from geochat_serve.auth import AuthCheck, read_auth_file
+from geochat_serve.clients import USER
 from geochat_serve.components import asset
-from geochat_serve.door import Door
+from geochat_serve.connections import limit_connections
 from geochat_serve.handlers import Handlers
+from geochat_serve.hosts import LOOPBACK_NAMES, AllowedHosts
 from geochat_serve.image_handlers import ImageHandlers
+from geochat_serve.limits import PLACES
+from geochat_serve.login import Logins
+from geochat_serve.metrics import Metrics
+from geochat_serve.middleware import guards
 from geochat_serve.page import build_page
 from geochat_serve.queueing import FairQueue
 from geochat_serve.sessions import Sessions
@@ -32,7 +40,6 @@ _ENVIRONMENT = {
     "GRADIO_ANALYTICS_MAX_EVENTS": "100",  # a record of every event is kept all the same, and summed up after each one
     "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(2**31),
 }
-_HERE = ("127.0.0.1", "localhost", "::1")
 _FONT = ("ui-sans-serif", "system-ui", "sans-serif")
 _MONO = ("ui-monospace", "Menlo", "Consolas", "monospace")
 
@@ -97,10 +104,11 @@ def serve(chat: GeoChat, settings: ServeSettings) -> Iterator[Server]:
     """
     auth = check(settings)
     workspace = Workspace(settings.disk_mb * 2**20)
-    answerer = Answerer(chat, FairQueue(settings.concurrency, settings.waiting))
+    metrics = Metrics()
+    answerer = Answerer(chat, FairQueue(settings.concurrency, settings.waiting), metrics)
     sessions = Sessions(workspace, settings.sessions, settings.grace_s, settings.kept)
     past_proxies = ",".join(
-        {*_HERE, settings.host, os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""} - {""}
+        {*LOOPBACK_NAMES, settings.host, os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""} - {""}
     )
     environment = {
         "GRADIO_TEMP_DIR": str(workspace.uploads),
@@ -117,16 +125,18 @@ def serve(chat: GeoChat, settings: ServeSettings) -> Iterator[Server]:
             limit_mb=settings.max_upload_mb,
         )
         page.queue(default_concurrency_limit=None)
-        _, url, share_url = _launch(page, settings, auth, workspace)
+        _measure(metrics, answerer, sessions, workspace)
+        _, url, share_url = _launch(page, settings, Logins(auth), workspace, metrics)
         try:
             yield Server(url, share_url, page, sessions, workspace, answerer)
         finally:
             for session in sessions:
                 session.stop()
+            answerer.close()
             page.close(verbose=False)
     finally:
-        sessions.close()
         answerer.close()
+        sessions.close()
         workspace.close()
         for name, value in before.items():
             if value is None:
@@ -135,10 +145,19 @@ def serve(chat: GeoChat, settings: ServeSettings) -> Iterator[Server]:
                 os.environ[name] = value
 
 
+def _measure(metrics: Metrics, answerer: Answerer, sessions: Sessions, workspace: Workspace) -> None:
+    queue = answerer.queue
+    metrics.gauge("geochat_queue_length", "Questions that wait.", lambda: queue.length)
+    metrics.gauge("geochat_computing", "Questions that are being answered.", lambda: queue.computing)
+    metrics.gauge("geochat_sessions", "Sessions kept.", lambda: len(list(sessions)))
+    metrics.gauge("geochat_disk_bytes", "Uploads and open images on disk.", workspace.size)
+
+
 def _launch(
-    page: gr.Blocks, settings: ServeSettings, auth: AuthCheck | None, workspace: Workspace
+    page: gr.Blocks, settings: ServeSettings, logins: Logins, workspace: Workspace, metrics: Metrics
 ) -> tuple[object, str, str | None]:
-    door = Middleware(Door, max_upload=settings.max_upload_mb * 2**20, has_room_for=workspace.has_room_for)
+    hosts = AllowedHosts(settings.host, settings.allowed_hosts, settings.root_path)
+    steps = guards(settings, page, workspace=workspace, logins=logins, hosts=hosts, metrics=metrics)
     told = io.StringIO()
     try:
         with redirect_stdout(told):  # standard output is for what the command line says
@@ -146,11 +165,12 @@ def _launch(
                 server_name=f"[{host}]" if ":" in (host := settings.host.strip("[]")) else host,
                 server_port=settings.port or None,
                 share=settings.share,
-                auth=auth,
+                auth_dependency=_user if logins.required else None,
+                max_threads=PLACES,
                 root_path=settings.root_path,
                 max_file_size=settings.max_upload_mb * 2**20,
                 mcp_server=settings.mcp,
-                app_kwargs={"middleware": [door]},
+                app_kwargs={"middleware": steps},
                 theme=_theme(),
                 css=asset("page.css"),
                 prevent_thread_lock=True,
@@ -165,9 +185,24 @@ def _launch(
             )
     except OSError as error:
         raise _unlistenable(settings, error) from error
-    if settings.share and launched[2] is None:
+    logins.started = True
+    limit_connections(page.server.config)
+    if page.mcp_server_obj is not None:  # its tools call this server, as a client that is let in
+        headers = {"x-gradio-user": "mcp", **logins.loopback_headers()}
+        page.mcp_server_obj._client_instance = Client(
+            launched[1], headers=headers, download_files=False, verbose=False, analytics_enabled=False, ssl_verify=False
+        )
+    if launched[2] is not None:
+        hosts.add(urlsplit(launched[2]).netloc)
+    elif settings.share:
         log.info("no public link: %s", " ".join(told.getvalue().split()))
     return launched
+
+
+def _user(request: Request) -> str | None:
+    """Who logged in, as the middleware found."""
+    user: str | None = request.scope.get(USER)
+    return user
 
 
 def _unlistenable(settings: ServeSettings, error: OSError) -> SettingsError:

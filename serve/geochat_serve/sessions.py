@@ -1,14 +1,16 @@
 """Who is here, and what each of them has open.
 
-A session belongs to the user who began it. Its key is a secret of the server's own making, kept by the user's tab, so
-that a reloaded page finds its scene and conversation again; Gradio's session hashes are only looked up in a table.
+A session belongs to the user who began it, by loading the page; nothing else makes one. Its key is a secret of the
+server's own making, kept by the user's tab, so that a reloaded page finds its scene and conversation again; Gradio's
+session hashes, which `visitors` has completed by whose they are, are only looked up in a table.
 """
 
 import asyncio
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from geochat.assistant import AnswerStream, Conversation, GeoChat
@@ -21,6 +23,7 @@ from geochat_serve.turns import Colours, Turn
 from geochat_serve.workspace import Workspace
 
 _IDLE_S = 1800.0  # a page that has done nothing for so long makes room for a new one when the server is full
+_UNUSED_S = 60.0  # so does one that has opened no image in this time
 
 
 @dataclass(eq=False)
@@ -40,6 +43,7 @@ class Session:
         busy: Whether there is a question in hand.
         hashes: The pages it is shown on, by Gradio's names for them.
         active_at: When it was last heard of.
+        client: The login or the address it was begun from.
     """
 
     key: str
@@ -54,6 +58,7 @@ class Session:
     busy: bool = False
     hashes: set[str] = field(default_factory=set)
     active_at: float = field(default_factory=time.monotonic)
+    client: str = ""
     _numbers: int = 0
 
     def open(self, scene: OpenScene, workspace: Workspace) -> None:
@@ -167,13 +172,14 @@ class Sessions:
     def __iter__(self) -> Iterator[Session]:
         return iter(tuple(self._by_key.values()))
 
-    def enter(self, session_hash: str, username: str | None, key: str | None) -> Session:
-        """A page was opened.
+    def enter(self, session_hash: str, username: str | None, key: str | None, client: str = "") -> Session:
+        """Begin the session of a page that was loaded, or take it up again.
 
         Args:
             session_hash: What Gradio calls the page.
             username: Who logged in.
             key: What the tab kept of an earlier session; another user's is of no use.
+            client: The login or the address it comes from.
 
         Raises:
             GeoChatError: The server is full.
@@ -181,24 +187,23 @@ class Sessions:
         with self._lock:
             self._sweep()
             found = self._by_key.get(key or "")
-            session = found if found is not None and found.username == username else self._begin(username)
+            session = found if found is not None and found.username == username else self._begin(username, client)
+            self._let_go(session_hash, session)
             self._by_hash[session_hash] = session
             session.hashes.add(session_hash)
             session.active_at = time.monotonic()
             return session
 
     def of(self, session_hash: str | None, username: str | None) -> Session:
-        """The session of a page, begun now if it was never entered.
+        """The session of a page.
 
         Raises:
-            GeoChatError: It is another user's, or the server is full.
+            GeoChatError: It was not entered, is another user's, or made room for others.
         """
-        if session_hash is None:
-            raise GeoChatError("this request belongs to no page; reload")
         with self._lock:
-            session = self._by_hash.get(session_hash)
+            session = self._by_hash.get(session_hash or "")
             if session is None:
-                return self.enter(session_hash, username, None)
+                raise GeoChatError("this page is not known here, or was idle for too long; reload it")
             if session.username != username:
                 raise GeoChatError("this page is another user's; reload")
             session.active_at = time.monotonic()
@@ -221,19 +226,41 @@ class Sessions:
             for session in self:
                 self._end(session)
 
-    def _begin(self, username: str | None) -> Session:
-        idle_since = time.monotonic() - _IDLE_S
-        gone = sorted(
-            (session for session in self if not session.hashes or session.active_at < idle_since),
-            key=lambda session: (bool(session.hashes), session.active_at),
-        )
+    def _begin(self, username: str | None, client: str) -> Session:
         while len(self._by_key) >= self._most:
-            if not gone:
+            idlest = self._to_make_room(client)
+            if idlest is None:
                 raise GeoChatError(f"{len(self._by_key)} people are here and the server takes no more; try again later")
-            self._end(gone.pop(0))
-        session = Session(secrets.token_urlsafe(24), username, Collection(self._kept))
+            self._end(idlest)
+        session = Session(secrets.token_urlsafe(24), username, Collection(self._kept), client=client)
         self._by_key[session.key] = session
         return session
+
+    def _to_make_room(self, client: str) -> Session | None:
+        """The session that ends for a new one of a client's: the one longest idle of the first kind there is.
+
+        Those whose pages have gone; those that never opened an image; those that have done nothing for long; and those
+        of the client that has most, if that has more than the new one's: many pages of one client keep no other out.
+        """
+        now, counts = time.monotonic(), Counter(session.client for session in self)
+        most, count = max(counts.items(), key=lambda item: item[1])
+        kinds: tuple[Callable[[Session], bool], ...] = (
+            lambda session: not session.hashes,
+            lambda session: session.scene is None and session.active_at < now - _UNUSED_S,
+            lambda session: session.active_at < now - _IDLE_S,
+            lambda session: session.client == most and count > counts[client] + 1,
+        )
+        for is_of_kind in kinds:
+            found = sorted(filter(is_of_kind, self), key=lambda session: (session.busy, session.active_at))
+            if found:
+                return found[0]
+        return None
+
+    def _let_go(self, session_hash: str, entered: Session) -> None:
+        """A page that enters again shows its earlier session no longer."""
+        before = self._by_hash.get(session_hash)
+        if before is not None and before is not entered:
+            before.hashes.discard(session_hash)
 
     def _sweep(self) -> None:
         limit = time.monotonic() - self._grace_s

@@ -17,6 +17,9 @@ class ServeSettings:
         auth_file: Lines of `name:password`; None lets everybody in.
         root_path: Where a proxy puts the application, such as /geochat.
         mcp: Offer ask, find and classify as MCP tools.
+        allowed_hosts: Names under which a proxy or a browser reaches the server, besides those of this machine's
+            loopback and `host`.
+        metrics: Answer `/metrics` in Prometheus' format.
         max_upload_mb: The largest image file taken, in megabytes.
         concurrency: Answers computed at the same time.
         waiting: Questions one user may have in the queue.
@@ -35,6 +38,8 @@ class ServeSettings:
     auth_file: Path | None = None
     root_path: str | None = None
     mcp: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    metrics: bool = False
     max_upload_mb: int = 512
     concurrency: int = 2
     waiting: int = 8
@@ -51,5 +56,8 @@ class ServeSettings:
             raise SettingsError(f"port={self.port} is no port; give 0 to 65535")
         if self.disk_mb < self.max_upload_mb:
             raise SettingsError(f"disk_mb={self.disk_mb} holds no upload of {self.max_upload_mb} MB; give as much")
+        for name in self.allowed_hosts:
+            if not name or "/" in name or name.strip() != name:
+                raise SettingsError(f"allowed_hosts={name!r} is no host; give a name such as example.org, or name:port")
         if self.root_path is not None and not self.root_path.startswith(("/", "http://", "https://")):
             raise SettingsError(f"root_path={self.root_path!r} is no path; begin it with /")

@@ -1,4 +1,4 @@
-"""Telling the page something: values, and what went wrong."""
+"""Values and messages for the page, and what the page sent."""
 
 import html
 import json
@@ -17,7 +17,23 @@ log = logging.getLogger(__name__)
 
 def to_page(value: Any) -> str:  # noqa: ANN401 - JSON-ready
     """JSON in which no markup stands, wherever it may end up."""
-    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
+    return clean(json.dumps(value, ensure_ascii=False).replace("<", "\\u003c"))
+
+
+def clean(text: str) -> str:
+    """A text with a question mark for each half of a character, which JSON can hold and UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def sent(event: gr.EventData) -> dict[str, Any]:
+    """What the page sent with an event.
+
+    Raises:
+        GeoChatError: It is not what a page sends.
+    """
+    if not isinstance(event._data, dict):
+        raise GeoChatError("the page sent what cannot be read; reload it")
+    return event._data
 
 
 def attempt(action: Callable[[], Result]) -> Result | None:
@@ -34,7 +50,7 @@ def attempt(action: Callable[[], Result]) -> Result | None:
 
 def warn(message: str) -> None:
     """Tell the user; Gradio shows messages as HTML, so this one is escaped."""
-    gr.Warning(html.escape(f"{message[:1].upper()}{message[1:]}"), duration=8)
+    gr.Warning(html.escape(clean(f"{message[:1].upper()}{message[1:]}")), duration=8)
 
 
 _counted = 0

@@ -183,12 +183,16 @@ def test_the_commands_on_a_dota_folder(tmp_path, scenes, capsys):
             " ".join([*(f"{v:.1f}" for corner in item.polygon for v in corner), item.category.replace(" ", "-"), "0"])
             for item in scene.objects
         ]
-        (tmp_path / "dota" / "labelTxt" / f"{number}.txt").write_text("\n".join([*lines, "oops"]))
+        (tmp_path / "dota" / "labelTxt" / f"{number}.txt").write_text("\n".join([*lines, *["oops"] * (number == 7)]))
     out, report = tmp_path / "train.json", tmp_path / "report.json"
     build = ("build", "dota", tmp_path / "dota", "--out", out, "--questions", "4", "--packed", "--report", report)
     assert geochat_data(*build) == 0
-    assert "8 used, 8 skipped: 8 malformed line" in capsys.readouterr().err
-    assert json.loads(report.read_text())["reasons"]["malformed line"]["count"] == 8
+    told = capsys.readouterr().err
+    assert "8 used, 1 skipped: 1 malformed line" in told
+    assert "labels unused: 1, images with a category unknown: 1" in told
+    account = json.loads(report.read_text())
+    assert account["reasons"]["malformed line"]["count"] == account["unused_labels"] == 1
+    assert account["unknown"] == {"images": 1, "categories": {"any category": 1}}
     before = out.read_bytes()
     with pytest.raises(DataError, match="malformed line"):
         geochat_data(*build, "--strict")

@@ -72,12 +72,15 @@ def test_the_bundled_model_was_trained_on_nothing_held_back(shared, tmp_path):
 
 
 def test_held_back_are_all_splits_but_train(shared):
-    kept = [path.relative_to(shared / "imagery").as_posix() for path in held_back(shared / "imagery")]
-    counts = {
-        start: sum(path.startswith(start) for path in kept) for start in ("ucm/test", "hit-uav", "evaluation-only")
-    }
-    assert counts == {"ucm/test": 420, "hit-uav": 650, "evaluation-only": 57}
-    assert len(kept) - sum(counts.values()) == len(read_names("ucm_val"))
+    imagery = shared / "imagery"
+    kept = list(held_back(imagery))
+    whole = [path for name in ("ucm/test", "hit-uav", "evaluation-only") for path in (imagery / name).rglob("*.jpg")]
+    assert set(kept) > set(whole)
+    assert {path.name for path in set(kept) - set(whole)} == read_names("ucm_val")
+    assert len(kept) == len(whole) + len(read_names("ucm_val"))
+    trained_on = {path for path in (imagery / "ucm" / "train").rglob("*.jpg") if path.name not in read_names("ucm_val")}
+    assert len(trained_on) > 1000
+    assert not trained_on & set(kept)
 
 
 def test_unseen_scenes_are_scenes(shared):

@@ -1,5 +1,7 @@
 """Existence, identify, words beyond the class, and the rules for one box and for clipping."""
 
+import itertools
+
 import pytest
 
 from geochat.dialects import GEOCHAT
@@ -8,12 +10,15 @@ from geochat_eval.scorers import SCORERS
 BOX = "<p>the ship</p> {<10><10><20><20>|<90>}"
 
 
+IDS = itertools.count()
+
+
 def exists(truth, answer):
-    return {"question_id": 0, "ground_truth": truth, "answer": answer}
+    return {"question_id": next(IDS), "ground_truth": truth, "answer": answer}
 
 
 def test_whoever_always_answers_has_half_of_the_balanced_accuracy(score):
-    rows = [exists("yes", BOX)] * 3 + [exists("no", BOX)] * 9
+    rows = [exists("yes", BOX) for _ in range(3)] + [exists("no", BOX) for _ in range(9)]
     found = score("existence", *rows)
     assert (found["accuracy"], found["balanced_accuracy"]) == (25, 50)
     assert (found["accuracy/present"], found["accuracy/absent"]) == (100, 0)

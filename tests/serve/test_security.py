@@ -185,7 +185,7 @@ def test_a_call_that_is_cancelled_computes_no_further_and_one_in_the_queue_nothi
         first = client.submit(image, "slow", "auto", [], api_name="/ask")
         wait_until(lambda: engine.running == 1)
         second = client.submit(image, "short", "auto", [], api_name="/ask")
-        wait_until(lambda: sum(map(len, server.answerer.queue._lines.values())) == 1)
+        wait_until(lambda: server.answerer.queue.length == 1)
         assert second.cancel()
         assert first.cancel()
         wait_until(lambda: engine.running == 0)

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from geochat.errors import ImageError
-from geochat_serve.workspace import Workspace
+from geochat_serve.workspace import NoRoomError, Workspace, safe_name
 
 HASH = "ab" * 32
 
@@ -46,7 +46,10 @@ def test_an_upload_is_claimed_once_and_moved(workspace):
         "http://localhost/a.tif",
         "file:///etc/passwd",
         "/vsicurl/http://localhost/a.tif",
-        f"{HASH}/scene.tif",
+        f"{HASH}/../{HASH}/scene.tif",
+        f"{HASH}//scene.tif",
+        f"{HASH}/other.tif",
+        f"{HASH}/{'x' * 5000}",
         f"/elsewhere/{HASH}/scene.tif",
     ],
 )
@@ -73,14 +76,70 @@ def test_no_way_out_of_the_folder(workspace, tmp_path):
     assert workspace.claim(named)
 
 
+def test_an_upload_has_a_public_name_that_tells_no_folder(workspace):
+    place = workspace.place("../../etc/scene.tif", "somebody")
+    place.write_bytes(b"x")
+    name = workspace.public_name(place)
+    assert name.endswith("/scene.tif")
+    assert str(workspace.uploads.parent) not in name
+    assert workspace.find(name) == place
+    assert workspace.claim(name).read_bytes() == b"x"
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("scene.tif", "scene.tif"),
+        ("C:\\pictures\\scene.tif", "scene.tif"),
+        ("../../..", "image"),
+        ("", "image"),
+        ("\0\r\n\x1b[2J.png", "____[2J.png"),
+        ("\ud800\u202e.png", "__.png"),
+        ("x" * 4000 + ".tiff", "x" * 95 + ".tiff"),
+        ("é" * 4000, "é" * 50),
+        ("." * 300, "image"),
+    ],
+)
+def test_names_are_what_every_file_system_takes(workspace, said, kept):
+    assert safe_name(said) == kept
+    workspace.place(said, "somebody").write_bytes(b"x")
+
+
+def refused(workspace, size, client="somebody"):
+    try:
+        with workspace.room(size, client):
+            return False
+    except NoRoomError:
+        return True
+
+
 def test_room_is_bounded_and_stale_uploads_make_some(workspace):
     named = upload(workspace, b"x" * 900)
-    assert not workspace.has_room_for(200)
-    assert workspace.has_room_for(50)
+    assert refused(workspace, 200)
+    assert not refused(workspace, 50)
     os.utime(workspace.uploads / HASH, (0, 0))
-    assert workspace.has_room_for(200)
+    assert not refused(workspace, 200)
     with pytest.raises(ImageError):
         workspace.claim(named)
+
+
+def test_room_that_is_being_filled_is_taken(workspace):
+    with workspace.room(800, "one"):
+        assert refused(workspace, 300, "other")
+        assert not refused(workspace, 200, "other")
+    assert not refused(workspace, 300, "other")
+
+
+def test_one_client_s_unclaimed_uploads_leave_room_for_others(workspace):
+    workspace.place("a.tif", "one").write_bytes(b"x" * 200)
+    assert refused(workspace, 100, "one")
+    assert not refused(workspace, 700, "other")
+
+
+def test_what_was_cut_off_is_swept_too(workspace):
+    (workspace.uploads / "tmpabc").write_bytes(b"x")
+    workspace.sweep(-1)
+    assert workspace.size() == 0
 
 
 def test_remove_touches_nothing_outside(workspace, tmp_path):

@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from geochat_data.records import LabelledImage, LabelledObject
-from geochat_train.measuring import identify, summary
+from geochat_train.measuring import _windows, identify, summary
 from geochat_train.plotting import plot
 
 
 def test_a_constant_answer_scores_one_over_the_categories():
-    found = summary(["car"] * 90 + ["person"] * 10, ["Car."] * 100)
+    found = summary(["car"] * 90 + ["person"] * 10, ["Car."] * 100, list(map(str, range(100))))
     assert found["accuracy"] == 50
     assert found["by_category"]["person"] == {"accuracy": 0.0, "questions": 10}
     assert found["answers"] == {"car": 100}
@@ -23,9 +23,16 @@ def test_a_constant_answer_scores_one_over_the_categories():
 def test_intervals_hold_the_accuracy():
     rng = np.random.default_rng(1)
     answers = ["car" if rng.random() < 0.8 else "person" for _ in range(200)]
-    found = summary(["car"] * 200, answers)
+    found = summary(["car"] * 200, answers, list(map(str, range(200))))
     assert found["low"] < found["accuracy"] < found["high"]
-    assert found["high"] - found["low"] == pytest.approx(2 * 196 * (0.8 * 0.2 / 200) ** 0.5, rel=0.2)
+    width = found["high"] - found["low"]
+    assert width == pytest.approx(2 * 196 * (0.8 * 0.2 / 200) ** 0.5, rel=0.2)
+    many = summary(
+        ["car"] * 2000, [answer for answer in answers for _ in range(10)], [str(n // 10) for n in range(2000)]
+    )
+    assert many["high"] - many["low"] == pytest.approx(width, rel=0.2)  # ten questions an image are no ten images
+    one = summary(["car"] * 200, answers, ["a"] * 200)
+    assert (one["low"], one["high"], one["images"]) == (None, None, 1)
 
 
 class Said(NamedTuple):
@@ -54,6 +61,15 @@ def test_objects_are_drawn_by_category(monkeypatch):
     found = identify(chat, [image], most=3)
     assert found["accuracy"] == 100
     assert found["questions"] == len(chat.asked) == 5
+    assert all(question.raw for question in chat.asked)
+
+
+def test_windows_are_of_one_image():
+    square = ((0, 0), (10, 0), (10, 10), (0, 10))
+    image = LabelledImage(
+        None, 40, 40, (LabelledObject("car", square),) * 3, pixels=np.zeros((40, 40, 3), np.uint8), name="a"
+    )
+    assert [name for _, name in _windows([image], None, 20)] == ["a"] * 3
 
 
 def test_a_plot_has_its_curves_and_bars(tmp_path):

@@ -207,7 +207,7 @@ def test_a_broken_image_is_named(workers, recipe, material, tmp_path):
     settings = {"data": tmp_path / "train.jsonl", "steps": 16, "workers": workers}
     with pytest.raises(ImageError) as caught:
         tune(recipe("lora", **settings))
-    assert str(caught.value).startswith(f"cannot read {tmp_path / '3.png'}")
+    assert str(tmp_path / "3.png") in str(caught.value)
     assert "Traceback" not in str(caught.value)
     (tmp_path / "3.png").write_bytes(whole)
     assert tune(recipe("lora", **settings)).steps == 16

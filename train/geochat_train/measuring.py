@@ -5,8 +5,9 @@
 
 [identify] is asked of labelled objects, at most `--most` of a category. An answer counts when it is the category's
 name, whatever its case and full stop. Accuracy is the mean over the categories, each counted alike, so that a constant
-answer scores one over their number however frequent it is; its interval is a bootstrap within categories. Scenes are
-asked for with all classes in the question, as the published evaluation does.
+answer scores one over their number however frequent it is; its interval is a bootstrap over images, since questions
+about one image are not independent. Scenes are asked for with all classes in the question, as the published evaluation
+does. Words go to the model as they are.
 """
 
 import argparse
@@ -14,9 +15,10 @@ import json
 import logging
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,53 +32,116 @@ from geochat_data.questions import wordings
 from geochat_data.readers import UCM_SCENES, Source, read
 from geochat_data.records import LabelledImage
 
+_REPLICATES = 2000
 _GENERATION = GenerationSettings(max_new_tokens=16)
 _LOG = logging.getLogger(__name__)
 
 
-def identify(chat: GeoChat, images: Iterable[LabelledImage], most: int, seed: int = 0) -> dict[str, Any]:
-    """How often objects are named; at most `most` of a category, drawn by `seed`."""
+def identify(
+    chat: GeoChat,
+    images: Iterable[LabelledImage],
+    most: int,
+    seed: int = 0,
+    origins: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """How often objects are named.
+
+    Args:
+        chat: Names them.
+        images: With their objects.
+        most: So many of a category at most are asked about.
+        seed: Of which.
+        origins: The image a window is of, by the window's name.
+    """
     by_category: dict[str, list[tuple[LabelledImage, Polygon]]] = defaultdict(list)
     for image in images:
         for thing in image.objects:
             by_category[thing.category].append((image, Polygon(thing.polygon)))
     asked: list[tuple[Any, Question]] = []
     truths: list[str] = []
+    images_asked: list[str] = []
     rng = random.Random(seed)
+    words = wordings.IDENTIFY.published[0]
     for category, things in sorted(by_category.items()):
         for image, shape in rng.sample(things, min(most, len(things))):
-            asked.append((image.open(), Question(wordings.IDENTIFY.published[0], regions=shape, task=Task.IDENTIFY)))
+            asked.append((image.open(), Question(words, regions=shape, task=Task.IDENTIFY, raw=True)))
             truths.append(category)
-    return summary(truths, _answers(chat, asked))
+            name = _name(image)
+            images_asked.append(origins.get(name, name))
+    return summary(truths, _answers(chat, asked), images_asked)
 
 
 def scenes(chat: GeoChat, images: Iterable[LabelledImage], classes: Sequence[str]) -> dict[str, Any]:
     """How often the scene is named among `classes`."""
     labelled = [image for image in images if image.scene is not None]
-    asked = [(image.open(), Question(", ".join(classes), task=Task.SCENE)) for image in labelled]
-    return summary([str(image.scene) for image in labelled], _answers(chat, asked))
+    asked = [(image.open(), Question(", ".join(classes), task=Task.SCENE, raw=True)) for image in labelled]
+    return summary([str(image.scene) for image in labelled], _answers(chat, asked), list(map(_name, labelled)))
 
 
-def summary(truths: Sequence[str], answers: Sequence[str]) -> dict[str, Any]:
-    """Accuracy over categories, each counted alike, in percent with its 95 % interval, and each category's own."""
+def summary(truths: Sequence[str], answers: Sequence[str], images: Sequence[str]) -> dict[str, Any]:
+    """Accuracy over categories, each counted alike, in percent with its 95 % interval, and each category's own.
+
+    Args:
+        truths: The true category of each question.
+        answers: What was answered.
+        images: The image each question is about, which the interval resamples; there is none where it is one image.
+    """
     right: dict[str, list[bool]] = defaultdict(list)
-    for truth, answer in zip(truths, answers, strict=True):
+    where: dict[str, list[int]] = defaultdict(list)
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(images))}
+    for truth, answer, image in zip(truths, answers, images, strict=True):
         right[truth].append(_plain(answer) == _plain(truth))
-    rng = np.random.default_rng(0)
-    draws = np.mean([rng.choice(hits, (2000, len(hits))).mean(1) for hits in right.values()], axis=0)
-    low, high = np.percentile(draws, (2.5, 97.5))
+        where[truth].append(numbers[image])
     accuracy = np.mean([np.mean(hits) for hits in right.values()])
+    low, high = _interval(right, where, len(numbers))
     return {
         "accuracy": round(100 * float(accuracy), 1),
-        "low": round(100 * float(low), 1),
-        "high": round(100 * float(high), 1),
+        "low": low,
+        "high": high,
         "questions": len(truths),
+        "images": len(numbers),
         "by_category": {
             name: {"accuracy": round(100 * float(np.mean(hits)), 1), "questions": len(hits)}
             for name, hits in sorted(right.items())
         },
         "answers": _counted(answers),
     }
+
+
+def _interval(
+    right: Mapping[str, list[bool]], where: Mapping[str, list[int]], images: int
+) -> tuple[float | None, float | None]:
+    """The 95 % interval of the mean over categories when images are drawn again; Nones where there is one image."""
+    if images < 2:
+        return None, None
+    weights = np.random.default_rng(0).poisson(1.0, (_REPLICATES, images))  # the bootstrap for many images
+    shares = []
+    for category, hits in right.items():
+        drawn = weights[:, where[category]]
+        with np.errstate(invalid="ignore"):
+            shares.append(drawn @ np.array(hits, float) / drawn.sum(axis=1))
+    draws = np.ma.masked_invalid(np.stack(shares)).mean(axis=0).compressed()  # over the categories that were drawn
+    low, high = np.percentile(draws, (2.5, 97.5))
+    return round(100 * float(low), 1), round(100 * float(high), 1)
+
+
+def _name(image: LabelledImage) -> str:
+    """What tells an image, or a window of one, from others."""
+    return str(image.path) if image.path is not None else str(image.name)
+
+
+def _windows(
+    images: Iterable[LabelledImage], tile: int | None, side: int | None
+) -> Iterator[tuple[LabelledImage, str]]:
+    """The images, or their windows, each with the name of its whole image."""
+    for image in images:
+        parts: Iterable[LabelledImage] = [image]
+        if tile:
+            parts = cut(parts, tile)
+        if side:
+            parts = (replace(window, objects=window.objects[:1]) for window in around(parts, side))
+        for part in parts:
+            yield part, _name(image)
 
 
 def _answers(chat: GeoChat, asked: Sequence[tuple[Any, Question]]) -> list[str]:
@@ -114,14 +179,17 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=150, help="objects of a category (default: 150)")
     parser.add_argument("--out", type=Path, help="write the report here too")
     args = parser.parse_args()
+    if args.out and not args.out.resolve().parent.is_dir():
+        parser.error(f"--out {args.out} cannot be written: there is no folder {args.out.parent}; create it first")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     chat = GeoChat.from_pretrained(args.model)
     images: Iterable[LabelledImage] = read(args.format, Source(args.source, args.images, args.split))
-    if args.tile:
-        images = cut(images, args.tile)
-    if args.around:
-        images = (replace(window, objects=window.objects[:1]) for window in around(images, args.around))
-    found = identify(chat, images, args.most) if args.what == "identify" else scenes(chat, images, UCM_SCENES)
+    if args.what == "identify":
+        parts = list(_windows(images, args.tile, args.around))
+        origins = {_name(part): whole for part, whole in parts}
+        found = identify(chat, [part for part, _ in parts], args.most, origins=origins)
+    else:
+        found = scenes(chat, images, UCM_SCENES)
     report = {"model": chat.engine.info.name, "sha256": chat.engine.info.sha256, "split": args.split, args.what: found}
     text = json.dumps(report, indent=2)
     if args.out:

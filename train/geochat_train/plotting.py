@@ -54,8 +54,9 @@ def _bars(draw: ImageDraw.ImageDraw, bars: list[tuple[str, dict[str, float], dic
             top = _place(box, 0, found["accuracy"] / 100)[1]
             draw.rectangle((left, top, left + width - 6, box[3]), colour)
             middle = left + width / 2 - 3
-            ends = [(middle, _place(box, 0, found[end] / 100)[1]) for end in ("low", "high")]
-            draw.line(ends, _INK, 2)
+            if found["low"] is not None:  # as it is where all questions are about one image
+                ends = [(middle, _place(box, 0, found[end] / 100)[1]) for end in ("low", "high")]
+                draw.line(ends, _INK, 2)
             _text(draw, (left + 4, box[3] - 18), f"{found['accuracy']:.1f}", _INK)
         _text(draw, (box[0] + width * (3 * number + 1), box[1] - 20), name, _INK)
 

@@ -20,6 +20,23 @@ Optimizer = Literal["adamw", "paged_adamw_8bit"]
 LANGUAGE_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
+_MOST_STEPS = 100_000_000
+_MOST_EPOCHS = 1_000_000
+_MOST = {  # beyond these a value is a slip of the keyboard, and memory or the system would give out first
+    "batch_size": 65_536,
+    "effective_batch": 1 << 24,
+    "workers": 512,
+    "weight_decay": 100,
+    "max_gradient_norm": 1_000_000_000,
+    "seed": 2**32 - 1,
+    "keep": 10_000,
+    "max_length": 1 << 20,
+    "show": 10_000,
+    "rank": 8192,
+    "alpha": 1_000_000,
+}
+
+
 def setting(default: Any, about: str) -> Any:  # noqa: ANN401 - stands for a value of any field's type
     """A field with the line that `--help` shows."""
     return field(default=default, metadata={"help": about})
@@ -60,17 +77,19 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "log_every", "save_every", "keep"):
-            self._at_least(name, 1)
+            self._between(name, 1, _MOST.get(name, _MOST_STEPS))
         for name in ("steps", "evaluate_every", "effective_batch"):
-            self._at_least(name, 1, optional=True)
+            self._between(name, 1, _MOST.get(name, _MOST_STEPS))
         for name in ("workers", "weight_decay", "max_gradient_norm", "seed"):
-            self._at_least(name, 0)
+            self._between(name, 0, _MOST[name])
         if self.epochs is not None and self.steps is not None:
             raise SettingsError(f"epochs={self.epochs} and steps={self.steps} contradict each other; give one")
-        if self.epochs is not None and not self.epochs > 0:
-            raise SettingsError(f"epochs={self.epochs} leaves nothing to do; give a number above 0")
-        if not 0 < self.learning_rate < 1:
-            raise SettingsError(f"learning_rate={self.learning_rate} is not between 0 and 1; 2e-4 is usual for LoRA")
+        if self.epochs is not None and not 0 < self.epochs <= _MOST_EPOCHS:
+            raise SettingsError(f"epochs={self.epochs} is impossible; give a number above 0, at most {_MOST_EPOCHS:,}")
+        for name in ("learning_rate", "projector_rate", "tower_rate"):
+            rate = getattr(self, name, None)
+            if rate is not None and not 0 < rate < 1:
+                raise SettingsError(f"{name}={rate} is not between 0 and 1; 2e-4 is usual for LoRA")
         if not 0 <= self.warmup < 1:
             raise SettingsError(f"warmup={self.warmup} is no share of the steps; give a number from 0 to 1")
         if self.effective_batch is not None and self.effective_batch % self.batch_size:
@@ -98,10 +117,14 @@ class Recipe:
             )
         return effective // together
 
-    def _at_least(self, name: str, least: int, *, optional: bool = False) -> None:
+    def _between(self, name: str, least: int, most: int) -> None:
+        """Refuse a setting that is out of bounds; None is a default."""
         value = getattr(self, name)
-        if not (optional and value is None) and not value >= least:
-            raise SettingsError(f"{name}={value} is too small; give {least} or more")
+        if value is None or least <= value <= most:
+            return
+        if value > most:
+            raise SettingsError(f"{name}={value} is too large; give at most {most:,}")
+        raise SettingsError(f"{name}={value} is too small; give {least} or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +144,8 @@ class TuningRecipe(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._at_least("max_length", 1)
-        self._at_least("show", 0)
+        self._between("max_length", 1, _MOST["max_length"])
+        self._between("show", 0, _MOST["show"])
         if unknown := [part for part in self.adapt if part not in get_args(Part)]:
             raise SettingsError(f"adapt={unknown[0]!r} is no part of the model; use {', '.join(get_args(Part))}")
         if not self.adapt:
@@ -148,8 +171,8 @@ class LoraRecipe(TuningRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._at_least("rank", 1)
-        self._at_least("alpha", 1)
+        self._between("rank", 1, _MOST["rank"])
+        self._between("alpha", 1, _MOST["alpha"])
         if not 0 <= self.dropout < 1:
             raise SettingsError(f"dropout={self.dropout} is no share; give a number from 0 to 1")
         if "language_model" in self.adapt and not self.targets:
@@ -192,7 +215,7 @@ class ClipRecipe(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._at_least("batch_size", 2)
+        self._between("batch_size", 2, _MOST["batch_size"])
 
     def accumulation(self, processes: int) -> int:
         """One batch a step: pairs of batches that are only accumulated would never be told from one another.

@@ -3,6 +3,7 @@
 import difflib
 import types
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -13,6 +14,7 @@ from geochat.errors import SettingsError
 from geochat_train.recipe import METHODS, Recipe, method_of, settings_of
 
 _DURATION = ("epochs", "steps")
+_SHOWN = 80  # characters of a value in a message
 
 
 def load_recipe(method: str, source: str | Path | None = None, given: Mapping[str, Any] | None = None) -> Recipe:
@@ -100,9 +102,10 @@ def _plain(name: str, value: Any, kind: Any) -> Any:  # noqa: ANN401
             return kind(value)  # a flag, and YAML takes 2e-4 for text
         if isinstance(value, right) and not (number and isinstance(value, bool)):
             return kind(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
-    raise SettingsError(f"{name}={value!r} is not {wanted}")
+    shown = repr(value)
+    raise SettingsError(f"{name}={shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '...'} is not {wanted}")
 
 
 def _found(source: str | Path) -> Path:
@@ -110,15 +113,16 @@ def _found(source: str | Path) -> Path:
     if str(source) in known:
         return known[str(source)]
     path = Path(source)
-    if path.is_file():
-        return path
+    with suppress(OSError):  # of a name no file can have
+        if path.is_file():
+            return path
     raise SettingsError(f"there is no recipe {str(source)!r}; give a file, or one of {', '.join(known)}")
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise SettingsError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise SettingsError(f"{path} holds no settings; write lines such as `learning_rate: 0.0002`")

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from geochat_data.records import Polygon
+from geochat.imagery import Window
+from geochat_data.records import FullSize, LabelledImage, LabelledObject, Polygon, as_polygon
 
 COLOURS = ("black", "gray", "white", "red", "orange", "yellow", "green", "blue", "purple", "brown")
 _UNNAMED = len(COLOURS)
@@ -16,6 +17,8 @@ MIDDLE = 0.6  # of the box's sides
 MAJORITY = 0.65  # of the pixels
 LEAST_PIXELS = 12
 LEAST_CHROMA = 12  # grey levels between an image's most different channels
+_OVERVIEW = 2048  # pixels of the view that an image's brightness is told from
+_LARGEST = 1024  # pixels of the side of an object; larger ones are averaged down
 _HUES = ((15, "red"), (42, "orange"), (70, "yellow"), (165, "green"), (260, "blue"), (330, "purple"), (360, "red"))
 UNCOLOURED = frozenset(
     {"person", "baseball diamond", "ground track field", "soccer ball field", "golf course", "harbor", "roundabout"}
@@ -23,8 +26,29 @@ UNCOLOURED = frozenset(
 """Categories nobody would give one colour: ground of several, and people."""
 
 
-def daylight(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """The image with its brightest parts made bright, as the eye sees it; None where it has no colours at all.
+def colours_of(image: LabelledImage) -> dict[LabelledObject, str | None]:
+    """The colour of each object, doubtful ones included: what its labels say, else that of its pixels.
+
+    Of the image, a view of bounded size and the windows of the objects are read, so it may be larger than memory.
+
+    Raises:
+        ImageError: The image cannot be read.
+    """
+    things = (*image.objects, *image.ignore)
+    colours = {thing: next((word for word in thing.attributes if word in COLOURS), None) for thing in things}
+    unsaid = [thing for thing in things if colours[thing] is None and thing.category not in UNCOLOURED]
+    if not unsaid:
+        return colours
+    with image.opened() as scene:
+        whole = FullSize(scene)
+        gain = daylight(np.asarray(whole.read(scene.window, max_side=_OVERVIEW)))
+        if gain is not None:
+            colours |= {thing: _seen(thing, whole, scene.size, gain) for thing in unsaid}
+    return colours
+
+
+def daylight(pixels: NDArray[np.uint8]) -> float | None:
+    """By how much an image must be brighter for its brightest parts to be bright; None where it has no colours at all.
 
     A white roof in a hazy or dark photograph is grey by its numbers. Thermal and panchromatic images have no colour.
     """
@@ -32,8 +56,19 @@ def daylight(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     if np.percentile(np.ptp(sample, axis=1), 95) < LEAST_CHROMA:
         return None
     bright = max(1.0, float(np.percentile(sample.max(axis=1), 98)))
-    brighter: NDArray[np.uint8] = np.clip(pixels * max(1.0, 240 / bright), 0, 255).astype(np.uint8)
-    return brighter
+    return max(1.0, 240 / bright)
+
+
+def _seen(thing: LabelledObject, whole: FullSize, size: tuple[int, int], gain: float) -> str | None:
+    """The colour of an object's pixels."""
+    corners = np.array(thing.polygon)
+    window = Window.covering((*corners.min(axis=0), *corners.max(axis=0))).clip(size)
+    if window is None:
+        return None
+    view = whole.read(window, max_side=_LARGEST)
+    scale = np.array(view.size) / window.size
+    pixels: NDArray[np.uint8] = np.clip(np.asarray(view) * gain, 0, 255).astype(np.uint8)
+    return colour_of(pixels, as_polygon((corners - window[:2]) * scale))
 
 
 def colour_of(pixels: NDArray[np.uint8], polygon: Polygon) -> str | None:

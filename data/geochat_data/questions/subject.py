@@ -4,13 +4,12 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 from shapely.geometry import Polygon as Shape
 from shapely.geometry import box as rectangle
 
 from geochat.dialects import Dialect
 from geochat.geometry import Frame, OrientedBox
-from geochat_data.questions.colour import COLOURS, UNCOLOURED, colour_of, daylight
+from geochat_data.questions.colour import colours_of
 from geochat_data.questions.wordings import Choice, Wordings
 from geochat_data.records import LabelledImage, LabelledObject, Point
 
@@ -45,13 +44,13 @@ class Subject:
         return pool[0] if len(pool) == 1 else self.rng.choice(pool)
 
     def colour(self, item: LabelledObject) -> str | None:
-        """The colour the labels give an object, else that of its pixels; None where it is unknown."""
+        """The colour the labels give an object, else that of its pixels; None where it is unknown.
+
+        Raises:
+            ImageError: The image cannot be read.
+        """
         if not self._colours:
-            pixels = daylight(np.asarray(self.image.open()))
-            for each in (*self.image.objects, *self.image.ignore):
-                told = next((word for word in each.attributes if word in COLOURS), None)
-                seen = None if pixels is None or each.category in UNCOLOURED else colour_of(pixels, each.polygon)
-                self._colours[each] = told or seen
+            self._colours.update(colours_of(self.image))
         return self._colours[item]
 
     @property

@@ -7,7 +7,7 @@ from geochat_data.readers.folders import class_names
 from geochat_data.readers.jsonl import read_jsonl
 from geochat_data.readers.registry import READERS, Reader, read, reader
 from geochat_data.readers.report import Report
-from geochat_data.readers.source import Label, Source, check_labels, labelled_image
+from geochat_data.readers.source import Label, Source, Unread, check_labels, labelled_image
 from geochat_data.readers.tiles import read_tiles
 from geochat_data.readers.ucm import UCM_CATEGORIES, UCM_SCENES, read_ucm
 
@@ -19,6 +19,7 @@ __all__ = [
     "Reader",
     "Report",
     "Source",
+    "Unread",
     "check_labels",
     "class_names",
     "labelled_image",

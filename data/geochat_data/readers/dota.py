@@ -1,6 +1,7 @@
 """DOTA text: a file an image, a line an object: eight numbers, the category, whether it is difficult.
 
 Lines such as "imagesource:GoogleEarth" and "gsd:0.14" are the format's own head and are passed over.
+Source of the format: "Introduction", captain-whu.github.io/DOTA.
 """
 
 import re
@@ -8,34 +9,42 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from geochat_data.readers.source import (
-    Label,
-    Source,
-    category_name,
-    find_folder,
-    image_files,
-    labelled_image,
-    pairs,
-)
+from geochat.errors import DataError
+from geochat_data.readers.finding import find_folder, image_files, label_files, read_text
+from geochat_data.readers.source import Label, Source, Unread, labelled_image, pairs
+from geochat_data.readers.splitting import require_no_split, split_below, split_folder
 from geochat_data.records import LabelledImage
 
 LABEL_FOLDERS = ("labelTxt", "labelTxt-v1.5", "labelTxt-v1.0", "labelTxt-v2.0", "annfiles", "labels")
 _UPRIGHT = re.compile(r"Task2|reclabel|hbb", re.IGNORECASE)  # DOTA's second set of labels, boxes that are not turned
+_YOLO = frozenset({5, *range(7, 100, 2)})  # numbers in a line
+_HEAD = re.compile(r"\s*[A-Za-z]\w*\s*:")
 
 
 def read_dota(source: Source) -> Iterator[LabelledImage]:
-    """The images of a DOTA folder or of `<split>/` in it, `images/` beside `labelTxt/`.
+    """The images of a DOTA folder, of `<split>/` in it, or of `<split>/` in both of its folders.
 
     Raises:
-        DataError: There is no folder of labels or of images.
+        DataError: There is no folder of labels or of images, the split is not there, or the labels are not DOTA's.
     """
-    if (source.path / source.split).is_dir():
-        source = replace(source, path=source.path / source.split)
-    folder = find_folder(source, *LABEL_FOLDERS)
-    texts = {path.stem: path for path in sorted(folder.rglob("*.txt")) if not _UPRIGHT.search(path.as_posix())}
-    labels = {stem: list(_read(path, source)) for stem, path in texts.items()}
-    names = {category_name(label.category) for found in labels.values() for label in found}
-    for stem, path in image_files(source.images or source.path / "images").items():
+    folder = split_folder(source, lambda folder: any((folder / name).is_dir() for name in LABEL_FOLDERS))
+    if folder is not None:
+        source = replace(source, path=folder)
+    labels = find_folder(source.path, *LABEL_FOLDERS)
+    images = source.images or find_folder(source.path, "images")
+    if folder is None:
+        inner = split_below(source, labels), None if source.images else split_below(source, images)
+        labels, images = inner[0] or labels, inner[1] or images
+        if not any(inner):
+            require_no_split(source)
+    yield from _read_pairs(source, images, labels)
+
+
+def _read_pairs(source: Source, images: Path, folder: Path) -> Iterator[LabelledImage]:
+    texts = {Path(s).name: path for s, path in label_files(folder, ".txt").items() if not _UPRIGHT.search(str(path))}
+    labels = {stem: list(_read(path)) for stem, path in texts.items()}
+    names = source.categories(label for found in labels.values() for label in found)
+    for stem, path in image_files(images, source.report).items():
         found = labels.pop(Path(stem).name, None)
         if found is None:
             source.report.skip("image without a label file", str(path))
@@ -45,14 +54,35 @@ def read_dota(source: Source) -> Iterator[LabelledImage]:
         source.report.skip("label file without an image", str(texts[stem]))
 
 
-def _read(path: Path, source: Source) -> Iterator[Label]:
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-        words = line.split()
-        if not words or ":" in words[0]:
-            continue
-        try:
-            numbers = [float(word) for word in words[:8]]
-            difficult = len(words) > 9 and int(words[9]) > 0
-            yield Label(words[8], pairs(numbers), f"{path}:{number}", difficult)
-        except (ValueError, IndexError):
-            source.report.skip("malformed line", f"{path}:{number}")
+def _read(path: Path) -> Iterator[Label | Unread]:
+    try:
+        lines = read_text(path).splitlines()
+    except (OSError, ValueError):
+        yield Unread("label file that cannot be read", str(path))
+        return
+    for number, line in enumerate(lines, start=1):
+        if (words := line.split()) and not _HEAD.match(line):
+            yield _label(words, f"{path}:{number}")
+
+
+def _label(words: list[str], where: str) -> Label | Unread:
+    if all(map(_is_number, words)) and len(words) in _YOLO:
+        raise DataError(
+            f"{where}: {' '.join(words)!r} is not DOTA's `x1 y1 x2 y2 x3 y3 x4 y4 category difficult`; it may be "
+            "YOLO's, which `geochat data build yolo` reads"
+        )
+    numbers, rest = words[:8], words[8:]
+    difficult = int(rest.pop()) if len(rest) > 1 and rest[-1].isdecimal() else 0
+    category = " ".join(rest) or None
+    odd = len(rest) > 1 and any(map(_is_number, rest))
+    if category is None or odd or not all(map(_is_number, numbers)):
+        return Unread("malformed line", where, rest[0] if rest and not _is_number(rest[0]) else None)
+    return Label(category, pairs([float(word) for word in numbers]), where, doubtful=difficult > 0)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True

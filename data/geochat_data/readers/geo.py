@@ -1,8 +1,11 @@
 """GeoJSON or GeoPackage labels over a GeoTIFF, cut into windows.
 
 Labels go from their CRS to the raster's, through the geotransform to pixels, and from there to each window they touch.
-The raster is never read whole: its stretch is found on a small overview and kept for all windows, so that one colour
-is one colour everywhere.
+Each polygon of a MultiPolygon is an object. The raster is never read whole: its stretch is found on a small overview
+and kept for all windows, so that one colour is one colour everywhere.
+
+A feature that is no polygon, or has no class, makes its class, or all classes, unknown in the windows it touches. A
+class all of whose features lie off the raster is unknown in all of them.
 """
 
 from collections.abc import Iterator
@@ -15,35 +18,44 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from geochat.errors import DataError, ImageError
-from geochat.geometry import geometry_from_geographic, geometry_to_geographic, transform_geometry
+from geochat.geometry import Frame, pieces_to_pixels
 from geochat.imagery import GeoImage, Scene, Window
-from geochat_data.readers.source import Label, Source, category_name, check_labels
+from geochat_data.readers.categories import named
+from geochat_data.readers.placing import Placement
+from geochat_data.readers.source import Checked, Label, Source, check_labels
+from geochat_data.readers.splitting import require_no_split
 from geochat_data.records import LabelledImage
 
 _COLUMNS = ("category", "class", "label", "type", "name")
 _OVERVIEW = 1024  # pixels
+_OFF = "feature off the raster"
 
 
 @dataclass(frozen=True)
 class _Shape:
-    category: str
-    outline: BaseGeometry  # in pixels of the whole image
+    """One polygon, or what a feature without one has; with a reason where it cannot be used."""
+
+    category: str | None
+    outline: BaseGeometry  # in pixels of the whole image; empty where nobody knows where it lies
     where: str
+    reason: str | None = None
 
 
 def read_geo(source: Source) -> Iterator[LabelledImage]:
     """The windows of `source.images` (the raster), row by row, each with its pixels; blank ones are passed over.
 
     Raises:
-        DataError: The labels cannot be read, have no category, or no raster is given.
+        DataError: The labels cannot be read, have no category or one that is a number, all lie off the raster, or no
+            raster is given.
         ImageError: The raster cannot be read or has no geotransform.
     """
     if source.images is None:
         raise DataError(f"{source.path} holds labels alone; name the GeoTIFF they lie on with --images")
+    require_no_split(source)
     with Scene.open(source.images) as raster:
         overview = raster.read(max_side=_OVERVIEW)
-        shapes = list(_read(source, raster))
-        names = {shape.category for shape in shapes}
+        shapes, lost = _on_raster(list(_read(source, overview.frame)), raster, source)
+        names = frozenset(shape.category for shape in shapes if shape.category is not None)
         tree = shapely.STRtree([shape.outline for shape in shapes])
         for window in _windows(raster.size, source.window):
             view = overview.look(window, max_side=source.window, allow_blank=True)
@@ -51,8 +63,9 @@ def read_geo(source: Source) -> Iterator[LabelledImage]:
                 where = f"{source.images}: column {window.column}, row {window.row}"
                 source.report.skip("window without valid pixels", where)
                 continue
-            near = tree.query(shapely.box(*window.bounds), predicate="intersects")
-            yield _window(source, view, [shapes[i] for i in sorted(near)], names)
+            frame = shapely.box(*window.bounds)
+            near = [shapes[i] for i in sorted(tree.query(frame, predicate="intersects"))]
+            yield _window(source, view, [shape for shape in near if _reaches_into(shape, frame)], names, lost)
 
 
 def _windows(size: tuple[int, int], side: int) -> Iterator[Window]:
@@ -64,61 +77,120 @@ def _windows(size: tuple[int, int], side: int) -> Iterator[Window]:
                 yield window
 
 
-def _window(source: Source, view: GeoImage, shapes: list[_Shape], names: set[str]) -> LabelledImage:
+def _reaches_into(shape: _Shape, frame: BaseGeometry) -> bool:
+    """Whether a polygon has area in a window; what has none anywhere reaches wherever it touches."""
+    return bool(shape.outline.area == 0 or shape.outline.intersection(frame).area > 0)
+
+
+def _window(
+    source: Source, view: GeoImage, shapes: list[_Shape], names: frozenset[str], lost: frozenset[str | None]
+) -> LabelledImage:
     column, row, width, height = view.window
-    to_view = view.frame.between("image", "view")
+    placement = Placement((width, height), view.frame.between("image", "view"))
     labels = [
-        Label(shape.category, shapely.get_coordinates(transform_geometry(shape.outline, to_view)).tolist(), shape.where)
+        Label(shape.category, shapely.get_coordinates(shape.outline).tolist(), shape.where)
         for shape in shapes
+        if shape.reason is None
     ]
-    objects, ignore = check_labels(labels, width, height, source.report)
+    checked: Checked = check_labels(labels, placement, source)
+    unknown = checked.unknown | lost | {shape.category for shape in shapes if shape.reason is not None}
+    source.report.unknown_in_image(unknown)
     source.report.used += 1
     return LabelledImage(
         path=None,
         width=width,
         height=height,
-        objects=objects,
-        ignore=ignore,
+        objects=checked.objects,
+        ignore=checked.doubtful,
         split=source.split,
-        labelled=source.labelled(names, ignore),
+        labelled=source.labelled(names, checked.doubtful, unknown),
         pixels=view.pixels,
         name=f"{view.path.stem if view.path else 'window'}_{column}_{row}",
     )
 
 
-def _read(source: Source, raster: Scene) -> Iterator[_Shape]:
-    image_to_map, crs = raster.image_to_map, raster.crs
-    if image_to_map is None or crs is None:
+def _on_raster(shapes: list[_Shape], raster: Scene, source: Source) -> tuple[list[_Shape], frozenset[str | None]]:
+    """The shapes that touch the raster, and the categories that are unknown all over it.
+
+    Raises:
+        DataError: There are shapes, and none touches it.
+    """
+    frame = shapely.box(*raster.window.bounds)
+    here = [shape for shape in shapes if not shape.outline.is_empty and shape.outline.intersects(frame)]
+    nowhere = [shape for shape in shapes if shape.outline.is_empty]
+    away = [shape for shape in shapes if not shape.outline.is_empty and not shape.outline.intersects(frame)]
+    if away and not here:
+        left, top, right, bottom = shapely.total_bounds([shape.outline for shape in away])
+        raise DataError(
+            f"none of the {len(away)} features of {source.path} lies on {source.images}: in pixels they reach from "
+            f"({left:.0f}, {top:.0f}) to ({right:.0f}, {bottom:.0f}), and the raster has {raster.width} x "
+            f"{raster.height}; check that both are of one place, and the CRS of the labels"
+        )
+    for shape in away:
+        source.report.note(_OFF, shape.where)
+    present = {shape.category for shape in here}
+    lost = {shape.category for shape in nowhere} | {shape.category for shape in away} - present - {None}
+    return here, frozenset(lost)
+
+
+def _read(source: Source, frame: Frame) -> Iterator[_Shape]:
+    if frame.image_to_map is None or frame.crs is None:
         raise ImageError(
             f"{source.images} has no geotransform or CRS; labels cannot be laid on it, georeference it first"
         )
+    pyogrio.set_gdal_config_options({"OSR_STRIP_TOWGS84": "NO"})  # a datum shift of the file's own, as of images
     try:
         meta, fids, shapes, values = pyogrio.raw.read(source.path, return_fids=True)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
         raise DataError(f"{source.path} cannot be read: {error}; check the path") from error
     categories = _categories(source, dict(zip(meta["fields"], values, strict=True)))
-    to_pixels = ~image_to_map
-    for fid, shape, category in zip(fids, shapely.from_wkb(shapes), categories, strict=True):
+    for fid, shape, raw in zip(fids, shapely.from_wkb(shapes), categories, strict=True):
         where = f"{source.path}: feature {fid}"
-        if shape is None or shape.is_empty or shape.geom_type not in ("Polygon", "MultiPolygon"):
-            source.report.skip("feature that is no polygon", where)
-        elif category is None or not str(category).strip():
-            source.report.skip("feature without a category", where)
+        category = named(raw, source.names, where)
+        for outline, fault in _outlines(shape, meta["crs"] or "EPSG:4326", frame):
+            reason = fault or ("feature without a category" if category is None else None)
+            if reason is not None:
+                source.report.skip_label(reason, where)
+            yield _Shape(category, outline, where, reason)
+
+
+def _outlines(shape: BaseGeometry | None, crs: str, frame: Frame) -> Iterator[tuple[BaseGeometry, str | None]]:
+    """The outline in pixels of each polygon of a geometry and of whatever else it has, and why it cannot be used.
+
+    Two parts that meet at the antimeridian are one polygon.
+    """
+    leaves = list(_leaves(shape))
+    if not leaves:
+        yield shapely.Polygon(), "feature without a geometry"
+    polygons = [leaf for leaf in leaves if isinstance(leaf, shapely.Polygon)]
+    found: list[tuple[BaseGeometry | None, str | None]] = []
+    if polygons:
+        found += [(piece, None) for piece in pieces_to_pixels(shapely.MultiPolygon(polygons), crs, frame)]
+    others = [leaf for leaf in leaves if not isinstance(leaf, shapely.Polygon)]
+    found += [(piece, "feature that is no polygon") for leaf in others for piece in pieces_to_pixels(leaf, crs, frame)]
+    for outline, fault in found:
+        if outline is None or not np.isfinite(shapely.get_coordinates(outline)).all():
+            yield shapely.Polygon(), "feature outside the raster's CRS"
         else:
-            outline = transform_geometry(_in_crs(shape, meta["crs"] or "EPSG:4326", crs), to_pixels)
-            if np.isfinite(shapely.get_coordinates(outline)).all():
-                yield _Shape(category_name(str(category)), outline, where)
-            else:
-                source.report.skip("feature outside the raster's CRS", where)
+            yield outline, fault
 
 
-def _in_crs(shape: BaseGeometry, crs: str, target: str) -> BaseGeometry:
-    return shape if crs == target else geometry_from_geographic(geometry_to_geographic(shape, crs), target)
+def _leaves(shape: BaseGeometry | None) -> Iterator[BaseGeometry]:
+    """The parts of a geometry, those of collections in collections too; none of what is empty."""
+    for part in () if shape is None else shapely.get_parts(shape):
+        if hasattr(part, "geoms"):
+            yield from _leaves(part)
+        elif not part.is_empty:
+            yield part
 
 
 def _categories(source: Source, columns: dict[str, Any]) -> Any:  # noqa: ANN401 - an array of any type
     wanted = (source.column,) if source.column else _COLUMNS
+    by_name = {name.lower(): name for name in reversed(columns)}
     for name in wanted:
-        if name in columns:
-            return columns[name]
-    raise DataError(f"{source.path} has none of the attributes {', '.join(wanted)}; name the category's with --column")
+        if (found := name if name in columns else by_name.get(name.lower())) is not None:
+            return [value.item() if isinstance(value, np.generic) else value for value in columns[found]]
+    raise DataError(
+        f"{source.path} has none of the attributes {', '.join(wanted)}, only {', '.join(columns) or 'no attribute'}; "
+        "name the category's with --column"
+    )

@@ -1,29 +1,40 @@
 """An account of what a reader used and what it had to leave out."""
 
 from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from geochat.errors import DataError
+from geochat.errors import DataError, ImageError
 
 _PLACES = 100  # kept for each reason
+ANY = "any category"
 
 
 @dataclass(slots=True)
 class Report:
-    """What a reader used and what it had to leave out, and why.
+    """What a reader used, what it had to leave out and why, and what is unknown because of it.
 
     Attributes:
         strict: Whether the first thing that cannot be used is an error.
         used: How many records were yielded.
         reasons: How many things were skipped for each reason.
-        places: Where: the first hundred for each reason.
+        places: Where: the first hundred for each reason and each note.
+        notes: How many things were used in a way worth saying, or left out on purpose.
+        unused_labels: How many of the things skipped are labels.
+        unknown_images: How many records do not know how many objects of some category they hold, labels being unused.
+        unknown: The same by category; `ANY` counts records that know it of none.
     """
 
     strict: bool = False
     used: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     places: dict[str, list[str]] = field(default_factory=dict)
+    notes: Counter[str] = field(default_factory=Counter)
+    unused_labels: int = 0
+    unknown_images: int = 0
+    unknown: Counter[str] = field(default_factory=Counter)
 
     @property
     def skipped(self) -> int:
@@ -31,7 +42,7 @@ class Report:
         return self.reasons.total()
 
     def skip(self, reason: str, where: str, *, wanted: bool = False) -> None:
-        """Counts one thing left out: a line, an image or a box.
+        """Count one thing left out: a line, an image or a box.
 
         Args:
             reason: Why, in words that are the same for all of its kind.
@@ -42,17 +53,71 @@ class Report:
             DataError: The report is strict.
         """
         if self.strict and not wanted:
-            raise DataError(f"{where}: {reason}; mend it, or read without strict to leave it out")
+            raise DataError(f"{where}: {reason}; fix it, or read without strict to leave it out")
         self.reasons[reason] += 1
-        places = self.places.setdefault(reason, [])
-        if len(places) < _PLACES:
-            places.append(where)
+        self._remember(reason, where)
+
+    def skip_label(self, reason: str, where: str) -> None:
+        """Count one label left out; whoever calls it must make its category unknown in its image.
+
+        Raises:
+            DataError: The report is strict.
+        """
+        self.skip(reason, where)
+        self.unused_labels += 1
+
+    def note(self, what: str, where: str) -> None:
+        """Count one thing that was used in a way worth saying, or left out on purpose; `strict` lets it pass."""
+        self.notes[what] += 1
+        self._remember(what, where)
+
+    def unknown_in_image(self, categories: Collection[str | None]) -> None:
+        """Count one record in which it is unknown how many objects of some categories there are; None is any."""
+        if categories:
+            self.unknown_images += 1
+            self.unknown.update(ANY if category is None else category for category in set(categories))
 
     def to_dict(self) -> dict[str, Any]:
         """The account, JSON-ready."""
-        reasons = {name: {"count": count, "places": self.places[name]} for name, count in self.reasons.items()}
-        return {"used": self.used, "skipped": self.skipped, "reasons": reasons}
+        return {
+            "used": self.used,
+            "skipped": self.skipped,
+            "reasons": self._listed(self.reasons),
+            "notes": self._listed(self.notes),
+            "unused_labels": self.unused_labels,
+            "unknown": {"images": self.unknown_images, "categories": dict(self.unknown)},
+        }
 
     def __str__(self) -> str:
         lost = [f"{count} {reason} (first: {self.places[reason][0]})" for reason, count in self.reasons.items()]
-        return f"{self.used} used, {self.skipped} skipped" + (": " + "; ".join(lost) if lost else "")
+        text = f"{self.used} used, {self.skipped} skipped" + (": " + "; ".join(lost) if lost else "")
+        if self.unused_labels or self.unknown_images:
+            text += f"; labels unused: {self.unused_labels}, images with a category unknown: {self.unknown_images}"
+        if self.notes:
+            told = (f"{count} {what} (first: {self.places[what][0]})" for what, count in self.notes.items())
+            text += f"; noted: {'; '.join(told)}"
+        return text
+
+    def _listed(self, counts: Counter[str]) -> dict[str, Any]:
+        return {name: {"count": count, "places": self.places[name]} for name, count in counts.items()}
+
+    def _remember(self, what: str, where: str) -> None:
+        places = self.places.setdefault(what, [])
+        if len(places) < _PLACES:
+            places.append(where)
+
+
+@contextmanager
+def images_may_fail(report: Report | None) -> Iterator[None]:
+    """Count an image whose pixels cannot be read, and end the block; without a report the error is the caller's.
+
+    Raises:
+        DataError: The report is strict and an image cannot be read.
+        ImageError: There is no report and an image cannot be read.
+    """
+    try:
+        yield
+    except ImageError as error:
+        if report is None:
+            raise
+        report.skip("image whose pixels cannot be read", str(error))

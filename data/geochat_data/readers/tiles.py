@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from geochat.errors import ImageError
-from geochat.imagery import image_size
-from geochat_data.readers.jsonl import read_jsonl, read_objects
+from geochat_data.readers.jsonl import lay, read_jsonl, read_objects
+from geochat_data.readers.placing import placement_of
 from geochat_data.readers.report import Report
+from geochat_data.readers.values import declared_size
 from geochat_data.records import LabelledImage
 
 
@@ -32,25 +33,35 @@ def read_tiles(
     report = Report() if report is None else report
     for where, row in read_jsonl(folder / "boxes.jsonl", report):
         try:
-            image = _labelled(folder, row, split, labelled)
+            image = _labelled(folder, row, split, labelled, report)
         except (KeyError, TypeError, ValueError) as error:
             report.skip(f"malformed row ({type(error).__name__})", where)
         except ImageError:
             report.skip("image missing or unreadable", where)
         else:
-            report.used += 1
-            yield image
+            if image is not None:
+                report.used += 1
+                yield image
 
 
-def _labelled(folder: Path, row: dict[str, Any], split: str, labelled: frozenset[str]) -> LabelledImage:
+def _labelled(
+    folder: Path, row: dict[str, Any], split: str, labelled: frozenset[str], report: Report
+) -> LabelledImage | None:
     path = folder / str(row["image"])
-    width, height = image_size(path)
+    declared = declared_size(row.get("width"), row.get("height"))
+    if (placement := placement_of(path, declared, report)) is None:
+        return None
+    objects, lost = lay(read_objects(row["objects"]), placement)
+    ignore, also_lost = lay(read_objects(row.get("ignore", ())), placement)
+    for category in lost | also_lost:
+        report.skip_label("box without area or outside the image", f"{path}: {category}")
+    report.unknown_in_image(lost | also_lost)
     return LabelledImage(
         path=path,
-        width=width,
-        height=height,
-        objects=read_objects(row["objects"]),
-        ignore=read_objects(row.get("ignore", ())),
+        width=placement.size[0],
+        height=placement.size[1],
+        objects=objects,
+        ignore=ignore,
         split=split,
-        labelled=labelled,
+        labelled=labelled - lost - also_lost,
     )

@@ -1,77 +1,69 @@
-"""YOLO and YOLO-OBB: a text file an image, numbers as shares of its sides.
+"""YOLO, YOLO-OBB and YOLO segmentation: a text file an image, numbers as shares of the sides of the image as shown.
 
-A line is the class index and four corners (OBB), or the class index, centre, width and height. The names of the classes
-are in `data.yaml` (`names`, a list or a mapping) or, one a line, in `classes.txt`.
+A line is the number of a class and then centre, width and height (4 numbers), or the corners of a box that is turned,
+or the points of an outline (6 numbers and more): the box is the smallest rectangle around them. An empty file says that
+there is nothing; an image without a file was not labelled, so nothing is known of it.
+Source of the formats: Ultralytics' documentation, "Object detection", "OBB" and "Instance segmentation" datasets.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from geochat.errors import DataError, ImageError
-from geochat.imagery import image_size
-from geochat_data.readers.source import (
-    Label,
-    Source,
-    category_name,
-    find_folder,
-    image_files,
-    labelled_image,
-    pairs,
-    rectangle_points,
-)
+from geochat_data.readers.finding import read_text
+from geochat_data.readers.source import Label, Source, Unread, labelled_image, pairs, rectangle_points
+from geochat_data.readers.yolo_layout import read_layout
 from geochat_data.records import LabelledImage, Point
+
+_MALFORMED = "malformed line: neither `class x y width height` nor `class x1 y1 x2 y2 x3 y3 ...` in shares of the sides"
+_LARGEST = 10  # shares of a side beyond which a number is none
 
 
 def read_yolo(source: Source) -> Iterator[LabelledImage]:
-    """The images of `images/<split>/` with the labels of `labels/<split>/`; the split's folders may be left out.
+    """The images of a folder, or of the folder of a `data.yaml`; see `yolo_layout` for where it looks.
 
     Raises:
-        DataError: A folder or the names of the classes are missing.
+        DataError: A folder, the split or the names of the classes are missing, or no image has a label file.
     """
-    classes = _classes(source.path)
-    texts = find_folder(source, f"labels/{source.split}", "labels")
-    images = source.images or find_folder(source, f"images/{source.split}", "images")
-    names = [category_name(name) for name in classes.values()]
-    for stem, path in image_files(images).items():
-        labels = list(_read(texts / f"{stem}.txt", path, classes, source))
-        yield from labelled_image(source, path, labels, categories=names)
+    classes, found = read_layout(source)
+    names = frozenset(classes.values())
+    for image, text in found:
+        labels = list(_read(text, classes)) if text else []
+        if text is None:
+            source.report.note("image without a label file: nothing is known of it", str(image))
+        yield from labelled_image(source, image, labels, categories=names, unknown=() if text else (None,), shares=True)
 
 
-def _classes(folder: Path) -> dict[int, str]:
-    if (plain := folder / "classes.txt").is_file():
-        return dict(enumerate(plain.read_text(encoding="utf-8").split("\n")))
+def _read(path: Path, classes: dict[int, str]) -> Iterator[Label | Unread]:
     try:
-        names: Any = yaml.safe_load((folder / "data.yaml").read_text(encoding="utf-8"))["names"]
-        return {int(k): str(v) for k, v in (names.items() if isinstance(names, dict) else enumerate(names))}
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{folder} names no classes ({error}); add data.yaml with `names`, or classes.txt") from error
-
-
-def _read(text: Path, image: Path, classes: dict[int, str], source: Source) -> Iterator[Label]:
-    if not text.is_file():  # the format's way to say that there is nothing
+        lines = read_text(path).splitlines()
+    except (OSError, ValueError):
+        yield Unread("label file that cannot be read", str(path))
         return
+    for number, line in enumerate(lines, start=1):
+        if words := line.split():
+            yield _label(words, classes, f"{path}:{number}")
+
+
+def _label(words: list[str], classes: dict[int, str], where: str) -> Label | Unread:
+    category = None
     try:
-        width, height = image_size(image)
-    except ImageError:
-        return  # counted where the record is made
-    for number, line in enumerate(text.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-        where = f"{text}:{number}"
-        if not line.strip():
-            continue
-        try:
-            index, *numbers = line.split()
-            points = _points([float(word) for word in numbers])
-            yield Label(classes[int(index)], [(x * width, y * height) for x, y in points], where)
-        except (ValueError, KeyError):
-            source.report.skip("malformed line", where)
+        if not (index := float(words[0])).is_integer():
+            return Unread("line whose class is no whole number", where)
+        category = classes.get(int(index))
+        numbers = [float(word) for word in words[1:]]
+    except (ValueError, OverflowError):
+        return Unread(_MALFORMED, where, category)
+    if category is None:
+        return Unread("class that has no name", where)
+    points = _points(numbers)
+    if points is None:
+        return Unread(_MALFORMED, where, category)
+    return Label(category, points, where)
 
 
-def _points(values: list[float]) -> list[Point]:
-    if len(values) == 8:
-        return pairs(values)
+def _points(values: list[float]) -> list[Point] | None:
+    if len(values) % 2 or len(values) < 4 or any(abs(value) > _LARGEST for value in values):
+        return None
     if len(values) == 4:
-        return rectangle_points(*values)
-    raise ValueError(f"{len(values)} numbers are neither corners nor a box")
+        return rectangle_points(*values) if min(values[2:]) >= 0 else None
+    return pairs(values)

@@ -10,8 +10,9 @@ from functools import partial
 from geochat.prompts import Task
 from geochat_data.readers import Report
 from geochat_eval.benchmarks.base import Benchmark, Item, Sources
-from geochat_eval.benchmarks.files import Row, image_name, name_of, read_items, text
+from geochat_eval.benchmarks.files import image_name, name_of, read_items, text
 from geochat_eval.benchmarks.labelled import is_ucm, labelled_images
+from geochat_eval.rows import Row
 
 _RULES = ("cider", "rouge_l", "bleu_4", "meteor", "beyond_class_precision", "beyond_class_recall")
 _FILES = "--questions dataset.json --images DIR"

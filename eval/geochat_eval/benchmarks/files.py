@@ -1,36 +1,11 @@
-"""Reading the files benchmarks come in: JSON lines, JSON arrays, and arrays inside a JSON object, as streams."""
+"""Making questions of the rows of the files that benchmarks come in."""
 
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from geochat.errors import DataError, SettingsError
-from geochat_data.readers import Report, read_jsonl
+from geochat_data.readers import Report
 from geochat_eval.benchmarks.base import Item
-
-Row = dict[str, Any]
-_HEAD = 4096
-
-
-def read_rows(path: Path, report: Report, member: str = "") -> Iterator[tuple[str, Row]]:
-    """The objects of a file with their places, whatever its name: one a line, or those of an array.
-
-    Args:
-        path: JSON lines, a JSON array, or a JSON object with an array in `member`.
-        report: Counts what is no object.
-        member: The member of an object that holds the array.
-
-    Raises:
-        DataError: The file cannot be read or is damaged.
-        SettingsError: The package that streams JSON is not installed.
-    """
-    head = _head(path)
-    if head.startswith("["):
-        return _items(path, "item", report)
-    if member and f'"{member}"' in head:
-        return _items(path, f"{member}.item", report)
-    return read_jsonl(path, report)
+from geochat_eval.rows import Row, read_rows
 
 
 def read_items(path: Path, report: Report, make: Callable[[Row, int], Item | None], member: str = "") -> Iterator[Item]:
@@ -48,7 +23,7 @@ def read_items(path: Path, report: Report, make: Callable[[Row, int], Item | Non
             item = make(row, number)
         except KeyError as error:
             report.skip(f"it has no field {error}", where)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OSError) as error:  # OSError: a name no file can have
             report.skip(f"malformed: {error}", where)
         else:
             if item is not None:
@@ -89,27 +64,3 @@ def image_name(row: Row, *names: str) -> str:
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise ValueError("its image's name leads out of the folder of images")
     return name
-
-
-def _head(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return file.read(_HEAD).decode("utf-8-sig", "replace").lstrip()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; check the path") from error
-
-
-def _items(path: Path, prefix: str, report: Report) -> Iterator[tuple[str, Row]]:
-    if find_spec("ijson") is None:
-        raise SettingsError(f"{path} is one large JSON value, read with ijson; run `pip install 'geochat[eval]'`")
-    import ijson  # noqa: PLC0415 - an extra
-
-    try:
-        with path.open("rb") as file:
-            for number, row in enumerate(ijson.items(file, prefix, use_float=True)):
-                if isinstance(row, dict):
-                    yield f"{path}: row {number}", row
-                else:
-                    report.skip("not a JSON object", f"{path}: row {number}")
-    except ijson.JSONError as error:
-        raise DataError(f"{path} is damaged JSON ({error}); fetch it again") from error

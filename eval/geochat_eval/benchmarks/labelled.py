@@ -1,13 +1,16 @@
-"""Labelled imagery that questions are made about: UC Merced's folder, any file of boxes, or synthetic scenes.
+"""Labelled imagery that questions are made about: UC Merced's folder, any labels of one's own, or synthetic scenes.
 
-`--images` with UC Merced's `captions.jsonl` in it is read as that; `--questions boxes.jsonl` is read as labels of the
+One's own labels (`Sources.reader`) are read by the reader of that name, as `geochat data build` reads them. `--images`
+with UC Merced's `captions.jsonl` in it is read as that; `--questions boxes.jsonl` is read as labels of the
 images in `--images`; with neither, scenes are drawn whose seeds no training run uses, others for each split. Images
 come in an order shuffled once, so that the first hundred are of all kinds.
 """
 
+import os
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from geochat.errors import DataError
 from geochat_data.mosaic import TILES, mosaic
@@ -23,7 +26,7 @@ _CHOOSING_SEED = 800_000_000  # of the validation split's scenes
 
 def is_ucm(sources: Sources) -> bool:
     """Whether the folder of images is UC Merced with its captions."""
-    return sources.images is not None and (sources.images / "captions.jsonl").is_file()
+    return sources.reader is None and sources.images is not None and (sources.images / "captions.jsonl").is_file()
 
 
 def is_synthetic(sources: Sources) -> bool:
@@ -58,11 +61,30 @@ def labelled_images(sources: Sources, report: Report) -> Iterator[LabelledImage]
         kept = kept_for(sources)
         images = read_ucm(sources.folder("UC Merced"), reading_split(sources), report=report)
         found = [image for image in images if image.path is not None and kept(image.path.name)]
+    elif sources.reader is not None:
+        found = [_on_disk(image, sources) for image in read(sources.reader, own_source(sources, report))]
     else:
         path = sources.file("the labels, boxes.jsonl")
         found = list(read("boxes", Source(path, sources.images, sources.split, report=report)))
     random.Random(0).shuffle(found)
     yield from found
+
+
+def own_source(sources: Sources, report: Report) -> Source:
+    """One's own labels as their reader takes them.
+
+    Raises:
+        SettingsError: No path was given.
+    """
+    path = sources.file("the labels")
+    return Source(path, sources.images, sources.split, sources.exhaustive, column=sources.column, report=report)
+
+
+def _on_disk(image: LabelledImage, sources: Sources) -> LabelledImage:
+    """The record with its pixels in a file, so that those of a large raster are not held all at once."""
+    if image.path is not None:
+        return image
+    return replace(image, path=_written(image, sources), pixels=None)
 
 
 def image_path(image: LabelledImage, sources: Sources) -> str:
@@ -71,12 +93,37 @@ def image_path(image: LabelledImage, sources: Sources) -> str:
     Raises:
         DataError: The image cannot be written, or is not below the folder of images.
     """
+    if image.path is not None and image.path.parent == sources.rendered:
+        return _from_root(image.path, sources)
     if image.path is not None:
         root = sources.root
+        if sources.reader is not None:
+            return Path(os.path.relpath(image.path.resolve(), root.resolve())).as_posix()
         try:
             return image.path.resolve().relative_to(root.resolve()).as_posix()
         except ValueError:
             raise DataError(f"{image.path} is not below {root}; give a folder above it with --images") from None
+    return _written(image, sources).name
+
+
+def _from_root(path: Path, sources: Sources) -> str:
+    """The name of an image of one's own data that was written into the run's folder."""
+    if makes_images(sources):
+        return path.name
+    return Path(os.path.relpath(path.resolve(), sources.root.resolve())).as_posix()
+
+
+def makes_images(sources: Sources) -> bool:
+    """Whether all images are made: scenes that are drawn, windows of a raster."""
+    return is_synthetic(sources) or sources.reader == "geo"
+
+
+def _written(image: LabelledImage, sources: Sources) -> Path:
+    """The file of an image that is made, written if need be.
+
+    Raises:
+        DataError: It cannot be written.
+    """
     path = sources.rendered / f"{image.name}.png"
     if not path.exists():
         part = path.with_suffix(".part")
@@ -86,7 +133,7 @@ def image_path(image: LabelledImage, sources: Sources) -> str:
             part.replace(path)
         except OSError as error:
             raise DataError(f"{path} cannot be written: {error.strerror}; choose another --out") from error
-    return path.name
+    return path
 
 
 def mosaics(images: Iterator[LabelledImage]) -> Iterator[LabelledImage]:

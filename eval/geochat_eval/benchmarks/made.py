@@ -1,10 +1,10 @@
-"""Questions made from labels, on UC Merced, on any file of boxes, or on synthetic scenes drawn for the purpose.
+"""Questions made from labels: UC Merced's, any of one's own, or those of synthetic scenes drawn for the purpose.
 
 - `refer`: each object once, by the first expression that selects it alone, and all objects of a category together.
 - `refer-absent`: in each image one category that is there and one that is not, [refer] for both.
 - `identify`: in images with two or more categories an object of each of two, as a pair: a model that looks at the
   region gives two answers, and exchanges them when the regions are exchanged. UC Merced's photographs hold one
-  category each and are put together two by two first.
+  category each and are put together two by two first; one's own images of one category are asked about alone.
 - `presence`, `comparison`, `count`: answers balanced over the images.
 - `describe`: descriptions in which everything is located.
 
@@ -28,7 +28,7 @@ from geochat_data.questions.wordings import IDENTIFY, REFER
 from geochat_data.readers import Report
 from geochat_data.records import LabelledImage, LabelledObject
 from geochat_eval.benchmarks.base import Benchmark, Item, Sources
-from geochat_eval.benchmarks.labelled import image_path, is_synthetic, is_ucm, labelled_images, mosaics
+from geochat_eval.benchmarks.labelled import image_path, is_ucm, labelled_images, makes_images, mosaics
 from geochat_eval.square import image_in_square
 
 _FILES = "--images DIR of UC Merced; or --questions boxes.jsonl [--images DIR]; or nothing: synthetic scenes"
@@ -94,6 +94,8 @@ def _identify(sources: Sources, report: Report) -> Iterator[Item]:
         subject = _subject(image, sources, "identify")
         groups = [[item for item in image.objects if item.category == c] for c in subject.present]
         pairs = list(combinations([group for group in groups if group], 2))
+        if sources.reader is not None and len(groups) == 1:
+            yield _identified(image, subject, subject.rng.choice(groups[0]), sources, f"{image_path(image, sources)}#0")
         for number, pair in enumerate(subject.rng.sample(pairs, min(_MOST, len(pairs)))):
             path = image_path(image, sources)
             words = subject.word(IDENTIFY)
@@ -102,6 +104,12 @@ def _identify(sources: Sources, report: Report) -> Iterator[Item]:
                 question = subject.dialect.compose(words, Task.IDENTIFY, subject.boxes([item]))
                 name = f"{path}#{number}"
                 yield Item(f"{name}{side}", path, question, item.category, {"type": "identify", "pair": name})
+
+
+def _identified(image: LabelledImage, subject: Subject, item: LabelledObject, sources: Sources, name: str) -> Item:
+    """The question what one object is."""
+    question = subject.dialect.compose(subject.word(IDENTIFY), Task.IDENTIFY, subject.boxes([item]))
+    return Item(name, image_path(image, sources), question, item.category, {"type": "identify"})
 
 
 def _in_mosaics(sources: Sources) -> bool:
@@ -139,6 +147,10 @@ def _about(turn: Turn, image: LabelledImage) -> dict[str, Any]:
     return {"type": turn.kind, "about": turn.about, **grounded}
 
 
+def _choices(item: Item, _sources: Sources) -> tuple[str, ...]:
+    return ("yes", "no") if item.fields.get("type") in ("presence", "comparison") else ()
+
+
 def _made(name: str, summary: str, read: Any, scorer: str, budget: int, *headline: str) -> Benchmark:  # noqa: ANN401 - see Benchmark
     return Benchmark(
         name,
@@ -148,7 +160,8 @@ def _made(name: str, summary: str, read: Any, scorer: str, budget: int, *headlin
         scorer,
         max_new_tokens=budget,
         headline=headline,
-        makes_images=lambda sources: is_synthetic(sources) or (name == "identify" and _in_mosaics(sources)),
+        choices=_choices,
+        makes_images=lambda sources: makes_images(sources) or (name == "identify" and _in_mosaics(sources)),
     )
 
 

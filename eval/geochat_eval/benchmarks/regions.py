@@ -12,7 +12,8 @@ from geochat.imagery import image_size
 from geochat.prompts import Task
 from geochat_data.readers import Report
 from geochat_eval.benchmarks.base import Benchmark, Item, Sources, marked
-from geochat_eval.benchmarks.files import Row, image_name, name_of, read_items, text
+from geochat_eval.benchmarks.files import image_name, name_of, read_items, text
+from geochat_eval.rows import Row
 from geochat_eval.square import rewritten
 
 _KEPT = ("type", "dataset", "obj_ids", "size_group", "image_id", "unique", "obj_cls")

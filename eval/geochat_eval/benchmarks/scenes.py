@@ -8,15 +8,18 @@ from collections.abc import Iterator
 
 from geochat.prompts import Task
 from geochat_data.readers import UCM_SCENES, Report, Source, class_names, read
-from geochat_eval.benchmarks.base import Benchmark, Item, Sources, worded
-from geochat_eval.benchmarks.files import Row, image_name, name_of, read_items, text
-from geochat_eval.benchmarks.labelled import kept_for, reading_split
+from geochat_eval.benchmarks.base import Benchmark, Item, Sources, named_classes, worded
+from geochat_eval.benchmarks.files import image_name, name_of, read_items, text
+from geochat_eval.benchmarks.labelled import image_path, kept_for, labelled_images, own_source, reading_split
+from geochat_eval.rows import Row
 
 _SPACED = {name.replace(" ", ""): name for name in UCM_SCENES}
 _FILES = "--images DIR of class folders; or --questions FILE (question_id, image, text) with its images"
 
 
 def _read(sources: Sources, report: Report) -> Iterator[Item]:
+    if sources.reader is not None:
+        return _from_records(sources, report)
     if sources.questions is not None:
         sources.folder("the folder of the file's images")
         return read_items(sources.questions, report, _from_file)
@@ -43,6 +46,22 @@ def _from_folders(sources: Sources, report: Report) -> Iterator[Item]:
         yield Item(name, path, question, ours[scene], {"scene": ours[scene]})
 
 
+def _from_records(sources: Sources, report: Report) -> Iterator[Item]:
+    """One's own records that have a scene, asked with all scenes there are."""
+    images = [image for image in labelled_images(sources, report) if image.scene]
+    folders = sources.reader == "folders"
+    names = class_names(own_source(sources, Report())) if folders else sorted({str(image.scene) for image in images})
+    question = worded(", ".join(names), Task.SCENE, sources)
+    for image in images:
+        path = image_path(image, sources)
+        yield Item(path, path, question, image.scene, {"scene": image.scene})
+
+
+def _choices(item: Item, _sources: Sources) -> tuple[str, ...]:
+    """The classes a question names, in its order; none where it names none, as a file's own words may not."""
+    return named_classes(item.question)
+
+
 SCENES = (
     Benchmark(
         "ucmerced",
@@ -51,6 +70,7 @@ SCENES = (
         _read,
         "scene",
         max_new_tokens=32,
+        choices=_choices,
         published={"accuracy": {"GeoChat-7B (zero-shot, all 2,100)": 84.43, "EarthDial-4B (all 2,100)": 92.4}},
     ),
     Benchmark(
@@ -60,8 +80,25 @@ SCENES = (
         _read,
         "scene",
         max_new_tokens=32,
+        choices=_choices,
         published={"accuracy": {"GeoChat-7B (zero-shot)": 72.03}},
     ),
-    Benchmark("whu-rs19", "scene classification, WHU-RS19, 19 classes", _FILES, _read, "scene", max_new_tokens=32),
-    Benchmark("scenes", "scene classification, any folder of classes", _FILES, _read, "scene", max_new_tokens=32),
+    Benchmark(
+        "whu-rs19",
+        "scene classification, WHU-RS19, 19 classes",
+        _FILES,
+        _read,
+        "scene",
+        max_new_tokens=32,
+        choices=_choices,
+    ),
+    Benchmark(
+        "scenes",
+        "scene classification, any folder of classes",
+        _FILES,
+        _read,
+        "scene",
+        max_new_tokens=32,
+        choices=_choices,
+    ),
 )

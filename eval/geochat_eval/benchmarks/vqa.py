@@ -14,7 +14,8 @@ from geochat.errors import DataError
 from geochat.prompts import Task
 from geochat_data.readers import Report
 from geochat_eval.benchmarks.base import Benchmark, Item, Sources, worded
-from geochat_eval.benchmarks.files import Row, image_name, name_of, read_items, read_rows, text
+from geochat_eval.benchmarks.files import image_name, name_of, read_items, text
+from geochat_eval.rows import Row, read_rows
 
 _FILES = "--questions ..._questions.json (RSVQA) or FILE.jsonl (GeoChat-Bench) [--truth FILE] --images DIR"
 _FILES_VRSBENCH = "--questions VRSBench_EVAL_vqa.json --images DIR"
@@ -33,9 +34,12 @@ def _read(sources: Sources, report: Report) -> Iterator[Item]:
 def _answers(path: Path, report: Report) -> dict[str, str]:
     """Answers by the question they belong to."""
     known: dict[str, str] = {}
-    for _, row in read_rows(path, report, "answers"):
+    for where, row in read_rows(path, report, "answers"):
         if row.get("active", True) and "question_id" in row:
-            known[str(row["question_id"])] = text(row, "ground_truth", "answer")
+            try:
+                known[str(row["question_id"])] = text(row, "ground_truth", "answer")
+            except (KeyError, TypeError) as error:
+                report.skip(f"malformed: {error}", where)
     if not known:
         raise DataError(f"{path} holds no answer with a question_id; give RSVQA's answers or lines with ground_truth")
     return known
@@ -76,6 +80,18 @@ def _make_vrsbench(row: Row, number: int) -> Item:
     )
 
 
+_YES_NO = ("yes", "no")
+_CLOSED = {
+    **dict.fromkeys(("presence", "comp", "comparison", "object existence"), _YES_NO),
+    "rural_urban": ("rural", "urban"),
+}
+
+
+def _choices(item: Item, _sources: Sources) -> tuple[str, ...]:
+    """The closed set of a type of question, whatever this one's true answer."""
+    return _CLOSED.get(str(item.fields.get("category") or item.fields.get("type")), ())
+
+
 VQA = (
     Benchmark(
         "rsvqa-lr",
@@ -85,6 +101,7 @@ VQA = (
         "vqa",
         _prompt,
         32,
+        choices=_choices,
         headline=("accuracy/without_count", "accuracy/without_count_macro"),
         published={
             "accuracy/type/presence": {"GeoChat-7B": 91.09, "EarthDial-4B": 92.6},
@@ -101,6 +118,7 @@ VQA = (
         "vqa",
         _prompt,
         32,
+        choices=_choices,
         headline=("accuracy/without_count", "accuracy/without_count_macro"),
         published={
             "accuracy/type/presence": {"GeoChat-7B": 58.45},
@@ -109,6 +127,13 @@ VQA = (
         },
     ),
     Benchmark(
-        "vrsbench-vqa", "questions of VRSBench", _FILES_VRSBENCH, _read_vrsbench, "vqa", _prompt, max_new_tokens=32
+        "vrsbench-vqa",
+        "questions of VRSBench",
+        _FILES_VRSBENCH,
+        _read_vrsbench,
+        "vqa",
+        _prompt,
+        max_new_tokens=32,
+        choices=_choices,
     ),
 )

@@ -1,10 +1,10 @@
 """Two sets of answers to the same questions, compared question by question.
 
-Both are scored on the questions both answered, in one order, so that each bootstrap replicate draws the same questions
-for both: the interval of a difference is a paired one, far narrower than two intervals laid side by side.
+Both are scored on the questions both answered, and each bootstrap replicate draws the same images for both: the
+interval of a difference is a paired one, far narrower than two intervals laid side by side. Where lines name no image,
+the question's id stands for it.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,9 +13,11 @@ from typing import Any
 
 from geochat.dialects import Dialect
 from geochat.errors import DataError
-from geochat_data.readers import Report, read_jsonl
+from geochat_data.readers import Report
+from geochat_eval.account import Account
 from geochat_eval.bootstrap import Figure, rounded
 from geochat_eval.formats import FORMATS, Answer
+from geochat_eval.rows import Lookup, read_rows
 from geochat_eval.scorers import SCORERS, Scored, ScorerSettings
 
 _Reader = Callable[[dict[str, Any]], Answer]
@@ -32,6 +34,7 @@ class Comparison:
         worse: Questions the second answered better.
         equal: Questions answered equally well.
         report: How many lines were used, and which were not and why.
+        account: Of what the questions are a sample.
     """
 
     first: Scored
@@ -40,6 +43,7 @@ class Comparison:
     worse: int
     equal: int
     report: Report
+    account: Account
 
     @property
     def differences(self) -> dict[str, Figure]:
@@ -65,6 +69,7 @@ class Comparison:
                 for rule, difference in self.differences.items()
             },
             "questions": {"first_better": self.better, "second_better": self.worse, "equal": self.equal},
+            "resampled": self.account.resampled,
             "lines": self.report.to_dict(),
         }
 
@@ -93,7 +98,7 @@ def compare(
     Raises:
         DataError: A file cannot be read, or they have no question in common.
     """
-    ours, theirs, report = SCORERS[task](settings), SCORERS[task](settings), Report()
+    ours, theirs, report, account = SCORERS[task](settings), SCORERS[task](settings), Report(), Account()
     better = worse = 0
     readers = [partial(_read, *how) for how in zip(layouts, dialects, truth_dialects, strict=True)]
     for where, a, b in _pairs(first, second, (readers[0], readers[1]), report):
@@ -106,46 +111,34 @@ def compare(
             report.skip(str(error), where)
             continue
         report.used += 1
+        account.add(a)
         better += values[0] > values[1]
         worse += values[0] < values[1]
     if not report.used:
         raise DataError(f"{first} and {second} answer no question in common: {report}; compare runs of one benchmark")
-    return Comparison(ours.result(), theirs.result(), better, worse, report.used - better - worse, report)
+    equal = report.used - better - worse
+    return Comparison(ours.result(), theirs.result(), better, worse, equal, report, account)
 
 
 def _pairs(
     first: Path, second: Path, readers: tuple[_Reader, _Reader], report: Report
 ) -> Iterator[tuple[str, Answer, Answer]]:
-    places = dict(_places(second))
-    with second.open("rb") as lines:
-        for where, row in read_jsonl(first, report):
-            place = places.get(str(row.get("question_id")))
-            if place is None:
-                report.skip("only the first answers it", where)
-                continue
-            lines.seek(place)
-            try:
-                yield where, readers[0](row), readers[1](json.loads(lines.readline()))
-            except ValueError as error:
-                report.skip(str(error), where)
+    theirs, seen = Lookup(second), set[str]()
+    for where, row in read_rows(first, report):
+        name = str(row.get("question_id"))
+        if name in theirs.repeated or name in seen:
+            report.skip("its question_id stands in several lines, so that nobody knows which are to be paired", where)
+            continue
+        seen.add(name)
+        other = theirs.find(name)
+        if other is None:
+            report.skip("only the first answers it", where)
+            continue
+        try:
+            yield where, readers[0](row), readers[1](other)
+        except ValueError as error:
+            report.skip(str(error), where)
 
 
 def _read(layout: str, dialect: Dialect, truth_dialect: Dialect | None, row: dict[str, Any]) -> Answer:
     return FORMATS[layout].read(row, dialect, truth_dialect)
-
-
-def _places(path: Path) -> Iterator[tuple[str, int]]:
-    """Where each question's line begins."""
-    place = 0
-    try:
-        with path.open("rb") as lines:
-            for line in lines:
-                try:
-                    row = json.loads(line)
-                except ValueError:
-                    row = None
-                if isinstance(row, dict) and "question_id" in row:
-                    yield str(row["question_id"]), place
-                place += len(line)
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; check the path") from error

@@ -85,14 +85,18 @@ class RunReport:
     def command(self) -> str:
         """The command that makes such a run; folders by their last names alone."""
         settings, parts = self.settings, [f"geochat eval run {self.benchmark.name}"]
-        for name in ("images", "questions"):
-            if settings.get(name):
-                parts.append(f"--{name} {Path(settings[name]).name}")
+        named = ["images", "questions"]
+        if settings.get("reader"):
+            source = Path(settings["questions"]).name
+            parts = [f"geochat eval run own:{settings['reader']} {source} --questions {self.benchmark.name}"]
+            named = ["images"]
+        parts += [f"--{name} {Path(settings[name]).name}" for name in named if settings.get(name)]
         parts += [f"--split {settings['split']}"] if settings.get("images") or settings.get("questions") else []
         parts += [f"--wording {settings['wording'].replace(' ', '-')}"] if settings["wording"] != "published" else []
         for name in ("scenes", "limit"):
             parts += [f"--{name} {settings[name]}"] if settings.get(name) else []
-        return " ".join([*parts, *(["--blind"] if settings["blind"] else [])])
+        parts += [f"--seed {settings['seed']}"] if settings.get("seed") else []
+        return " ".join([*parts, *(f"--{name}" for name in ("blind", "choices") if settings.get(name))])
 
     def to_dict(self) -> dict[str, Any]:
         """One JSON object."""
@@ -134,8 +138,9 @@ def report(
     """
     folder = RunFolder(path)
     about = folder.read_settings()
-    if not folder.answers.is_file():
-        raise DataError(f"{path} is not finished; run `geochat eval run` with the same words again")
+    folder.check_results()
+    for other in (beside or {}).values():
+        RunFolder(other).check_results()
     if about.get("benchmark") not in BENCHMARKS:
         raise DataError(f"{path} is a run of {about.get('benchmark')!r}, which is no benchmark here; check run.json")
     benchmark = BENCHMARKS[str(about["benchmark"])]

@@ -6,7 +6,9 @@
 from geochat_eval.running.answerers import Answerer, Asked, ChatAnswerer, FileAnswerer, Reply
 from geochat_eval.running.canned import CannedAnswerer
 from geochat_eval.running.folder import RunFolder
-from geochat_eval.running.loop import Progress, Run, RunSettings
+from geochat_eval.running.loop import Progress, Run
+from geochat_eval.running.plan import NoQuestionsError
+from geochat_eval.running.settings import RunSettings
 
 __all__ = [
     "Answerer",
@@ -14,6 +16,7 @@ __all__ = [
     "CannedAnswerer",
     "ChatAnswerer",
     "FileAnswerer",
+    "NoQuestionsError",
     "Progress",
     "Reply",
     "Run",

@@ -4,7 +4,7 @@ Whatever has a name and an `answer` can be measured: a classifier of images besi
 given questions as a stream, those of one image side by side, and gives replies in any order.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -12,13 +12,15 @@ from typing import Any, Protocol
 
 from PIL import Image
 
+from geochat.assistant.choosing import ChoiceMethod, choose
 from geochat.dialects import Dialect
-from geochat.engines import Engine, GenerationSettings, Request, complete_all
+from geochat.engines import Completion, Engine, GenerationSettings, Request, complete_all
 from geochat.errors import DataError, GeoChatError, ImageError
 from geochat.imagery import open_image
 from geochat.prompts import Message
-from geochat_data.readers import Report, read_jsonl
+from geochat_data.readers import Report
 from geochat_eval.formats import FORMATS
+from geochat_eval.rows import read_rows
 
 _BATCH_ERRORS = (RuntimeError, ValueError, IndexError)  # what torch raises, out of memory among them
 
@@ -44,10 +46,29 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer; `finish` is "length" where the budget was spent."""
+    """One answer.
+
+    Attributes:
+        text: The answer; of a question that offered choices the one that is meant, where one is.
+        finish: "length" where the budget was spent.
+        written: What the model wrote, where that is not `text`.
+        choice_method: How the answer was brought to the choices offered, as the façade says it; None for a free answer.
+        probabilities: How likely each choice is, where the engine scored them.
+    """
 
     text: str
     finish: str = "stop"
+    written: str | None = None
+    choice_method: ChoiceMethod | None = None
+    probabilities: Mapping[str, float] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the journal holds of it."""
+        about = {"written": self.written, "choice_method": self.choice_method}
+        told: dict[str, Any] = {name: value for name, value in about.items() if value is not None}
+        if self.probabilities is not None:
+            told["probabilities"] = {name: round(value, 6) for name, value in self.probabilities.items()}
+        return {"answer": self.text, "finish": self.finish, **told}
 
 
 class Answerer(Protocol):
@@ -75,7 +96,9 @@ class Answerer(Protocol):
 class ChatAnswerer:
     """Answers with an engine, greedily.
 
-    An image is opened once for all its questions, and the engine reads it once. Where a batch fails as a whole, its
+    Words go as they are. Choices that a question offers are scored by an engine that can; what another one writes is
+    matched to them by the façade's own rule. An image is opened once for all its questions, and the engine reads it
+    once. Where a batch fails as a whole, its
     questions are asked again one by one, so that only those at fault fail.
 
     Args:
@@ -135,8 +158,8 @@ class ChatAnswerer:
 
         for place, result in complete_all(self._engine.stream_batch(requests())):
             number = numbers.pop(place)
-            del waiting[number]
-            yield number, result if isinstance(result, GeoChatError) else Reply(result.text, result.finish)
+            asked = waiting.pop(number)
+            yield number, result if isinstance(result, GeoChatError) else _reply(result, asked)
             while failed:
                 number, error = failed.pop()
                 del waiting[number]
@@ -147,8 +170,7 @@ class ChatAnswerer:
 
     def _alone(self, asked: Asked) -> Iterator[tuple[int, Reply | GeoChatError]]:
         try:
-            completion = self._engine.generate(self._request(asked))
-            yield asked.number, Reply(completion.text, completion.finish)
+            yield asked.number, _reply(self._engine.generate(self._request(asked)), asked)
         except GeoChatError as error:
             yield asked.number, error
         except _BATCH_ERRORS as error:
@@ -156,7 +178,9 @@ class ChatAnswerer:
 
     def _request(self, asked: Asked) -> Request:
         images = () if asked.image is None else (self._image(asked.image),)
-        return Request((Message("user", asked.prompt),), images, GenerationSettings(asked.max_new_tokens))
+        choices = _choices(asked) if self._engine.info.capabilities.choices else ()
+        generation = GenerationSettings(asked.max_new_tokens)
+        return Request((Message("user", asked.prompt),), images, generation, choices)
 
     def _image(self, path: Path) -> Image.Image:
         if self._opened is None or self._opened[0] != path:
@@ -170,16 +194,33 @@ class ChatAnswerer:
         return image
 
 
+def _choices(asked: Asked) -> tuple[str, ...]:
+    return tuple(asked.row.get("choices", ()))
+
+
+def _reply(completion: Completion, asked: Asked) -> Reply:
+    """A completion as the reply to a question, in the words of its choices where it offers some."""
+    choice, method = choose(completion.text, completion.choices, _choices(asked))
+    text = completion.text if choice is None else choice
+    return Reply(
+        text,
+        completion.finish,
+        completion.text if completion.text != text else None,
+        method,
+        {score.text: score.probability for score in completion.choices} or None,
+    )
+
+
 class FileAnswerer:
     """Answers with the lines of a file, found by `question_id`: an import of what somebody else's model said.
 
     Args:
-        path: One JSON object a line. It is held in memory.
+        path: One JSON object a line, or an array of objects. It is held in memory.
         layout: A name of `FORMATS`.
         dialect: How whoever gave the answers writes regions.
 
     Raises:
-        DataError: The file cannot be read or holds no answer.
+        DataError: The file cannot be read, holds no answer, or two to one question.
     """
 
     def __init__(self, path: Path, layout: str = "geochat", *, dialect: Dialect) -> None:
@@ -188,11 +229,14 @@ class FileAnswerer:
         self.dialect = dialect
         self._answers: dict[str, str] = {}
         report = Report()
-        for where, row in read_jsonl(path, report):
+        for where, row in read_rows(path, report):
             try:
-                self._answers[str(row["question_id"])] = FORMATS[layout].read(row, dialect).text
+                name, answer = str(row["question_id"]), FORMATS[layout].read(row, dialect).text
             except (KeyError, ValueError) as error:
                 report.skip(str(error), where)
+                continue
+            if self._answers.setdefault(name, answer) != answer:
+                raise DataError(f"{where} answers question_id {name!r} again, with other words; keep one of the lines")
         if not self._answers:
             raise DataError(f"{path} holds no answer with a question_id: {report}")
 

@@ -4,7 +4,6 @@ The classes are read from the question, as published: "... classes: airport, bea
 it is used, and the answer is the likeliest class.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -14,9 +13,9 @@ from torch import Tensor
 
 from geochat.clip import REMOTE_SENSING, Classifier, DualEncoder, LearnedPrompts
 from geochat.errors import GeoChatError, PromptError
+from geochat_eval.benchmarks.base import named_classes
 from geochat_eval.running.answerers import Asked, Reply
 
-_CLASSES = re.compile(r".*\bclasses:\s*([^.]+)", re.IGNORECASE | re.DOTALL)
 _TOGETHER = 32
 
 
@@ -83,8 +82,7 @@ def asked_classes(prompt: str) -> tuple[str, ...]:
     Raises:
         PromptError: It names none.
     """
-    found = _CLASSES.match(prompt)
-    names = sorted({name.strip() for name in found[1].split(",") if name.strip()}) if found else []
+    names = sorted(named_classes(prompt))
     if not names:
         raise PromptError(f"the question {prompt[:80]!r} names no classes; a classifier needs 'classes: a, b, c.'")
     return tuple(names)

@@ -19,6 +19,8 @@ from typing import Any
 
 from geochat.dialects import GEOCHAT, Dialect
 from geochat.errors import DataError
+from geochat_data.readers import Report, read_jsonl
+from geochat_eval.hashing import file_hash
 from geochat_eval.identity import from_json
 
 _QUOTED = re.compile(r"'[^']*'|\S*/\S+")
@@ -39,6 +41,7 @@ class RunFolder:
         self.journal = path / "journal"
         self.answers = path / "answers.jsonl"
         self.failures = path / "failures.jsonl"
+        self.results = (self.answers, self.failures, *(path / f"report.{kind}" for kind in ("json", "md", "html")))
 
     def create(self) -> None:
         """Make the folder and the journal's.
@@ -60,9 +63,13 @@ class RunFolder:
         try:
             value = json.loads(self.settings.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
+            if self.settings.is_file():
+                raise DataError(
+                    f"{self.settings} is damaged ({error}); restore it, or begin anew with --restart"
+                ) from error
             raise DataError(f"{self.path} holds no run of `geochat eval run` ({error}); check the folder") from error
         if not isinstance(value, dict):
-            raise DataError(f"{self.settings} holds no JSON object; delete it and run again")
+            raise DataError(f"{self.settings} holds no JSON object; restore it, or begin anew with --restart")
         return value
 
     @property
@@ -81,10 +88,25 @@ class RunFolder:
     def failures_by_reason(self) -> dict[str, int]:
         """How many questions got no answer, by the reason, commonest first; names in quotes are left out of reasons."""
         reasons: Counter[str] = Counter()
-        with self.failures.open(encoding="utf-8") as lines:
-            for line in lines:
-                reasons[_QUOTED.sub("...", str(json.loads(line)["error"]))] += 1
+        for _, row in read_jsonl(self.failures, Report()):
+            reasons[_QUOTED.sub("...", str(row.get("error")))] += 1
         return dict(reasons.most_common())
+
+    def check_results(self) -> None:
+        """See that answers and failures are those that the run put together.
+
+        Raises:
+            DataError: The run is not finished, or they were changed since.
+        """
+        again = "run `geochat eval run` with the same words again, which puts them together from the journal"
+        if not self.answers.is_file():
+            raise DataError(f"{self.path} is not finished; run `geochat eval run` with the same words again")
+        stated = self.read_settings().get("results")
+        if not isinstance(stated, dict):
+            return  # a run from before it was written down
+        for path in (self.answers, self.failures):
+            if not path.is_file() or file_hash(path) != stated.get(path.name):
+                raise DataError(f"{path} is not as the run wrote it; {again}")
 
 
 def dialects_of(path: Path, stated: Dialect | None = None) -> tuple[Dialect, Dialect | None]:

@@ -2,11 +2,13 @@
 
 A line goes to the system in one write, so a process that is killed has written it or not; the torn line of a machine
 that lost power is cut off before its process goes on. A question is answered once: whichever process asks, it first
-reads what all of them have written.
+reads what all of them have written. Each line ends with a checksum: one that was changed, or that is none of these
+lines, counts as not written, so that its question is asked again.
 """
 
 import json
 import os
+import zlib
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,8 @@ from filelock import FileLock, Timeout
 from geochat.errors import DataError
 
 Entry = dict[str, Any]
+
+_CHECK = "check"
 
 
 class Journal:
@@ -48,7 +52,8 @@ class Journal:
         Raises:
             DataError: It cannot be written; what was written before stays.
         """
-        line = (json.dumps(entry, ensure_ascii=False) + "\n").encode("utf-8", "replace")
+        entry = json.loads(json.dumps(entry, ensure_ascii=False).encode("utf-8", "replace"))  # as it will be read
+        line = (json.dumps({**entry, _CHECK: checksum(entry)}, ensure_ascii=False) + "\n").encode("utf-8")
         try:
             written = os.write(self._file, line)
         except OSError as error:
@@ -67,21 +72,26 @@ class Answered:
         folder: The journals.
         count: How many questions there are.
         retry: Whether questions that failed count as not yet asked.
+
+    Attributes:
+        damaged: How many lines of each journal, by its path, cannot be used.
     """
 
     def __init__(self, folder: Path, count: int, *, retry: bool = False) -> None:
-        self._paths = sorted(folder.glob("*.jsonl"), key=lambda path: int(path.stem))
+        self._paths = journals(folder)
         self._files = array("h", [-1]) * count
         self._places = array("q", [0]) * count
         self.answered = self.failed = 0
         self.seconds = 0.0
+        self.damaged: dict[Path, int] = {}
         failed = bytearray(count)
         for file, path in enumerate(self._paths):
             for place, entry in _entries(path):
-                number = entry.get("number")
-                if not isinstance(number, int) or not 0 <= number < count:
+                if entry is None or not 0 <= entry["number"] < count:
+                    self.damaged[path] = self.damaged.get(path, 0) + 1
                     continue
-                self.seconds += float(entry.get("seconds", 0))
+                number = entry["number"]
+                self.seconds += entry["seconds"]
                 is_failure = "error" in entry
                 if self._files[number] >= 0 and (is_failure or not failed[number]):
                     continue
@@ -112,19 +122,59 @@ class Answered:
                 opened.close()
 
 
-def _entries(path: Path) -> Iterator[tuple[int, Entry]]:
-    """The whole lines of a journal and where they begin."""
+def journals(folder: Path) -> list[Path]:
+    """The journals of a folder by the number of their process; other files are no journals."""
+    return sorted((path for path in folder.glob("*.jsonl") if path.stem.isdecimal()), key=lambda path: int(path.stem))
+
+
+def has_answers(folder: Path) -> bool:
+    """Whether anything was answered; a question that failed was not."""
+    entries = (entry for path in journals(folder) for _, entry in _entries(path))
+    return any(entry is not None and "error" not in entry for entry in entries)
+
+
+def busy(folder: Path) -> bool:
+    """Whether a process is answering into a journal."""
+    for path in folder.glob("*.lock"):
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        lock.release()
+    return False
+
+
+def checksum(entry: Entry) -> str:
+    """What the line of an entry ends with."""
+    return f"{zlib.crc32(json.dumps(entry, sort_keys=True, ensure_ascii=False).encode('utf-8', 'replace')):08x}"
+
+
+def _entries(path: Path) -> Iterator[tuple[int, Entry | None]]:
+    """The lines of a journal, None for one that is not whole or is damaged, and where they begin."""
     place = 0
     with path.open("rb") as lines:
         for line in lines:
-            if line.endswith(b"\n"):
-                try:
-                    entry = json.loads(line)
-                except ValueError:
-                    entry = None
-                if isinstance(entry, dict):
-                    yield place, entry
+            yield place, _entry(line) if line.endswith(b"\n") else None
             place += len(line)
+
+
+def _entry(line: bytes) -> Entry | None:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entry, dict):
+        return None
+    check = entry.pop(_CHECK, None)  # journals from before there was one have none
+    whole = {"seconds": 0.0, **entry}
+    number, seconds = whole.get("number"), whole["seconds"]
+    usable = (
+        isinstance(number, int)
+        and isinstance(seconds, int | float)
+        and ("error" in whole or (isinstance(whole.get("answer"), str) and isinstance(whole.get("finish"), str)))
+    )
+    return whole if usable and check in (None, checksum(entry)) else None
 
 
 def _whole(path: Path) -> int:

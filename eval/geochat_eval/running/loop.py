@@ -9,6 +9,7 @@ import json
 import time
 from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,48 +18,16 @@ from filelock import FileLock
 
 from geochat.dialects import Dialect
 from geochat.errors import DataError, GeoChatError, SettingsError
-from geochat_data.readers import Report
 from geochat_eval import identity
-from geochat_eval.benchmarks import Sources, benchmark
+from geochat_eval.hashing import file_hash
 from geochat_eval.running.answerers import Answerer, Asked, Reply
 from geochat_eval.running.folder import RunFolder, to_line, write_json, write_lines
-from geochat_eval.running.journal import Answered, Entry, Journal
-from geochat_eval.running.plan import Plan, file_hash, write_questions
+from geochat_eval.running.journal import Answered, Entry, Journal, has_answers
+from geochat_eval.running.plan import Plan
+from geochat_eval.running.planning import Tell, compare, prepare
+from geochat_eval.running.settings import RunSettings
 
-_MAY_DIFFER = ("questions",)  # a file's place, which does not matter: its hash does
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """What is asked and how.
-
-    Attributes:
-        benchmark: A name of `BENCHMARKS`.
-        sources: Its files, and the dialect it is asked in.
-        limit: Ask the first questions only.
-        max_new_tokens: The answer budget, None for the benchmark's.
-        blind: Whether images are withheld, which tells what can be guessed without looking.
-        strict: Whether the first thing that fails ends the run.
-        retry: Whether questions that failed before are asked again.
-
-    Raises:
-        SettingsError: There is no such benchmark, or a number is impossible.
-    """
-
-    benchmark: str
-    sources: Sources
-    limit: int | None = None
-    max_new_tokens: int | None = None
-    blind: bool = False
-    strict: bool = False
-    retry: bool = False
-
-    def __post_init__(self) -> None:
-        benchmark(self.benchmark)
-        for name in ("limit", "max_new_tokens"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise SettingsError(f"{name}={value} is impossible; give 1 or more")
+_REPLY = ("answer", "finish", "written", "choice_method", "probabilities")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +45,24 @@ class Run:
     Args:
         folder: Where everything is written; made if need be, and gone on with if there is a run in it.
         settings: What is asked and how.
+        restart: Whether to forget a run that is in the folder.
+        tell: Hears what was repaired.
 
     Raises:
-        DataError: The benchmark's files cannot be read, or the folder cannot be written.
+        DataError: The benchmark's files or the run's own cannot be read, or the folder cannot be written.
         SettingsError: The folder holds a run with other settings, or a file the benchmark needs was not named.
     """
 
-    def __init__(self, folder: Path, settings: RunSettings) -> None:
+    def __init__(
+        self, folder: Path, settings: RunSettings, *, restart: bool = False, tell: Tell = lambda _: None
+    ) -> None:
         self.folder = RunFolder(folder)
         self._settings = settings
-        self._benchmark = benchmark(settings.benchmark)
-        self._makes_images = self._benchmark.makes_images(settings.sources)
+        self._tell = tell
         self.folder.create()
         with self._lock():
-            self._write_plan()
-        self._plan = Plan(self.folder.questions)
+            self._asked = prepare(self.folder, settings, tell, restart=restart)
+            self._plan = Plan(self.folder.questions)
 
     def __len__(self) -> int:
         return len(self._plan)
@@ -98,7 +70,7 @@ class Run:
     @property
     def images(self) -> Path:
         """What the questions' images are relative to."""
-        return self.folder.images if self._makes_images else self._settings.sources.root
+        return self.folder.images if self._settings.makes_images else self._settings.sources.root
 
     def answer(self, answerer: Answerer, rank: int = 0, world: int = 1) -> Iterator[Progress]:
         """Ask what has not been asked, and merge if everything has been.
@@ -116,10 +88,13 @@ class Run:
             DataError: Another process of this rank is at work, the answers cannot be written, or the run is strict
                 and a question failed.
         """
-        with self._lock():
-            self._identify(answerer)
-        with Journal(self.folder.journal, rank) as journal:
+        with ExitStack() as held:
+            with self._lock():
+                self._identify(answerer)
+                journal = held.enter_context(Journal(self.folder.journal, rank))
             before = self._answered(retry=self._settings.retry)
+            for path, count in before.damaged.items():
+                self._tell(f"{count} lines of {path} are damaged or not its own; their questions are asked again")
             share = self._plan.share(rank, world)
             waiting = array("q", (number for number in share if number not in before))
             total, failed = len(share), 0
@@ -133,7 +108,7 @@ class Run:
                     failed += 1
                     journal.write({**entry, "error": str(reply)})
                 else:
-                    journal.write({**entry, "answer": reply.text, "finish": reply.finish})
+                    journal.write({**entry, **reply.to_dict()})
                 done += 1
                 yield Progress(done, total, failed)
         if done < total:
@@ -147,7 +122,7 @@ class Run:
 
     def _replies(self, answerer: Answerer, numbers: Iterable[int]) -> Iterator[tuple[int, Reply | GeoChatError, float]]:
         """What the answerer says, with the seconds since what it said before."""
-        root, budget = self.images, self._settings.max_new_tokens or self._benchmark.max_new_tokens
+        root, budget = self.images, self._settings.budget
         blind = self._settings.blind
         asked = (
             Asked(number, row["prompt"], None if blind else root / row["image"], budget, row)
@@ -159,36 +134,6 @@ class Run:
             yield number, reply, now - since
             since = now
 
-    def _write_plan(self) -> None:
-        wanted = self._about()
-        if self.folder.settings.is_file():
-            _compare(self.folder, wanted)
-            return
-        report = Report(strict=self._settings.strict)
-        sources = self._settings.sources
-        write_questions(self.folder.questions, self._benchmark, sources, report, self._settings.limit)
-        write_json(self.folder.settings, {**wanted, "left_out": report.to_dict()["reasons"]})
-
-    def _about(self) -> dict[str, Any]:
-        """The settings that decide about answers, JSON-ready."""
-        settings, sources = self._settings, self._settings.sources
-        drawn = {"scenes": sources.scenes} if self._makes_images and sources.images is None else {}
-        return {
-            "benchmark": settings.benchmark,
-            "images": None if sources.images is None else str(sources.images.resolve()),
-            "root": None if self._makes_images else str(sources.root.resolve()),
-            "questions": None if sources.questions is None else str(sources.questions),
-            "questions_sha256": file_hash(sources.questions),
-            "truth_sha256": file_hash(sources.truth),
-            "split": sources.split,
-            "wording": sources.wording,
-            **drawn,
-            "limit": settings.limit,
-            "blind": settings.blind,
-            "max_new_tokens": settings.max_new_tokens or self._benchmark.max_new_tokens,
-            "dialect": identity.to_json(sources.dialect),
-        }
-
     def _identify(self, answerer: Answerer) -> None:
         """Write who answers into the settings, or see that it is the same as before."""
         spoken: Dialect | None = getattr(answerer, "dialect", None)
@@ -198,8 +143,11 @@ class Run:
                 "dialect; give Sources its own"
             )
         who = {"model": answerer.name, "model_sha256": answerer.sha256}
-        _compare(self.folder, who)
         known = self.folder.read_settings()
+        if known.get("asked", {}) != self._asked:
+            raise SettingsError(f"another run was begun in {self.folder.path} meanwhile; choose another --out")
+        if has_answers(self.folder.journal):
+            compare(self.folder, known, who)
         if not who.items() <= known.items():
             write_json(self.folder.settings, {**known, **who})
 
@@ -212,8 +160,13 @@ class Run:
             answered = self._answered()
             if not answered.complete:
                 return
-            write_lines(self.folder.answers, (to_line(row) for row, failed in self._rows(answered) if not failed))
-            write_lines(self.folder.failures, (to_line(row) for row, failed in self._rows(answered) if failed))
+            results = (self.folder.failures, self.folder.answers)
+            for path, wanted in zip(results, (True, False), strict=True):
+                write_lines(path, (to_line(row) for row, failed in self._rows(answered) if failed is wanted))
+            hashes = {path.name: file_hash(path) for path in results}
+            known = self.folder.read_settings()
+            if known.get("results") != hashes:
+                write_json(self.folder.settings, {**known, "results": hashes})
 
     def _rows(self, answered: Answered) -> Iterator[tuple[dict[str, Any], bool]]:
         """Questions with their answers or errors, in order, and whether it is an error."""
@@ -223,7 +176,7 @@ class Run:
                 if "error" in entry:
                     yield {**row, "error": entry["error"]}, True
                 else:
-                    yield {**row, "answer": entry["answer"], "finish": entry["finish"]}, False
+                    yield {**row, **{name: entry[name] for name in _REPLY if name in entry}}, False
 
     def _lock(self) -> FileLock:
         return FileLock(self.folder.path / ".lock")
@@ -234,16 +187,3 @@ def seconds_of(folder: RunFolder) -> tuple[float, int]:
     with folder.questions.open("rb") as lines:
         count = sum(1 for _ in lines)
     return Answered(folder.journal, count).seconds, len(list(folder.journal.glob("*.jsonl")))
-
-
-def _compare(folder: RunFolder, wanted: dict[str, Any]) -> None:
-    known = folder.read_settings()
-    for name, value in wanted.items():
-        if name == "dialect":
-            differs = not identity.same(known.get(name), identity.from_json(value))
-        else:
-            differs = name in known and known[name] != value and name not in _MAY_DIFFER
-        if differs:
-            raise SettingsError(
-                f"{folder.path} holds a run with {name}={known.get(name)!r}, not {value!r}; choose another --out"
-            )

@@ -16,31 +16,71 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geochat.errors import DataError
+from geochat.files import atomic_draft
 from geochat_data.readers import Report
-from geochat_eval.benchmarks import Benchmark, Sources
+from geochat_eval.benchmarks import Item, benchmark
+from geochat_eval.running.drawing import Drawing
 from geochat_eval.running.folder import to_line, write_lines
+from geochat_eval.running.settings import RunSettings
 
-_PIECE = 1 << 20
+
+class NoQuestionsError(DataError):
+    """A benchmark's files are in order and give no question."""
 
 
-def write_questions(
-    path: Path, benchmark: Benchmark, sources: Sources, report: Report, limit: int | None = None
-) -> int:
-    """Write a benchmark's questions as JSON lines; returns how many.
+def write_questions(path: Path, settings: RunSettings, report: Report, *, drawn: bool) -> int:
+    """Write a run's questions as JSON lines; returns how many.
+
+    Args:
+        path: The file.
+        settings: Of the run.
+        report: Counts what of the benchmark's files cannot be used.
+        drawn: Whether they stand in the order of `Drawing`, which a limit needs; else as the benchmark has them.
 
     Raises:
-        DataError: The benchmark's files cannot be read, hold no question, or the file cannot be written.
+        NoQuestionsError: The benchmark's files hold no question.
+        DataError: They cannot be read, or the file cannot be written.
         SettingsError: A file the benchmark needs was not named.
     """
+    asked = benchmark(settings.benchmark)
+    items = asked.read(settings.sources, report)
+    drawing = Drawing(settings.seed, asked.scorer) if drawn else None
     try:
-        items = islice(benchmark.read(sources, report), limit)
-        count = write_lines(path, (to_line(item.to_row(benchmark.prompt(item, sources))) for item in items))
+        with atomic_draft(path) as draft:
+            count = write_lines(draft, _lines(items, settings, drawing))
+            if count and drawing is not None:
+                order = drawing.order()[: settings.limit]
+                count = write_lines(draft, (line for line in _picked(draft, order)))
+            if not count:
+                raise NoQuestionsError(_nothing(settings, report))
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror}; choose another --out") from error
-    if not count:
-        path.unlink()
-        raise DataError(f"{benchmark.name} finds no question in these files: {report}; check {benchmark.files}")
     return count
+
+
+def _nothing(settings: RunSettings, report: Report) -> str:
+    asked, sources = benchmark(settings.benchmark), settings.sources
+    if sources.reader is not None:
+        return f"{asked.name} finds nothing to ask about in {sources.questions}: {report}"
+    return f"{asked.name} finds no question in these files: {report}; check {asked.files}"
+
+
+def _lines(items: Iterable[Item], settings: RunSettings, drawing: Drawing | None) -> Iterator[str]:
+    asked, sources = benchmark(settings.benchmark), settings.sources
+    for item in items:
+        if drawing is not None:
+            drawing.add(item)
+        choices = asked.choices(item, sources) if settings.choices else ()
+        yield to_line(item.to_row(asked.prompt(item, sources), choices))
+
+
+def _picked(path: Path, numbers: Iterable[int]) -> Iterator[str]:
+    """Lines of a file by their numbers."""
+    with path.open("rb") as lines:
+        places = np.cumsum([0, *map(len, lines)], dtype=np.int64)
+        for number in numbers:
+            lines.seek(int(places[number]))
+            yield lines.readline().decode("utf-8").rstrip("\n")
 
 
 class Plan:
@@ -48,17 +88,23 @@ class Plan:
 
     Args:
         path: One question a line, with an `image`.
+
+    Raises:
+        DataError: The file is missing or damaged.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         offsets, images, place = [np.empty(0, np.int64)], [np.empty(0, np.uint64)], 0
-        with path.open("rb") as lines:
-            while chunk := list(islice(lines, 4096)):
-                lengths = np.cumsum([0, *map(len, chunk)], dtype=np.int64)
-                offsets.append(place + lengths[:-1])
-                images.append(np.array([_image_key(line) for line in chunk], np.uint64))
-                place += int(lengths[-1])
+        try:
+            with path.open("rb") as lines:
+                while chunk := list(islice(lines, 4096)):
+                    lengths = np.cumsum([0, *map(len, chunk)], dtype=np.int64)
+                    offsets.append(place + lengths[:-1])
+                    images.append(np.array([_image_key(line) for line in chunk], np.uint64))
+                    place += int(lengths[-1])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path} is damaged ({error!r}); restore it, or begin anew with --restart") from error
         self._offsets: NDArray[np.int64] = np.concatenate(offsets)
         _, first, group = np.unique(np.concatenate(images), return_index=True, return_inverse=True)
         self._order = np.argsort(first[group], kind="stable")  # images as they first appear
@@ -78,24 +124,6 @@ class Plan:
             for number in numbers:
                 lines.seek(int(self._offsets[number]))
                 yield number, json.loads(lines.readline())
-
-
-def file_hash(path: Path | None) -> str | None:
-    """SHA-256 of a file, None for none.
-
-    Raises:
-        DataError: It cannot be read.
-    """
-    if path is None:
-        return None
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while piece := file.read(_PIECE):
-                digest.update(piece)
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; check the path") from error
-    return digest.hexdigest()
 
 
 def _image_key(line: bytes) -> int:

@@ -24,7 +24,7 @@ import re
 from collections.abc import Sequence
 
 from geochat_eval.bootstrap import Figure, Shares
-from geochat_eval.formats import Answer
+from geochat_eval.formats import Answer, decoded
 from geochat_eval.scorers import caption_tools, coco
 from geochat_eval.scorers.base import Scored, ScorerSettings
 from geochat_eval.scorers.class_words import ClassWords
@@ -50,17 +50,17 @@ class CaptionScorer:
         size = answer.group("size_group") or ""
         truths, scene = references(answer), answer.group("scene")
         if scene is not None:
-            self._class_words.add(scene, answer.text, truths)
-        return self.add_text(answer.text, truths, [size] if size.isalpha() else [])
+            self._class_words.add(scene, answer.text, truths, answer.unit_name)
+        return self.add_text(answer.text, truths, [size] if size.isalpha() else [], answer.unit_name)
 
-    def add_text(self, text: str, truths: Sequence[str], groups: Sequence[str]) -> float:
+    def add_text(self, text: str, truths: Sequence[str], groups: Sequence[str], unit: str | None) -> float:
         """Count one caption against its references; its `rouge_l`."""
         rouge = self._rouge.score_multi(truths, text)
         words = [truth.split() for truth in truths]
         shares = [rouge[name].fmeasure for name in _ROUGE.values()]
         shares += [score(words, text.split()) for score in self._meteor.values()]
-        self._shares.add([(share, 1) for share in shares], groups)
-        self._captions.append(coco.Caption(text, tuple(truths), tuple(groups)))
+        self._shares.add([(share, 1) for share in shares], groups, unit)
+        self._captions.append(coco.Caption(text, tuple(truths), tuple(groups), unit))
         return float(rouge["rougeL"].fmeasure)
 
     def result(self) -> Scored:
@@ -77,13 +77,14 @@ class CaptionScorer:
 
 
 def references(answer: Answer) -> tuple[str, ...]:
-    """The true captions: the line's truth, one or a list, or its fields caption0, caption1, ...
+    """The true captions: the line's truth, one or a list (JSON in a text too), or its fields caption0, caption1, ...
 
     Raises:
         ValueError: There is none.
     """
-    if isinstance(answer.truth, list) and answer.truth and all(isinstance(item, str) for item in answer.truth):
-        return tuple(answer.truth)
+    truth = decoded(answer.truth) if isinstance(answer.truth, str) else answer.truth
+    if isinstance(truth, list) and truth and all(isinstance(item, str) and item.strip() for item in truth):
+        return tuple(truth)
     numbered = {int(match[1]): name for name in answer.fields if (match := _NUMBERED.fullmatch(name))}
     captions = [answer.fields[numbered[number]] for number in sorted(numbered)]
     if answer.truth is None and captions and all(isinstance(caption, str) for caption in captions):

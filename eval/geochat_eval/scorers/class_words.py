@@ -33,12 +33,12 @@ class ClassWords:
 
         self._settings = settings
         self._stem = PorterStemmer().stem
-        self._captions: list[tuple[str, set[str], Counter[str]]] = []
+        self._captions: list[tuple[str, set[str], Counter[str], str | None]] = []
 
-    def add(self, scene: str, text: str, references: Sequence[str]) -> None:
+    def add(self, scene: str, text: str, references: Sequence[str], unit: str | None) -> None:
         """Collect one caption and its references."""
         held = Counter(word for reference in references for word in self._words(reference))
-        self._captions.append((scene, self._words(text), held))
+        self._captions.append((scene, self._words(text), held, unit))
 
     def figures(self) -> dict[str, Figure]:
         """Both rules; none where no class is known."""
@@ -46,15 +46,15 @@ class ClassWords:
             return {}
         settled = self._settled()
         shares = Shares(RULES, replicates=self._settings.replicates, seed=self._settings.seed)
-        for scene, said, held in self._captions:
+        for scene, said, held, unit in self._captions:
             told = said - settled[scene]
             expected = {word for word, count in held.items() if count >= _SHARED} - settled[scene]
-            shares.add([(len(told & held.keys()), len(told)), (len(said & expected), len(expected))])
+            shares.add([(len(told & held.keys()), len(told)), (len(said & expected), len(expected))], (), unit)
         return shares.figures()
 
     def _settled(self) -> dict[str, set[str]]:
         sizes, counts = Counter[str](), defaultdict[str, Counter[str]](Counter)
-        for scene, _, held in self._captions:
+        for scene, _, held, _ in self._captions:
             sizes[scene] += 1
             counts[scene].update(held.keys())
         return {

@@ -22,11 +22,12 @@ _ORDER = 4  # longest n-gram of BLEU
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """A caption, its references and the groups it belongs to."""
+    """A caption, its references, the groups it belongs to, and what is resampled with it."""
 
     text: str
     references: tuple[str, ...]
     groups: tuple[str, ...] = ()
+    unit: str | None = None
 
 
 def figures(captions: Sequence[Caption], settings: ScorerSettings) -> dict[str, Figure]:
@@ -73,10 +74,10 @@ def _bleu(captions: Sequence[Caption], settings: ScorerSettings) -> dict[str, Fi
     sums = Sums(2 * _ORDER + 2, replicates=settings.replicates, seed=settings.seed)
     for caption, counts in zip(captions, scorer.ctest, strict=True):
         closest = min((abs(length - counts["testlen"]), length) for length in counts["reflen"])[1]
-        sums.add([*counts["correct"], *counts["guess"], counts["testlen"], closest], caption.groups)
+        sums.add([*counts["correct"], *counts["guess"], counts["testlen"], closest], caption.groups, caption.unit)
     sizes = _sizes(captions)
     return {
-        f"bleu_{order}/{group}" if group else f"bleu_{order}": Figure.of(values, sizes[group])
+        f"bleu_{order}/{group}" if group else f"bleu_{order}": sums.figure(values, sizes[group], [group])
         for group in ("", *sums.groups)
         for order, values in enumerate(_bleu_of(sums.of(group)), start=1)
     }
@@ -103,7 +104,7 @@ def _means(captions: Sequence[Caption], settings: ScorerSettings) -> dict[str, F
     cider = Cider().compute_score(references, texts)[1] if worded else np.zeros(len(captions))
     shares = Shares(("rouge_l_coco", "cider"), replicates=settings.replicates, seed=settings.seed)
     for caption, overlap, consensus in zip(captions, rouge, cider, strict=True):
-        shares.add([(overlap, 1), (consensus, 1)], caption.groups)
+        shares.add([(overlap, 1), (consensus, 1)], caption.groups, caption.unit)
     return shares.figures()
 
 

@@ -44,11 +44,11 @@ class DescriptionScorer:
         if not truth.words:
             raise ValueError("its ground truth has no words")
         iou = self._boxes.add_boxes(answer, found, truth)
-        self._words.add_text(found.words, [truth.words], [])
+        self._words.add_text(found.words, [truth.words], [], answer.unit_name)
         pairs = [divmod(index, len(truth.boxes)) for index in greedy_matches(iou)]
         named = [pair for pair in pairs if self._stems(found.phrases[pair[0]]) & self._stems(truth.phrases[pair[1]])]
         counts = [sum(bool(reaches(iou[pair], threshold)) for pair in named) for threshold in THRESHOLDS]
-        self._named.add([(count, len(truth.boxes)) for count in counts])
+        self._named.add([(count, len(truth.boxes)) for count in counts], (), answer.unit_name)
         return overlap(iou)
 
     def result(self) -> Scored:

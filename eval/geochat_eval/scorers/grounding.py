@@ -81,7 +81,7 @@ class GroundingScorer:
         found_shapes, true_shapes = clipped(rotated(found.boxes), clip), clipped(rotated(truth.boxes), clip)
         iou = iou_matrix(found_shapes, true_shapes)
         shares = _shares(iou) + _shares(iou_matrix(aligned(found_shapes), aligned(true_shapes)))
-        self._shares.add(shares, _groups(answer, truth.boxes))
+        self._shares.add(shares, _groups(answer, truth.boxes), answer.unit_name)
         for reading in _EARTHDIAL:
             self._add_earthdial(reading, answer, found.boxes, truth.boxes)
         self._constant.add(truth.boxes, clip)
@@ -112,7 +112,7 @@ class GroundingScorer:
         found, truth = _as_earthdial_reads(found, reading), _as_earthdial_reads(truth, reading)
         best = _best(iou_matrix(rotated(found), rotated(truth)))
         shares = [(float(reaches(best, threshold).sum()), float(len(found))) for threshold in THRESHOLDS]
-        self._earthdial[reading].add(shares, _groups(answer, truth))
+        self._earthdial[reading].add(shares, _groups(answer, truth), answer.unit_name)
 
 
 def _shares(iou: Array) -> list[tuple[float, float]]:

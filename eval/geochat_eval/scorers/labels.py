@@ -2,9 +2,11 @@
 
 Rules, each the share of answers equal to the truth after both have been changed as said:
 
-- `accuracy`: lower case, spaces and full stops removed. The published GeoChat scene scorer changes the answer so.
-- `geochat` (scenes): the same answer against the truth in lower case only, as that scorer compares; differs from
-  `accuracy` where the names of classes hold spaces or full stops.
+- `accuracy`: numbers as numbers, words whatever their case and the marks around them (`geochat_eval.same_answer`).
+- `plain`: lower case, spaces and full stops removed, which makes "1.5" of "15". It is what `accuracy` was before
+  numbers were compared, and how the published GeoChat scene scorer changes answers.
+- `geochat` (scenes): the answer so changed against the truth in lower case only, as that scorer compares; differs from
+  `plain` where the names of classes hold spaces or full stops.
 - `earthdial`: lower case; for scenes spaces removed too.
 
 `accuracy/macro` is the mean over classes or types, `accuracy/without_count` leaves questions for a number out
@@ -18,8 +20,11 @@ from typing import Any
 
 from geochat_eval.bootstrap import Figure, Shares
 from geochat_eval.formats import Answer
+from geochat_eval.same_answer import answer_key
 from geochat_eval.scorers.base import Scored, ScorerSettings
 
+_SCENE_RULES = ("accuracy", "plain", "geochat", "earthdial")
+_VQA_RULES = ("accuracy", "plain", "earthdial")
 _SPLIT = "/"
 _MAX_CLASSES = 1000  # of which a confusion matrix is kept
 _NO_CLASS = "(no class)"
@@ -39,25 +44,27 @@ class SceneScorer:
     """
 
     def __init__(self, settings: ScorerSettings) -> None:
-        self._shares = Shares(("accuracy", "geochat", "earthdial"), replicates=settings.replicates, seed=settings.seed)
+        self._shares = Shares(_SCENE_RULES, replicates=settings.replicates, seed=settings.seed)
         self._pairs: dict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, answer: Answer) -> float:
         """Count one answer; 1 where `accuracy` finds it right."""
         truth = _scene(answer)
+        found, name = answer_key(answer.text), answer_key(truth)
         rights = (
+            found == name,
             plain(answer.text) == plain(truth),
             plain(answer.text) == truth.lower(),
             answer.text.lower().replace(" ", "") == truth.lower().replace(" ", ""),
         )
-        self._shares.add([(right, 1) for right in rights], [f"class/{plain(truth)}"])
-        self._pairs[plain(truth)][plain(answer.text)] += 1
+        self._shares.add([(right, 1) for right in rights], [f"class/{name}"], answer.unit_name)
+        self._pairs[name][found] += 1
         return float(rights[0])
 
     def result(self) -> Scored:
         """Figures, the share of the commonest class, and the confusion matrix {truth: {answer: count}}."""
         classes = self._shares.groups
-        figures = {rule: self._shares.figure(rule) for rule in ("accuracy", "geochat", "earthdial")}
+        figures = {rule: self._shares.figure(rule) for rule in _SCENE_RULES}
         figures["accuracy/macro"] = self._shares.mean("accuracy", classes)
         figures |= {f"accuracy/{name}": self._shares.figure("accuracy", name) for name in classes}
         sizes = {truth: found.total() for truth, found in self._pairs.items()}
@@ -79,7 +86,7 @@ class VqaScorer:
     """Visual question answering: accuracy by type of question, micro and macro, with and without counting."""
 
     def __init__(self, settings: ScorerSettings) -> None:
-        self._shares = Shares(("accuracy", "earthdial"), replicates=settings.replicates, seed=settings.seed)
+        self._shares = Shares(_VQA_RULES, replicates=settings.replicates, seed=settings.seed)
         self._truths: dict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, answer: Answer) -> float:
@@ -87,12 +94,17 @@ class VqaScorer:
         truth = answer.label
         kind = answer.group("vqa_type", "category", "question_type", "type") or "untyped"
         counting = "count" in kind.lower() or "quantity" in kind.lower()
-        rights = (plain(answer.text) == plain(truth), answer.text.lower() == truth.lower())
+        name = answer_key(truth)
+        rights = (
+            answer_key(answer.text) == name,
+            plain(answer.text) == plain(truth),
+            answer.text.lower() == truth.lower(),
+        )
         groups = [f"type/{kind}", *([] if counting else ["without_count"])]
-        if plain(truth) in _YES_NO:
-            groups.append(f"{_YES_NO_OF}{kind}/{plain(truth)}")
-        self._shares.add([(right, 1) for right in rights], groups)
-        self._truths[kind][plain(truth)] += 1
+        if name in _YES_NO:
+            groups.append(f"{_YES_NO_OF}{kind}/{name}")
+        self._shares.add([(right, 1) for right in rights], groups, answer.unit_name)
+        self._truths[kind][name] += 1
         return float(rights[0])
 
     def result(self) -> Scored:
@@ -100,7 +112,7 @@ class VqaScorer:
         types = [group for group in self._shares.groups if group.startswith("type/")]
         others = [name for name in types if "count" not in name.lower() and "quantity" not in name.lower()]
         figures: dict[str, Figure] = {}
-        for rule in ("accuracy", "earthdial"):
+        for rule in _VQA_RULES:
             figures[rule] = self._shares.figure(rule)
             figures[f"{rule}/macro"] = self._shares.mean(rule, types)
             if others:

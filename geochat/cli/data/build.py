@@ -2,13 +2,19 @@
 
 import argparse
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from geochat.cli.data import options
 from geochat.cli.dialects import add_for, dialect_of
 
-FORMATS = ("boxes", "coco", "dota", "folders", "geo", "ucm", "voc", "yolo")
+if TYPE_CHECKING:
+    from geochat_data.readers import Report
+    from geochat_data.records import LabelledImage
+    from geochat_data.samples import Sample
+
+FORMATS = ("boxes", "coco", "dior", "dota", "fair1m", "folders", "geo", "hrsc", "ucm", "voc", "yolo")
 
 
 def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
@@ -32,7 +38,7 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
     )
     add_for(parser, "the model that is to learn from FILE")
     labels = parser.add_argument_group("labels")
-    labels.add_argument("--split", default="train", help="split to read where the format has several (default: train)")
+    labels.add_argument("--split", metavar="NAME", help="split to read where the data set has several (default: train)")
     labels.add_argument("--strict", action="store_true", help="stop at the first thing that cannot be used")
     labels.add_argument("--report", metavar="FILE", type=Path, help="write what was left out, and where, as JSON")
     labels.add_argument(
@@ -60,6 +66,11 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
         help="add N views of each image: turned by quarters, mirrored, cropped, in other colours",
     )
     labels.add_argument("--column", metavar="NAME", help="geo's attribute with the category")
+    labels.add_argument(
+        "--names",
+        metavar="N=NAME,...",
+        help="names of categories that are numbers, such as 3=ship,5=car, or a file: data.yaml, classes.txt, JSON",
+    )
     made = parser.add_argument_group("questions")
     made.add_argument(
         "--questions", metavar="MIN-MAX", type=options.extent, default=(6, 10), help="an image (default: 6-10)"
@@ -79,17 +90,45 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read, ask and write."""
+    """Read, ask and write, alone of those who write that file."""
+    from geochat.files import locked
+    from geochat_data.formats import check_ending
+    from geochat_data.readers import Report
+
+    check_ending(args.out)
+    if args.report:
+        options.require_folder(args.report)
+    report = Report(strict=args.strict)
+    try:
+        with locked(args.out, what="geochat data build"):
+            written = _build(args, report)
+    finally:
+        if args.report:
+            _write_report(args.report, report)
+    options.tell(f"{report}; {written} samples written to {args.out}, image paths relative to {_image_root(args)}")
+    return 0
+
+
+def _build(args: argparse.Namespace, report: "Report") -> int:
     from geochat_data.building import BuildSettings, build_samples
     from geochat_data.cutting import around, cut, with_views
     from geochat_data.formats import write_samples
     from geochat_data.questions import FULL_SHARES
-    from geochat_data.readers import Report, Source, class_names, read
+    from geochat_data.readers import Source, class_names, read
 
-    dialect, report = dialect_of(args), Report(strict=args.strict)
-    source = Source(args.source, args.images, args.split, not args.incomplete, args.window, args.column, report=report)
+    source = Source(
+        args.source,
+        args.images,
+        split=args.split or "train",
+        exhaustive=not args.incomplete,
+        window=args.window,
+        column=args.column,
+        report=report,
+        names=_names(args.names),
+        split_asked=args.split is not None,
+    )
     settings = BuildSettings(
-        dialect,
+        dialect_of(args),
         questions=args.questions,
         packed=args.packed,
         dialogues=args.dialogues,
@@ -98,21 +137,69 @@ def run(args: argparse.Namespace) -> int:
         scenes=args.scenes or (class_names(source) if args.format == "folders" else ()),
         seed=args.seed,
     )
-    records = options.counted(read(args.format, source), "images")
+    records: Iterable[LabelledImage] = options.counted(read(args.format, source), "images")
     if args.tile:
-        records = cut(records, args.tile)
+        records = cut(records, args.tile, report)
     wanted = frozenset(args.holding) if args.holding else None
     if args.around:
-        records = around(records, args.around, wanted)
+        records = around(records, args.around, wanted, report)
     elif wanted:
-        records = (record for record in records if wanted & {item.category for item in record.objects})
+        records = _holding(records, wanted, report)
     if args.views:
-        records = with_views(records, args.views, args.seed)
-    written = write_samples(args.out, build_samples(records, _image_root(args), settings))
-    options.tell(f"{report}; {written} samples written to {args.out}, image paths relative to {_image_root(args)}")
-    if args.report:
-        args.report.write_text(json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return 0
+        records = with_views(records, args.views, args.seed, report)
+    samples = build_samples(records, _image_root(args), settings, report)
+    return write_samples(args.out, _some(samples, args.source, report))
+
+
+def _names(text: str | None) -> dict[str, str]:
+    """The table of `--names`: pairs, or those of a file.
+
+    Raises:
+        DataError: The file is no table of names.
+        SettingsError: There is no such file and the text is no list of pairs.
+    """
+    from geochat.errors import SettingsError
+    from geochat_data.readers.categories import category_name, read_names
+
+    if not text:
+        return {}
+    if Path(text).is_file():
+        return read_names(Path(text))
+    pairs = [item.partition("=") for item in options.names(text)]
+    if not all(key.strip() and name.strip() for key, _, name in pairs):
+        raise SettingsError(f"--names {text!r} is no file and no list of names; write 3=ship,5=car")
+    return {key.strip(): category_name(name) for key, _, name in pairs}
+
+
+def _holding(records: "Iterable[LabelledImage]", wanted: frozenset[str], report: "Report") -> "Iterator[LabelledImage]":
+    for record in records:
+        if wanted & {item.category for item in record.objects}:
+            yield record
+        else:
+            report.note("image without an object of --holding", str(record.path or record.name))
+
+
+def _some(samples: "Iterable[Sample]", source: Path, report: "Report") -> "Iterator[Sample]":
+    """The samples, of which there must be one for the file to be written."""
+    from geochat.errors import DataError
+
+    count = 0
+    for sample in samples:
+        count += 1
+        yield sample
+    if not count:
+        raise DataError(f"no question can be asked about {source}, so nothing is written: {report}")
+
+
+def _write_report(path: Path, report: "Report") -> None:
+    from geochat.errors import DataError
+    from geochat.files import atomic_draft
+
+    try:
+        with atomic_draft(path) as draft:
+            draft.write_text(json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"the report {path} cannot be written: {error.strerror}; choose another place") from error
 
 
 def _image_root(args: argparse.Namespace) -> Path:

@@ -68,6 +68,18 @@ def tell(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+def require_folder(path: Path) -> None:
+    """Check, before any work, that a file can be put where it shall be.
+
+    Raises:
+        SettingsError: Its folder does not exist.
+    """
+    from geochat.errors import SettingsError
+
+    if not path.parent.is_dir():
+        raise SettingsError(f"{path} cannot be written: there is no folder {path.parent}; create it first")
+
+
 def counted(items: Iterable[Item], what: str) -> Iterator[Item]:
     """The items, with a running count where somebody watches."""
     watched = sys.stderr.isatty()

@@ -27,11 +27,15 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
 
 def run(args: argparse.Namespace) -> int:
     """Draw and write."""
+    from geochat.files import locked
     from geochat_data.readers.boxes import write_boxes
     from geochat_data.scenes import render_scene
 
     seeds = range(args.seed, args.seed + args.count)
     scenes = (render_scene(seed, args.size, args.kind) for seed in seeds)
-    count = write_boxes(args.out, options.counted(scenes, "scenes"))
+    if not args.out.parent.is_dir():
+        args.out.parent.mkdir(parents=True)
+    with locked(args.out, what="geochat data scenes"):
+        count = write_boxes(args.out, options.counted(scenes, "scenes"))
     print(f"wrote {args.out / 'boxes.jsonl'}: {count} scenes")
     return 0

@@ -50,6 +50,9 @@ def run(args: argparse.Namespace) -> int:
         images = images or RunFolder(args.first).image_root(about)
     if task is None:
         raise SettingsError(f"{args.first} is a file, which does not say what was asked; say it with --as")
+    for path in (args.first, args.second):
+        if path.is_dir():
+            RunFolder(path).check_results()
     first, second = (RunFolder(path).answers if path.is_dir() else path for path in (args.first, args.second))
     settings = ScorerSettings(args.bootstrap, images=images, meteor=not args.no_meteor)
     ours, ours_true = dialects_of(args.first, stated_dialect(args))
@@ -68,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     print("\n".join(difference_lines(found.first, found.second, found.differences)))
     print(f"\n{found.better} questions answered better by A, {found.worse} by B, {found.equal} equally well")
+    if args.bootstrap:
+        print(found.account)
     for reason, count in found.report.reasons.items():
         print(f"{count} left out: {reason} (such as {found.report.places[reason][0]})")
     return 0

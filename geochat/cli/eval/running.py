@@ -2,94 +2,105 @@
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from geochat.cli import options
-from geochat.cli.dialects import add_for, stated_dialect
-from geochat.cli.eval.classifying import add_classifier_options, classifier
-from geochat.cli.eval.scoring import FORMATS
+from geochat.cli.dialects import stated_dialect
+from geochat.cli.eval.classifying import classifier
+from geochat.cli.eval.own import Job, jobs
+from geochat.cli.eval.run_options import add_parser
 from geochat.cli.reporting import note
 
 if TYPE_CHECKING:
     from geochat.dialects import Dialect
-    from geochat_eval.running import Answerer, ChatAnswerer, Progress
+    from geochat_eval.running import Answerer, ChatAnswerer, Progress, Run
 
-
-def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the action."""
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "run",
-        help="ask a model the questions of a benchmark",
-        description="Ask the questions of a benchmark and write every answer as it comes. Stopped at any moment and "
-        "started again, it goes on where it was; several processes (`accelerate launch -m geochat eval run ...`) "
-        "share the work.",
-    )
-    parser.add_argument("benchmark", metavar="BENCH", help="a name of `geochat eval list`")
-    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of the run")
-    files = parser.add_argument_group("what is asked")
-    files.add_argument("--images", metavar="DIR", type=Path, help="folder of the images, or of labelled imagery")
-    files.add_argument("--questions", metavar="FILE", type=Path, help="the benchmark's questions, or labels")
-    files.add_argument("--truth", metavar="FILE", type=Path, help="the answers, where FILE has none")
-    files.add_argument("--split", choices=("train", "val", "test"), default="test", help="(default: test)")
-    files.add_argument(
-        "--wording",
-        choices=("published", "varied", "held-out"),
-        default="published",
-        help="of questions the benchmark makes (default: published); training never sees those held out",
-    )
-    files.add_argument("--scenes", metavar="N", type=int, default=500, help="synthetic scenes drawn (default: 500)")
-    files.add_argument("--limit", metavar="N", type=int, help="ask the first N questions only")
-    files.add_argument("--strict", action="store_true", help="stop at the first thing that cannot be used or fails")
-    files.add_argument("--retry", action="store_true", help="ask again what failed before")
-    options.add_model_options(parser)
-    answers = parser.add_argument_group("how it is answered")
-    answers.add_argument("--blind", action="store_true", help="withhold the images: what can be guessed?")
-    answers.add_argument("--answers", metavar="FILE", type=Path, help="take answers from FILE, not from a model")
-    add_for(answers, "the model that gave the answers of --answers")
-    answers.add_argument(
-        "--canned", metavar="RUN", type=Path, help="answer with one caption for each class named in RUN, of ucmerced"
-    )
-    add_classifier_options(answers)
-    answers.add_argument(
-        "--format", choices=FORMATS, default="geochat", help="whose field names --answers has (default: geochat)"
-    )
-    answers.add_argument("--max-new-tokens", metavar="N", type=int, help="answer budget (default: the benchmark's)")
-    answers.add_argument(
-        "--batch-rows", metavar="N", type=int, default=32, help="answers computed together (default: 32)"
-    )
-    answers.add_argument("--no-report", action="store_true", help="do not score the answers at the end")
-    return parser
+__all__ = ["add_parser", "run"]
 
 
 def run(args: argparse.Namespace) -> int:
     """Plan, answer, merge, report."""
-    from geochat.errors import SettingsError
-    from geochat_eval.benchmarks import Sources
-    from geochat_eval.running import Run, RunSettings
+    _check(args)
+    wanted = jobs(args)
+    fetched, dialect = None, _dialect(args)
+    if dialect is None:
+        fetched = _chat(args)
+        dialect = fetched.dialect
+    planned = _planned(args, wanted, dialect)
+    answerer = fetched or _answerer(args, dialect)
+    return max([_finish(args, work, answerer) for work in planned])
 
-    if args.blind and (args.answers or args.canned or args.classifier):
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse options that contradict each other.
+
+    Raises:
+        SettingsError: They do.
+    """
+    from geochat.errors import SettingsError
+
+    other = args.answers or args.canned or args.classifier
+    if args.blind and other:
         raise SettingsError(
             "--blind withholds images from a model that talks, and none is asked; drop it, or what answers in its place"
         )
+    if args.choices and other:
+        raise SettingsError(
+            "--choices offers answers to a model that talks, and none is asked; drop it, or what answers in its place"
+        )
     if args.for_model and not args.answers:
         raise SettingsError("--for says whose answers --answers holds; a model that is asked brings its own settings")
-    images, wording, answerer = args.out / "images", args.wording.replace("-", " "), None
-    dialect = _dialect(args)
-    if dialect is None:
-        answerer = _chat(args)
-        dialect = answerer.dialect
-    sources = Sources(
-        args.images, args.questions, args.truth, args.split, wording, args.scenes, images, dialect=dialect
-    )
-    settings = RunSettings(
-        args.benchmark, sources, args.limit, args.max_new_tokens, args.blind, args.strict, args.retry
-    )
-    rank, world = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
-    work = Run(args.out, settings)
-    _show(work.answer(answerer or _answerer(args, dialect), rank, world))
+    if args.restart and _processes()[1] > 1:
+        raise SettingsError("--restart would be done by every process; run it with one, or remove the folder first")
+
+
+def _planned(args: argparse.Namespace, wanted: list[Job], dialect: "Dialect") -> "list[Run]":
+    """The runs with their questions written down; kinds of question that the labels do not allow are left out."""
+    from geochat_eval.benchmarks import Sources
+    from geochat_eval.running import NoQuestionsError, Run, RunSettings
+
+    planned, missing = [], []
+    for job in wanted:
+        sources = Sources(
+            args.images,
+            truth=args.truth,
+            split=args.split,
+            wording=args.wording.replace("-", " "),
+            scenes=args.scenes,
+            rendered=job.out / "images",
+            dialect=dialect,
+            **job.files,
+        )
+        settings = RunSettings(
+            job.benchmark,
+            sources,
+            args.limit,
+            args.max_new_tokens,
+            args.blind,
+            args.strict,
+            args.retry,
+            args.seed,
+            args.choices,
+        )
+        try:
+            planned.append(Run(job.out, settings, restart=args.restart, tell=note))
+        except NoQuestionsError as error:
+            missing.append(error)
+            if len(wanted) > 1:
+                shutil.rmtree(job.out)  # made for nothing
+    for unasked in missing:
+        if not planned:
+            raise unasked
+        note(str(unasked))
+    return planned
+
+
+def _finish(args: argparse.Namespace, work: "Run", answerer: "Answerer") -> int:
+    """Answer, merge and report one run."""
+    _show(work.answer(answerer, *_processes()))
     if not work.complete:
         return 0
     print(f"wrote {work.folder.answers}")
@@ -98,8 +109,13 @@ def run(args: argparse.Namespace) -> int:
     if not work.folder.answers.stat().st_size:
         return 1
     if not args.no_report:
-        _report(args.out)
+        _report(work.folder.path)
     return 0
+
+
+def _processes() -> tuple[int, int]:
+    """The number of this process, and how many there are, as launchers say it."""
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _report(folder: Path) -> None:
@@ -153,6 +169,7 @@ def _chat(args: argparse.Namespace) -> "ChatAnswerer":
         device=args.device or _own_device(),
         dtype=args.dtype,
         quantization=args.quantization,
+        allow_download=args.allow_download,
         limits=EngineLimits(batch_rows=args.batch_rows),
     )
     return ChatAnswerer(chat.engine)

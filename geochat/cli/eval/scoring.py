@@ -69,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
         print_json(result.to_dict())
     else:
         print("\n".join(lines(result.scored)))
+        if args.bootstrap:
+            print(f"\n{result.account}")
     _note_skipped(result)
     return 0
 

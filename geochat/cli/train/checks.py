@@ -29,7 +29,7 @@ def check_recipe(recipe: "Recipe", *, dual_encoder: bool = False, dry: bool = Fa
             raise SettingsError(f"{name} is not given; add --{name} or `{name}:` to the recipe")
     for path in (recipe.data, recipe.validation, recipe.images):
         check_there(path)
-    if recipe.out is not None and recipe.out.exists() and not recipe.out.is_dir():
+    if recipe.out is not None and there(recipe.out) and not recipe.out.is_dir():
         raise SettingsError(f"out={recipe.out} is a file; name a folder")
     if dual_encoder:
         check_encoder(recipe.model)
@@ -43,5 +43,17 @@ def check_there(path: Path | None) -> None:
     Raises:
         DataError: It is not.
     """
-    if path is not None and not path.exists():
+    if path is not None and not there(path):
         raise DataError(f"cannot read {path}: No such file or directory; check the path")
+
+
+def there(path: Path) -> bool:
+    """Whether a path exists.
+
+    Raises:
+        SettingsError: No file can have its name.
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        raise SettingsError(f"{str(path)[:80]!r} cannot be a path: {error.strerror}; name another") from error

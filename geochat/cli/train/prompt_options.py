@@ -11,6 +11,8 @@ from geochat.errors import DataError, SettingsError
 if TYPE_CHECKING:
     from geochat_train.prompts import Trial
 
+_MOST_VECTORS = 64  # CLIP reads 77 tokens, the class's name among them
+
 
 def add_options(parser: argparse.ArgumentParser, *, vectors: int, words: str, batch_size: int, epochs: str) -> None:
     """Declare the arguments, with a method's published settings as what is used when nothing is said."""
@@ -58,6 +60,8 @@ def check(args: argparse.Namespace) -> bool:
         raise SettingsError("nothing is to be kept or told; give --out FILE, or --test DIR")
     if args.out is not None and not single:
         raise SettingsError("--out keeps one run's prompts; give one number of --shots and of --seeds, all classes")
+    if args.vectors and args.vectors > _MOST_VECTORS:
+        raise SettingsError(f"--vectors {args.vectors} is more than a sentence holds; give at most {_MOST_VECTORS}")
     if args.test is None and not single:
         raise SettingsError("several runs are compared by their accuracy; give --test DIR")
     for folder in (args.images, args.test):

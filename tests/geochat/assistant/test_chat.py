@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from affine import Affine
@@ -56,7 +56,7 @@ def test_the_dictionary_has_its_documented_shape(chat_with, geotiff):
         "path": str(geotiff),
         "window": [0, 0, 200, 100],
         "bands": [1, 2, 3],
-        "stretch": {"method": "none", "percentiles": (2.0, 98.0), "limits": ((0.0, 255.0),) * 3},
+        "stretch": asdict(open_image(geotiff).stretch),
         "metres_a_pixel": pytest.approx(5, rel=1e-2),
     }
     assert value["model"] == "scripted"

@@ -9,7 +9,7 @@ from geochat import GeoChatError, OrientedBox
 from geochat.assistant.region_input import pixel_boxes
 from geochat.errors import RegionError
 from geochat.exports import PIXELS
-from geochat.geometry import Frame, to_geographic
+from geochat.geometry import Frame, from_geographic, to_geographic
 
 FRAME = Frame((200, 100))
 MAPPED = Frame((200, 100), image_to_map=Affine(5, 0, 500_000, 0, -5, 5_200_000), crs="EPSG:26914")
@@ -159,3 +159,93 @@ def test_outside_the_window_is_outside():
     window = FRAME.window(100, 0, 100, 100)
     with pytest.raises(GeoChatError, match="view \\(100, 0\\) to \\(200, 100\\)"):
         pixel_boxes((20, 10, 60, 30), window)
+
+
+def degrees(west, north, pixel=0.1, crs="EPSG:4326"):
+    return Frame((200, 100), image_to_map=Affine(pixel, 0, west, 0, -pixel, north), crs=crs)
+
+
+@pytest.mark.parametrize("west", [0, 20, 170, 340, -180, -200, -360])
+@pytest.mark.parametrize("turn", [-360, 0, 360])
+def test_longitudes_of_any_turn_are_understood(west, turn):
+    frame = degrees(west, 5)
+    corners = [
+        (x + turn, y) for x, y in [(west + 2, 4), (west + 6, 4), (west + 6, 2), (west + 2, 2)] if abs(x + turn) < 360
+    ]
+    if len(corners) == 4:
+        (box,) = pixel_boxes(geojson(points=corners), frame)
+        assert same(box, OrientedBox(20, 10, 60, 30))
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        (178, -1, 182, 1),
+        (-182, -1, -178, 1),
+        (178, -1, -178, 1),  # as the bounding box of RFC 7946
+        [(178, -1), (-178, -1), (-178, 1), (178, 1)],  # a ring that was not cut takes the short way
+        [(178, -1), (182, -1), (182, 1), (178, 1)],
+        shapely.MultiPolygon([shapely.box(178, -1, 180, 1), shapely.box(-180, -1, -178, 1)]),
+        geojson(points=[(178, -1), (-178, -1), (-178, 1), (178, 1)]),
+        geojson(points=[(178, -1), (182, -1), (182, 1), (178, 1)]),
+    ],
+)
+@pytest.mark.parametrize(
+    "frame",
+    [
+        degrees(170, 5),
+        degrees(-190, 5),
+        Frame(
+            (200, 100),
+            image_to_map=Affine(11131.949079, 0, 18924313.434857, 0, -11131.949079, 556597.4539),
+            crs="EPSG:3857",
+        ),
+        Frame(
+            (200, 100),
+            image_to_map=Affine(11131.949079, 0, 2226389.815865, 0, -11131.949079, 556597.4539),
+            crs="EPSG:3832",
+        ),
+    ],
+)
+def test_across_the_antimeridian_in_every_spelling(region, frame):
+    (box,) = pixel_boxes(region if isinstance(region, dict) else [region], frame, "geographic")
+    assert same(box, OrientedBox(80, 40, 120, 60), 0.02)  # Mercator's parallels lie 0.1 % further apart
+
+
+def test_on_a_map_of_the_world_a_wide_ring_is_a_wide_ring():
+    world = Frame((360, 180), image_to_map=Affine(1, 0, -180, 0, -1, 90), crs="EPSG:4326")
+    (box,) = pixel_boxes(geojson(points=[(-170, -10), (170, -10), (170, 10), (-170, 10)]), world)
+    assert same(box, OrientedBox(10, 80, 350, 100))
+
+
+def test_a_region_around_the_globe_covers_an_image_of_any_turn():
+    band = geojson(points=[(-180, -10), (180, -10), (180, 10), (-180, 10)])
+    for west in (-180, 0, 20):
+        (box,) = pixel_boxes(band, Frame((360, 180), image_to_map=Affine(1, 0, west, 0, -1, 90), crs="EPSG:4326"))
+        assert same(box, OrientedBox(0, 80, 360, 100))
+    (box,) = pixel_boxes(band, degrees(175, 5))
+    assert same(box, OrientedBox(0, 0, 200, 100))
+
+
+def test_the_cap_around_a_pole_is_a_region_of_a_polar_image():
+    polar = Frame((200, 200), image_to_map=Affine(10_000, 0, -1e6, 0, -10_000, 1e6), crs="EPSG:3031")
+    cap = geojson(points=[(-180, -90), (180, -90), (180, -85), (-180, -85)])
+    (box,) = pixel_boxes(cap, polar)
+    radius = -to_map(polar, (180, -85))[1] / 10_000
+    assert box.center == pytest.approx((100, 100), abs=1)
+    assert (box.width, box.height) == pytest.approx((2 * radius, 2 * radius), rel=0.02)
+
+
+def to_map(frame, lonlat):
+    return from_geographic([lonlat], frame.crs)[0]
+
+
+def test_a_feature_without_geometry_is_named_with_its_reason():
+    with pytest.raises(RegionError, match="feature 2 is a feature without geometry \\(too far\\)"):
+        pixel_boxes(collection(feature(geojson()), feature(None, unlocated="too far")), MAPPED)
+
+
+@pytest.mark.parametrize(("west", "east"), [(7, 6), (170, 10), (10, -170)])
+def test_numbers_in_the_wrong_order_are_no_box_around_the_globe(west, east):
+    with pytest.raises(RegionError, match="no area: x1 must be below x2"):
+        pixel_boxes((west, 1, east, 2), degrees(0, 5), "geographic")

@@ -225,3 +225,50 @@ def test_a_bad_shard_size_is_named(size):
 def test_a_bad_dtype_is_named(original, tmp_path):
     with pytest.raises(SettingsError, match="unknown dtype 'int4'"):
         convert(original, tmp_path / "native", dtype="int4")
+
+
+def interrupted(source, folder, **options):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(source, folder, progress=interrupt, **options)
+
+
+def test_a_draft_of_other_settings_is_emptied(saved, logits, checkpoint, tmp_path):
+    """Shards and an index left beside one whole file would be the weights that are loaded."""
+    interrupted(saved, tmp_path / "native", shard_size="100KB", dtype="bfloat16")
+    draft = tmp_path / ".native.partial"
+    (draft / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-00001-of-00099.safetensors"}}')
+    (draft / "stray").mkdir()
+    (draft / "stray" / "evil.py").write_text("")
+    convert(saved, tmp_path / "native")
+    convert(saved, tmp_path / "expected")
+    assert sorted(hashes(tmp_path / "native")) == sorted(hashes(tmp_path / "expected"))
+    loaded = load(tmp_path / "native", device="cpu", dtype="float32")
+    assert torch.equal(logits(loaded.model, loaded.processor), logits(checkpoint.model, checkpoint.processor))
+
+
+def test_what_is_no_file_of_this_conversion_is_not_published(original, tmp_path):
+    interrupted(original, tmp_path / "native", shard_size="50KB")
+    (tmp_path / ".native.partial" / "model-00002-of-00099.safetensors").write_bytes(b"stray")
+    (tmp_path / ".native.partial" / "evil.py").write_text("")
+    assert convert(original, tmp_path / "native", shard_size="50KB").resumed == 1
+    assert not {"evil.py", "model-00002-of-00099.safetensors"} & hashes(tmp_path / "native").keys()
+
+
+def test_an_adapter_of_another_scale_is_merged_anew(saved, tmp_path):
+    """The scale is in no weights file, so it must be part of what a draft is of."""
+    adapter = tmp_path / "lora"
+    adapter.mkdir()
+    name = "base_model.model.model.language_model.layers.0.self_attn.q_proj"
+    halves = {f"{name}.lora_{half}.weight": torch.ones(shape) for half, shape in {"A": (4, 48), "B": (48, 4)}.items()}
+    save_file(halves, adapter / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": 4, "lora_alpha": 4, "base_model_name_or_path": str(saved)}
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    interrupted(adapter, tmp_path / "merged")
+    (adapter / "adapter_config.json").write_text(json.dumps(config | {"lora_alpha": 400}))
+    assert convert(adapter, tmp_path / "merged").resumed == 0
+    q = "language_model.model.layers.0.self_attn.q_proj.weight"
+    base = load_file(saved / "model.safetensors")[q]
+    assert torch.allclose(load_file(tmp_path / "merged" / "model.safetensors")[q], base + 400, atol=1e-3)

@@ -1,10 +1,7 @@
 """Every kind of picture comes out as the 8-bit RGB that Pillow, or the eye, says it is."""
 
-import warnings
-
 import numpy as np
 import pytest
-import rasterio
 from PIL import Image, ImageOps, PngImagePlugin
 
 from geochat.imagery import handles, image_size, open_image
@@ -54,20 +51,6 @@ def test_plain_pictures_do_without_gdal(tmp_path, noise, suffix, monkeypatch):
     path = tmp_path / f"image.{suffix}"
     Image.fromarray(noise).save(path)
     np.testing.assert_array_equal(open_image(path).pixels, np.asarray(Image.open(path).convert("RGB")))
-
-
-def test_sixteen_bits_of_colour_in_a_png(tmp_path, noise):
-    """Pillow would give the upper eight."""
-    path = tmp_path / "deep.png"
-    deep = (noise.astype(np.uint16) + 300).transpose(2, 0, 1)
-    profile = {"driver": "PNG", "count": 3, "height": 40, "width": 60, "dtype": "uint16"}
-    with warnings.catch_warnings(action="ignore"), rasterio.open(path, "w", **profile) as file:
-        file.write(deep)
-    image = open_image(path)
-    assert image.stretch.method == "percentile"
-    np.testing.assert_allclose(image.stretch.limits, np.percentile(deep, (2, 98), axis=(1, 2)).T)
-    assert image.pixels.min() == 0
-    assert image.pixels.max() == 255
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])

@@ -55,7 +55,7 @@ def test_a_bad_setting_is_named(tmp_path, values, message):
         read_settings(tmp_path)
 
 
-@pytest.mark.parametrize(("text", "message"), [('{"name": ', "not valid JSON"), ("[1]", "holds list")])
+@pytest.mark.parametrize(("text", "message"), [('{"name": ', "not valid JSON"), ("[1]", "holds a list")])
 def test_a_file_that_is_no_object_is_named(tmp_path, text, message):
     (tmp_path / SETTINGS_FILE).write_text(text)
     with pytest.raises(CheckpointError, match=message) as error:

@@ -1,6 +1,7 @@
 """A run of contrastive training from its recipe to the dual encoder."""
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ from geochat_train.loop import (
 )
 from geochat_train.loop.arguments import checkpoint_activations, steps_of
 from geochat_train.loop.folder import digest
-from geochat_train.recipe import ClipRecipe
+from geochat_train.recipe import ClipRecipe, method_of
 from geochat_train.recipes import to_yaml
 
 _RESULT = "config.json"
@@ -104,7 +105,9 @@ class ContrastiveTrainer(SafeTrainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         learner = self.accelerator.unwrap_model(model or self.model)
         with quiet():
-            saved = CLIPModel.from_pretrained(resume_from_checkpoint, dtype=torch.float32, local_files_only=True)
+            saved = CLIPModel.from_pretrained(
+                resume_from_checkpoint, dtype=torch.float32, trust_remote_code=False, local_files_only=True
+            )
         learner.load_state_dict(saved.state_dict())
 
 
@@ -135,10 +138,12 @@ def contrast(recipe: ClipRecipe, *, restart: bool = False, tell: Tell = lambda _
     data, out = needed(recipe, "data"), needed(recipe, "out")
     state = PartialState(cpu=not torch.cuda.is_available())
     folder = RunFolder(out)
-    if state.is_main_process:
-        folder.open(to_yaml(recipe), restart=restart)
-    state.wait_for_everyone()
-    with explained(recipe, folder):
+    with ExitStack() as held:
+        if state.is_main_process:
+            held.enter_context(folder.held(f"geochat train {method_of(recipe)}"))
+            folder.open(to_yaml(recipe), restart=restart)
+        state.wait_for_everyone()
+        held.enter_context(explained(recipe, folder))
         set_seed(recipe.seed)
         encoder = _encoder(recipe, state)
         pairs = read_pairs(data, recipe.images or data.parent, recipe.split)
@@ -186,6 +191,7 @@ def _trainer(
         order=InOrder(pairs.in_turn(order)),
         keep=recipe.keep,
         keep_best=recipe.keep_best,
+        tell=tell,
         args=arguments,
         train_dataset=pairs,
         eval_dataset=watched,

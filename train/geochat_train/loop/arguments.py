@@ -6,17 +6,25 @@ from pathlib import Path
 import torch
 from accelerate import PartialState
 from transformers import PreTrainedModel, TrainingArguments
+from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 
 from geochat.errors import SettingsError
 from geochat_train.loop.folder import RunFolder
 from geochat_train.recipe import Recipe
 
+_SMALL_BATCH = 64  # may be more than there are rows: some come twice
+_MOST_ROWS = 1 << 28  # their order takes 2 GiB
 _SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 _OPTIMIZERS = {"adamw": "adamw_torch", "paged_adamw_8bit": "paged_adamw_8bit"}
 
 
 def training_arguments(recipe: Recipe, folder: RunFolder, steps: int) -> TrainingArguments:
-    """What the `Trainer` is told; the order of rows, checkpoints and the result are kept out of its hands."""
+    """What the `Trainer` is told; the order of rows, checkpoints and the result are kept out of its hands.
+
+    Raises:
+        SettingsError: A logger cannot be used, or the processes cannot share the effective batch.
+    """
+    _check_reporters(recipe)
     on_cpu = not torch.cuda.is_available()
     arguments = TrainingArguments(
         output_dir=str(folder.checkpoints),
@@ -51,6 +59,20 @@ def training_arguments(recipe: Recipe, folder: RunFolder, steps: int) -> Trainin
     return arguments
 
 
+def _check_reporters(recipe: Recipe) -> None:
+    """Refuse loggers that transformers does not know, or whose package is missing."""
+    for name in recipe.report_to:
+        if name in ("all", "none"):
+            continue
+        if name not in INTEGRATION_TO_CALLBACK:
+            known = ", ".join(sorted(INTEGRATION_TO_CALLBACK))
+            raise SettingsError(f"report_to={name!r} is no logger that transformers knows; use some of {known}")
+        try:
+            INTEGRATION_TO_CALLBACK[name]()
+        except (ImportError, RuntimeError) as error:
+            raise SettingsError(f"report_to={name!r} cannot be used: {error}") from error
+
+
 def needed(recipe: Recipe, name: str) -> Path:
     """A path that a run cannot do without.
 
@@ -70,12 +92,22 @@ def shards_parameters() -> bool:
 
 
 def steps_of(recipe: Recipe, rows: int) -> int:
-    """Optimizer steps of a run over `rows` rows; whole, and at least one."""
-    if recipe.steps is not None:
-        return recipe.steps
+    """Optimizer steps of a run over `rows` rows; whole, and at least one.
+
+    Raises:
+        SettingsError: A batch is larger than the data, or the run longer than its order of rows can be.
+    """
+    if recipe.batch_size > max(rows, _SMALL_BATCH):
+        raise SettingsError(f"batch_size={recipe.batch_size} is more than there are rows ({rows}); lower it")
     together = recipe.batch_size * PartialState().num_processes
     effective = recipe.effective_batch or together
-    return max(1, round((recipe.epochs or 1.0) * rows / effective))
+    steps = recipe.steps if recipe.steps is not None else max(1, round((recipe.epochs or 1.0) * rows / effective))
+    if steps * effective > _MOST_ROWS:
+        raise SettingsError(
+            f"{steps} steps of {effective} rows are {steps * effective:,} rows, more than the {_MOST_ROWS:,} a run may "
+            "take; lower epochs or steps"
+        )
+    return steps
 
 
 def checkpoint_activations(model: PreTrainedModel) -> None:

@@ -30,10 +30,12 @@ def training_order(
     wanted = steps * batch
     taken: list[NDArray[np.int64]] = []
     left = np.empty(0, np.int64)  # rows that make no whole batch wait for the next pass
-    while sum(map(len, taken)) < wanted:
+    count = 0
+    while count < wanted:
         rows = np.concatenate([left, rng.permutation(len(lengths))])
         whole = len(rows) // batch * batch
         left = rows[whole:]
+        count += whole
         for start in range(0, whole, _STRETCH * batch):
             part = rows[start : min(start + _STRETCH * batch, whole)]
             if group:

@@ -14,8 +14,9 @@ from transformers import PrinterCallback, Trainer, TrainerState
 from geochat.errors import SettingsError, TrainingError
 from geochat_train.loop.arguments import shards_parameters
 from geochat_train.loop.folder import RunFolder, step_of
+from geochat_train.loop.manifest import NAME, check_manifest, look_through, write_manifest
 from geochat_train.loop.order import InOrder
-from geochat_train.loop.progress import LastEvaluation
+from geochat_train.loop.progress import LastEvaluation, Tell
 
 Rates = Callable[[str], float]
 
@@ -29,6 +30,7 @@ class SafeTrainer(Trainer):
         keep: Checkpoints kept.
         keep_best: Whether the state with the lowest validation loss is kept too, and published.
         rates: Learning rate of the parameter of a name; None takes one for all.
+        tell: Hears what cannot be checked.
         options: For `Trainer`.
     """
 
@@ -40,6 +42,7 @@ class SafeTrainer(Trainer):
         keep: int,
         keep_best: bool = False,
         rates: Rates | None = None,
+        tell: Tell = lambda _: None,
         **options: Any,  # noqa: ANN401 - Trainer's own
     ) -> None:
         super().__init__(**options)
@@ -55,6 +58,7 @@ class SafeTrainer(Trainer):
         self._keep = keep
         self._keep_best = keep_best
         self._rates = rates
+        self._tell = tell
         self._staging: Path | None = None
 
     def _get_train_sampler(self, _: Any = None) -> Sampler[int]:  # noqa: ANN401
@@ -96,13 +100,30 @@ class SafeTrainer(Trainer):
         return self._folder.best_loss()
 
     def go_on(self) -> None:
-        """Train from the folder's last checkpoint, or take up its state where no further step is needed."""
+        """Train from the folder's last checkpoint, or take up its state where no further step is needed.
+
+        Raises:
+            TrainingError: The checkpoint is not as it was written.
+        """
         last = self._folder.last_checkpoint()
+        if last is not None and self.is_world_process_zero():
+            self._check(last)
+        _wait()
         if last is None or step_of(last) < self.args.max_steps:
             self.train(resume_from_checkpoint=str(last) if last else None)
         else:
             self._load_from_checkpoint(str(last))
             self.state = TrainerState.load_from_json(str(last / "trainer_state.json"))
+
+    def _check(self, checkpoint: Path) -> None:
+        way_out = self._folder.way_out(checkpoint)
+        about = check_manifest(checkpoint, way_out)
+        if about is None:
+            if not shards_parameters():
+                look_through(checkpoint, way_out)
+            self._tell(f"{checkpoint} has no {NAME}, so that changes to it would not be noticed")
+        if self._keep_best:
+            self._folder.check_best((about or {}).get("best_loss"))
 
     def last_logged(self, name: str) -> float | None:
         """The last value logged under a name."""
@@ -125,12 +146,13 @@ class SafeTrainer(Trainer):
         draft = self._folder.path / "result"
         if self._keep_best and self.best_loss is not None:
             if self.args.should_save:
+                self._folder.check_best(None)
                 shutil.rmtree(draft, ignore_errors=True)
-                shutil.copytree(self._folder.best, draft)
+                shutil.copytree(self._folder.best, draft, ignore=shutil.ignore_patterns(NAME))
         else:
             self._write(draft)
         if self.args.should_save:
-            self._folder.publish(draft, last)
+            self._folder.publish(draft, last, self.state.global_step)
         _wait()
 
     def _write(self, draft: Path) -> None:
@@ -167,11 +189,12 @@ class SafeTrainer(Trainer):
         if self.args.should_save:
             name = f"checkpoint-{self.state.global_step}"
             target = self._folder.checkpoints / name
+            best = self.best_loss if self._keep_best else None
+            write_manifest(staged / name, {"step": self.state.global_step, "best_loss": best})
             shutil.rmtree(target, ignore_errors=True)
             (staged / name).rename(target)
             shutil.rmtree(staged)
-            old = sorted(self._folder.checkpoints.glob("checkpoint-*"), key=step_of)[: -self._keep]
-            for checkpoint in old:
+            for checkpoint in self._folder.all_checkpoints()[: -self._keep]:
                 shutil.rmtree(checkpoint, ignore_errors=True)
         _wait()
 

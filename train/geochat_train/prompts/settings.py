@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from geochat.errors import SettingsError
 
+_MOST = {"epochs": 1_000_000, "batch_size": 65_536, "views": 1000, "seed": 2**32 - 1}
 _EPOCHS = {1: 50, 2: 100, 4: 100}  # CoOp's by shots; 200 at 8 and 16
 
 
@@ -42,6 +43,11 @@ class LearningSettings:
         for name in ("epochs", "batch_size", "views"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name}={getattr(self, name)} leaves nothing to learn from; give at least 1")
+        for name, most in _MOST.items():
+            if getattr(self, name) > most:
+                raise SettingsError(f"{name}={getattr(self, name)} is too large; give at most {most:,}")
+        if self.seed < 0:
+            raise SettingsError(f"seed={self.seed} is negative; give 0 or more")
         if not (math.isfinite(self.rate) and self.rate > 0):
             raise SettingsError(f"rate={self.rate} teaches nothing; give a number above 0")
 

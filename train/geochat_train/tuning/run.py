@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from geochat_train.loop import (
 )
 from geochat_train.loop.arguments import checkpoint_activations, in_bfloat16, shards_parameters, steps_of
 from geochat_train.loop.folder import digest
-from geochat_train.recipe import LoraRecipe, QloraRecipe, TuningRecipe
+from geochat_train.recipe import LoraRecipe, QloraRecipe, TuningRecipe, method_of
 from geochat_train.recipes import to_yaml
 from geochat_train.tuning.adapting import PARTS, Tuned, adapt
 from geochat_train.tuning.batches import RowCollator
@@ -76,10 +77,12 @@ def tune(recipe: TuningRecipe, *, restart: bool = False, tell: Tell = lambda _: 
     data, out = needed(recipe, "data"), needed(recipe, "out")
     state = PartialState(cpu=not torch.cuda.is_available())
     folder = RunFolder(out)
-    if state.is_main_process:
-        folder.open(to_yaml(recipe), restart=restart)
-    state.wait_for_everyone()
-    with explained(recipe, folder):
+    with ExitStack() as held:
+        if state.is_main_process:
+            held.enter_context(folder.held(f"geochat train {method_of(recipe)}"))
+            folder.open(to_yaml(recipe), restart=restart)
+        state.wait_for_everyone()
+        held.enter_context(explained(recipe, folder))
         set_seed(recipe.seed)
         checkpoint = loaded(recipe, state)
         rows = _rows(recipe, data, checkpoint, folder)
@@ -163,6 +166,7 @@ def _trainer(
         order=InOrder(order),
         keep=recipe.keep,
         keep_best=recipe.keep_best,
+        tell=tell,
         rates=_rates(recipe),
         model=model,
         args=arguments,

@@ -1,0 +1,222 @@
+"""The beginning of a run: its questions written down once, found again, added to, or found damaged.
+
+`run.json` says how long `questions.jsonl` is and what it hashes to, so that a file that was cut or changed is noticed
+and written anew from the benchmark's files, or refused. A folder in which nothing was answered yet holds no run: other
+settings take its place.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from geochat.errors import DataError, SettingsError
+from geochat_data.readers import Report, read_jsonl
+from geochat_eval import identity
+from geochat_eval.benchmarks import benchmark
+from geochat_eval.hashing import beginning_hash
+from geochat_eval.running.folder import RunFolder, write_json
+from geochat_eval.running.journal import busy, has_answers
+from geochat_eval.running.plan import write_questions
+from geochat_eval.running.settings import RunSettings
+
+Tell = Callable[[str], None]
+
+_MAY_DIFFER = ("questions", "limit")  # a file's place does not matter, its hash does; a limit may be raised
+_MISSING = {"choices": False}  # what runs did that do not say
+_WAY_OUT = "restore it, or begin anew with --restart"
+
+
+def prepare(folder: RunFolder, settings: RunSettings, tell: Tell, *, restart: bool = False) -> dict[str, Any]:
+    """Write the plan of a run, or see that the one in the folder is this one, whole, and as long as is wanted.
+
+    The folder's lock must be held.
+
+    Args:
+        folder: The run's.
+        settings: What is asked and how.
+        tell: Hears what was repaired.
+        restart: Whether to forget a run that is in the folder.
+
+    Returns:
+        What `run.json` says of the questions.
+
+    Raises:
+        DataError: The benchmark's files or the run's own cannot be used.
+        SettingsError: The folder holds a run with other settings.
+    """
+    wanted = settings.about()
+    if restart:
+        _empty(folder, f"{folder.path} was emptied", lambda _: None)
+    answered = has_answers(folder.journal)
+    known = _known(folder, answered=answered)
+    if known is not None and not answered and (_differing(known, wanted) or known.get("limit") != wanted["limit"]):
+        _empty(folder, f"{folder.path} held a run without an answer, which begins anew", tell)
+        known = None
+    if known is None:
+        return _write(folder, settings, wanted)
+    compare(folder, known, wanted)
+    asked: dict[str, Any] | None = known.get("asked")
+    if asked is not None:
+        _check_questions(folder, settings, known, tell)
+    elif not folder.questions.is_file():
+        raise DataError(f"{folder.questions} is missing; {_WAY_OUT}")
+    if known.get("limit") != wanted["limit"]:
+        return _extend(folder, settings, known, wanted)
+    if settings.makes_images and not folder.answers.is_file():
+        _restore_images(folder, settings, tell)
+    return asked or {}
+
+
+def compare(folder: RunFolder, known: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Refuse settings other than those of the run in the folder.
+
+    Raises:
+        SettingsError: One differs; names it.
+    """
+    for name in _differing(known, wanted):
+        raise SettingsError(
+            f"{folder.path} holds a run with {name}={known.get(name)!r}, not {wanted[name]!r}; choose another --out, "
+            "or forget it with --restart"
+        )
+
+
+def _differing(known: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    return [name for name, value in wanted.items() if _differs(name, known, value)]
+
+
+def _differs(name: str, known: dict[str, Any], value: Any) -> bool:  # noqa: ANN401 - any setting
+    if name == "dialect":
+        return not identity.same(known.get(name), identity.from_json(value))
+    if name in _MAY_DIFFER:
+        return False
+    if name in _MISSING:
+        return bool(known.get(name, _MISSING[name]) != value)
+    return name in known and known[name] != value
+
+
+def _known(folder: RunFolder, *, answered: bool) -> dict[str, Any] | None:
+    """What `run.json` says; None where there is no run, or none that was begun."""
+    if not folder.settings.is_file():
+        if answered:
+            raise DataError(f"{folder.settings} is missing beside the answers of a run; {_WAY_OUT}")
+        return None
+    try:
+        known = folder.read_settings()
+        _check_kinds(folder, known)
+    except DataError:
+        if answered:
+            raise
+        return None
+    return known
+
+
+def _check_kinds(folder: RunFolder, known: dict[str, Any]) -> None:
+    asked = known.get("asked", {"questions": 0, "bytes": 0, "sha256": ""})
+    kinds = {"questions": int, "bytes": int, "sha256": str}
+    whole = isinstance(asked, dict) and all(isinstance(asked.get(name), kind) for name, kind in kinds.items())
+    if not (whole and isinstance(known.get("limit"), int | None)):
+        raise DataError(f"{folder.settings} is damaged; {_WAY_OUT}")
+    try:
+        identity.from_json(known.get("dialect"))
+    except DataError as error:
+        raise DataError(f"{folder.settings} is damaged ({error}); {_WAY_OUT}") from error
+
+
+def _empty(folder: RunFolder, what: str, tell: Tell) -> None:
+    """Take a run out of its folder.
+
+    Raises:
+        DataError: Another process is at work in it.
+    """
+    if busy(folder.journal):
+        raise DataError(f"another process is answering into {folder.path}; wait for it or choose another --out")
+    if folder.settings.is_file():
+        tell(what)
+    for path in (folder.settings, folder.questions, *folder.results):
+        path.unlink(missing_ok=True)
+    for path in folder.journal.glob("*.jsonl"):
+        path.unlink()
+    shutil.rmtree(folder.images, ignore_errors=True)
+
+
+def _write(folder: RunFolder, settings: RunSettings, wanted: dict[str, Any]) -> dict[str, Any]:
+    report = Report(strict=settings.strict)
+    count = write_questions(folder.questions, settings, report, drawn=settings.limit is not None)
+    asked = _measured(folder.questions, count)
+    write_json(folder.settings, {**wanted, "asked": asked, "left_out": report.to_dict()["reasons"]})
+    return asked
+
+
+def _extend(folder: RunFolder, settings: RunSettings, known: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """Add the questions that a raised limit takes, behind those that are there."""
+    limit, asked = known.get("limit"), known.get("asked")
+    if limit is None or (wanted["limit"] is not None and wanted["limit"] < limit) or asked is None:
+        raise SettingsError(
+            f"{folder.path} holds a run with limit={limit}, not {wanted['limit']}; a limit can be raised, or choose "
+            "another --out"
+        )
+    if busy(folder.journal):
+        raise DataError(f"another process is answering into {folder.path}; wait for it to end")
+    longer = folder.questions.with_name("questions.longer.jsonl")
+    try:
+        count = write_questions(longer, settings, Report(strict=settings.strict), drawn=True)
+        if beginning_hash(longer, asked["bytes"]) != asked["sha256"]:
+            raise SettingsError(
+                f"the limit of {folder.path} cannot be raised: the benchmark's files have changed, and give other "
+                "questions now; choose another --out"
+            )
+        for path in folder.results:  # of fewer questions
+            path.unlink(missing_ok=True)
+        longer.replace(folder.questions)
+    finally:
+        longer.unlink(missing_ok=True)
+    now = _measured(folder.questions, count)
+    write_json(folder.settings, {**known, **wanted, "asked": now})
+    return now
+
+
+def _restore_images(folder: RunFolder, settings: RunSettings, tell: Tell) -> None:
+    """Make images again that were made for the run and are no longer there."""
+    names = {str(row["image"]) for _, row in read_jsonl(folder.questions, Report())}
+    gone = sorted(name for name in names if not (folder.images / name).is_file())
+    if gone:
+        for _ in benchmark(settings.benchmark).read(settings.sources, Report()):
+            pass  # reading writes what is not there
+        tell(f"{len(gone)} images were missing in {folder.images}, such as {gone[0]}, and have been made anew")
+
+
+def _check_questions(folder: RunFolder, settings: RunSettings, known: dict[str, Any], tell: Tell) -> None:
+    """See that the questions are those that were written; those of a limit that was being raised are cut off."""
+    path, asked = folder.questions, known["asked"]
+    size = path.stat().st_size if path.is_file() else -1
+    if size == asked["bytes"] and beginning_hash(path, size) == asked["sha256"]:
+        return
+    if size > asked["bytes"] and beginning_hash(path, asked["bytes"]) == asked["sha256"]:
+        with path.open("r+b") as file:
+            file.truncate(asked["bytes"])
+        return
+    again = path.with_name("questions.again.jsonl")
+    begun = RunSettings(
+        settings.benchmark,
+        settings.sources,
+        known.get("limit"),
+        seed=known.get("seed", 0),
+        choices=known.get("choices", False),
+    )
+    try:
+        write_questions(again, begun, Report(), drawn=known.get("limit") is not None)
+        if beginning_hash(again, again.stat().st_size) != asked["sha256"]:
+            raise DataError(
+                f"{path} is {'missing' if size < 0 else 'damaged'}, and the benchmark's files no longer give the same "
+                f"questions; {_WAY_OUT}"
+            )
+        again.replace(path)
+    finally:
+        again.unlink(missing_ok=True)
+    tell(f"{path} was {'missing' if size < 0 else 'damaged'} and has been written anew from the benchmark's files")
+
+
+def _measured(path: Path, count: int) -> dict[str, Any]:
+    size = path.stat().st_size
+    return {"questions": count, "bytes": size, "sha256": beginning_hash(path, size)}

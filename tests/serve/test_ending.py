@@ -1,0 +1,88 @@
+"""However the server is ended, its temporary files go, and what it was computing ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+SERVER = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("scripted", {scripted!r})
+scripted = importlib.util.module_from_spec(spec)
+sys.modules["scripted"] = scripted
+spec.loader.exec_module(scripted)
+from geochat import GeoChat
+from geochat.cli import main, output
+output.load = lambda _args: GeoChat(scripted.ScriptedEngine(pause=0.05))
+sys.exit(main(["serve", "--port", "0"]))
+"""
+
+
+@pytest.fixture
+def started(tmp_path):
+    """`started()` is a server's process, and its address once it has one."""
+    script = SERVER.format(scripted=str(Path(__file__).with_name("scripted.py")))
+    processes = []
+
+    def start(*, wait=True):
+        environment = {**os.environ, "TMPDIR": str(tmp_path)}
+        process = subprocess.Popen(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
+        processes.append(process)
+        return process, process.stdout.readline().split()[-1] if wait else None
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_nothing_is_left_and_nothing_goes_on(started, tmp_path, pictures, name, status):
+    process, url = started()
+    with httpx.Client(base_url=f"{url}gradio_api/", timeout=30) as client:
+        for question in ("slow", "slow", "slow"):  # one more than is answered at a time
+            (upload,) = client.post("upload", files={"files": ("a.png", (pictures / "wide.png").read_bytes())}).json()
+            image = {"path": upload, "meta": {"_type": "gradio.FileData"}}
+            client.post("call/ask", json={"data": [image, question, "auto", []]}).raise_for_status()
+        client.post("upload", files={"files": ("b.png", b"unclaimed")}).raise_for_status()
+        time.sleep(1)
+    assert list(tmp_path.glob("geochat-serve-*/uploads/*"))
+    start = time.monotonic()
+    process.send_signal(getattr(signal, name))
+    process.send_signal(signal.SIGTERM)  # a second one does not disturb
+    _, told = process.communicate(timeout=60)
+    assert time.monotonic() - start < 50  # the three answers would take an hour
+    assert process.returncode == status
+    assert "Traceback" not in told
+    assert list(tmp_path.glob("geochat*")) == []
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_ending_it_before_it_has_begun_shows_no_traceback(started, tmp_path, name):
+    process, _ = started(wait=False)
+    time.sleep(1.5)  # Gradio and torch are being imported
+    process.send_signal(getattr(signal, name))
+    _, told = process.communicate(timeout=60)
+    assert "Traceback" not in told
+    assert process.returncode != 0
+    assert list(tmp_path.glob("geochat*")) == []
+
+
+@pytest.mark.slow
+def test_a_signal_that_is_ignored_stays_ignored(started):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        process, url = started()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert httpx.get(f"{url}healthz").status_code == 200

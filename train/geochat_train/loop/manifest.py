@@ -1,0 +1,115 @@
+"""What a folder of saved state holds: each file's size and hash, written with it and checked before it is used.
+
+A state that has lost its optimizer, or one byte of it, would go on to other weights without a word. States from before
+manifests were written are looked through instead: the files a run cannot go on without must be there and readable.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from geochat.errors import TrainingError
+
+NAME = "manifest.json"
+_NEEDED = ("optimizer.pt", "scheduler.pt", "trainer_state.json")
+_PIECE = 1 << 20
+
+
+def write_manifest(folder: Path, about: dict[str, Any]) -> None:
+    """Write down what is in a folder.
+
+    Args:
+        folder: Where everything is written already.
+        about: What else is to be known of it, JSON-ready.
+    """
+    files = {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": _hash(path)}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != NAME
+    }
+    (folder / NAME).write_text(json.dumps({**about, "files": files}, indent=1), encoding="utf-8")
+
+
+def check_manifest(folder: Path, way_out: str) -> dict[str, Any] | None:
+    """Check that a folder holds what was written.
+
+    Args:
+        folder: The folder.
+        way_out: What to do where it does not, which ends the message.
+
+    Returns:
+        What `write_manifest` was told of it, None where there is no manifest.
+
+    Raises:
+        TrainingError: A file is missing or was changed; names it.
+    """
+    about = read_manifest(folder, way_out)
+    if about is None:
+        return None
+    for name, known in about.pop("files").items():
+        path = folder / name
+        if not path.is_file():
+            raise TrainingError(f"{path} is missing; {way_out}")
+        if path.stat().st_size != known["bytes"] or _hash(path) != known["sha256"]:
+            raise TrainingError(f"{path} was changed after it was saved; {way_out}")
+    return about
+
+
+def read_manifest(folder: Path, way_out: str) -> dict[str, Any] | None:
+    """A folder's manifest, unchecked; None where there is none.
+
+    Raises:
+        TrainingError: It is damaged.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        return None
+    try:
+        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        whole = all({"bytes", "sha256"} <= known.keys() for known in about["files"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TrainingError(f"{path} is damaged ({error!r}); {way_out}") from error
+    if not whole:
+        raise TrainingError(f"{path} is damaged; {way_out}")
+    return about
+
+
+def look_through(checkpoint: Path, way_out: str) -> None:
+    """Check a checkpoint without a manifest as far as that goes: nothing is missing or torn.
+
+    Raises:
+        TrainingError: A file is; names it.
+    """
+    names = {path.name for path in checkpoint.iterdir()}
+    missing = [name for name in _NEEDED if name not in names]
+    missing += [] if any(name.startswith("rng_state") for name in names) else ["rng_state.pth"]
+    missing += [] if any(name.endswith(".safetensors") for name in names) else ["the weights"]
+    if missing:
+        raise TrainingError(f"{checkpoint / missing[0]} is missing; {way_out}")
+    for path in sorted(checkpoint.iterdir()):
+        try:
+            _open(path)
+        except (OSError, ValueError, RuntimeError, SafetensorError, EOFError, LookupError) as error:
+            raise TrainingError(f"{path} is damaged ({str(error).splitlines()[:1]}); {way_out}") from error
+
+
+def _open(path: Path) -> None:
+    if path.suffix == ".json":
+        json.loads(path.read_text(encoding="utf-8"))
+    elif path.suffix == ".pt":
+        torch.load(path, map_location="cpu", weights_only=True)
+    elif path.suffix == ".safetensors":
+        with safe_open(path, "pt") as file:
+            file.keys()
+
+
+def _hash(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
