@@ -45,8 +45,8 @@ class Companions:
 def find_companions(path: Path) -> Companions:
     """Look for the files that GDAL, too, would look for beside an image, and read the small ones."""
     remarks: list[Remark] = []
-    world = _first(_world_names(path))
-    metadata = _first([f"{path}.aux.xml"])
+    stem, ending = os.path.splitext(path)  # noqa: PTH122 - this is done for each of a thousand images
+    world, metadata = _first(_world_names(stem, ending)), _first([f"{path}.aux.xml"])
     transform, pam = None, NO_PAM
     if world is not None and (transform := _read_world(world)) is None:
         remarks.append(_ignored(world, "it does not hold the six numbers of a world file"))
@@ -58,12 +58,11 @@ def find_companions(path: Path) -> Companions:
         if pam.names_file:
             remarks.append(_ignored(metadata, "it names another file as an overview", "That part of "))
     overview = _tiff([f"{path}.ovr", f"{path}.OVR"], "an overview", remarks)
-    mask = _tiff([f"{path}.msk", f"{path}.MSK"], "a mask", remarks)
+    mask = _tiff(mask_names(path), "a mask", remarks)
     for other, begins in ((".tab", b"!table"), (".aux", b"EHFA_HEADER_TAG")):
-        found = _first([*_cased(path.with_suffix(""), other), f"{path}{other}"])
+        found = _first([*_cased(stem, other), f"{path}{other}"])
         if found is not None and _head(found, len(begins)).lower() == begins.lower():
             remarks.append(_ignored(found, "files of its format are not read"))
-    stem = path.with_suffix("")
     rpc = _first([f"{stem}_RPC.TXT", f"{stem}_rpc.txt", *_cased(stem, ".rpb")])
     return Companions(
         transform,
@@ -74,6 +73,11 @@ def find_companions(path: Path) -> Companions:
         "" if rpc is None else rpc.name,
         tuple(remarks),
     )
+
+
+def mask_names(path: Path) -> list[str]:
+    """What a mask beside an image may be called."""
+    return [f"{path}.msk", f"{path}.MSK"]
 
 
 def ignored(path: Path, reason: str) -> Remark:
@@ -93,14 +97,13 @@ def _tiff(names: list[str], role: str, remarks: list[Remark]) -> Path | None:
     return None
 
 
-def _world_names(path: Path) -> list[str]:
-    ending = path.suffix[1:]
-    endings = {"wld", f"{ending[0]}{ending[-1]}w", f"{ending}w"} if ending else {"wld"}
-    stem = path.with_suffix("")
+def _world_names(stem: str, ending: str) -> list[str]:
+    letters = ending[1:]
+    endings = {"wld", f"{letters[0]}{letters[-1]}w", f"{letters}w"} if letters else {"wld"}
     return [name for each in sorted(endings) for name in _cased(stem, f".{each}")]
 
 
-def _cased(stem: Path, ending: str) -> list[str]:
+def _cased(stem: str, ending: str) -> list[str]:
     return [f"{stem}{ending.lower()}", f"{stem}{ending.upper()}"]
 
 

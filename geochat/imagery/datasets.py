@@ -36,7 +36,8 @@ class FileRaster:
         self._dataset = dataset
         self._file = file
         beside = find_companions(file.path) if file.page == 1 else Companions()
-        header = jpeg2000.read_header(file.path) if file.kind.driver == "JP2OpenJPEG" else None
+        self._is_jpeg2000 = file.kind.driver == "JP2OpenJPEG"
+        header = jpeg2000.read_header(file.path) if self._is_jpeg2000 else None
         # Read at once: GDAL may report damage to the file's metadata with whatever is asked first.
         self._colours = read_colours(dataset, beside.pam, header)
         self.place: Place = place_dataset(dataset, beside)
@@ -123,9 +124,7 @@ class FileRaster:
             self._refuse_bomb(window, size, max_pixels)
             values = self._absent(bands, absent, by_overview=self._side.uses_overview(window.size, size))
             if values is None:
-                # The indices of a palette cannot be averaged.
-                how = Resampling.average if self._colours.palette is None else Resampling.nearest
-                return self._read(bands, _box(window), size, how)
+                return self._read(bands, _box(window), size, Resampling.average)
             if size == window.size:
                 samples, coverage = self._read(bands, _box(window), size, Resampling.nearest)
                 return samples, np.where(counts(samples, coverage, values), coverage, np.uint8(0))
@@ -135,7 +134,8 @@ class FileRaster:
                 moved = box[0] + left, box[1] + top, box[2] + left, box[3] + top
                 return self._read(bands, moved, cells, Resampling.nearest)
 
-            return average(fetch, window.size, size, values)
+            samples, coverage = average(fetch, window.size, size, values)
+            return (np.rint(samples).astype(np.uint8) if self._colours.is_expanded else samples), coverage
 
     def patches(self, bands: Sequence[int], window: Window) -> list[Piece]:
         """As `Raster.patches`."""
@@ -146,8 +146,8 @@ class FileRaster:
         self, bands: Sequence[int], absent: Sequence[float] | None, *, by_overview: bool
     ) -> list[list[float]] | None:
         """Values a band that GDAL does not know to stand for no data; None where it may average."""
-        if self._colours.is_expanded:
-            return None
+        if self._colours.is_expanded:  # the indices of a palette cannot be averaged, but its colours can
+            return None if self._colours.palette is None else [[] for _ in bands]
         own = [[value] if (value := self._nodata[band - 1]) is not None else [] for band in bands]
         if by_overview:  # which may not say what the image does
             for values, band in zip(own, bands, strict=True):
@@ -204,7 +204,7 @@ class FileRaster:
         if self._colours.alpha is not None:
             return self._colours.alpha
         names = self.labels.names
-        if self._dataset.driver != "JP2OpenJPEG" or names not in (("red", "green", "blue", ""), ("", "")):
+        if not self._is_jpeg2000 or names not in (("red", "green", "blue", ""), ("", "")):
             return None
         if len(names) in bands:
             return None
@@ -237,7 +237,8 @@ class FileRaster:
         """Refuse to decode more pixels than allowed, or a single block too large for memory."""
         name, dataset = self._file.name, self._dataset
         rows, columns = dataset.block_shapes[0]
-        together = dataset.count if dataset.interleaving == Interleaving.pixel else 1
+        # GDAL may search a damaged JPEG 2000 for ever for how its samples are interleaved.
+        together = dataset.count if self._is_jpeg2000 or dataset.interleaving == Interleaving.pixel else 1
         if rows * columns * together * np.dtype(dataset.dtypes[0]).itemsize > _MAX_BLOCK_BYTES:
             raise ImageError(
                 f"{name} is stored in blocks of {columns} x {rows} pixels, which would fill the memory; rewrite it"

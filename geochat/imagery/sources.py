@@ -1,5 +1,6 @@
 """Where a scene's samples come from: memory, a picture that is decoded once, or a file read window by window."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from geochat.errors import ImageError
-from geochat.imagery.companions import Companions, find_companions
+from geochat.imagery.companions import find_companions, mask_names
 from geochat.imagery.files import ImageFile
 from geochat.imagery.handles import Handles
 from geochat.imagery.pillow import decode, from_array, from_pillow, read_header, read_orientation
@@ -99,15 +100,13 @@ def open_file(file: ImageFile) -> Source:
     if file.kind.driver == "JP2OpenJPEG":  # GDAL reads it wrongly, if at all, but may know its place
         if pixels > _PILLOW_PIXELS:
             raise ImageError(
-                f"{file.name} has {pixels:,} pixels that can only be decoded at once; convert it to a GeoTIFF"
+                f"{file.name} has {pixels:,} pixels that can only be decoded at once; convert it to a tiled GeoTIFF"
             )
         with suppress(ImageError):
-            place = FileSource(file).place
-            return PictureSource(file, header, find_companions(file.path), place)
-    beside = find_companions(file.path)
-    if pixels > _PILLOW_PIXELS or beside.mask is not None:
+            return PictureSource(file, header, FileSource(file).place)
+    elif pixels > _PILLOW_PIXELS or any(map(os.path.isfile, mask_names(file.path))):
         return FileSource(file)
-    return PictureSource(file, header, beside)
+    return PictureSource(file, header)
 
 
 class MemorySource:
@@ -168,15 +167,35 @@ class PictureSource:
     GDAL is asked to read parts of it where all of it is more than may be decoded.
     """
 
-    def __init__(self, file: ImageFile, header: Facts, beside: Companions, place: Place | None = None) -> None:
+    def __init__(self, file: ImageFile, header: Facts, place: Place | None = None) -> None:
         self.file = file
         self.facts = header
-        self.place = place_picture(beside, header.size) if place is None else place
-        self.remarks = (*header.remarks, *beside.remarks, *self.place.remarks)
-        self._lock = threading.Lock()  # so that threads wait for one decoding, or opening, of this picture
+        self._lock = threading.Lock()  # so that threads wait for one decoding, opening or placing of this picture
         self._decoded: ArrayRaster | None = None
         self._by_gdal: FileSource | None = None
         self._closed = False
+        self._known_place = place
+        self._found: tuple[Place, tuple[Remark, ...]] | None = None
+
+    @property
+    def place(self) -> Place:
+        """As `Source.place`."""
+        return self._placed[0]
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """As `Source.remarks`."""
+        return self._placed[1]
+
+    @property
+    def _placed(self) -> tuple[Place, tuple[Remark, ...]]:
+        """The place and the remarks, for which the files beside the picture are looked for once."""
+        with self._lock:
+            if self._found is None:
+                beside = find_companions(self.file.path)
+                place = self._known_place or place_picture(beside, self.facts.size)
+                self._found = place, (*self.facts.remarks, *beside.remarks, *place.remarks)
+            return self._found
 
     @contextmanager
     def raster(self, max_pixels: int) -> Iterator[Raster]:

@@ -35,8 +35,9 @@ def find_undeclared(pieces: Sequence[Piece], borders: Sequence[Piece]) -> tuple[
         others = band[~_any_of(band, candidates)]
         for value in candidates:
             largest = dtype.kind in "ui" and value == np.iinfo(dtype).max
-            at_border = not largest or bool(stands_for(edge, value).any())
-            (found if at_border and _is_apart(value, others) else refused).add(float(value))
+            # Bright targets on even ground are no border.
+            likely = not largest or (bool(stands_for(edge, value).any()) and np.ptp(others) > 0)
+            (found if _is_apart(value, others) and likely else refused).add(float(value))
     return tuple(sorted(found - refused))
 
 

@@ -21,6 +21,8 @@ from geochat_serve.placing import read_boxes
 from geochat_serve.telling import clean
 from geochat_serve.workspace import Workspace
 
+_LONGEST = 8000
+
 
 @dataclass(frozen=True)
 class Api:
@@ -86,6 +88,8 @@ class Api:
         client = client_name(request.client.host if request.client else None, request.username)
         with self.answerer.metrics.answer("api") as ended:
             try:
+                if len(text or "") > _LONGEST:
+                    raise GeoChatError(f"{len(text):,} characters are too many; write up to {_LONGEST:,}")
                 question = Question(clean(text or ""), regions=read_boxes(regions), task=task)
                 answer = await self._answer_upload(upload, question, client)
             except GeoChatError as error:

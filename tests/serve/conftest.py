@@ -2,12 +2,10 @@
 
 import asyncio
 import importlib.util
-import json
 import shutil
 import sys
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 import rasterio
@@ -24,10 +22,18 @@ from geochat_serve.queueing import FairQueue
 from geochat_serve.sessions import Session
 from geochat_serve.workspace import Workspace
 
-_spec = importlib.util.spec_from_file_location("serve_scripted", Path(__file__).with_name("scripted.py"))
-scripted = importlib.util.module_from_spec(_spec)
-sys.modules[_spec.name] = scripted
-_spec.loader.exec_module(scripted)
+
+def _load(name):
+    """A module beside this one, as `serve_NAME`: pytest imports tests by path, so they have no package."""
+    spec = importlib.util.spec_from_file_location(f"serve_{name}", Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+scripted = _load("scripted")
+PageClient = _load("wire").PageClient
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 ARGUMENTS = (
@@ -125,62 +131,6 @@ def pictures(tmp_path_factory):
     (folder / "broken.png").write_bytes((folder / "wide.png").read_bytes()[:200])
     (folder / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(3 * 2**20))
     return folder
-
-
-class PageClient:
-    """What a browser sends for a page, without a browser: its cookies, its hash, its events and their stream."""
-
-    def __init__(self, url, session_hash="page", **options):
-        self.http = httpx.Client(base_url=url, timeout=30, **options)
-        self.hash = session_hash
-        self.first = self.http.get("")
-        self.config = self.http.get("config").json()
-
-    def _dependency(self, element, event):
-        ids = {part["props"].get("elem_id"): part["id"] for part in self.config["components"]}
-        return next(
-            dependency
-            for dependency in self.config["dependencies"]
-            for target in dependency["targets"]
-            if target[1] == event and (element is None or target[0] == ids[element])
-        )
-
-    def join(self, element, event, event_data=None, data=None, **body):
-        """Send an event; the answer to that."""
-        dependency = self._dependency(element, event)
-        content = {
-            "data": [None] * len(dependency["inputs"]) if data is None else data,
-            "event_data": event_data,
-            "fn_index": dependency["id"],
-            "session_hash": self.hash,
-            **body,
-        }
-        headers = {"content-type": "application/json"}
-        return self.http.post("gradio_api/queue/join", content=json.dumps(content), headers=headers)
-
-    def messages(self):
-        """What the stream has until all events are done."""
-        with self.http.stream("GET", "gradio_api/queue/data", params={"session_hash": self.hash}) as stream:
-            for line in stream.iter_lines():
-                if line.startswith("data: "):
-                    yield json.loads(line.removeprefix("data: "))
-
-    def trigger(self, element, event, event_data=None, data=None):
-        """Send an event and wait: its outputs, None where it failed, and the warnings told."""
-        joined = self.join(element, event, event_data, data)
-        assert joined.status_code == 200, joined.text
-        output, warnings = None, []
-        for message in self.messages():
-            if message["msg"] == "log":
-                warnings.append(message["log"])
-            if message["msg"] == "process_completed":
-                output = message["output"].get("data") if message["success"] else None
-        return output, warnings
-
-    def enter(self, key=""):
-        """Load the page: its key, and the warnings told."""
-        output, warnings = self.trigger(None, "load", data=[key])
-        return (output[0] if output else None), warnings
 
 
 @pytest.fixture

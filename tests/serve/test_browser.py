@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from geochat import GeoChat
 from geochat.dialects import GEOCHAT
 from geochat.exports import PALETTE
 from geochat.geometry import OrientedBox
+from geochat_serve import ServeSettings, serve
 
 FIRST = OrientedBox(10, 20, 30, 40, 30)  # of the scripted answer, percent of the model's square
 
@@ -672,3 +674,25 @@ def test_labels_focus_order_and_contrast(people, pictures, scheme):
         )
     seen = [part for part in dict.fromkeys(order) if part]
     assert seen == ["#scene-viewer", "#conversation", "#composer", "#more"]
+
+
+def test_logging_in_with_a_browser(chromium, engine, tmp_path):
+    users = tmp_path / "users"
+    users.write_text("ada:secret\n")
+    with serve(GeoChat(engine), ServeSettings(port=0, auth_file=users)) as guarded:
+        context = chromium.new_context()
+        context.set_default_timeout(60_000)
+        page = context.new_page()
+        page.goto(guarded.url)
+        page.fill("[name=username]", "ada")
+        page.fill("[name=password]", "wrong")
+        page.click("button")
+        page.wait_for_selector("[role=alert]:has-text('do not go together')")
+        page.fill("[name=username]", "ada")
+        page.fill("[name=password]", "secret")
+        page.click("button")
+        page.wait_for_selector(".gv-gallery button")
+        page.click(".gv-gallery button")
+        page.wait_for_selector(".gv-open", state="hidden")
+        assert [session.username for session in guarded.sessions] == ["ada"]
+        context.close()

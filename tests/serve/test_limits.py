@@ -2,23 +2,17 @@
 
 import asyncio
 import contextlib
-import socket
-import threading
 import time
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from serve_wire import MEBI, Memory, begin_ask, connect, from_address, is_closed, log_in, send_chunks, wait_until
 
 from geochat import GeoChat
 from geochat_serve import ServeSettings, serve
 from geochat_serve.bodies import BodyLimits
 from geochat_serve.limits import EventLimits
-from geochat_serve.metrics import resident_bytes
-
-MEBI = 2**20
-FILE = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\nx\r\n'
-CHUNK = b"10000\r\n" + b"1" * 65536 + b"\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -28,60 +22,6 @@ def guarded(engine, tmp_path_factory):
     users.write_text("ada:secret\n")
     with serve(GeoChat(engine), ServeSettings(port=0, auth_file=users, max_upload_mb=512)) as running:
         yield running
-
-
-class Memory:
-    """The most this process grows while it is watched, in bytes."""
-
-    def __enter__(self):
-        self.before = self.most = resident_bytes()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def _watch(self):
-        while not self._done.wait(0.01):
-            self.most = max(self.most, resident_bytes())
-
-    def __exit__(self, *_):
-        self._done.set()
-        self._thread.join()
-
-    @property
-    def growth(self):
-        return self.most - self.before
-
-
-def connect(url, source="127.0.0.1"):
-    address = urlsplit(url)
-    return socket.create_connection((address.hostname, address.port), timeout=60, source_address=(source, 0))
-
-
-def send_chunks(url, path, total, cookie="", kind="application/json"):
-    """Post so many bytes in chunks: the status, and how many bytes were taken before the server closed."""
-    with connect(url) as connection:
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nContent-Type: {kind}\r\n"
-            f"Transfer-Encoding: chunked\r\nCookie: {cookie}\r\n\r\n"
-        )
-        connection.sendall(head.encode())
-        sent = 0
-        with contextlib.suppress(ConnectionError):
-            while sent < total:
-                connection.sendall(CHUNK)
-                sent += len(CHUNK)
-        answer = b""
-        with contextlib.suppress(ConnectionError):
-            while part := connection.recv(65536):
-                answer += part
-    return int(answer.split(b" ", 2)[1]) if answer else None, sent, answer
-
-
-def log_in(url, name="ada", password="secret"):
-    client = httpx.Client(base_url=url, timeout=60)
-    client.post("login", data={"username": name, "password": password}).raise_for_status()
-    return client, "; ".join(f"{key}={value}" for key, value in client.cookies.items())
 
 
 POSTS = [
@@ -133,84 +73,6 @@ def test_before_login_nothing_is_read_but_a_short_form(guarded):
     assert guarded.workspace.size() == 0
 
 
-def test_an_upload_goes_to_disk_as_it_comes(guarded):
-    client, _ = log_in(guarded.url)
-
-    def content():
-        yield b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.tif"\r\n\r\n'
-        for _ in range(300):
-            yield bytes(MEBI)
-        yield b"\r\n--x--\r\n"
-
-    length = str(sum(map(len, [*(b"",), *list(content())])))
-    headers = {"content-type": "multipart/form-data; boundary=x", "content-length": length}
-    with Memory() as memory:
-        (name,) = client.post("gradio_api/upload", content=content(), headers=headers).raise_for_status().json()
-    assert guarded.workspace.find(name).stat().st_size == 300 * MEBI
-    assert memory.growth < 48 * MEBI
-    print(f"upload of 300 MB: {memory.growth / MEBI:.1f} MB")  # noqa: T201
-    guarded.workspace.claim(name).unlink()
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        (b"", "no file"),
-        (b"--x--\r\n", "no file"),
-        (b'--x\r\nContent-Disposition: form-data; name="files"\r\n\r\nhello\r\n--x--\r\n', "no file"),
-        (b"nonsense", "cannot be read"),
-        (b"--x\r\n" + b"A: " + b"b" * 20_000 + b"\r\n\r\n\r\n--x--\r\n", "cannot be read"),
-        (
-            b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\nx\r\n' * 20 + b"--x--\r\n",
-            "8 files",
-        ),
-    ],
-)
-def test_a_wrong_form_is_refused_and_leaves_nothing(server, body, message):
-    server.workspace.sweep(0)
-    headers = {"content-type": "multipart/form-data; boundary=x"}
-    answer = httpx.post(f"{server.url}gradio_api/upload", content=body, headers=headers)
-    assert answer.status_code == 400
-    assert message in answer.text
-    assert list(server.workspace.uploads.iterdir()) == []
-
-
-def test_an_upload_that_is_cut_off_leaves_nothing(server):
-    server.workspace.sweep(0)
-    with connect(server.url) as connection:
-        connection.sendall(
-            f"POST /gradio_api/upload HTTP/1.1\r\nHost: {urlsplit(server.url).netloc}\r\n"
-            "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 1000000\r\n\r\n"
-            '--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'.encode()
-            + bytes(200_000)
-        )
-        wait_until(lambda: list(server.workspace.uploads.iterdir()))
-    wait_until(lambda: not list(server.workspace.uploads.iterdir()))
-
-
-@pytest.mark.parametrize("name", ["ä.png", "x" * 4000 + ".png", b"\xff\xfe.png", "../../a.png", "a\\b.png", '"; x="'])
-def test_file_names_of_every_kind_are_taken(server, pages, pictures, name):
-    encoded = name if isinstance(name, bytes) else name.encode()
-    body = (
-        b'--x\r\nContent-Disposition: form-data; name="files"; filename="'
-        + encoded.replace(b'"', b"%22")
-        + b'"\r\n\r\n'
-        + (pictures / "wide.png").read_bytes()
-        + b"\r\n--x--\r\n"
-    )
-    headers = {"content-type": "multipart/form-data; boundary=x"}
-    answer = httpx.post(f"{server.url}gradio_api/upload", content=body, headers=headers)
-    if len(encoded) > 4000:
-        assert answer.status_code in (200, 400)
-    if answer.status_code == 400:
-        return
-    (upload,) = answer.raise_for_status().json()
-    page = pages(server.url, "names")
-    page.enter()
-    shown = encoded.decode("utf-8", "replace")
-    assert page.trigger("scene-viewer", "opened", {"upload": upload, "name": shown})[1] == []
-
-
 def test_all_bodies_of_a_client_together_are_bounded():
     """Sixteen megabytes each may not be sixteen hundred of a hundred requests."""
 
@@ -259,18 +121,6 @@ def test_all_bodies_of_a_client_together_are_bounded():
     assert set(refused) == {503}
     assert len(refused) >= 17
     assert left == {}
-
-
-def from_address(address):
-    """A client on another machine: Linux has all of 127.0.0.0/8 for this one."""
-    return httpx.HTTPTransport(local_address=address)
-
-
-def begin_ask(client, picture, question):
-    """Upload and ask, and wait for nothing: the answer to the call."""
-    (name,) = client.post("upload", files={"files": ("a.png", picture)}).json()
-    image = {"path": name, "meta": {"_type": "gradio.FileData"}}
-    return client.post("call/ask", json={"data": [image, question, "auto", []]})
 
 
 def test_one_client_may_have_so_many_events_under_way(engine, pictures):
@@ -364,20 +214,3 @@ def test_finished_calls_that_nobody_fetches_are_forgotten(server, monkeypatch):
         wait_until(lambda: not server.page._queue.event_ids_to_events)
     assert len(server.page._queue.pending_event_ids_session) <= 12
     assert httpx.get(f"{server.url}gradio_api/call/find/{'0' * 32}").status_code == 404
-
-
-def is_closed(connection):
-    connection.setblocking(False)
-    try:
-        return connection.recv(1000) == b"" or is_closed(connection)
-    except BlockingIOError:
-        return False
-    except ConnectionError:
-        return True
-
-
-def wait_until(happened):
-    deadline = time.monotonic() + 60
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)

@@ -5,6 +5,7 @@ import time
 
 import httpx
 import pytest
+from serve_wire import from_address
 from starlette.routing import Mount
 
 from geochat import GeoChat
@@ -31,10 +32,6 @@ def guarded(engine, users):
 def client(guarded):
     with httpx.Client(base_url=guarded.url, follow_redirects=False, timeout=30) as client:
         yield client
-
-
-def from_address(address):
-    return httpx.HTTPTransport(local_address=address)
 
 
 def log_in(client, name="ada", password="secret", **headers):

@@ -91,3 +91,47 @@ def test_nothing_is_remembered_of_users_who_left():
         return queue._lines, queue._served
 
     assert run(scenario()) == ({}, set())  # nothing keeps growing
+
+
+def test_many_pages_of_one_client_hold_up_no_other_client():
+    async def scenario():
+        queue, served = FairQueue(1, 8), []
+
+        async def one(user, client):
+            async with queue.turn(user, client):
+                served.append(user)
+                await asyncio.sleep(0)
+
+        greedy = [one(f"page {number}", "greedy") for number in range(6)]
+        await asyncio.gather(*greedy, one("other", "other"))
+        return served
+
+    assert run(scenario()).index("other") == 1
+
+
+def test_pages_of_one_client_take_turns():
+    async def scenario():
+        queue, served = FairQueue(1, 8), []
+
+        async def one(user):
+            async with queue.turn(user, "school"):
+                served.append(user)
+                await asyncio.sleep(0)
+
+        await asyncio.gather(*(one(user) for user in "aaab"))
+        return served, queue._lines, queue._last
+
+    assert run(scenario()) == (["a", "b", "a", "a"], {}, {})
+
+
+def test_a_client_may_have_so_many_waiting():
+    async def scenario():
+        queue = FairQueue(1, 2)
+        for number in range(9):  # one served, eight waiting
+            queue.join(f"page {number}", "greedy")
+        assert queue.length == 8
+        with pytest.raises(QueueFullError, match="8 questions from where you are"):
+            queue.join("page 9", "greedy")
+        queue.join("other", "other")
+
+    run(scenario())

@@ -4,11 +4,11 @@ import base64
 import http.server
 import json
 import threading
-import time
 import uuid
 
 import httpx
 import pytest
+from serve_wire import wait_until
 
 from geochat import GeoChat
 from geochat_serve import ServeSettings, serve
@@ -191,13 +191,6 @@ def test_a_call_that_is_cancelled_computes_no_further_and_one_in_the_queue_nothi
         wait_until(lambda: engine.running == 0)
         wait_until(lambda: server.workspace.size() == 0)
     assert len(engine.requests) == asked + 1
-
-
-def wait_until(happened):
-    deadline = time.monotonic() + 60
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def test_mcp_tools(engine, pictures, listener):

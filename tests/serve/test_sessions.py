@@ -66,6 +66,43 @@ def test_a_page_long_idle_makes_room_when_it_is_full(sessions):
     assert idle not in list(sessions)
 
 
+def test_a_page_that_opened_nothing_makes_room_before_one_that_did(sessions, workspace, pictures):
+    used = sessions.enter("a", None, None)
+    open_scene(used, workspace, pictures, "ab" * 32)
+    unused, _ = sessions.enter("b", None, None), sessions.enter("c", None, None)
+    used.active_at -= 1000
+    unused.active_at -= 100
+    sessions.enter("d", None, None)
+    assert unused not in list(sessions)
+    assert used in list(sessions)
+
+
+def test_of_the_client_that_has_most_the_longest_idle_makes_room_for_others(sessions, workspace, pictures):
+    for number, name in enumerate("abc"):
+        open_scene(sessions.enter(name, None, None, "greedy"), workspace, pictures, f"{number}" * 64)
+    first, second, third = sessions
+    with pytest.raises(GeoChatError, match="3 people are here"):
+        sessions.enter("d", None, None, "greedy")
+    sessions.enter("e", None, None, "other")
+    assert first not in list(sessions)
+    with pytest.raises(GeoChatError, match="3 people are here"):
+        sessions.enter("f", None, None, "other")  # they have one each but for one
+    assert {second, third} <= set(sessions)
+
+
+def test_nothing_but_loading_the_page_makes_a_session(sessions):
+    for name in (None, "", "invented"):
+        with pytest.raises(GeoChatError, match="not known here"):
+            sessions.of(name, None)
+    assert list(sessions) == []
+
+
+def test_a_page_that_enters_again_leaves_no_session_behind(sessions):
+    first = sessions.enter("a", None, None)
+    sessions.enter("a", None, None)
+    assert first.hashes == set()
+
+
 def test_after_the_grace_a_session_is_gone(workspace):
     sessions = Sessions(workspace, most=3, grace_s=0, kept=5)
     first = sessions.enter("a", None, None)

@@ -5,15 +5,11 @@ import time
 
 import httpx
 import pytest
+from serve_wire import from_address
 
 from geochat import GeoChat
 from geochat_serve import ServeSettings, serve
 from geochat_serve.visitors import is_page
-
-
-def from_address(address):
-    """A browser on another machine: Linux has all of 127.0.0.0/8 for this one."""
-    return {"transport": httpx.HTTPTransport(local_address=address)}
 
 
 @pytest.fixture
@@ -137,14 +133,14 @@ def test_invented_hashes_do_not_fill_the_server(small_server, pages):
 
 
 def test_one_client_s_many_pages_keep_nobody_out(small_server, pages):
-    """Even with images open: of the client that has most, the page longest idle makes room."""
-    honest = pages(small_server.url, "honest", **from_address("127.0.0.9"))
+    """Of the client that has most, the page longest idle makes room."""
+    honest = pages(small_server.url, "honest", transport=from_address("127.0.0.9"))
     key, _ = honest.enter()
     for number in range(12):
         pages(small_server.url, f"a{number}").enter()
     assert len(list(small_server.sessions)) == 6
     assert key in {session.key for session in small_server.sessions}
-    late, warnings = pages(small_server.url, "late", **from_address("127.0.0.10")).enter()
+    late, warnings = pages(small_server.url, "late", transport=from_address("127.0.0.10")).enter()
     assert late
     assert warnings == []
     assert key in {session.key for session in small_server.sessions}

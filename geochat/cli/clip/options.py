@@ -30,6 +30,11 @@ def add_encoder_options(parser: argparse.ArgumentParser, *, required: bool = Fal
     group.add_argument("--tokenizer", metavar="PATH", help="directory, hub id or list of merges, where MODEL has none")
     group.add_argument("--device", metavar="NAME", help="such as cpu or cuda:1 (default: the best there is)")
     group.add_argument("--dtype", metavar="NAME", help="float32, bfloat16 or float16 (default: float32)")
+    group.add_argument(
+        "--allow-download",
+        action="store_true",
+        help="let CLIP's tokenizer be fetched from the hub, where a weights file comes without",
+    )
 
 
 def load_encoder(args: argparse.Namespace) -> "DualEncoder":
@@ -37,7 +42,12 @@ def load_encoder(args: argparse.Namespace) -> "DualEncoder":
     from geochat.clip import DualEncoder
 
     return DualEncoder.from_pretrained(
-        args.model, device=args.device, dtype=args.dtype, tokenizer=args.tokenizer, activation=args.activation
+        args.model,
+        device=args.device,
+        dtype=args.dtype,
+        tokenizer=args.tokenizer,
+        activation=args.activation,
+        allow_download=args.allow_download,
     )
 
 

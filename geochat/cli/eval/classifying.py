@@ -28,4 +28,7 @@ def classifier(args: argparse.Namespace) -> "Answerer":
     from geochat_eval.running.classifying import ClassifierAnswerer
 
     prompts = read_prompts(args.prompts) if args.prompts else None
-    return ClassifierAnswerer(DualEncoder.from_pretrained(args.model, device=args.device, dtype=args.dtype), prompts)
+    encoder = DualEncoder.from_pretrained(
+        args.model, device=args.device, dtype=args.dtype, allow_download=args.allow_download
+    )
+    return ClassifierAnswerer(encoder, prompts)

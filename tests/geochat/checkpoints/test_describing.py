@@ -1,4 +1,9 @@
+import json
+import shutil
+
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from geochat.checkpoints import describe, load
 from geochat.errors import CheckpointError
@@ -65,3 +70,50 @@ def test_a_damaged_checkpoint_is_not_described(copy):
     (copy / "model.safetensors").write_bytes(b"")
     with pytest.raises(CheckpointError, match="cannot be read"):
         describe(copy)
+
+
+@pytest.fixture
+def adapter(saved, tmp_path):
+    """A LoRA over the tiny checkpoint."""
+    folder = tmp_path / "lora"
+    folder.mkdir()
+    module = "base_model.model.model.language_model.layers.0.self_attn"
+    halves = {
+        f"{module}.{part}.lora_{half}.weight": torch.ones(shape)
+        for part in ("q_proj", "o_proj")
+        for half, shape in {"A": (4, 48), "B": (48, 4)}.items()
+    }
+    save_file(halves, folder / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": 4, "lora_alpha": 16, "base_model_name_or_path": str(saved)}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_an_adapter_is_described_apart_from_its_base(adapter, saved):
+    described = describe(adapter)
+    found = described.source.adapter
+    assert (found.rank, found.alpha, found.targets, found.base) == (4, 16.0, ("o_proj", "q_proj"), str(saved))
+    assert found.parameters == 2 * 2 * 4 * 48
+    assert described.source.base.folder == saved
+    assert described.parameters == describe(saved).parameters
+    assert describe(saved).source.adapter is None
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        (None, "unstated; base: Apache-2.0; of UC Merced"),
+        ("unstated", "unstated; base: Apache-2.0; of UC Merced"),
+        ("Apache-2.0; of UC Merced", "unstated; base: Apache-2.0; of UC Merced"),
+        ("CC-BY-4.0", "CC-BY-4.0"),
+    ],
+)
+def test_the_licence_of_a_base_is_not_said_to_be_its_adapters(adapter, saved, tmp_path, own, expected):
+    """Nor where training copied the base's settings."""
+    base = shutil.copytree(saved, tmp_path / "licensed")
+    settings = json.loads((base / "geochat.json").read_text()) | {"licence": "Apache-2.0; of UC Merced"}
+    (base / "geochat.json").write_text(json.dumps(settings))
+    if own is not None:
+        (adapter / "geochat.json").write_text(json.dumps(settings | {"name": "tuned", "licence": own}))
+    assert describe(adapter, base=base).licence == expected
+    assert describe(base).licence == "Apache-2.0; of UC Merced"

@@ -1,10 +1,12 @@
-"""Every mutation of a checkpoint's files ends in a model that answers, or in an error of the hierarchy. Seeded, and slow.
+"""Every mutation of a checkpoint's files ends in a model that answers, or in an error of the hierarchy. Slow.
 
-The mutations are those that found a quarter of files leaking a TypeError or a panic: a value of JSON replaced by another
-kind or size or left out, and bytes changed, put in or cut off. What still loads is asked a question.
+The mutations are those that found a quarter of files leaking a TypeError or a panic: a value of JSON of another kind
+or size or left out, and bytes changed, put in or cut off. What still loads is asked a question. They are the
+same each time; GEOCHAT_FUZZ_SEED=anything gives others.
 """
 
 import json
+import os
 import random
 import shutil
 from collections import Counter
@@ -23,6 +25,7 @@ from geochat.models import bundled_path
 
 EVIL = [0, -1, 1, 10**9, 10**30, 2**63, 1.5, -0.0, float("nan"), float("inf"), "", "x" * 50, "../x", "\u0000", None]
 EVIL += [True, False, [], {}, [0], [None], {"a": 1}]
+SEED = os.environ.get("GEOCHAT_FUZZ_SEED", "")
 HEAD = 20_000  # bytes at the beginning of a file, where headers are
 PICTURE = np.zeros((30, 40, 3), np.uint8)
 
@@ -84,7 +87,7 @@ def outcomes(source, name, use, folder, count):
                 shutil.copy(file, folder)
             elif file.is_file():
                 (folder / file.name).symlink_to(file)
-        chance = random.Random(f"{name} {number}")
+        chance = random.Random(f"{name} {number} {SEED}")
         how = change_json if name.endswith(".json") and chance.random() < 0.7 else change_bytes
         changed = how(folder / name, chance)
         try:

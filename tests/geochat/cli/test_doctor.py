@@ -1,7 +1,10 @@
+import shutil
+
 import pytest
 
 from geochat.cli import checks, main
 from geochat.errors import CheckpointError
+from geochat.models import bundled_path
 
 
 @pytest.fixture
@@ -36,3 +39,26 @@ def test_a_model_that_does_not_load_is_1(capsys, monkeypatch):
     monkeypatch.setattr("geochat.checkpoints.load", broken)
     assert main(["doctor"]) == 1
     assert "FAIL model         no model\n" in capsys.readouterr().out
+
+
+def test_a_sound_folder_is_0(capsys):
+    assert main(["doctor", "--security", str(bundled_path())]) == 0
+    assert capsys.readouterr().out == f"{bundled_path()}: nothing that would not be loaded\n"
+
+
+def test_what_would_not_be_loaded_is_1(tmp_path, capsys):
+    folder = shutil.copytree(bundled_path(), tmp_path / "model", ignore=shutil.ignore_patterns("*.safetensors", "clip"))
+    (folder / "modeling\x1b[31m.py").write_text("import os")
+    (folder / "chat_template.jinja").write_text("{{ 'a' * 10**10 }}")
+    (folder / "notes.txt").symlink_to("/etc/hostname")
+    assert main(["doctor", "--security", str(folder)]) == 1
+    out = capsys.readouterr().out
+    assert "LEFT modeling?[31m.py: code, which is never run" in out
+    assert "FAIL chat_template.jinja: the chat template is not used" in out
+    assert "note notes.txt: a link that leads outside" in out
+    assert "\x1b" not in out
+
+
+def test_a_folder_that_is_not_there_is_said(capsys):
+    assert main(["doctor", "--security", "/nowhere/at/all"]) == 1
+    assert "no checkpoint directory '/nowhere/at/all'" in capsys.readouterr().err

