@@ -104,7 +104,9 @@ def load(
             model = _built(found, options)
             model.generation_config = generation
             if found.native:
-                model.config.name_or_path = str(found.folder)  # which PEFT names as the base of an adapter
+                model.name_or_path = model.config.name_or_path = str(
+                    found.folder
+                )  # which PEFT names as the base of an adapter
             if quantization is None:
                 torch.nn.Module.to(model, chosen)
             else:

@@ -39,10 +39,12 @@ class Answerer:
         self.queue = queue
         self.metrics = metrics or Metrics()
         self._asked: set[str] = set()
+        self._closed = False
         self._threads = ThreadPoolExecutor(queue.slots, thread_name_prefix="geochat-answer")
 
     def close(self) -> None:
         """Take no more questions, and compute those in hand no further. Idempotent."""
+        self._closed = True
         for question_id in tuple(self._asked):
             self.chat.cancel(question_id)
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -117,9 +119,15 @@ class Answerer:
 
     @contextmanager
     def computing(self, question: Question) -> Iterator[None]:
-        """Have a question computed no further when the server ends."""
-        self._asked.add(question.id)
+        """Have a question computed no further when the server ends.
+
+        Raises:
+            GeoChatError: It has ended: one whose turn comes when others are stopped is not begun.
+        """
+        self._asked.add(question.id)  # before looking, or `close` might see neither
         try:
+            if self._closed:
+                raise GeoChatError("the server is ending")
             yield
         finally:
             self._asked.discard(question.id)

@@ -88,9 +88,7 @@ class Api:
         client = client_name(request.client.host if request.client else None, request.username)
         with self.answerer.metrics.answer("api") as ended:
             try:
-                if len(text or "") > _LONGEST:
-                    raise GeoChatError(f"{len(text):,} characters are too many; write up to {_LONGEST:,}")
-                question = Question(clean(text or ""), regions=read_boxes(regions), task=task)
+                question = Question(_checked(text), regions=read_boxes(regions), task=task)
                 answer = await self._answer_upload(upload, question, client)
             except GeoChatError as error:
                 raise gr.Error(clean(str(error)), print_exception=False) from error
@@ -120,3 +118,14 @@ class Api:
             except asyncio.CancelledError:  # a call that was cancelled computes no further
                 self.answerer.chat.cancel(question.id)
                 raise
+
+
+def _checked(text: str | None) -> str:
+    """A question's words.
+
+    Raises:
+        GeoChatError: They are too many.
+    """
+    if text is not None and len(text) > _LONGEST:
+        raise GeoChatError(f"{len(text):,} characters are too many; write up to {_LONGEST:,}")
+    return clean(text or "")

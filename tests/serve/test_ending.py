@@ -17,7 +17,9 @@ scripted = importlib.util.module_from_spec(spec)
 sys.modules["scripted"] = scripted
 spec.loader.exec_module(scripted)
 from geochat import GeoChat
-from geochat.cli import main, output
+from geochat.cli import main, output, serve
+run = serve._serve
+serve._serve = lambda args: print("begun", flush=True) or run(args)
 output.load = lambda _args: GeoChat(scripted.ScriptedEngine(pause=0.05))
 sys.exit(main(["serve", "--port", "0"]))
 """
@@ -25,17 +27,18 @@ sys.exit(main(["serve", "--port", "0"]))
 
 @pytest.fixture
 def started(tmp_path):
-    """`started()` is a server's process, and its address once it has one."""
+    """`started()` is a server's process, in which the command has begun."""
     script = SERVER.format(scripted=str(Path(__file__).with_name("scripted.py")))
     processes = []
 
-    def start(*, wait=True):
+    def start():
         environment = {**os.environ, "TMPDIR": str(tmp_path)}
         process = subprocess.Popen(
             [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
         processes.append(process)
-        return process, process.stdout.readline().split()[-1] if wait else None
+        assert process.stdout.readline() == "begun\n"
+        return process
 
     yield start
     for process in processes:
@@ -46,7 +49,8 @@ def started(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_nothing_is_left_and_nothing_goes_on(started, tmp_path, pictures, name, status):
-    process, url = started()
+    process = started()
+    url = process.stdout.readline().split()[-1]
     with httpx.Client(base_url=f"{url}gradio_api/", timeout=30) as client:
         for question in ("slow", "slow", "slow"):  # one more than is answered at a time
             (upload,) = client.post("upload", files={"files": ("a.png", (pictures / "wide.png").read_bytes())}).json()
@@ -66,9 +70,10 @@ def test_nothing_is_left_and_nothing_goes_on(started, tmp_path, pictures, name, 
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_ending_it_before_it_has_begun_shows_no_traceback(started, tmp_path, name):
-    process, _ = started(wait=False)
-    time.sleep(1.5)  # Gradio and torch are being imported
+@pytest.mark.parametrize("seconds", [0.0, 0.7])
+def test_ending_it_before_it_has_begun_shows_no_traceback(started, tmp_path, name, seconds):
+    process = started()
+    time.sleep(seconds)  # Gradio and torch are being imported
     process.send_signal(getattr(signal, name))
     _, told = process.communicate(timeout=60)
     assert "Traceback" not in told
@@ -80,9 +85,10 @@ def test_ending_it_before_it_has_begun_shows_no_traceback(started, tmp_path, nam
 def test_a_signal_that_is_ignored_stays_ignored(started):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
-        process, url = started()
+        process = started()
     finally:
         signal.signal(signal.SIGHUP, before)
+    url = process.stdout.readline().split()[-1]
     process.send_signal(signal.SIGHUP)
     time.sleep(0.5)
     assert httpx.get(f"{url}healthz").status_code == 200
