@@ -10,6 +10,7 @@ from typing import Any
 
 from transformers import LlavaProcessor
 
+from geochat.checkpoints.guarding import guarded
 from geochat.errors import DataError
 from geochat.prompts import IMAGE_TOKEN, Message, chat_messages
 from geochat_data.samples import Sample, check_messages
@@ -44,13 +45,14 @@ def encode(messages: Sequence[Message], processor: LlavaProcessor, *, image_toke
     """
     check_messages(messages)
     tokenizer = processor.tokenizer
-    rendered = tokenizer.apply_chat_template(
-        _with_placeholder(messages, with_image=image_tokens > 0),
-        chat_template=processor.chat_template,
-        tokenize=True,
-        return_dict=True,
-        return_assistant_tokens_mask=True,
-    )
+    with guarded("the chat template", remedy="copy chat_template.jinja of the model's base again"):
+        rendered = tokenizer.apply_chat_template(
+            _with_placeholder(messages, with_image=image_tokens > 0),
+            chat_template=processor.chat_template,
+            tokenize=True,
+            return_dict=True,
+            return_assistant_tokens_mask=True,
+        )
     ids, mask = rendered["input_ids"], rendered["assistant_masks"]
     if image_tokens > 1:  # repeated here and not in the text, where a thousand of them would have to be found again
         place = ids.index(processor.image_token_id)

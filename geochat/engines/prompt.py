@@ -17,11 +17,15 @@ from PIL import Image
 from torch import Tensor
 
 from geochat.checkpoints import Checkpoint
+from geochat.checkpoints.guarding import guarded
 from geochat.engines.prefix import Key, common_length
 from geochat.engines.protocol import Request
 from geochat.errors import ContextLengthError, ImageError, PromptError
 from geochat.models import ModelInfo
 from geochat.prompts import Message, chat_messages
+
+
+_TEMPLATE = "copy chat_template.jinja of the model's base again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,8 @@ class Encoder:
                 f"{self._info.capabilities.images} a question; ask about each alone"
             )
         chat = chat_messages(request.messages, with_image=bool(request.images))
-        text: str = self._processor.apply_chat_template(chat, add_generation_prompt=True)
+        with guarded("the chat template", remedy=_TEMPLATE):
+            text: str = self._processor.apply_chat_template(chat, add_generation_prompt=True)
         ids = self._tokenize(text)
         turns: tuple[Turn, ...] = ()
         if request.choices:
@@ -141,7 +146,8 @@ class Encoder:
         _check_choices(request.choices)
         image = bool(request.images)
         chats = [chat_messages([*request.messages, Message("assistant", c)], with_image=image) for c in request.choices]
-        texts: Any = self._processor.apply_chat_template(chats)  # one for each
+        with guarded("the chat template", remedy=_TEMPLATE):
+            texts: Any = self._processor.apply_chat_template(chats)  # one for each
         with self._tokenizing:
             read = self._processor.tokenizer(texts, add_special_tokens=not self._brings_bos(texts[0]))
         wholes = [(tuple(row), _spoken(read, n, text, texts[n])) for n, row in enumerate(read["input_ids"])]

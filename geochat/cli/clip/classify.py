@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     from geochat.imagery import Stretch, open_image
 
     files = options.image_files(args.images)
-    opener = partial(open_image, bands=args.bands, window=args.window, stretch=Stretch(**args.stretch))
+    opener = partial(open_image, bands=args.bands, window=args.window, stretch=Stretch(**args.stretch), page=args.page)
     if not _check(args, files):
         return 1
     from geochat.cli.clip.printing import PRINTERS
