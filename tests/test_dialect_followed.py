@@ -237,7 +237,9 @@ def test_asking_reading_and_exporting_agree(model, labels):
     assert answer.regions[0].geometry.iou(SHIP) == pytest.approx(1)
     (feature,) = answer.to_geojson()["features"]
     exported = shape(feature["geometry"])
-    assert exported.intersection(SHIP.polygon()).area / exported.union(SHIP.polygon()).area == pytest.approx(1, abs=1e-3)
+    assert exported.intersection(SHIP.polygon()).area / exported.union(SHIP.polygon()).area == pytest.approx(
+        1, abs=1e-3
+    )
 
     again = chat.ask(labels.with_name("1.png"), "", task="identify", regions=answer.to_geojson())
     asked = dialect.parse(again.prompt).regions[0].box

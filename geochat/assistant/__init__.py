@@ -1,8 +1,9 @@
 """The façade: an image and a question in, a grounded answer out."""
 
-from geochat.assistant.answer import Answer, asked_region
+from geochat.assistant.answer import Answer
 from geochat.assistant.chat import GeoChat
 from geochat.assistant.conversation import AnswerStream, Conversation
+from geochat.assistant.placed import asked_region
 from geochat.assistant.question import AskOptions, Question, QuestionOptions, ViewOptions
 from geochat.assistant.region_input import RegionFrame, RegionLike
 from geochat.exports import GroundedRegion

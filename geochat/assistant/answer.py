@@ -1,7 +1,6 @@
 """What was answered, and everything it can be turned into."""
 
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,14 +11,14 @@ from PIL import Image
 from geochat import __version__
 from geochat.assistant.choosing import ChoiceMethod, choose
 from geochat.assistant.interpretation import Interpretation
-from geochat.assistant.notices import Notice, nothing_found
+from geochat.assistant.notices import Notice, answer_notices
 from geochat.assistant.numbering import Numbering
+from geochat.assistant.placed import as_asked, asked_region, region_dict
 from geochat.assistant.scoring import region_score
 from geochat.dialects import ParsedText, Unreadable
 from geochat.engines import Completion, Finish, TokenScore, Usage
 from geochat.exports import (
     GroundedRegion,
-    box_numbers,
     draw,
     to_geojson,
     write_geojson,
@@ -30,9 +29,6 @@ from geochat.geometry import OrientedBox
 from geochat.imagery import GeoImage
 from geochat.models import ModelInfo
 from geochat.prompts import Task
-from geochat.prompts.phrases import same_thing
-
-_LONGEST_NAME = 80  # of a region asked about, taken from the answer
 
 
 @dataclass(frozen=True)
@@ -94,12 +90,12 @@ class Answer:
         regions = []
         for region in numbering.regions:
             placed = GroundedRegion.placed(region, image.frame, image.place, region_score(region, completion.tokens))
-            regions.append(dataclasses.replace(placed, as_asked=_as_asked(interpretation.phrase, region.phrase)))
+            regions.append(dataclasses.replace(placed, as_asked=as_asked(interpretation.phrase, region.phrase)))
         answer = cls(
             question, interpretation, parsed, tuple(regions), (), image, info, completion, seconds, tuple(notices)
         )
         asked = tuple(asked_region(box, image, interpretation.task, answer.plain_text) for box in boxes)
-        return dataclasses.replace(answer, asked=asked, notices=(*notices, *answer._remarks()))
+        return dataclasses.replace(answer, asked=asked, notices=(*notices, *answer_notices(answer)))
 
     @property
     def prompt(self) -> str:
@@ -201,7 +197,7 @@ class Answer:
         return {
             "text": self.text,
             "plain_text": self.plain_text,
-            "regions": [_region_dict(region) for region in self.regions],
+            "regions": [region_dict(region) for region in self.regions],
             "crs": self.crs,
             "image": {
                 "width": image.width,
@@ -219,7 +215,7 @@ class Answer:
             "question": self.question,
             "task": self.task.value,
             "prompt": self.prompt,
-            "asked": [{**_region_dict(region), "attributes": dict(region.attributes)} for region in self.asked],
+            "asked": [{**region_dict(region), "attributes": dict(region.attributes)} for region in self.asked],
             "choice": self.choice,
             "choice_method": self.choice_method,
             "choices": self._choices(),
@@ -270,74 +266,3 @@ class Answer:
             }
             for choice in self.interpretation.choices
         ]
-
-    def _remarks(self) -> Iterator[Notice]:
-        """What is to be said of the answer now that it is there."""
-        phrase = self.interpretation.phrase
-        others = dict.fromkeys(region.phrase for region in self.regions if region.as_asked is False)
-        if others:
-            named = ", ".join(f'"{other}"' for other in others)
-            yield Notice("not-as-asked", f'"{phrase}" was asked for; what the model boxed it calls {named}.')
-        if self.choice_method == "unmatched":
-            yield Notice("no-choice", f"The model answered {self.parsed.plain_text!r}, which is none of those offered.")
-        searched = self.task in (Task.REFER, Task.GROUNDING) and self.interpretation.reply is None
-        if searched and not self.regions and (notice := nothing_found(self.image, self.info)):
-            yield notice
-        for problem in self.problems:
-            yield Notice("unreadable", f"The model wrote {problem.text!r}, which could not be read: {problem.reason}.")
-        if merged := len(self.parsed.regions) - len(self.regions):
-            boxes = f"{merged} boxes" if merged > 1 else "One box"
-            yield Notice("merged", f"{boxes} of a phrase on an object already boxed left out.")
-        if notice := _ending(self):
-            yield notice
-
-
-def asked_region(box: OrientedBox, image: GeoImage, task: Task, words: str) -> GroundedRegion:
-    """A region that was asked about, with the answer; it is named by that where the question was what it is.
-
-    Args:
-        box: In pixels of the whole image.
-        image: The view that was asked about, with the model's frame.
-        task: The kind of question.
-        words: The answer without markup.
-    """
-    named = task is Task.IDENTIFY and 0 < len(words) <= _LONGEST_NAME
-    in_model = box.transform(image.frame.between("image", "model"))
-    return GroundedRegion(words if named else None, box, image.place, in_model, role="asked", answer=words)
-
-
-def _ending(answer: Answer) -> Notice | None:
-    """What is to be said of how an answer ended."""
-    match answer.finish:
-        case "stop" if not answer.text:
-            return Notice("empty", "The model had nothing to say; ask in other words.")
-        case "length":
-            count = answer.usage.completion_tokens
-            return Notice("cut-off", f"The answer was cut off after {count} tokens; raise max_new_tokens.")
-        case "repetition":
-            return Notice("repetition", "The model began to repeat itself and was stopped; ask in other words.")
-        case "cancelled":
-            return Notice("cancelled", "The answer was cancelled; what there is of it stays in the conversation.")
-    return None
-
-
-def _as_asked(asked: str | None, named: str | None) -> bool | None:
-    return None if asked is None or not named else same_thing(asked, named)
-
-
-def _region_dict(region: GroundedRegion) -> dict[str, Any]:
-    outline, map_outline = region.outline, region.map_outline
-    width, height, area = region.ground_size or (None, None, None)
-    return {
-        "phrase": region.phrase,
-        "box": None if region.box is None else box_numbers(region.box),
-        "pixels": [list(point) for point in region.pixels],
-        "map": None if region.map is None else [list(point) for point in region.map],
-        "score": region.score,
-        "outline": [list(point) for point in outline],
-        "map_outline": None if map_outline is None else [list(point) for point in map_outline],
-        "as_asked": region.as_asked,
-        "width_m": width,
-        "height_m": height,
-        "area_m2": area,
-    }

@@ -3,9 +3,14 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from geochat.imagery import GeoImage
 from geochat.models import ModelInfo
+from geochat.prompts import Task
+
+if TYPE_CHECKING:
+    from geochat.assistant.answer import Answer
 
 _SHRUNK = 2.0  # image pixels a pixel the model sees, from which on small objects are lost
 
@@ -89,3 +94,39 @@ def metres(length: float) -> str:
         return f"{length * 100:.2g} cm"
     digits = max(0, 1 - math.floor(math.log10(length)))
     return f"{length:.{digits}f} m" if length < 1000 else f"{length / 1000:.1f} km"
+
+
+def answer_notices(answer: "Answer") -> Iterator[Notice]:
+    """What to know of an answer now that it is there."""
+    phrase = answer.interpretation.phrase
+    others = dict.fromkeys(region.phrase for region in answer.regions if region.as_asked is False)
+    if others:
+        named = ", ".join(f'"{other}"' for other in others)
+        yield Notice("not-as-asked", f'"{phrase}" was asked for; what the model boxed it calls {named}.')
+    if answer.choice_method == "unmatched":
+        yield Notice("no-choice", f"The model answered {answer.parsed.plain_text!r}, which is none of those offered.")
+    searched = answer.task in (Task.REFER, Task.GROUNDING) and answer.interpretation.reply is None
+    if searched and not answer.regions and (notice := nothing_found(answer.image, answer.info)):
+        yield notice
+    for problem in answer.problems:
+        yield Notice("unreadable", f"The model wrote {problem.text!r}, which could not be read: {problem.reason}.")
+    if merged := len(answer.parsed.regions) - len(answer.regions):
+        boxes = f"{merged} boxes are" if merged > 1 else "One box is"
+        yield Notice("merged", f"{boxes} left out: the same phrase had boxed the same object.")
+    if notice := _ending(answer):
+        yield notice
+
+
+def _ending(answer: "Answer") -> Notice | None:
+    """What is to be said of how an answer ended."""
+    match answer.finish:
+        case "stop" if not answer.text:
+            return Notice("empty", "The model had nothing to say; ask in other words.")
+        case "length":
+            count = answer.usage.completion_tokens
+            return Notice("cut-off", f"The answer was cut off after {count} tokens; raise max_new_tokens.")
+        case "repetition":
+            return Notice("repetition", "The model began to repeat itself and was stopped; ask in other words.")
+        case "cancelled":
+            return Notice("cancelled", "The answer was cancelled; what there is of it stays in the conversation.")
+    return None

@@ -95,8 +95,8 @@ class Dialect:
     name: str
     syntax: Syntax
     wordings: Wordings = field(default_factory=Wordings)
-    model_frame: ModelFrame = ModelFrame()
-    angles: AngleConvention = AngleConvention()
+    model_frame: ModelFrame = field(default_factory=ModelFrame)
+    angles: AngleConvention = field(default_factory=AngleConvention)
     decimals: int = 0
 
     def fitted(self, *, fit: Fit | None = None, size: int | None = None, angles: AngleConvention | None = None) -> Self:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from geochat.dialects.braces import JOINER
-from geochat.dialects.events import Event, Phrase, Region, Text, Unreadable, merge_text
+from geochat.dialects.events import Event, Phrase, Region, Text, Unreadable
 
 _CLOSES = frozenset(".,;:!?)]\n")  # what no space comes before
 _BLANKS = " \t"

@@ -24,7 +24,6 @@ from geochat.errors import ContextLengthError, ImageError, PromptError
 from geochat.models import ModelInfo
 from geochat.prompts import Message, chat_messages
 
-
 _TEMPLATE = "copy chat_template.jinja of the model's base again"
 
 

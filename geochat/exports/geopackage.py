@@ -108,7 +108,7 @@ def write_layer(
 def column(values: Sequence[object], *, numeric: bool = False) -> np.ndarray:
     """A column of numbers where all values are, with NaN (written as NULL) for None; otherwise of text.
 
-    Whole numbers stay whole where there is one in each row.
+    Whole numbers stay whole, and yes and no stay so, where there is one in each row.
 
     Args:
         values: One a feature.
@@ -117,7 +117,9 @@ def column(values: Sequence[object], *, numeric: bool = False) -> np.ndarray:
     known = [value for value in values if value is not None]
     if known and len(known) == len(values) and all(type(value) is int for value in known) and not numeric:
         return np.array(values, dtype=np.int64)
-    if all(isinstance(value, int | float) for value in known) and (known or numeric):
+    if known and len(known) == len(values) and all(isinstance(value, bool) for value in known):
+        return np.array(values, dtype=np.bool_)
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in known) and (known or numeric):
         return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
     return np.array([None if value is None else text_of(value) for value in values], dtype=object)
 

@@ -19,6 +19,7 @@ from geochat_serve.placing import read_boxes, read_places, read_window
 from geochat_serve.sessions import Session, Sessions
 from geochat_serve.telling import attempt, sent, serial, to_page, warn
 from geochat_serve.updates import Update, no_change, scene_update, turns_update, unclassified
+from geochat_serve.visitors import is_page
 from geochat_serve.workspace import Workspace, safe_name
 
 STRETCHES = {
@@ -29,6 +30,8 @@ STRETCHES = {
     "Percentiles 5 - 95": Stretch("percentile", (5.0, 95.0)),
     "Least to greatest": Stretch("percentile", (0.0, 100.0)),
 }
+
+_ENTERING_S = 5.0  # an image may be chosen on a page that has just appeared and is still being entered
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,8 @@ class ImageHandlers:
         """Look at another scene: viewer, conversation, classes found, band and stretch choice."""
 
         def shown() -> Session:
-            session = self._session(request)
+            wait_s = _ENTERING_S if is_page(request.session_hash) else 0.0
+            session = self.sessions.of(request.session_hash, request.username, wait_s)
             session.open(opening(), self.workspace)
             return session
 

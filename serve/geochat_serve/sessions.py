@@ -168,6 +168,7 @@ class Sessions:
         self._by_key: dict[str, Session] = {}
         self._by_hash: dict[str, Session] = {}
         self._lock = threading.RLock()
+        self._entered = threading.Condition(self._lock)
 
     def __iter__(self) -> Iterator[Session]:
         return iter(tuple(self._by_key.values()))
@@ -192,15 +193,22 @@ class Sessions:
             self._by_hash[session_hash] = session
             session.hashes.add(session_hash)
             session.active_at = time.monotonic()
+            self._entered.notify_all()
             return session
 
-    def of(self, session_hash: str | None, username: str | None) -> Session:
+    def of(self, session_hash: str | None, username: str | None, wait_s: float = 0.0) -> Session:
         """The session of a page.
+
+        Args:
+            session_hash: What Gradio calls the page.
+            username: Who logged in.
+            wait_s: Seconds to wait for a page that is just being entered; not for the event loop.
 
         Raises:
             GeoChatError: It was not entered, is another user's, or made room for others.
         """
         with self._lock:
+            self._entered.wait_for(lambda: session_hash in self._by_hash, wait_s)
             session = self._by_hash.get(session_hash or "")
             if session is None:
                 raise GeoChatError("this page is not known here, or was idle for too long; reload it")

@@ -120,9 +120,9 @@ def checkpoint() -> Checkpoint:
 class ScriptedEngine:
     """Writes the given answers one after the other, in pieces of three characters; remembers what it was asked."""
 
-    def __init__(self, *answers, settings, capabilities=Capabilities()):
+    def __init__(self, *answers, settings, capabilities=None):
         self.answers = list(answers)
-        self.info = ModelInfo(settings, 504, 14, capabilities=capabilities, stated_sha256="0" * 64)
+        self.info = ModelInfo(settings, 504, 14, capabilities=capabilities or Capabilities(), stated_sha256="0" * 64)
         self.requests = []
         self.cancelled = set()
 

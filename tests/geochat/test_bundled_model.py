@@ -11,8 +11,8 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from geochat import GeoChat, Task
-from geochat.models import bundled_path
 from geochat.dialects import GEOCHAT
+from geochat.models import bundled_path
 from geochat.prompts import Message, chat_messages
 
 SCENE = Path(str(files("geochat") / "samples" / "airport.tif"))

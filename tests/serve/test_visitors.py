@@ -55,6 +55,17 @@ def test_a_page_that_was_not_entered_has_none_either(server, pages):
     assert len(list(server.sessions)) == before
 
 
+def test_an_image_chosen_before_the_page_is_entered_waits_for_it(server, pages):
+    page = pages(server.url, "hasty")
+    assert page.join("scene-viewer", "sample", {"file": "airport.tif"}).status_code == 200
+    time.sleep(0.3)
+    assert page.join(None, "load", data=[""]).status_code == 200
+    told = list(page.messages())
+    assert [message for message in told if message["msg"] == "log"] == []
+    (session,) = [session for session in server.sessions if any(name.endswith("-hasty") for name in session.hashes)]
+    assert session.scene is not None
+
+
 def test_a_forged_cookie_is_none(server, pages):
     page = pages(server.url, "forged")
     (name,) = page.http.cookies
@@ -129,7 +140,7 @@ def test_invented_hashes_do_not_fill_the_server(small_server, pages):
         attacker.hash = f"a{number}"
         attacker.join("scene-viewer", "sample", {"file": "x"})
     assert list(small_server.sessions) == []
-    assert pages(small_server.url, "honest").enter()[0]
+    assert pages(small_server.url, "honest", transport=from_address("127.0.0.9")).enter()[0]
 
 
 def test_one_client_s_many_pages_keep_nobody_out(small_server, pages):

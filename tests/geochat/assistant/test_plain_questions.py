@@ -110,7 +110,7 @@ def test_other_checkpoints_are_asked_in_the_users_words(chat_with, picture):
 def test_a_task_may_be_given_by_name(chat_with, picture):
     chat = chat_with("x")
     assert chat.ask(picture, "the airplane", task="refer").task == "refer"
-    with pytest.raises(PromptError, match="no task 'paint'.*refer"):
+    with pytest.raises(PromptError, match=r"no task 'paint'.*refer"):
         chat.ask(picture, "the airplane", task="paint")
 
 
@@ -216,3 +216,4 @@ def test_identify_exports_the_region_asked_about(chat_with, geotiff, tmp_path):
     row = dict(zip(meta["fields"], columns, strict=True))
     assert list(row["answer"]) == ["airplane"]
     assert row["area_m2"][0] == pytest.approx(40 * 20 * 25, rel=1e-2)
+    assert row["as_asked"][0] is None

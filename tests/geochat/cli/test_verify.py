@@ -7,7 +7,19 @@ from geochat.cli import main
 from geochat.errors import CheckpointError
 from geochat.models import Capabilities
 
-NAMES = ["load", "settings", "prompts", "regions", "repeatable", "batch", "scenes", "boxes", "readable", "speed", "memory"]
+NAMES = [
+    "load",
+    "settings",
+    "prompts",
+    "regions",
+    "repeatable",
+    "batch",
+    "scenes",
+    "boxes",
+    "readable",
+    "speed",
+    "memory",
+]
 
 
 def test_the_bundled_model_is_sound(capsys):
