@@ -169,6 +169,7 @@ class Sessions:
         self._by_hash: dict[str, Session] = {}
         self._lock = threading.RLock()
         self._entered = threading.Condition(self._lock)
+        self._closed = False
 
     def __iter__(self) -> Iterator[Session]:
         return iter(tuple(self._by_key.values()))
@@ -208,7 +209,7 @@ class Sessions:
             GeoChatError: It was not entered, is another user's, or made room for others.
         """
         with self._lock:
-            self._entered.wait_for(lambda: session_hash in self._by_hash, wait_s)
+            self._entered.wait_for(lambda: session_hash in self._by_hash or self._closed, wait_s)
             session = self._by_hash.get(session_hash or "")
             if session is None:
                 raise GeoChatError("this page is not known here, or was idle for too long; reload it")
@@ -231,6 +232,8 @@ class Sessions:
     def close(self) -> None:
         """End every session."""
         with self._lock:
+            self._closed = True
+            self._entered.notify_all()
             for session in self:
                 self._end(session)
 

@@ -138,7 +138,7 @@ def test_invented_hashes_do_not_fill_the_server(small_server, pages):
     attacker = pages(small_server.url, "a0")
     for number in range(100):
         attacker.hash = f"a{number}"
-        attacker.join("scene-viewer", "sample", {"file": "x"})
+        attacker.join("ask", "click", data=["what?", "Auto", False, ""])
     assert list(small_server.sessions) == []
     assert pages(small_server.url, "honest", transport=from_address("127.0.0.9")).enter()[0]
 

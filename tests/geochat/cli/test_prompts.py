@@ -89,7 +89,7 @@ def test_base_to_new_is_told(trained, scenes, capsys):
         (["--test", "gone"], "gone does not exist"),
         (["--test", ".", "--rate", "0"], "rate=0"),
         (["--test", ".", "--shots", "9"], "has 4 images and 9 were asked for"),
-        (["--test", ".", "--shots", "1", "--vectors", "70"], "take fewer vectors"),
+        (["--test", ".", "--shots", "1", "--vectors", "70"], "more than a sentence holds"),
     ],
 )
 def test_impossible_wishes_are_one_line(options, message, trained, scenes, capsys):

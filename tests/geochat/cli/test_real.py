@@ -98,6 +98,7 @@ def test_what_is_loaded_and_how_reaches_the_loader(saved, geotiff, tmp_path, cap
     assert main(["ask", str(geotiff), "What?", *options]) == 1
     assert capsys.readouterr().err == "geochat: error: enough\n"
     assert asked == {
+        "allow_download": False,
         "source": str(adapter),
         "base": str(saved),
         "device": "cpu",
