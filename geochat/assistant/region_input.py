@@ -51,13 +51,28 @@ def pixel_boxes(
         RegionError: A region is malformed, has no area, lies wholly outside the view, or is given in degrees for an
             image without a CRS; the message says which.
     """
+    if not _is_one(regions) and not isinstance(regions, Iterable):
+        raise RegionError(f"regions are {regions!r:.60}; give x1,y1,x2,y2 and perhaps an angle, a shape or GeoJSON")
     listed = cast(Iterable[object], [regions] if _is_one(regions) else regions)
-    return [
-        _placed(name, box, frame)
-        for number, region in enumerate(listed, 1)
-        for shape in _shapes(f"region {number}", region, region_frame)
-        for name, box in _boxes(shape, frame, region_frame)
-    ]
+    return [box for number, region in enumerate(listed, 1) for box in _read(number, region, frame, region_frame)]
+
+
+def _read(number: int, region: object, frame: Frame, region_frame: RegionFrame) -> list[OrientedBox]:
+    """The boxes of one region; whatever its numbers and members are, an error names the region."""
+    try:
+        return [
+            _placed(name, box, frame)
+            for shape in _shapes(f"region {number}", region, region_frame)
+            for name, box in _boxes(shape, frame, region_frame)
+        ]
+    except (TypeError, ValueError, AttributeError, ArithmeticError, ShapelyError) as error:
+        told = " ".join(str(error).split())
+        raise RegionError(
+            f"region {number} cannot be read ({told:.120}); give x1,y1,x2,y2, a shape or GeoJSON"
+        ) from error
+
+
+_FARTHEST = 1e9  # pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +161,8 @@ def _geojson_shapes(
             yield from _geojson_shapes(name, geometry, frame, value.get("properties"))
         case "GeometryCollection":
             for number, part in enumerate(_members(name, value, "geometries"), 1):
+                if not isinstance(part, Mapping):
+                    raise RegionError(f"{name}, part {number} is {part!r:.40}; give a GeoJSON geometry")
                 yield from _geojson_shapes(f"{name}, part {number}", part, frame)
         case "Polygon" | "MultiPolygon":
             try:
@@ -215,6 +232,10 @@ def _boxes(region: _Shape, frame: Frame, default: RegionFrame) -> Iterator[tuple
 
 def _placed(name: str, box: OrientedBox, frame: Frame) -> OrientedBox:
     """A box in image pixels, known to overlap the view."""
+    if max(map(abs, (box.x1, box.y1, box.x2, box.y2))) > _FARTHEST:
+        raise RegionError(
+            f"{name} reaches to {max(box.x2, box.y2):.3g}, where no image has pixels; give pixels of this one"
+        )
     if box.area == 0:
         raise RegionError(f"{name} has no area; give a box with width and height")
     if box.polygon().intersection(_view(frame)).area == 0:

@@ -38,10 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: Arguments without the program's name; None takes the process's.
     """
-    process.open_streams()
-    args = process.parse(build_parser(), sys.argv[1:] if argv is None else argv)
-    process.limit_talk(debug=args.debug)
+    debug = False
     try:
+        process.take_interrupts()
+        process.open_streams()
+        args = process.parse(build_parser(), sys.argv[1:] if argv is None else argv)
+        debug = args.debug
+        process.limit_talk(debug=debug)
         status: int = args.run(args)
         sys.stdout.flush()  # a reader that went away shows here at the latest
     except KeyboardInterrupt:
@@ -50,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at exit
         return 141
     except Exception as error:  # the last stop before the user
-        return report(error, debug=args.debug)
+        return report(error, debug=debug)
     return status
 
 

@@ -249,3 +249,32 @@ def test_a_feature_without_geometry_is_named_with_its_reason():
 def test_numbers_in_the_wrong_order_are_no_box_around_the_globe(west, east):
     with pytest.raises(RegionError, match="no area: x1 must be below x2"):
         pixel_boxes((west, 1, east, 2), degrees(0, 5), "geographic")
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        {"type": "GeometryCollection", "geometries": [1, 2]},
+        (-1e308, -1e308, 1e308, 1e308),
+        (0, 0, 1e308, 1e308),
+        (0, 0, 1e12, 5),
+        None,
+        object(),
+        [10**400, 0, 1, 1],
+        (10**400, 0, 1, 1),
+        [[10**400, 1], [2, 3], [3, 4]],
+        {"type": "Polygon", "coordinates": [[[10**400, 0], [0, 1], [1, 1]]]},
+        {"type": ["Polygon"]},
+        {"type": "Feature", "properties": [1], "geometry": geojson(points=[(0, 0), (50, 0), (50, 50)])},
+        {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": "abc"}},
+        b"12",
+        [b"12"],
+    ],
+    ids=repr,
+)
+def test_whatever_is_no_region_is_an_error_that_names_it(region):
+    for frame in (FRAME, MAPPED):
+        with pytest.raises(RegionError, match="region"):
+            pixel_boxes(region, frame)
+        with pytest.raises(RegionError, match="region"):
+            pixel_boxes([region], frame)

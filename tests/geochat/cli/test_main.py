@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,17 @@ def test_a_reader_that_goes_away_is_no_error():
         process.stdout.close()
         assert process.stderr.read() == ""
         assert process.wait(timeout=120) == 141
+
+
+@pytest.mark.parametrize("delay", [0.04, 0.07, 0.1, 0.13])
+def test_an_early_ctrl_c_shows_no_traceback_of_ours(delay):
+    started = subprocess.Popen(
+        [sys.executable, "-m", "geochat", "ask", "nothing.tif", "What?"],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    time.sleep(delay)
+    started.send_signal(signal.SIGINT)
+    _, err = started.communicate(timeout=60)
+    assert str(ROOT / "geochat") not in err
