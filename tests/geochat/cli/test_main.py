@@ -171,7 +171,6 @@ def test_an_early_ctrl_c_shows_no_traceback_of_ours(delay):
         [sys.executable, "-m", "geochat", "ask", "nothing.tif", "What?"],
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     time.sleep(delay)
     started.send_signal(signal.SIGINT)
