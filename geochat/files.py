@@ -1,4 +1,4 @@
-"""Writing files that several processes may write: one writer at a time, and whole files only.
+"""Names of files, and files that several processes may write: one writer at a time, and whole files only.
 
 `locked` admits one process, or one thread, to a path; the operating system frees the lock when its holder ends, killed
 or not. `atomic_draft` gives a file of its own to write to, which takes its place when it is complete.
@@ -84,3 +84,27 @@ def _holder(path: Path) -> str:
         return f"process {told['process']} on {told['host']} ({told['what']}, since {told['since']})"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything of that name; of a name that no file system takes there is nothing."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder of that name; of a name that no file system takes there is none."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is an ordinary file of that name; of a name that no file system takes there is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

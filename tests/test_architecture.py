@@ -30,10 +30,10 @@ ROOMS = {  # room of geochat -> rooms it may import
     "prompts": {"errors"},
     "dialects": {"errors", "geometry", "prompts"},
     "imagery": {"errors", "geometry"},
-    "models": {"errors", "geometry", "prompts", "dialects"},
+    "models": {"errors", "files", "geometry", "prompts", "dialects"},
     "exports": {"errors", "geometry", "dialects", "imagery"},
     "vision": {"errors", "geometry"},
-    "checkpoints": {"errors", "geometry", "prompts", "dialects", "models", "vision"},
+    "checkpoints": {"errors", "files", "geometry", "prompts", "dialects", "models", "vision"},
     "engines": {"errors", "geometry", "prompts", "dialects", "imagery", "models", "vision", "checkpoints"},
     "clip": {"errors", "imagery", "models", "vision", "checkpoints"},
     "assistant": {

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from geochat.cli import values
 from geochat.errors import ImageError, PromptError
+from geochat.files import is_folder, is_there
 
 ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".jp2", ".j2k")
 _BESIDE = (".ovr", ".msk")  # TIFFs that belong to another image
@@ -47,7 +48,7 @@ def asked(words: Sequence[str], question: str | None = None) -> Asked:
     images: list[Path] = []
     several = len(named) > 1
     for path in map(Path, named):
-        if path.is_dir():
+        if is_folder(path):
             images += _inside(path)
             several = True
         else:
@@ -81,7 +82,7 @@ def _typed(word: str) -> str:
 def _is_image(word: str) -> bool:
     """Whether a word names an existing file or folder, or ends as an image does."""
     try:
-        return word.lower().endswith(ENDINGS) or (bool(word) and Path(word).exists())
+        return word.lower().endswith(ENDINGS) or (bool(word) and is_there(Path(word)))
     except (OSError, ValueError):  # such as a question too long to be a file's name
         return False
 

@@ -26,6 +26,8 @@ def report(error: Exception, *, debug: bool) -> int:
     message = " ".join(str(error).split())
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         message = f"the output cannot be written: {error.strerror}; make room or choose another place"
+    elif isinstance(error, OSError) and error.strerror and error.filename is not None:
+        message = f"{error.filename}: {error.strerror}; check the name, its folder and the permissions"
     elif not isinstance(error, GeoChatError):
         message = f"unexpected {type(error).__name__}: {message}; run again with --debug and report what it shows"
     complain(message)

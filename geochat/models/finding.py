@@ -7,6 +7,7 @@ Only names and small JSON files are looked at; whether every tensor is there is 
 from pathlib import Path
 
 from geochat.errors import CheckpointError
+from geochat.files import is_folder, is_there
 from geochat.models.bundled import bundled_path
 from geochat.models.objects import read_object
 from geochat.models.settings import SETTINGS_FILE, read_settings
@@ -28,7 +29,7 @@ def find_local(source: str | Path, *, beside: Path | None = None) -> Path | None
         CheckpointError: It is neither a directory nor a hub id.
     """
     candidates = [beside / source, beside.parent / source] if beside else []
-    folder = next((candidate for candidate in [*candidates, Path(source)] if candidate.is_dir()), None)
+    folder = next((candidate for candidate in [*candidates, Path(source)] if is_folder(candidate)), None)
     name = str(source)
     if folder is None and (isinstance(source, Path) or name.count("/") != 1 or name.startswith((".", "/", "~"))):
         raise CheckpointError(f"there is no checkpoint directory {name!r}; give a directory or a hub id 'owner/name'")
@@ -77,7 +78,7 @@ def check_destination(folder: Path) -> None:
     Raises:
         CheckpointError: It exists and is not an empty folder.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if is_there(folder) and (not is_folder(folder) or any(folder.iterdir())):
         raise CheckpointError(f"{folder} exists already; remove it or choose another destination")
 
 

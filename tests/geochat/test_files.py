@@ -8,12 +8,12 @@ import sys
 import pytest
 
 from geochat.errors import SettingsError
-from geochat.files import atomic_draft, locked
+from geochat.files import atomic_draft, is_file, is_folder, is_there, locked
 
 HOLD = """
 import sys
 from pathlib import Path
-from geochat.files import locked
+from geochat.files import atomic_draft, is_file, is_folder, is_there, locked
 with locked(Path(sys.argv[1]), what="a long job"):
     print("held", flush=True)
     sys.stdin.read()
@@ -73,3 +73,13 @@ def test_drafts_are_unique_and_replace_when_whole(tmp_path):
         pass
     assert [found.name for found in tmp_path.iterdir()] == ["file.json"]
     assert path.read_text() == "first"
+
+
+def test_a_name_no_file_system_takes_is_nothing(tmp_path):
+    for name in ("x" * 300, "a\0b"):
+        assert not is_there(tmp_path / name)
+        assert not is_folder(tmp_path / name)
+        assert not is_file(tmp_path / name)
+    assert is_there(tmp_path)
+    assert is_folder(tmp_path)
+    assert not is_file(tmp_path)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from geochat.errors import DataError
+from geochat.files import is_file
 from geochat_data.readers.finding import find_image
 from geochat_data.readers.masks import mask_points
 from geochat_data.readers.placing import Size
@@ -153,7 +154,7 @@ def _image_folder(path: Path, rows: list[Any]) -> Path:
     places.append(path.parent.parent / path.stem.split("_")[-1])  # annotations/instances_val2017.json, val2017/
     first = rows[0].get("file_name") if rows and isinstance(rows[0], dict) else None
     name = first if isinstance(first, str) else ""
-    return next((place for place in places if name and find_image(place, name).is_file()), path.parent)
+    return next((place for place in places if name and is_file(find_image(place, name))), path.parent)
 
 
 def _label(row: Any, categories: dict[Any, str], where: str, image: _Image | None) -> Label | Unread:  # noqa: ANN401

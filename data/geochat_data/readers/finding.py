@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 
 from geochat.errors import DataError
+from geochat.files import is_file
 from geochat_data.readers.report import Report
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".jp2"})
@@ -37,7 +38,7 @@ def find_folder(root: Path, *names: str) -> Path:
 def find_image(folder: Path, name: str) -> Path:
     """Where the image of that name would lie below `folder`; the name may have been written on Windows."""
     path = folder / name
-    return folder / PureWindowsPath(name).as_posix() if "\\" in name and not path.is_file() else path
+    return folder / PureWindowsPath(name).as_posix() if "\\" in name and not is_file(path) else path
 
 
 def list_images(folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from geochat.errors import DataError
+from geochat.files import is_there
 from geochat_data.readers.boxes import read_boxes
 from geochat_data.readers.coco import read_coco
 from geochat_data.readers.dota import read_dota
@@ -60,9 +61,9 @@ def read(name: str, source: Source) -> Iterator[LabelledImage]:
     """
     if name not in READERS:
         raise DataError(f"no reader is called {name!r}; choose one of {', '.join(sorted(READERS))}")
-    if not source.path.exists():
+    if not is_there(source.path):
         raise DataError(f"{source.path} does not exist; check the path")
-    if source.images is not None and not source.images.exists():
+    if source.images is not None and not is_there(source.images):
         raise DataError(f"{source.images} does not exist; check --images")
     return _read_some(READERS[name], source)
 

@@ -84,7 +84,7 @@ def image_files(paths: list[Path]) -> list[Path]:
     """
     files: list[Path] = []
     for path in paths:
-        if not path.is_dir():
+        if not is_folder(path):
             files.append(path)
             continue
         found = sorted(file for file in path.rglob("*") if file.suffix.lower() in _ENDINGS and file.is_file())

@@ -176,3 +176,25 @@ def test_an_early_ctrl_c_shows_no_traceback_of_ours(delay):
     started.send_signal(signal.SIGINT)
     _, err = started.communicate(timeout=60)
     assert str(ROOT / "geochat") not in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ask", "{}.tif", "What?"],
+        ["info", "{}"],
+        ["convert", "{}", "out"],
+        ["clip", "classify", "{}.png", "--classes", "a,b"],
+        ["data", "build", "coco", "{}", "--out", "out.jsonl"],
+        ["data", "check", "{}.jsonl"],
+        ["train", "lora", "--data", "{}", "--out", "out"],
+        ["serve", "--model", "{}"],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_a_name_that_is_too_long_is_an_error_of_ours(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([word.replace("{}", "n" * 300) for word in words]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("geochat: error: ")
+    assert "unexpected" not in err
