@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geochat.errors import CheckpointError, ImageError
+from geochat.files import is_folder
 
 if TYPE_CHECKING:
     from geochat.clip import DualEncoder
