@@ -13,7 +13,7 @@ from geochat.files import atomic_draft, is_file, is_folder, is_there, locked
 HOLD = """
 import sys
 from pathlib import Path
-from geochat.files import atomic_draft, is_file, is_folder, is_there, locked
+from geochat.files import locked
 with locked(Path(sys.argv[1]), what="a long job"):
     print("held", flush=True)
     sys.stdin.read()

@@ -196,5 +196,5 @@ def test_a_name_that_is_too_long_is_an_error_of_ours(words, capsys, tmp_path, mo
     monkeypatch.chdir(tmp_path)
     assert main([word.replace("{}", "n" * 300) for word in words]) == 1
     err = capsys.readouterr().err
-    assert err.startswith("geochat: error: ")
+    assert err.startswith("geochat: ")
     assert "unexpected" not in err
