@@ -242,11 +242,12 @@ class Conversation:
         return Prepared(understood, request, image, notices, read)
 
     def _earlier(self) -> Iterator[Message]:
-        """The turns the model has taken part in, about this view; one without words is none it was trained on."""
-        for answer in self._history:
-            if answer.text and answer.interpretation.reply is None and answer.image is self.image:
-                yield Message("user", answer.prompt)
-                yield Message("assistant", answer.text)
+        """The last turns the model has taken part in, about this view; one without words is none it was trained on."""
+        taken = [a for a in self._history if a.text and a.interpretation.reply is None and a.image is self.image]
+        most = self.info.settings.earlier_turns
+        for answer in taken if most is None else taken[len(taken) - min(most, len(taken)) :]:
+            yield Message("user", answer.prompt)
+            yield Message("assistant", answer.text)
 
 
 def _in_model(boxes: Iterable[OrientedBox], image: GeoImage) -> list[OrientedBox]:

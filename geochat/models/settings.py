@@ -33,6 +33,8 @@ class Settings:
         trained_wordings: Whether it understands only the wordings it was trained on. What people type is then
             recognised and put into these, and what is outside its scope is answered without asking it.
         repetition_guard: Whether an answer that repeats itself is ended.
+        earlier_turns: Turns of a conversation it is asked with, None for as many as fit. A model that was not trained
+            to converse answers worse with each of them.
         ground_resolution: Metres a pixel it was trained on, (finest, coarsest), None when unknown.
         second_look: Whether small objects that it is asked to locate are looked at a second time, closer.
         licence: The licence of the weights.
@@ -47,6 +49,7 @@ class Settings:
     categories: tuple[str, ...] = ()
     trained_wordings: bool = False
     repetition_guard: bool = False
+    earlier_turns: int | None = None
     ground_resolution: tuple[float, float] | None = None
     second_look: bool = False
     licence: str = "unstated"
@@ -83,6 +86,7 @@ class Settings:
                 read[name] = _flag(name, read.get(name, getattr(cls, name)))
             if "convention" in read:
                 read["convention"] = AngleConvention(**read["convention"])
+            read["earlier_turns"] = _count("earlier_turns", read.get("earlier_turns"))
             if "tasks" in read:
                 read["tasks"] = tuple(Task(task) for task in read["tasks"])
             for name in ("scene_classes", "categories"):
@@ -139,4 +143,10 @@ def _text(value: object) -> str:
 def _flag(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"{name} is {value!r}, neither true nor false")
+    return value
+
+
+def _count(name: str, value: object) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        raise TypeError(f"{name} is {value!r}, neither null nor a number from 0")
     return value

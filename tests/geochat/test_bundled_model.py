@@ -138,3 +138,12 @@ def test_loops_are_ended(chat):
     answer = chat.ask(SCENE, "[refer] the airplane", raw=True)
     words = answer.text.split()
     assert not any(words[i] == words[i + 1] == words[i + 2] for i in range(len(words) - 2))
+
+
+def test_a_long_conversation_does_not_decay(chat):
+    talk = chat.start(SCENE)
+    alone = chat.ask(SCENE, "where are the planes?").text
+    for _ in range(12):
+        assert talk.ask("how many planes are there?").text == "2"
+        assert talk.ask("where are they?").text == alone
+    assert talk.ask("and ships?").text == chat.ask(SCENE, "where are the ships?").text

@@ -145,6 +145,17 @@ def test_a_conversation_remembers(chat_with, picture):
     assert [message.text for message in last[:4]] == ["How many?", "two planes", "Which colour?", "white"]
 
 
+@pytest.mark.parametrize(("turns", "kept"), [(None, 3), (2, 2), (0, 0), (9, 3)])
+def test_as_many_turns_are_kept_in_mind_as_the_model_was_trained_for(chat_with, picture, turns, kept):
+    chat = chat_with("a", "b", "c", "d", settings=Settings(earlier_turns=turns))
+    conversation = chat.start(picture)
+    for question in ("1?", "2?", "3?", "4?"):
+        conversation.ask(question)
+    last = [message.text for message in chat.engine.requests[-1].messages]
+    assert last[:-1] == ["1?", "a", "2?", "b", "3?", "c"][6 - 2 * kept :]
+    assert len(conversation.history) == 4
+
+
 def test_an_abandoned_stream_leaves_no_trace(chat_with, picture):
     conversation = chat_with("two planes", "white").start(picture)
     next(iter(conversation.stream("How many?")))

@@ -16,6 +16,7 @@ FULL = Settings(
     scene_classes=("beach", "église"),
     ground_resolution=(0.1, 5.0),
     second_look=True,
+    earlier_turns=2,
     licence="CC-BY-4.0",
 )
 
@@ -43,6 +44,8 @@ def test_without_a_file_the_published_model_is_meant(tmp_path):
         ({"convention": {"turn": 1}}, "impossible value.*turn"),
         ({"name": 3}, "impossible value.*3 is not text"),
         ({"scene_classes": [["beach"]]}, "impossible value.*is not text"),
+        ({"earlier_turns": -1}, "impossible value.*earlier_turns is -1"),
+        ({"earlier_turns": True}, "impossible value.*earlier_turns is True"),
         ({"second_look": 1}, "impossible value.*second_look is 1, neither true nor false"),
         ({"fit": "stretch"}, "fit='stretch'.*'pad' or 'crop'"),
         ({"ground_resolution": [1]}, "impossible value"),

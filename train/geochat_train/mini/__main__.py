@@ -44,6 +44,7 @@ SETTINGS = Settings(
     categories=tuple(sorted(CATEGORIES)),
     trained_wordings=True,
     repetition_guard=True,
+    earlier_turns=0,
     ground_resolution=(0.15, 0.6),
     second_look=True,
     licence="Apache-2.0; trained on UC Merced (USGS, public domain) and UCM-captions",
