@@ -112,6 +112,8 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield "  base", f"{value['base']} ({value['base_path']}); all below is of both merged"
             case "memory":
                 yield "memory for weights", ", ".join(f"{kind} {_size(size)}" for kind, size in value.items())
+            case "earlier_turns" if value is None:
+                yield _words(name), "as many as fit"
             case _:
                 yield _words(name), _text(value)
 
@@ -132,6 +134,8 @@ def _text(value: object) -> str:
     match value:
         case None:
             return "unknown"
+        case bool():
+            return "yes" if value else "no"
         case dict():
             return ", ".join(str(part) for part in value.values())
         case list() | tuple():
