@@ -52,41 +52,65 @@ class _Ended(KeyboardInterrupt):
 def run(args: argparse.Namespace) -> int:
     """Load the model and serve until interrupted, terminated or hung up."""
     try:
-        with _signals_end():
-            return _serve(args)
+        with _signals_end() as signals:
+            return _serve(args, signals)
     except _Ended as ended:
         return 128 + int(ended.args[0])
 
 
+class _Signals:
+    """The signal that asked the command to end, remembered: an import under way may swallow what a handler raises."""
+
+    def __init__(self) -> None:
+        self._number: int | None = None
+        self._came = threading.Event()
+
+    def end(self, number: int, _frame: object) -> None:
+        """Handle a signal; only the first one counts."""
+        if self._number is None:
+            self._number = number
+            self._came.set()
+            raise _Ended(number)
+
+    @property
+    def came(self) -> bool:
+        """Whether there was one."""
+        return self._number is not None
+
+    def check(self) -> None:
+        """End the command if a signal came."""
+        if self._number is not None:
+            raise _Ended(self._number)
+
+    def wait(self) -> None:
+        """Wait for a signal."""
+        self._came.wait()
+        self.check()
+
+
 @contextmanager
-def _signals_end() -> Iterator[None]:
+def _signals_end() -> Iterator[_Signals]:
     """Have SIGTERM and SIGHUP end the command as Ctrl-C does: it cleans up, and further signals do not disturb it.
 
     A signal that is ignored, as by nohup, stays so.
     """
-    ended = False
-
-    def end(number: int, _frame: object) -> None:
-        nonlocal ended
-        if not ended:
-            ended = True
-            raise _Ended(number)
+    signals = _Signals()
 
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {number: found for number in numbers if (found := signal.getsignal(number)) != signal.SIG_IGN}
     with suppress(ValueError):  # not in the main thread, which has the signals
         for number in before:
-            signal.signal(number, end)
+            signal.signal(number, signals.end)
     try:
-        yield
+        yield signals
     finally:
-        if not ended:
+        if not signals.came:
             with suppress(ValueError):
                 for number, handler in before.items():
                     signal.signal(number, handler)
 
 
-def _serve(args: argparse.Namespace) -> int:
+def _serve(args: argparse.Namespace, signals: _Signals) -> int:
     from geochat.cli import output
     from geochat.models.finding import check_checkpoint
     from geochat_serve.auth import read_auth_file
@@ -112,7 +136,9 @@ def _serve(args: argparse.Namespace) -> int:
     check(settings)
     if args.host not in ("127.0.0.1", "localhost", "::1") and args.auth_file is None:
         note(f"everybody who reaches {args.host}:{args.port} may use this server; --auth-file asks for a password")
-    with serve(output.load(args), settings) as server:
+    chat = output.load(args)
+    signals.check()
+    with serve(chat, settings) as server:
         print(f"GeoChat is at {server.url}", flush=True)
         if server.share_url:
             print(f"and for everybody at {server.share_url}", flush=True)
@@ -120,5 +146,5 @@ def _serve(args: argparse.Namespace) -> int:
             note("there is no public link: Gradio's relay cannot be reached; the address above is all")
         if args.mcp:
             print(f"MCP tools are at {server.url}gradio_api/mcp/", flush=True)
-        threading.Event().wait()
+        signals.wait()
     return 0

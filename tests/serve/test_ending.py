@@ -19,7 +19,7 @@ spec.loader.exec_module(scripted)
 from geochat import GeoChat
 from geochat.cli import main, output, serve
 run = serve._serve
-serve._serve = lambda args: print("begun", flush=True) or run(args)
+serve._serve = lambda *given: print("begun", flush=True) or run(*given)
 output.load = lambda _args: GeoChat(scripted.ScriptedEngine(pause=0.05))
 sys.exit(main(["serve", "--port", "0"]))
 """
@@ -78,6 +78,36 @@ def test_ending_it_before_it_has_begun_shows_no_traceback(started, tmp_path, nam
     _, told = process.communicate(timeout=60)
     assert "Traceback" not in told
     assert process.returncode != 0
+    assert list(tmp_path.glob("geochat*")) == []
+
+
+SWALLOWING = SERVER.replace(
+    "sys.exit(main(",
+    """
+import os, signal
+def load(_args):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.sigtimedwait([], 5)
+    except BaseException:  # as an import under way may do
+        pass
+    return GeoChat(scripted.ScriptedEngine(pause=0.05))
+output.load = load
+sys.exit(main(""",
+)
+
+
+def test_a_signal_that_an_import_swallows_still_ends_it(tmp_path):
+    script = SWALLOWING.format(scripted=str(Path(__file__).with_name("scripted.py")))
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
     assert list(tmp_path.glob("geochat*")) == []
 
 
