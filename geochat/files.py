@@ -88,23 +88,14 @@ def _holder(path: Path) -> str:
 
 def is_there(path: Path) -> bool:
     """Whether there is anything of that name; of a name that no file system takes there is nothing."""
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
+    return os.path.exists(path)  # noqa: PTH110 - `Path.exists` raises for such names
 
 
 def is_folder(path: Path) -> bool:
     """Whether there is a folder of that name; of a name that no file system takes there is none."""
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
+    return os.path.isdir(path)  # noqa: PTH112 - as above
 
 
 def is_file(path: Path) -> bool:
     """Whether there is an ordinary file of that name; of a name that no file system takes there is none."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
+    return os.path.isfile(path)  # noqa: PTH113 - as above

@@ -31,7 +31,7 @@ ROOMS = {  # room of geochat -> rooms it may import
     "dialects": {"errors", "geometry", "prompts"},
     "imagery": {"errors", "geometry"},
     "models": {"errors", "files", "geometry", "prompts", "dialects"},
-    "exports": {"errors", "geometry", "dialects", "imagery"},
+    "exports": {"errors", "files", "geometry", "dialects", "imagery"},
     "vision": {"errors", "geometry"},
     "checkpoints": {"errors", "files", "geometry", "prompts", "dialects", "models", "vision"},
     "engines": {"errors", "geometry", "prompts", "dialects", "imagery", "models", "vision", "checkpoints"},

@@ -115,12 +115,12 @@ class Answer:
     @property
     def choice(self) -> str | None:
         """Which of the answers offered was given; None where nothing was offered, or none of them."""
-        return choose(self.text, self.completion.choices, self.interpretation.choices)[0]
+        return self._chosen[0]
 
     @property
     def choice_method(self) -> ChoiceMethod | None:
         """How `choice` is known; None where nothing was offered."""
-        return choose(self.text, self.completion.choices, self.interpretation.choices)[1]
+        return self._chosen[1]
 
     @property
     def plain_text(self) -> str:
@@ -255,6 +255,10 @@ class Answer:
             ExportError: The file cannot be written.
         """
         return write_geopackage(path, self.features, self.crs, self.provenance)
+
+    @cached_property
+    def _chosen(self) -> tuple[str | None, ChoiceMethod | None]:
+        return choose(self.text, self.completion.choices, self.interpretation.choices)
 
     def _choices(self) -> list[dict[str, Any]]:
         scores = {score.text: score for score in self.completion.choices}

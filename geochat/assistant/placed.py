@@ -32,13 +32,13 @@ def as_asked(asked: str | None, named: str | None) -> bool | None:
 
 def region_dict(region: GroundedRegion) -> dict[str, Any]:
     """A region as JSON-ready values; `Answer.to_dict` says what they mean."""
-    outline, map_outline = region.outline, region.map_outline
+    on_map, outline, map_outline = region.map, region.outline, region.map_outline
     width, height, area = region.ground_size or (None, None, None)
     return {
         "phrase": region.phrase,
         "box": None if region.box is None else box_numbers(region.box),
         "pixels": [list(point) for point in region.pixels],
-        "map": None if region.map is None else [list(point) for point in region.map],
+        "map": None if on_map is None else [list(point) for point in on_map],
         "score": region.score,
         "outline": [list(point) for point in outline],
         "map_outline": None if map_outline is None else [list(point) for point in map_outline],

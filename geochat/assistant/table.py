@@ -144,6 +144,11 @@ def _score(answer: Answer) -> float | None:
     return math.exp(math.fsum(logprobs) / len(logprobs)) if logprobs else None
 
 
+def as_words(text: str) -> str:
+    """Words that a spreadsheet takes for words: what a model wrote is nobody's formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
 def _cells(row: Row) -> Iterator[object]:
     for field in fields(row):
         value = getattr(row, field.name)
@@ -151,6 +156,6 @@ def _cells(row: Row) -> Iterator[object]:
             value = " ".join(notice.text for notice in value)
         if isinstance(value, float):
             value = f"{value:.6g}"
-        elif isinstance(value, str) and value.startswith(_FORMULA):
-            value = f"'{value}"  # what a model wrote is nobody's formula
+        elif isinstance(value, str):
+            value = as_words(value)
         yield "" if value is None else value

@@ -29,8 +29,8 @@ from geochat.checkpoints.shards import Entry, Shard, split, write_index
 from geochat.checkpoints.sources import IMAGE_SIZE, Source, recognise
 from geochat.checkpoints.tensors import Reader, weight_files
 from geochat.errors import CheckpointError, SettingsError
-from geochat.files import is_folder, is_there
 from geochat.models import sha256_of
+from geochat.models.finding import check_destination
 
 _MANIFEST = "conversion.json"
 _LOCK = "conversion.lock"
@@ -88,8 +88,7 @@ def convert(
         CheckpointError: The source is incomplete, damaged or unknown, or the destination cannot be written.
         SettingsError: The dtype or shard size is not one.
     """
-    if is_there(folder) and (not is_folder(folder) or any(folder.iterdir())):
-        raise CheckpointError(f"{folder} exists already; remove it or choose another destination")
+    check_destination(folder)
     found = recognise(source, base=base, image_size=image_size, allow_download=allow_download)
     processor = found.processor()
     precision = _precision(found, dtype)

@@ -1,10 +1,9 @@
 """Writing a file whole or not at all."""
 
-import os
-import uuid
 from pathlib import Path
 
 from geochat.errors import ExportError
+from geochat.files import atomic_draft
 
 
 def check_target(path: str | Path, endings: tuple[str, ...]) -> Path:
@@ -30,16 +29,9 @@ def write_atomically(path: Path, content: bytes) -> Path:
     Raises:
         ExportError: The folder is read-only, the disk is full, or `path` is a folder.
     """
-    draft = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        try:
-            with draft.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with atomic_draft(path) as draft:
+            draft.write_bytes(content)
     except OSError as error:
         raise ExportError(f"{path} cannot be written: {error.strerror or error}; choose another place") from error
     return path

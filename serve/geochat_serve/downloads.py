@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from geochat import __version__
+from geochat.assistant.table import as_words
 from geochat.errors import ExportError
 from geochat.exports import (
     GroundedRegion,
@@ -166,7 +167,7 @@ def _said(region: GroundedRegion) -> list[object]:
     as_asked = "" if region.as_asked is None else region.as_asked
     numbers = [] if region.box is None else box_numbers(region.box)
     written = " ".join(f"{number:g}" for number in numbers)
-    return [_cell(region.phrase or ""), region.role, _cell(region.answer or ""), as_asked, score, written]
+    return [as_words(region.phrase or ""), region.role, as_words(region.answer or ""), as_asked, score, written]
 
 
 def _measures(region: GroundedRegion) -> list[object]:
@@ -185,11 +186,6 @@ def _on_the_ground(region: GroundedRegion) -> list[object]:
         return [""] * 5
     longitude, latitude = to_geographic(center, region.place.map_crs)[0].tolist()
     return [round(longitude, 8), round(latitude, 8), *(round(length, 2) for length in size)]
-
-
-def _cell(text: str) -> str:
-    """Words a spreadsheet takes for words: what a model wrote is nobody's formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 KINDS: dict[str, tuple[str, str, Callable[[Session, Sequence[int]], bytes]]] = {

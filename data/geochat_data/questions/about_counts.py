@@ -4,9 +4,10 @@ Yes and no are drawn before the question is, so neither answer can be guessed fr
 """
 
 from geochat.prompts import Task
+from geochat.prompts.phrases import with_article
 from geochat_data.questions import wordings
 from geochat_data.questions.conversation import Turn
-from geochat_data.questions.subject import MAX_COUNT, Subject, plural, with_article
+from geochat_data.questions.subject import MAX_COUNT, Subject, plural
 from geochat_data.questions.wordings import Wordings
 
 

@@ -1,11 +1,12 @@
 """Questions with regions in them or in their answers: identify, refer and grounded description."""
 
 from geochat.prompts import Task
+from geochat.prompts.phrases import with_article
 from geochat_data.questions import wordings
 from geochat_data.questions.conversation import Turn
 from geochat_data.questions.expressions import EXTREMES, Expression, expressions, part_of
 from geochat_data.questions.qualities import described
-from geochat_data.questions.subject import MAX_COUNT, Subject, listed, plural, with_article
+from geochat_data.questions.subject import MAX_COUNT, Subject, listed, plural
 from geochat_data.records import LabelledObject
 
 ABSENT_SHARE = 0.06  # of refer questions that ask for what is not there

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 from geochat.dialects import Dialect
 from geochat.prompts import Task
+from geochat.prompts.phrases import with_article
 from geochat_data.questions import wordings
 from geochat_data.questions.conversation import Conversation, Turn
 from geochat_data.questions.expressions import Expression, expressions, part_of
-from geochat_data.questions.subject import MAX_COUNT, NUMBERS, Subject, plural, with_article
+from geochat_data.questions.subject import MAX_COUNT, NUMBERS, Subject, plural
 from geochat_data.questions.wordings import Choice
 from geochat_data.records import LabelledImage
 

@@ -9,6 +9,7 @@ from shapely.geometry import box as rectangle
 
 from geochat.dialects import Dialect
 from geochat.geometry import Frame, OrientedBox
+from geochat.prompts.phrases import with_article
 from geochat_data.questions.colour import colours_of
 from geochat_data.questions.wordings import Choice, Wordings
 from geochat_data.records import LabelledImage, LabelledObject, Point
@@ -111,11 +112,6 @@ def plural(category: str) -> str:
     if last.endswith("y") and last[-2:-1] not in "aeiou":
         return category[:-1] + "ies"
     return category + "s"
-
-
-def with_article(noun: str) -> str:
-    """The noun with "a" or "an"."""
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def counted(category: str, count: int) -> str:

@@ -177,7 +177,7 @@ def test_a_full_disk_keeps_the_old_file(tmp_path, name, monkeypatch):
     def full(_descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("geochat.exports.files.os.fsync", full)
+    monkeypatch.setattr("geochat.files.os.fsync", full)
     with pytest.raises(ExportError, match="No space left on device"):
         WRITERS[name](path)
     assert path.read_bytes() == before
