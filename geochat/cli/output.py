@@ -17,9 +17,7 @@ def load(args: argparse.Namespace) -> "GeoChat":
         GeoChatError: It cannot be loaded; what its names and small files show is reported before torch is imported.
     """
     from geochat.assistant import GeoChat
-    from geochat.models.finding import check_checkpoint
 
-    check_checkpoint(args.model, base=args.base)
     return GeoChat.from_pretrained(
         args.model,
         base=args.base,

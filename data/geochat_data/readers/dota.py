@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from geochat.errors import DataError
-from geochat_data.readers.finding import find_folder, image_files, label_files, read_text
-from geochat_data.readers.source import Label, Source, Unread, labelled_image, pairs
+from geochat_data.readers.finding import find_folder, image_files, label_files
+from geochat_data.readers.source import Label, Source, Unread, labelled_image, line_labels, pairs
 from geochat_data.readers.splitting import require_no_split, split_below, split_folder
 from geochat_data.records import LabelledImage
 
@@ -42,7 +42,7 @@ def read_dota(source: Source) -> Iterator[LabelledImage]:
 
 def _read_pairs(source: Source, images: Path, folder: Path) -> Iterator[LabelledImage]:
     texts = {Path(s).name: path for s, path in label_files(folder, ".txt").items() if not _UPRIGHT.search(str(path))}
-    labels = {stem: list(_read(path)) for stem, path in texts.items()}
+    labels = {stem: list(line_labels(path, _label, _HEAD)) for stem, path in texts.items()}
     names = source.categories(label for found in labels.values() for label in found)
     for stem, path in image_files(images, source.report).items():
         found = labels.pop(Path(stem).name, None)
@@ -52,17 +52,6 @@ def _read_pairs(source: Source, images: Path, folder: Path) -> Iterator[Labelled
             yield from labelled_image(source, path, found, categories=names)
     for stem in labels:
         source.report.skip("label file without an image", str(texts[stem]))
-
-
-def _read(path: Path) -> Iterator[Label | Unread]:
-    try:
-        lines = read_text(path).splitlines()
-    except (OSError, ValueError):
-        yield Unread("label file that cannot be read", str(path))
-        return
-    for number, line in enumerate(lines, start=1):
-        if (words := line.split()) and not _HEAD.match(line):
-            yield _label(words, f"{path}:{number}")
 
 
 def _label(words: list[str], where: str) -> Label | Unread:

@@ -9,7 +9,8 @@ any category where the label's own cannot be told. Such categories are not among
 """
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from shapely import box as rectangle
 from geochat.errors import ImageError, RegionError
 from geochat.geometry import OrientedBox
 from geochat_data.readers.categories import named
+from geochat_data.readers.finding import read_text
 from geochat_data.readers.placing import Placement, Size, placement_of
 from geochat_data.readers.report import Report
 from geochat_data.records import LabelledImage, LabelledObject, Point, as_polygon
@@ -237,3 +239,23 @@ def upright_points(left: float, top: float, right: float, bottom: float) -> list
 def pairs(numbers: Sequence[float]) -> list[Point]:
     """x, y, x, y, ... as points."""
     return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def line_labels(
+    path: Path, label: Callable[[list[str], str], Label | Unread], head: re.Pattern[str] | None = None
+) -> Iterator[Label | Unread]:
+    """The labels of a text file with one a line; of a file that cannot be read, that.
+
+    Args:
+        path: The file.
+        label: Makes a label of a line's words and its place.
+        head: Matches lines that are no labels; None where there are no such lines.
+    """
+    try:
+        lines = read_text(path).splitlines()
+    except (OSError, ValueError):
+        yield Unread("label file that cannot be read", str(path))
+        return
+    for number, line in enumerate(lines, start=1):
+        if (words := line.split()) and not (head and head.match(line)):
+            yield label(words, f"{path}:{number}")

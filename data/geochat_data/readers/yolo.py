@@ -7,10 +7,9 @@ Source of the formats: Ultralytics' documentation, "Object detection", "OBB" and
 """
 
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 
-from geochat_data.readers.finding import read_text
-from geochat_data.readers.source import Label, Source, Unread, labelled_image, pairs, rectangle_points
+from geochat_data.readers.source import Label, Source, Unread, labelled_image, line_labels, pairs, rectangle_points
 from geochat_data.readers.yolo_layout import read_layout
 from geochat_data.records import LabelledImage, Point
 
@@ -27,24 +26,13 @@ def read_yolo(source: Source) -> Iterator[LabelledImage]:
     classes, found = read_layout(source)
     names = frozenset(classes.values())
     for image, text in found:
-        labels = list(_read(text, classes)) if text else []
+        labels = list(line_labels(text, partial(_label, classes))) if text else []
         if text is None:
             source.report.note("image without a label file: nothing is known of it", str(image))
         yield from labelled_image(source, image, labels, categories=names, unknown=() if text else (None,), shares=True)
 
 
-def _read(path: Path, classes: dict[int, str]) -> Iterator[Label | Unread]:
-    try:
-        lines = read_text(path).splitlines()
-    except (OSError, ValueError):
-        yield Unread("label file that cannot be read", str(path))
-        return
-    for number, line in enumerate(lines, start=1):
-        if words := line.split():
-            yield _label(words, classes, f"{path}:{number}")
-
-
-def _label(words: list[str], classes: dict[int, str], where: str) -> Label | Unread:
+def _label(classes: dict[int, str], words: list[str], where: str) -> Label | Unread:
     category = None
     try:
         if not (index := float(words[0])).is_integer():
