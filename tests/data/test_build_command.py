@@ -13,11 +13,11 @@ from affine import Affine
 from PIL import Image
 from rasterio.windows import Window
 
-from geochat.cli import data as command
 from geochat.dialects import GEOCHAT
 from geochat.errors import DataError, ImageError, SettingsError
 from geochat.files import locked
 from geochat.imagery import Scene
+from geochat_data import commands as command
 from geochat_data.building import BuildSettings, build_samples
 from geochat_data.checking import check_samples
 from geochat_data.cutting import around, cut, with_views

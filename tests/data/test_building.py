@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from geochat.cli import data as command
 from geochat.dialects import GEOCHAT
 from geochat.errors import DataError, SettingsError
 from geochat.geometry import AngleConvention, OrientedBox
 from geochat.prompts import Message
+from geochat_data import commands as command
 from geochat_data.building import BuildSettings, build_samples
 from geochat_data.checking import check_leakage, check_samples, hash_images, image_paths
 from geochat_data.formats import read_samples, write_samples

@@ -15,9 +15,9 @@ import shapely
 from affine import Affine
 from PIL import Image
 
-from geochat.cli.data.build import FORMATS
 from geochat.errors import DataError, ImageError
 from geochat.geometry import OrientedBox
+from geochat_data.commands.build import FORMATS
 from geochat_data.cutting import around, cut, with_views
 from geochat_data.readers import READERS, Report, Source, read, reader
 

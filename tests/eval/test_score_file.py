@@ -6,9 +6,9 @@ import tracemalloc
 import pytest
 
 from geochat.cli import main
-from geochat.cli.eval import scoring
 from geochat.dialects import GEOCHAT
 from geochat.errors import DataError, SettingsError
+from geochat_eval.commands import scoring
 from geochat_eval.formats import FORMATS
 from geochat_eval.score import score_file
 from geochat_eval.scorers import SCORERS, ScorerSettings

@@ -17,7 +17,8 @@ scripted = importlib.util.module_from_spec(spec)
 sys.modules["scripted"] = scripted
 spec.loader.exec_module(scripted)
 from geochat import GeoChat
-from geochat.cli import main, output, serve
+from geochat.cli import main, output
+from geochat_serve import command as serve
 run = serve._serve
 serve._serve = lambda *given: print("begun", flush=True) or run(*given)
 output.load = lambda _args: GeoChat(scripted.ScriptedEngine(pause=0.05))

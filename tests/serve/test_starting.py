@@ -80,7 +80,7 @@ def test_a_public_link_that_cannot_be_had_is_told_and_the_server_goes_on(capsys,
 
     monkeypatch.setattr("gradio.networking.GRADIO_API_SERVER", "http://127.0.0.1:9/no-relay-here")
     monkeypatch.setattr("geochat.cli.output.load", lambda _args: GeoChat(engine))
-    monkeypatch.setattr("geochat.cli.serve.threading", SimpleNamespace(Event=Interrupted))
+    monkeypatch.setattr("geochat_serve.command.threading", SimpleNamespace(Event=Interrupted))
     assert main(["serve", "--port", "0", "--share"]) == 130
     ((out, told, status),) = seen
     assert out.startswith("GeoChat is at http://127.0.0.1:")

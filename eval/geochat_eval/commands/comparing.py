@@ -1,0 +1,78 @@
+"""`geochat eval compare`: two runs, or two files of answers, question by question."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from geochat.cli.dialects import add_for, stated_dialect
+from geochat_eval.commands.scoring import FORMATS, TASKS
+
+
+def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
+    """Declare the action."""
+    parser: argparse.ArgumentParser = actions.add_parser(
+        "compare",
+        help="compare two runs question by question",
+        description="Score two runs on the questions both answered, and give each difference with its paired 95% "
+        "interval; those that exclude zero are marked with *.",
+    )
+    parser.add_argument("first", metavar="A", type=Path, help="folder of `geochat eval run`, or a file of answers")
+    parser.add_argument("second", metavar="B", type=Path, help="the same")
+    parser.add_argument("--as", dest="task", choices=TASKS, help="what the questions ask for, where A is a file")
+    parser.add_argument("--format", choices=FORMATS, default="geochat", help="of A, where it is a file (%(default)s)")
+    parser.add_argument("--format-b", choices=FORMATS, help="of B, where it is another")
+    add_for(parser, "the model that gave A, where A is a file")
+    add_for(parser, "the model that gave B, where B is a file", option="--for-b")
+    parser.add_argument("--images", metavar="DIR", type=Path, help="where true boxes are in pixels: to see image sizes")
+    parser.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which starts slowly")
+    parser.add_argument(
+        "--bootstrap", metavar="N", type=int, default=1000, help="replicates behind the 95%% intervals (default: 1000)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare and print."""
+    from geochat.cli.output import print_json
+    from geochat.errors import SettingsError
+    from geochat_eval.benchmarks import benchmark
+    from geochat_eval.reporting import compare
+    from geochat_eval.running import RunFolder
+    from geochat_eval.running.folder import dialects_of
+    from geochat_eval.scorers import ScorerSettings
+    from geochat_eval.table import difference_lines
+
+    task, images = args.task, args.images
+    if args.first.is_dir():
+        about = RunFolder(args.first).read_settings()
+        task = task or benchmark(str(about.get("benchmark"))).scorer
+        images = images or RunFolder(args.first).image_root(about)
+    if task is None:
+        raise SettingsError(f"{args.first} is a file, which does not say what was asked; say it with --as")
+    for path in (args.first, args.second):
+        if path.is_dir():
+            RunFolder(path).check_results()
+    first, second = (RunFolder(path).answers if path.is_dir() else path for path in (args.first, args.second))
+    settings = ScorerSettings(args.bootstrap, images=images, meteor=not args.no_meteor)
+    ours, ours_true = dialects_of(args.first, stated_dialect(args))
+    theirs, theirs_true = dialects_of(args.second, stated_dialect(args, "--for-b"))
+    found = compare(
+        first,
+        second,
+        task,
+        settings,
+        (args.format, args.format_b or args.format),
+        dialects=(ours, theirs),
+        truth_dialects=(ours_true, theirs_true),
+    )
+    if args.json:
+        print_json(found.to_dict())
+        return 0
+    print("\n".join(difference_lines(found.first, found.second, found.differences)))
+    print(f"\n{found.better} questions answered better by A, {found.worse} by B, {found.equal} equally well")
+    if args.bootstrap:
+        print(found.account)
+    for reason, count in found.report.reasons.items():
+        print(f"{count} left out: {reason} (such as {found.report.places[reason][0]})")
+    return 0
