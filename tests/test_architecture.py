@@ -28,18 +28,20 @@ HEAVY = {"torch", "transformers", "peft", "accelerate", "gradio"}
 ROOMS = {  # room of geochat -> rooms it may import
     "errors": set(),
     "files": {"errors"},
+    "registry": {"errors"},
     "geometry": {"errors"},
     "prompts": {"errors"},
-    "dialects": {"errors", "geometry", "prompts"},
-    "imagery": {"errors", "geometry"},
-    "models": {"errors", "files", "geometry", "prompts", "dialects"},
-    "exports": {"errors", "files", "geometry", "dialects", "imagery"},
+    "dialects": {"errors", "registry", "geometry", "prompts"},
+    "imagery": {"errors", "registry", "geometry"},
+    "models": {"errors", "registry", "files", "geometry", "prompts", "dialects"},
+    "exports": {"errors", "registry", "files", "geometry", "dialects", "imagery"},
     "vision": {"errors", "geometry"},
     "checkpoints": {"errors", "files", "geometry", "prompts", "dialects", "models", "vision"},
-    "engines": {"errors", "geometry", "prompts", "dialects", "imagery", "models", "vision", "checkpoints"},
-    "clip": {"errors", "imagery", "models", "vision", "checkpoints"},
+    "engines": {"errors", "registry", "geometry", "prompts", "dialects", "imagery", "models", "vision", "checkpoints"},
+    "clip": {"errors", "registry", "imagery", "models", "vision", "checkpoints"},
     "assistant": {
         "errors",
+        "registry",
         "geometry",
         "prompts",
         "dialects",
@@ -50,7 +52,18 @@ ROOMS = {  # room of geochat -> rooms it may import
         "checkpoints",
     },
 }
-WITHOUT_TORCH = {"errors", "files", "geometry", "prompts", "dialects", "imagery", "models", "exports", "assistant"}
+WITHOUT_TORCH = {
+    "errors",
+    "files",
+    "registry",
+    "geometry",
+    "prompts",
+    "dialects",
+    "imagery",
+    "models",
+    "exports",
+    "assistant",
+}
 LIGHT_MODULES = ("geochat", "geochat.assistant", "geochat.engines", "geochat.exports", "geochat.models")
 
 
