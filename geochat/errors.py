@@ -29,6 +29,10 @@ class CheckpointError(GeoChatError):
     """A checkpoint is missing, incomplete or not what it says it is."""
 
 
+class EngineError(GeoChatError):
+    """A server that answers for a model cannot be reached, refuses, or breaks off."""
+
+
 class SettingsError(GeoChatError):
     """A setting has an impossible value, or two settings contradict each other."""
 

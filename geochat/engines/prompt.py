@@ -142,7 +142,7 @@ class Encoder:
             text: The prompt, up to where the assistant's turn begins.
             ids: Its tokens.
         """
-        _check_choices(request.choices)
+        request.check_choices()
         image = bool(request.images)
         chats = [chat_messages([*request.messages, Message("assistant", c)], with_image=image) for c in request.choices]
         with guarded("the chat template", remedy=_TEMPLATE):
@@ -192,16 +192,6 @@ def _end_tokens(checkpoint: Checkpoint) -> frozenset[int]:
     configured = getattr(checkpoint.model.generation_config, "eos_token_id", None)
     listed = configured if isinstance(configured, list) else [configured]
     return frozenset(i for i in [*listed, checkpoint.processor.tokenizer.eos_token_id] if i is not None)
-
-
-def _check_choices(choices: Sequence[str]) -> None:
-    seen = set()
-    for number, choice in enumerate(choices, 1):
-        if not choice.strip():
-            raise PromptError(f"choice {number} of {len(choices)} is empty; leave it out")
-        if choice in seen:
-            raise PromptError(f"the choice {choice!r} is given twice; leave one out")
-        seen.add(choice)
 
 
 def _spoken(read: Any, number: int, prompt: str, text: str) -> int:  # noqa: ANN401 - transformers' BatchEncoding

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from geochat.errors import GeoChatError, SettingsError
+from geochat.errors import GeoChatError, PromptError, SettingsError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -77,6 +77,18 @@ class Request:
     generation: GenerationSettings = field(default_factory=GenerationSettings)
     choices: tuple[str, ...] = ()
     id: str = field(default_factory=lambda: uuid.uuid4().hex, compare=False)
+
+    def check_choices(self) -> None:
+        """Check that the choices are a set of answers.
+
+        Raises:
+            PromptError: One is empty or given twice.
+        """
+        for number, choice in enumerate(self.choices, 1):
+            if not choice.strip():
+                raise PromptError(f"choice {number} of {len(self.choices)} is empty; leave it out")
+            if choice in self.choices[: number - 1]:
+                raise PromptError(f"the choice {choice!r} is given twice; leave one out")
 
 
 @dataclass(frozen=True, slots=True)

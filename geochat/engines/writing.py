@@ -5,10 +5,13 @@ drop the space that opens a sequence. So a window of recent tokens is decoded wi
 and the difference is what the token adds; an unfinished character is held back.
 """
 
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from geochat.engines.protocol import TokenScore
 from geochat.engines.repetition import RepetitionGuard
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _UNFINISHED = "\ufffd"
 
@@ -16,7 +19,7 @@ _UNFINISHED = "\ufffd"
 class Detokenizer:
     """Gives the text each token adds. Special tokens add none; region markup is kept."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         self._tokenizer = tokenizer
         self._special = frozenset(tokenizer.all_special_ids)
         self._ids: list[int] = []
@@ -79,22 +82,18 @@ class StopStrings:
         return next((n for n in range(longest, 0, -1) if text.endswith(stop[:n])), 0)
 
 
-class Writer:
-    """One answer being written: tokens in, certain text out, with what each token added and its log-probability.
+class TextWriter:
+    """One answer being written: tokens with their text in, certain text out.
 
     White space before the first word is dropped, because tokenizers differ in whether they generate it. Text that may
     yet prove to be part of a stop string or of a repetition is held back.
 
     Args:
-        tokenizer: What the tokens mean.
         stops: Strings that end the answer.
-        guard: What ends an answer that repeats itself; None lets it.
+        guard: Ends an answer that repeats itself; None lets it.
     """
 
-    def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, stops: tuple[str, ...] = (), guard: RepetitionGuard | None = None
-    ) -> None:
-        self._detokenizer = Detokenizer(tokenizer)
+    def __init__(self, stops: tuple[str, ...] = (), guard: RepetitionGuard | None = None) -> None:
         self._stops = StopStrings(stops)
         self._guard = guard
         self._scores: list[TokenScore] = []
@@ -122,10 +121,10 @@ class Writer:
             if not self.stopped or score.start < self._written
         )
 
-    def feed(self, token: int, logprob: float) -> str:
-        """Take a token in; give the text that has become certain."""
+    def add(self, token: int, text: str, logprob: float) -> str:
+        """Take in a token and the text it adds; give the text that has become certain."""
         start = len(self._text)
-        self._take(self._detokenizer.feed(token))
+        self._take(text)
         self._scores.append(TokenScore(start, len(self._text), logprob))
         if self._guard is None or self.stopped:
             return self._give(self._written)
@@ -134,10 +133,10 @@ class Writer:
             self._written = self._guard.certain
         return self._give(min(self._written, self._guard.certain))
 
-    def close(self) -> str:
-        """End the answer; give what was held back."""
+    def end(self, text: str = "") -> str:
+        """End the answer, with the last text that no token brought; give what was held back."""
         if not (self.stopped or self.repeated):
-            self._take(self._detokenizer.close())
+            self._take(text)
             self._written += len(self._stops.close())
         return self._give(self._written)
 
@@ -150,3 +149,27 @@ class Writer:
     def _give(self, end: int) -> str:
         start, self._given = self._given, max(self._given, end)
         return self._text[start : self._given]
+
+
+class Writer(TextWriter):
+    """A `TextWriter` that decodes the tokens itself.
+
+    Args:
+        tokenizer: What the tokens mean.
+        stops: Strings that end the answer.
+        guard: Ends an answer that repeats itself; None lets it.
+    """
+
+    def __init__(
+        self, tokenizer: "PreTrainedTokenizerBase", stops: tuple[str, ...] = (), guard: RepetitionGuard | None = None
+    ) -> None:
+        super().__init__(stops, guard)
+        self._detokenizer = Detokenizer(tokenizer)
+
+    def feed(self, token: int, logprob: float) -> str:
+        """Take a token in; give the text that has become certain."""
+        return self.add(token, self._detokenizer.feed(token), logprob)
+
+    def close(self) -> str:
+        """End the answer; give what was held back."""
+        return self.end(self._detokenizer.close())

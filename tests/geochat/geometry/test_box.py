@@ -36,15 +36,15 @@ def test_ninety_degrees_swap_width_and_height_exactly():
     assert OrientedBox(0, 20, 40, 30, 90).corners() == ((25, 5), (25, 45), (15, 45), (15, 5))
 
 
-def test_corners_equal_the_clockwise_function_of_the_original(shared):
-    table = json.loads((shared / "reference/original/boxes.json").read_text())["polygons"]
+def test_corners_equal_the_clockwise_function_of_the_original(fixtures):
+    table = json.loads((fixtures / "original" / "recorded.json").read_text(encoding="utf-8"))["boxes"]["polygons"]
     for row in table:
         flat = row["bbox_and_angle_to_polygon"]  # its other function, used for drawing, turns the other way
         assert list(OrientedBox(*row["args"]).corners()) == near(zip(flat[::2], flat[1::2], strict=True))
 
 
-def test_the_originals_drawing_is_ours_with_the_angle_negated(shared):
-    table = json.loads((shared / "reference/original/boxes.json").read_text())["polygons"]
+def test_the_originals_drawing_is_ours_with_the_angle_negated(fixtures):
+    table = json.loads((fixtures / "original" / "recorded.json").read_text(encoding="utf-8"))["boxes"]["polygons"]
     for row in table:
         *coordinates, angle = row["args"]
         drawn = shapely.MultiPoint(row["rotate_bbox_p1_p2_angle"])
