@@ -8,10 +8,11 @@ The names below are loaded on first use, so that `import geochat` costs nothing.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as in `typing`, whose import would cost more than all the rest
 if TYPE_CHECKING:
-    from geochat.assistant import Answer, Conversation, GeoChat, Question
+    from geochat.assistant import Answer, Conversation, Question
+    from geochat.chat import GeoChat
     from geochat.dialects import Region
     from geochat.errors import GeoChatError
     from geochat.geometry import OrientedBox
@@ -23,7 +24,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Answer": "geochat.assistant",
     "Conversation": "geochat.assistant",
-    "GeoChat": "geochat.assistant",
+    "GeoChat": "geochat.chat",
     "GeoChatError": "geochat.errors",
     "Question": "geochat.assistant",
     "Scene": "geochat.imagery",
@@ -45,7 +46,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - the module protocol has no narrower type
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'geochat' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

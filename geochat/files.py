@@ -4,6 +4,7 @@
 or not. `atomic_draft` gives a file of its own to write to, which takes its place when it is complete.
 """
 
+import hashlib
 import json
 import os
 import socket
@@ -16,6 +17,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from geochat.errors import SettingsError
+
+_BLOCK = 1 << 20  # bytes
 
 
 @contextmanager
@@ -59,15 +62,19 @@ def locked(path: Path, *, wait: bool = False, what: str) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_draft(path: Path) -> Iterator[Path]:
+def atomic_draft(path: Path, ending: str = ".part") -> Iterator[Path]:
     """A path beside `path` that nobody else has; the file written there becomes `path`, whole or not at all.
 
     When the body raises, or the file cannot be moved, the draft is removed and an earlier `path` stays as it was.
 
+    Args:
+        path: The file to be.
+        ending: Of the draft's name, for libraries that tell formats by it.
+
     Raises:
         OSError: The draft was not written, or cannot become `path`.
     """
-    draft = path.with_name(f".{uuid.uuid4().hex}.part")
+    draft = path.with_name(f".{uuid.uuid4().hex}{ending}")
     try:
         yield draft
         with draft.open("rb") as file:
@@ -84,6 +91,25 @@ def _holder(path: Path) -> str:
         return f"process {told['process']} on {told['host']} ({told['what']}, since {told['since']})"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"
+
+
+def sha256_of(*paths: Path, size: int | None = None) -> str:
+    """SHA-256 of the bytes of one or more files in order, as a hex digest.
+
+    Args:
+        paths: The files; they are read a megabyte at a time.
+        size: Number of bytes to hash; None hashes all.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK if size is None else min(_BLOCK, size)):
+                digest.update(block)
+                size = None if size is None else size - len(block)
+    return digest.hexdigest()
 
 
 def is_there(path: Path) -> bool:

@@ -32,7 +32,7 @@ ROOMS = {  # room of geochat -> rooms it may import
     "geometry": {"errors"},
     "prompts": {"errors"},
     "dialects": {"errors", "registry", "geometry", "prompts"},
-    "imagery": {"errors", "registry", "geometry"},
+    "imagery": {"errors", "registry", "files", "geometry"},
     "models": {"errors", "registry", "files", "geometry", "prompts", "dialects"},
     "exports": {"errors", "registry", "files", "geometry", "dialects", "imagery"},
     "vision": {"errors", "geometry"},

@@ -21,8 +21,8 @@ from geochat.errors import SettingsError
 from geochat.geometry import AngleConvention, Frame, OrientedBox
 from geochat.models import ModelInfo, Settings, read_settings, write_settings
 from geochat.models.reading import read_dialect
-from geochat_data.drawing import contact_sheet
-from geochat_data.formats import read_samples
+from geochat_data.inspection import contact_sheet
+from geochat_data.samples import read_samples
 from geochat_eval.benchmarks import Sources
 from geochat_eval.reporting import report
 from geochat_eval.running import Reply, Run, RunSettings

@@ -21,10 +21,10 @@ from geochat.geometry import Frame
 from geochat.imagery import image_size, open_image
 from geochat.models import ModelInfo, Settings
 from geochat_data.checking import check_samples
-from geochat_data.collate import Collator
-from geochat_data.cutting import cut
+from geochat_data.encoding import Collator
+from geochat_data.tiling import tile_images
 from geochat_data.questions import Subject
-from geochat_data.readers import Source
+from geochat_data.readers import DataSource
 from geochat_data.readers.boxes import read_boxes
 from geochat_data.records import LabelledImage
 from geochat_eval.running.answerers import Asked, ChatAnswerer
@@ -174,7 +174,7 @@ def record(path):
     corners = [[left, top], [right, top], [right, bottom], [left, bottom]]
     row = {"image": path.name, "objects": [{"category": "ship", "polygon": corners}]}
     (path.parent / "boxes.jsonl").write_text(json.dumps(row))
-    (found,) = read_boxes(Source(path.parent / "boxes.jsonl"))
+    (found,) = read_boxes(DataSource(path.parent / "boxes.jsonl"))
     return found
 
 
@@ -237,7 +237,7 @@ def assert_on_mark(pixels, corners, inset=1):
 def test_windows_of_an_image_show_what_the_whole_does(path):
     image = record(path)
     whole = np.asarray(image.open())
-    windows = list(cut([image], 50))
+    windows = list(tile_images([image], 50))
     assert sum(window.width * window.height for window in windows) == whole.shape[0] * whole.shape[1]
     for window in windows:
         left, top = map(int, window.name.rsplit("_", 2)[1:])
@@ -271,6 +271,6 @@ def test_an_image_beyond_pillows_limit_is_read(tmp_path):
         pass
     image = record(path)
     assert (image.width, image.height) == (20_000, 10_000)
-    first = next(cut([image], 500))
+    first = next(tile_images([image], 500))
     assert (first.width, first.height) == (500, 500)
     assert trained(path).shape == (1024, 2048, 3)

@@ -1,12 +1,13 @@
-"""Augmentation that takes the boxes along.
+"""Augmentation of labelled images: views whose boxes are transformed with the pixels, and mosaics.
 
-Overhead images have no up, so all eight symmetries of the square are the same scene; crops and colour change what a
-different flight or sensor would. Every geometric change is one affine map, applied to pixels and corners alike. One
-exception: round objects have upright boxes by convention, and a turned disc has the same upright box, not a turned one.
+Overhead images have no up, so the eight symmetries of the square leave a scene what it is; crops and colour stand for
+other flights and sensors. Every geometric change is one affine map of pixels and corners. One exception: round objects
+have axis-aligned boxes by convention, and a turned disc has the same axis-aligned box, not a turned one.
 """
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,18 +19,19 @@ from shapely import box
 from geochat.geometry import OrientedBox
 from geochat_data.records import LabelledImage, LabelledObject, Polygon, as_polygon
 
-CLIP_MEAN = (122, 116, 104)  # what letterboxing pads with
+CLIP_MEAN = (122, 116, 104)  # the padding of letterboxing
 UPRIGHT = frozenset({"storage tank", "roundabout", "chimney", "windmill"})
-"""Categories of round objects, whose upright boxes stay upright when the image is turned by any angle."""
+"""Categories of round objects, whose boxes stay axis-aligned when the image is turned by any angle."""
+MOSAIC_TILES = 4  # two by two
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far an image may be changed.
+    """Ranges of an augmentation.
 
     Attributes:
         zoom: Smallest and largest side of the crop, as a share of the image's longer side; above 1 letterboxes.
-        tilt: Largest extra rotation, degrees; boxes of round objects (`UPRIGHT`) stay upright under it.
+        tilt: Largest extra rotation, degrees; boxes of round objects (`UPRIGHT`) stay axis-aligned.
         colour: Largest relative change of brightness, contrast and saturation.
         visible: Share of an object's box that must remain for it to count; objects with less become `ignore`.
     """
@@ -41,17 +43,17 @@ class Augmentation:
 
 
 def augment(image: LabelledImage, size: int, settings: Augmentation, rng: random.Random) -> LabelledImage:
-    """A random view of `image`: one of the eight symmetries, a crop, colour.
+    """Make a random view of `image`: one of the eight symmetries, a crop, a change of colour.
 
     Args:
-        image: The source.
-        size: Side of the square result, in pixels.
-        settings: How far to go.
+        image: The record.
+        size: Side of the square view, in pixels.
+        settings: The ranges.
         rng: Source of randomness.
 
     Returns:
-        A record of `size` x `size` pixels that carries them, its objects moved with the image. Objects that left the
-        view are dropped, those mostly outside it move to `ignore`.
+        A record of `size` x `size` pixels that carries them, its objects transformed with the image. Objects outside
+        the view are dropped, those mostly outside it become `ignore`.
     """
     to_view = _random_view(image.width, image.height, size, settings, rng)
     source = ~to_view
@@ -62,35 +64,35 @@ def augment(image: LabelledImage, size: int, settings: Augmentation, rng: random
         Image.Resampling.BICUBIC,
         fillcolor=CLIP_MEAN,
     )
-    return move(image, to_view, recolour(pixels, settings.colour, rng), settings.visible)
+    return transform_record(image, to_view, recolour(pixels, settings.colour, rng), settings.visible)
 
 
-def move(image: LabelledImage, to_view: Affine, pixels: Image.Image, visible: float) -> LabelledImage:
-    """The record of `pixels`, a view of `image` reached through `to_view`, with its objects in the view's pixels."""
+def transform_record(image: LabelledImage, to_view: Affine, pixels: Image.Image, visible: float) -> LabelledImage:
+    """Make the record of `pixels`, the view of `image` by the map `to_view`, with its objects in pixels of the view."""
     frame = box(0, 0, pixels.width, pixels.height)
     kept: list[LabelledObject] = []
-    doubtful: list[LabelledObject] = []
-    for thing, clear in [(o, True) for o in image.objects] + [(o, False) for o in image.ignore]:
-        moved = replace(thing, polygon=_moved(thing, to_view))
-        shape = ShapelyPolygon(moved.polygon)
+    ignored: list[LabelledObject] = []
+    for item, clear in [(o, True) for o in image.objects] + [(o, False) for o in image.ignore]:
+        found = replace(item, polygon=_transformed(item, to_view))
+        shape = ShapelyPolygon(found.polygon)
         share = shape.intersection(frame).area / shape.area
         if share <= 0:
             continue
-        moved = replace(moved, truncated=thing.truncated or share < 0.98)
-        (kept if clear and share >= visible else doubtful).append(moved)
+        found = replace(found, truncated=item.truncated or share < 0.98)
+        (kept if clear and share >= visible else ignored).append(found)
     return replace(
         image,
         path=None,
         width=pixels.width,
         height=pixels.height,
         objects=tuple(kept),
-        ignore=tuple(doubtful),
+        ignore=tuple(ignored),
         pixels=np.asarray(pixels),
     )
 
 
 def _random_view(width: int, height: int, size: int, settings: Augmentation, rng: random.Random) -> Affine:
-    """Maps image pixels to pixels of the view."""
+    """A map from pixels of the image to pixels of the view."""
     side = max(width, height) * rng.uniform(*settings.zoom)
     slack_x, slack_y = (width - side) / 2, (height - side) / 2
     center_x = width / 2 + rng.uniform(-1, 1) * max(0.0, slack_x)
@@ -106,28 +108,58 @@ def _random_view(width: int, height: int, size: int, settings: Augmentation, rng
 
 
 def upright_box(box: OrientedBox) -> OrientedBox:
-    """The upright box of the ellipse that a turned box holds: of a disc, the disc's own box."""
+    """The axis-aligned box of the ellipse inside a turned box; for a disc, the disc's own box."""
     turn, (x, y) = math.radians(box.angle), box.center
     half_width = math.hypot(box.width * math.cos(turn), box.height * math.sin(turn)) / 2
     half_height = math.hypot(box.width * math.sin(turn), box.height * math.cos(turn)) / 2
     return OrientedBox(x - half_width, y - half_height, x + half_width, y + half_height)
 
 
-def _moved(thing: LabelledObject, to_view: Affine) -> Polygon:
-    corners = as_polygon([to_view @ corner for corner in thing.polygon])
+def _transformed(item: LabelledObject, to_view: Affine) -> Polygon:
+    corners = as_polygon([to_view @ corner for corner in item.polygon])
     tilted = bool(to_view.a and to_view.b)  # neither a multiple of a quarter turn nor a mirror image of one
-    if tilted and thing.category in UPRIGHT and _is_upright(thing.polygon):
+    if tilted and item.category in UPRIGHT and _is_axis_aligned(item.polygon):
         return as_polygon(upright_box(OrientedBox.from_polygon(corners)).corners())
     return corners
 
 
-def _is_upright(polygon: Polygon) -> bool:
+def _is_axis_aligned(polygon: Polygon) -> bool:
     xs, ys = {round(x, 3) for x, _ in polygon}, {round(y, 3) for _, y in polygon}
     return len(xs) == len(ys) == 2
 
 
 def recolour(image: Image.Image, amount: float, rng: random.Random) -> Image.Image:
-    """The image with its brightness, contrast and saturation changed by up to `amount`, relative."""
+    """Change the brightness, contrast and saturation of an image by up to `amount`, relative."""
     for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
         image = enhance(image).enhance(math.exp(rng.uniform(-amount, amount)))
     return image
+
+
+def mosaic(tiles: Sequence[LabelledImage], name: str) -> LabelledImage:
+    """Join up to four images two by two; each keeps its size, in a square of the largest side.
+
+    The categories labelled exhaustively are those of all tiles; the mosaic has neither scene class nor captions.
+    """
+    side = max(max(tile.width, tile.height) for tile in tiles)
+    canvas = Image.new("RGB", (2 * side, 2 * side))
+    objects: list[LabelledObject] = []
+    ignored: list[LabelledObject] = []
+    for place, tile in enumerate(tiles[:MOSAIC_TILES]):
+        x, y = side * (place % 2), side * (place // 2)
+        canvas.paste(tile.open(), (x, y))
+        objects += [_shifted(item, x, y) for item in tile.objects]
+        ignored += [_shifted(item, x, y) for item in tile.ignore]
+    return LabelledImage(
+        path=None,
+        width=2 * side,
+        height=2 * side,
+        objects=tuple(objects),
+        ignore=tuple(ignored),
+        labelled=frozenset.intersection(*(tile.labelled for tile in tiles)),
+        pixels=np.asarray(canvas, np.uint8),
+        name=name,
+    )
+
+
+def _shifted(item: LabelledObject, x: int, y: int) -> LabelledObject:
+    return replace(item, polygon=as_polygon([(px + x, py + y) for px, py in item.polygon]))

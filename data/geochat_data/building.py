@@ -1,4 +1,4 @@
-"""From records to training samples: conversations about each image, one question a sample or packed as turns."""
+"""Building of training samples from records: one question a sample, or the questions of an image as turns."""
 
 import random
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,36 +15,35 @@ from geochat.geometry import Frame, transform_geometry
 from geochat.prompts import Message
 from geochat_data.questions import (
     FULL_SHARES,
-    Balance,
-    Choice,
-    Conversation,
+    AnswerBalance,
+    QAPair,
     Subject,
-    Turn,
+    WordingPool,
     build_conversation,
     build_dialogue,
 )
-from geochat_data.readers import UCM_SCENES
 from geochat_data.readers.report import Report, images_may_fail
+from geochat_data.readers.scene_folders import UCM_SCENES
 from geochat_data.records import LabelledImage, LabelledObject
 from geochat_data.samples import Sample
 
-_VISIBLE, _WHOLE = 0.5, 0.98  # shares of an object that a model sees
-_NOTHING = 1e-6  # of a pixel
+_VISIBLE, _WHOLE = 0.5, 0.98  # shares of an object inside the model's square
+_TOLERANCE = 1e-6  # pixels
 
 
 @dataclass(frozen=True, slots=True)
 class BuildSettings:
-    """How many questions, of which kinds, in which words.
+    """Number, kinds and wordings of questions.
 
     Attributes:
-        dialect: How the checkpoint they are for is asked and writes regions.
-        questions: Fewest and most questions an image; fewer where its labels offer no more.
-        packed: Whether they become the turns of one sample, as in GeoChat_Instruct; else each is a sample.
-        dialogues: Share of the images that also get a conversation whose questions build on one another.
-        wording: Which wordings to draw from; "held out" makes a measuring set.
-        scenes: The scene classes to choose between; none takes UC Merced's.
-        shares: How often each kind of question is tried, relative to the others.
-        seed: Where all chance comes from.
+        dialect: The dialect of the checkpoint they are for.
+        questions: Least and greatest number an image; fewer if its labels support no more.
+        packed: Whether they become the turns of one sample, as in GeoChat_Instruct; otherwise each is a sample.
+        dialogues: Share of the images that also get a dialogue, whose questions build on one another.
+        wording: The wordings to draw from; "held out" makes an evaluation set.
+        scenes: The scene classes to choose between; empty for UC Merced's.
+        shares: Relative frequency with which each kind of question is tried.
+        seed: The seed of all randomness.
 
     Raises:
         SettingsError: A number is out of range.
@@ -54,35 +53,35 @@ class BuildSettings:
     questions: tuple[int, int] = (6, 10)
     packed: bool = False
     dialogues: float = 0.2
-    wording: Choice = "varied"
+    wording: WordingPool = "varied"
     scenes: tuple[str, ...] = ()
     shares: Mapping[str, float] = field(default_factory=lambda: FULL_SHARES)
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.questions[0] <= self.questions[1]:
-            raise SettingsError(f"questions={self.questions} is no range from 1 up; give fewest and most")
+            raise SettingsError(f"questions={self.questions} is not a range from 1 up; give least and greatest")
         if not 0 <= self.dialogues <= 1:
-            raise SettingsError(f"dialogues={self.dialogues} is no share; give a number from 0 to 1")
+            raise SettingsError(f"dialogues={self.dialogues} is not a share; give a number from 0 to 1")
 
 
 def build_samples(
     records: Iterable[LabelledImage], images: Path, settings: BuildSettings, report: Report | None = None
 ) -> Iterator[Sample]:
-    """Samples about each record, in order; the same for the same records and settings.
+    """Build samples about each record, in order; the same for the same records and settings.
 
     Args:
-        records: What is asked about.
-        images: The folder the samples' images are relative to. Files outside it are refused; records without a file,
-            such as windows of a raster, are written into it as PNG.
-        settings: How many questions, of which kinds, in which dialect.
-        report: Counts images that cannot be read, and notes those nothing can be asked about and why.
+        records: The labelled images.
+        images: The folder that the samples' images are relative to. Files outside it are refused; records without a
+            file, such as windows of a raster, are written into it as PNG.
+        settings: Number, kinds and wordings of questions.
+        report: Counts images that cannot be read, and notes images without a question and the reason.
 
     Raises:
         DataError: A record's file is not below `images`, or an image cannot be written.
         ImageError: There is no report and an image cannot be read.
     """
-    balance = Balance()
+    balance = AnswerBalance()
     for number, record in enumerate(records):
         with images_may_fail(report):
             yield from _samples_of(record, number, images, settings, balance=balance, report=report)
@@ -94,35 +93,35 @@ def _samples_of(
     images: Path,
     settings: BuildSettings,
     *,
-    balance: Balance,
+    balance: AnswerBalance,
     report: Report | None,
 ) -> Iterator[Sample]:
     record = _askable(given, settings.dialect)
     rng = random.Random(f"{settings.seed}/{number}")
-    talks = list(_conversations(record, rng, settings, balance))
-    if not talks:
+    conversations = list(_conversations(record, rng, settings, balance))
+    if not conversations:
         if report is not None:
-            report.note(_why_nothing(given, record), str(record.path or record.name))
+            report.note(_reason_for_none(given, record), str(record.path or record.name))
         return
     name = _image_name(record, images, number)
-    for part, turns in enumerate(talks):
+    for part, turns in enumerate(conversations):
         messages = [m for t in turns for m in (Message("user", t.question), Message("assistant", t.answer))]
         yield Sample(f"{Path(name).stem}-{number}-{part}", name, tuple(messages))
 
 
-def _why_nothing(given: LabelledImage, record: LabelledImage) -> str:
-    """Why nothing was asked about a record."""
+def _reason_for_none(given: LabelledImage, record: LabelledImage) -> str:
+    """The reason nothing was asked about a record."""
     if given.objects and not record.objects:
-        return "image whose objects the model cannot see, or are too small to be written"
+        return "image whose objects are outside the model's square, or too small to be written"
     if not (record.objects or record.ignore or record.scene or record.captions or record.labelled):
-        return "image of which nothing is known"
-    return "image about which no question of these kinds can be asked"
+        return "image without usable labels"
+    return "image that supports no question of these kinds"
 
 
 def _conversations(
-    record: LabelledImage, rng: random.Random, settings: BuildSettings, balance: Balance
-) -> Iterator[tuple[Turn, ...]]:
-    talk: Conversation | None = build_conversation(
+    record: LabelledImage, rng: random.Random, settings: BuildSettings, balance: AnswerBalance
+) -> Iterator[tuple[QAPair, ...]]:
+    pairs = build_conversation(
         record,
         rng,
         dialect=settings.dialect,
@@ -133,17 +132,17 @@ def _conversations(
         rich=True,
         balance=balance,
     )
-    if talk and talk.turns:
-        yield from [talk.turns] if settings.packed else [(turn,) for turn in talk.turns]
-    if rng.random() < settings.dialogues:
-        talk = build_dialogue(record, rng, dialect=settings.dialect, wording=settings.wording)
-        if talk:
-            yield talk.turns
+    if pairs:
+        yield from [pairs] if settings.packed else [(pair,) for pair in pairs]
+    if rng.random() < settings.dialogues and (
+        dialogue := build_dialogue(record, rng, dialect=settings.dialect, wording=settings.wording)
+    ):
+        yield dialogue
 
 
 def _askable(record: LabelledImage, dialect: Dialect) -> LabelledImage:
-    """The record with objects the model cannot see, or could not write, among those not to be asked about."""
-    record = _seen(record, dialect)
+    """The record with the objects that the model cannot see or write among the ignored ones."""
+    record = _cropped(record, dialect)
     boxes = zip(record.objects, Subject(record, random.Random(), dialect).boxes(record.objects), strict=True)
     lost = {item for item, box in boxes if not dialect.keeps_area(box)}
     if not lost:
@@ -152,24 +151,24 @@ def _askable(record: LabelledImage, dialect: Dialect) -> LabelledImage:
     return replace(record, objects=kept, ignore=(*record.ignore, *(i for i in record.objects if i in lost)))
 
 
-def _seen(record: LabelledImage, dialect: Dialect) -> LabelledImage:
-    """The record as a model sees it that cuts a square from the middle: nobody knows what it makes of what is outside.
+def _cropped(record: LabelledImage, dialect: Dialect) -> LabelledImage:
+    """The record as seen by a model that crops a square from the middle.
 
-    Objects more than half outside the square are doubtful, those with less than 98 % inside are cut.
+    Objects more than half outside the square are ignored, those with less than 98 % inside are truncated.
     """
     image, scale = rectangle(0, 0, record.width, record.height), dialect.model_frame.scale
     to_view = Frame((record.width, record.height), model=dialect.model_frame).model_to_view
     square = transform_geometry(rectangle(0, 0, scale, scale), to_view)
-    if square.buffer(_NOTHING).covers(image):
+    if square.buffer(_TOLERANCE).covers(image):
         return record
     kept: list[LabelledObject] = []
-    doubtful = list(record.ignore)
+    ignored = list(record.ignore)
     for item in record.objects:
         inside = Shape(item.polygon).intersection(image)
         share = inside.intersection(square).area / inside.area if inside.area else 0.0
         cut = replace(item, truncated=item.truncated or share < _WHOLE)
-        (kept if share >= _VISIBLE else doubtful).append(cut)
-    return replace(record, objects=tuple(kept), ignore=tuple(doubtful))
+        (kept if share >= _VISIBLE else ignored).append(cut)
+    return replace(record, objects=tuple(kept), ignore=tuple(ignored))
 
 
 def _image_name(record: LabelledImage, images: Path, number: int) -> str:

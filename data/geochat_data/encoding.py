@@ -1,17 +1,24 @@
-"""From conversations to the tokens and labels a model is trained on.
+"""Samples as token ids, labels and batches.
 
 The chat template renders the conversation and marks the assistant's words with `{% generation %}`; only those, with the
-end token, are supervised (`preprocess_v1` in the original's `train.py`).
+end token, are supervised (`preprocess_v1` in the original's `train.py`). Rows are padded on the right. Nothing is
+truncated: a sample that is too long is refused when it is indexed, with its length. Samples are not packed into one row;
+batches of similar length, by the index's `lengths`, waste little.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import LlavaProcessor
 
 from geochat.checkpoints.guarding import guarded
 from geochat.errors import DataError
+from geochat.imagery import open_image
 from geochat.prompts import IMAGE_TOKEN, Message, chat_messages
 from geochat_data.samples import Sample, check_messages
 
@@ -24,7 +31,7 @@ class Example:
 
     Attributes:
         input_ids: Token ids, the image placeholder repeated once a patch token.
-        labels: The same where the assistant speaks, -100 elsewhere.
+        labels: The same in the assistant's turns, -100 elsewhere.
     """
 
     input_ids: list[int]
@@ -36,9 +43,9 @@ def encode(messages: Sequence[Message], processor: LlavaProcessor, *, image_toke
 
     Args:
         messages: The conversation, ending with the assistant.
-        processor: Whose tokenizer and chat template to use.
+        processor: Provides the tokenizer and the chat template.
         image_tokens: Patch tokens of the image, 0 for a conversation without one.
-        max_length: Longest allowed, in tokens, image included.
+        max_length: Greatest number of tokens allowed, image included.
 
     Raises:
         DataError: The conversation cannot be trained on (see `check_messages`) or is too long.
@@ -54,7 +61,7 @@ def encode(messages: Sequence[Message], processor: LlavaProcessor, *, image_toke
             return_assistant_tokens_mask=True,
         )
     ids, mask = rendered["input_ids"], rendered["assistant_masks"]
-    if image_tokens > 1:  # repeated here and not in the text, where a thousand of them would have to be found again
+    if image_tokens > 1:  # repeated here rather than in the text, where a thousand would have to be tokenised
         place = ids.index(processor.image_token_id)
         ids[place : place + 1] = [processor.image_token_id] * image_tokens
         mask[place : place + 1] = [0] * image_tokens
@@ -64,7 +71,7 @@ def encode(messages: Sequence[Message], processor: LlavaProcessor, *, image_toke
 
 
 def encode_sample(sample: Sample, processor: LlavaProcessor, max_length: int) -> Example:
-    """Tokenise a sample with the placeholders its image takes in the processor's model.
+    """Tokenise a sample with as many placeholders as its image has tokens in the processor's model.
 
     Raises:
         DataError: See `encode`.
@@ -74,15 +81,67 @@ def encode_sample(sample: Sample, processor: LlavaProcessor, max_length: int) ->
 
 
 def image_token_count(processor: LlavaProcessor) -> int:
-    """Patch tokens of one image: (side / patch size) squared, the class token left out."""
+    """Number of patch tokens of one image: (side / patch size) squared, without the class token."""
     side = processor.image_processor.crop_size["height"]
     return int(side // processor.patch_size) ** 2
 
 
 def _with_placeholder(messages: Sequence[Message], *, with_image: bool) -> list[dict[str, Any]]:
-    """Plain-string messages with one placeholder for the image."""
+    """Messages as plain strings, with one placeholder for the image."""
     chat = chat_messages(messages, with_image=with_image)
     for turn in chat:
         parts = [f"{IMAGE_TOKEN}\n" if p["type"] == "image" else p["text"] for p in turn["content"]]
         turn["content"] = "".join(parts)
     return chat
+
+
+@dataclass(frozen=True)
+class Collator:
+    """Maker of batches for `LlavaForConditionalGeneration`; a `data_collator` for transformers' `Trainer`.
+
+    Attributes:
+        processor: Provides the tokenizer, the chat template and the image processor.
+        images: The folder the samples' image paths are relative to.
+        max_length: Greatest number of tokens of a sample, image included.
+    """
+
+    processor: LlavaProcessor
+    images: Path
+    max_length: int
+
+    def __call__(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
+        """Make one batch.
+
+        Returns:
+            `input_ids`, `labels` (-100 where nothing is supervised) and `attention_mask`, each (B, T), and
+            `pixel_values` (N, 3, S, S) of the N samples with an image, in their order; left out if N is 0.
+
+        Raises:
+            DataError: A sample cannot be trained on or is too long; the message names it.
+            ImageError: An image is missing or unreadable.
+        """
+        examples = []
+        for sample in samples:
+            try:
+                examples.append(encode_sample(sample, self.processor, self.max_length))
+            except DataError as error:
+                raise DataError(f"sample {sample.id}: {error}") from error
+        ids = [torch.tensor(example.input_ids) for example in examples]
+        pad = self.processor.tokenizer.pad_token_id
+        batch = {
+            "input_ids": pad_sequence(ids, batch_first=True, padding_value=0 if pad is None else pad),
+            "labels": pad_sequence([torch.tensor(e.labels) for e in examples], batch_first=True, padding_value=IGNORED),
+            "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
+        }
+        pixels = [self.pixels(sample.image) for sample in samples if sample.image is not None]
+        return {**batch, "pixel_values": torch.cat(pixels)} if pixels else batch
+
+    def pixels(self, name: str) -> Tensor:
+        """Preprocess an image as for inference, (1, 3, S, S).
+
+        Raises:
+            ImageError: It is missing or unreadable.
+        """
+        view = open_image(self.images / name).pil()
+        values: Tensor = self.processor.image_processor(view, return_tensors="pt")["pixel_values"]
+        return values

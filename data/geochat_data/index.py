@@ -1,10 +1,9 @@
-"""A file of samples indexed once to Arrow: random access from disk, and each sample's length for grouping.
+"""Arrow index of training samples: random access from disk, and each sample's length for grouping.
 
-The index is an Arrow IPC file that is memory-mapped: opening it costs nothing, any sample is read where it lies, and
-worker processes share the pages. pyarrow alone does this; it comes with `pip install geochat[data]`.
+The index is a memory-mapped Arrow IPC file: opening it costs nothing, a sample is read in place, and worker processes
+share the pages. It needs pyarrow alone (`pip install geochat[data]`).
 """
 
-import os
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
@@ -14,17 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geochat.errors import DataError
+from geochat.files import atomic_draft
 from geochat.prompts import Message
-from geochat_data.readers import Report
+from geochat_data.readers.report import Report
 from geochat_data.samples import Sample
 
-ROWS = 1024  # in a record batch
+ROWS = 1024  # of a record batch
 CHARACTERS_PER_TOKEN = 3.0
 Role = Literal["system", "user", "assistant"]
 
 
 def estimated_length(sample: Sample, image_tokens: int = 1296) -> int:
-    """About how many tokens a sample has, from its characters: enough to group samples by length."""
+    """Estimate the number of tokens of a sample from its characters, well enough to group samples by length."""
     characters = sum(len(message.text) + 10 for message in sample.messages)
     return round(characters / CHARACTERS_PER_TOKEN) + (image_tokens if sample.image else 0)
 
@@ -35,12 +35,12 @@ def write_index(
     length: Callable[[Sample], int] = estimated_length,
     report: Report | None = None,
 ) -> int:
-    """Write an index, whole or not at all, also where several processes do; returns how many samples it holds.
+    """Write an index, whole or not at all even if several processes do; returns the number of its samples.
 
     Args:
         path: The file to write.
-        samples: Read once, never held together.
-        length: A sample's length; `token_length` counts exactly. A sample for which it raises `DataError` is left out.
+        samples: Read once, a record batch at a time.
+        length: Returns the length of a sample; samples for which it raises `DataError` are left out.
         report: Counts what is left out.
 
     Raises:
@@ -53,9 +53,13 @@ def write_index(
     schema = arrow.schema(
         [("id", text), ("image", text), ("roles", texts), ("texts", texts), ("length", arrow.int32())]
     )
-    count, part = 0, path.with_name(f".{path.name}.{os.getpid()}.partial")
+    count = 0
     try:
-        with arrow.OSFile(str(part), "wb") as file, arrow.ipc.new_file(file, schema) as writer:
+        with (
+            atomic_draft(path) as draft,
+            arrow.OSFile(str(draft), "wb") as file,
+            arrow.ipc.new_file(file, schema) as writer,
+        ):
             for sample in samples:
                 try:
                     measured = length(sample)
@@ -72,16 +76,13 @@ def write_index(
                     columns = {name: [] for name in columns}
             if columns["id"]:
                 writer.write_batch(arrow.record_batch(columns, schema=schema))
-        part.replace(path)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error}; choose another place") from error
-    finally:
-        part.unlink(missing_ok=True)
     return count
 
 
 class SampleIndex:
-    """An indexed file, read where it lies: `index[i]` is a `Sample`, `index.lengths` their lengths.
+    """Indexed samples, read from disk: `index[i]` is a `Sample`, `index.lengths` are the lengths.
 
     Raises:
         DataError: pyarrow is missing, or the file is not an index.
@@ -93,7 +94,7 @@ class SampleIndex:
         try:
             self._file = arrow.ipc.open_file(arrow.memory_map(str(path)))
         except (OSError, arrow.ArrowInvalid) as error:
-            raise DataError(f"{path} is no index ({error}); make one with `geochat data index`") from error
+            raise DataError(f"{path} is not an index ({error}); make one with `geochat data index`") from error
         batches = self._file.num_record_batches
         last = self._file.get_batch(batches - 1).num_rows if batches else 0
         self._length: int = max(0, batches - 1) * ROWS + last
@@ -115,7 +116,7 @@ class SampleIndex:
 
     @cached_property
     def lengths(self) -> NDArray[np.int32]:
-        """The samples' lengths, for `transformers`' length-grouped sampling."""
+        """Lengths of the samples, for transformers' length-grouped sampling."""
         parts = [
             self._file.get_batch(number).column("length").to_numpy() for number in range(self._file.num_record_batches)
         ]

@@ -1,9 +1,8 @@
-"""The one internal record of labelled imagery that every reader yields and every question builder takes.
+"""Record of a labelled image, which every reader yields and every question builder takes.
 
-Polygons are four corners in pixels of the image as it is shown, turned as its EXIF orientation asks, y down. A rendered
-scene carries its pixels; a photograph carries its path and is opened only when it is needed. `labelled` names the
-categories whose objects are marked exhaustively, so that "there is none" and "there are three" can be told from "nobody
-looked".
+Polygons are four corners in pixels of the image as shown, turned as its EXIF orientation asks, y down. A rendered scene
+carries its pixels; a photograph carries its path and is opened only when needed. `labelled` names the exhaustively
+labelled categories, which separates "there is none" and "there are three" from "not labelled".
 """
 
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ class LabelledObject:
     """One object: its category and the corners of its oriented box.
 
     Attributes:
-        category: What it is, singular and in lower case: "airplane".
+        category: The name of its kind, singular and in lower case: "airplane".
         polygon: The box's four corners in pixels; those of a truncated object may lie outside the image.
         truncated: Whether the image's border cuts it.
         attributes: Words that describe it, such as its colour.
@@ -51,20 +50,20 @@ class LabelledObject:
 
 @dataclass(frozen=True, slots=True)
 class LabelledImage:
-    """One image and everything known about it.
+    """One image and its labels.
 
     Attributes:
         path: The file, or None for a rendered scene.
         width: Width in pixels, after the turn its EXIF orientation asks for.
         height: Height in pixels, likewise.
         objects: The labelled objects.
-        ignore: Objects that are doubtful or mostly hidden: neither present nor absent.
-        scene: The scene class as words, or None where unknown.
+        ignore: Objects that are difficult or mostly hidden: neither present nor absent.
+        scene: The scene class as words, or None if unknown.
         captions: Descriptions of the image.
         split: "train", "val" or "test".
-        labelled: Categories all of whose objects are in `objects` or `ignore`.
+        labelled: Categories whose objects are all in `objects` or `ignore`.
         pixels: uint8 (height, width, 3) of a rendered scene or of a window of a larger image.
-        name: What to call the image where it has no path.
+        name: Name of an image without a path.
     """
 
     path: Path | None
@@ -79,8 +78,8 @@ class LabelledImage:
     pixels: NDArray[np.uint8] | None = field(default=None, compare=False, repr=False)
     name: str | None = None
 
-    def opened(self) -> Scene:
-        """The image, open but not read: the pixels carried or the file. Close it.
+    def open_scene(self) -> Scene:
+        """Open the image, its pixels or its file, without reading it; the caller closes it.
 
         Raises:
             ImageError: There are neither pixels nor a file that can be opened.
@@ -88,31 +87,31 @@ class LabelledImage:
         if self.pixels is not None:
             return Scene.open(self.pixels)
         if self.path is None:
-            raise ImageError("this record has neither pixels nor a path; read it again from its source")
+            raise ImageError("this record has neither pixels nor a path; read it from its source again")
         return Scene.open(self.path)
 
     def open(self) -> Image.Image:
-        """The image in RGB, every pixel of it, in the colours a model is shown.
+        """Read the whole image in RGB, in the colours a model is shown.
 
         Raises:
             ImageError: There are neither pixels nor a readable file.
         """
         if self.pixels is not None:
             return Image.fromarray(self.pixels)
-        with self.opened() as scene:
-            return FullSize(scene).read(scene.window)
+        with self.open_scene() as scene:
+            return WindowReader(scene).read(scene.window)
 
 
-class FullSize:
-    """Parts of a scene, at full size unless asked otherwise, all in the colours that the whole is shown in."""
+class WindowReader:
+    """Reader of windows of a scene, at full size by default, all with the stretch of the whole scene."""
 
     def __init__(self, scene: Scene) -> None:
-        """Find the whole's stretch, where its samples need one."""
+        """Find the stretch of the whole scene, if its samples need one."""
         self._scene = scene
         self._stretch: Stretch | Literal["auto"] = "auto" if scene.full_scale is not None else scene.read().stretch
 
     def read(self, window: Window, max_side: int | None = None) -> Image.Image:
-        """A window in RGB, black where the image has no data; averaged down to `max_side` where that is given.
+        """Read a window in RGB, black where the image has no data, averaged down to `max_side` if that is given.
 
         Raises:
             ImageError: It cannot be read.
@@ -122,7 +121,7 @@ class FullSize:
 
 
 def as_polygon(points: Any) -> Polygon:  # noqa: ANN401 - decoded JSON
-    """Four (x, y) corners from decoded JSON.
+    """Convert four (x, y) corners of decoded JSON.
 
     Raises:
         ValueError: There are not exactly four pairs of finite numbers.

@@ -21,7 +21,7 @@ from report import machine, tell
 
 from geochat import GeoChat, Task
 from geochat_data.readers import UCM_SCENES
-from geochat_data.scenes import render_scene
+from geochat_data.synthetic import render_scene
 
 _CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 _FIRST_SEED = 910_000_000  # scenes no training draws

@@ -28,11 +28,11 @@ from transformers import LlavaProcessor, Trainer, TrainingArguments
 from geochat.checkpoints import Checkpoint, load
 from geochat.dialects import GEOCHAT
 from geochat_data.building import BuildSettings, build_samples
-from geochat_data.collate import Collator
+from geochat_data.encoding import Collator
 from geochat_data.encoding import encode_sample
-from geochat_data.formats import write_samples
+from geochat_data.samples import write_samples
 from geochat_data.samples import Sample
-from geochat_data.scenes import render_scene
+from geochat_data.synthetic import render_scene
 from geochat_train.loop import InOrder, RunFolder, training_arguments, training_order
 from geochat_train.recipe import LoraRecipe
 from geochat_train.tuning.adapting import Tuned, adapt

@@ -1,7 +1,6 @@
 """The façade: an image and a question in, a grounded answer out."""
 
 from geochat.assistant.answer import Answer
-from geochat.assistant.chat import GeoChat
 from geochat.assistant.conversation import AnswerStream, Conversation
 from geochat.assistant.placed import asked_region
 from geochat.assistant.question import AskOptions, Question, QuestionOptions, ViewOptions
@@ -13,7 +12,6 @@ __all__ = [
     "AnswerStream",
     "AskOptions",
     "Conversation",
-    "GeoChat",
     "GroundedRegion",
     "Question",
     "QuestionOptions",

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import count
 
 from geochat.assistant.answer import Answer
 from geochat.assistant.conversation import Conversation, Prepared
@@ -22,8 +23,8 @@ def answer_each(
         asked: The view each question is about, or why there is none. Taken a few at a time.
         options: What is said of questions that do not say it themselves.
     """
-    numbers: list[int] = []  # of the questions that reach the engine
-    pending: dict[int, Prepared] = {}
+    pending: dict[int, tuple[int, Prepared]] = {}  # by the request: the question's number
+    sent = count()
     settled: deque[tuple[int, Answer | GeoChatError]] = deque()  # without the engine
 
     def requests() -> Iterator[Request]:
@@ -38,13 +39,12 @@ def answer_each(
             if prepared.request is None:
                 settled.append((number, prepared.read(prepared.replied())))
                 continue
-            pending[len(numbers)] = prepared
-            numbers.append(number)
+            pending[next(sent)] = number, prepared
             yield prepared.request
 
     for place, result in complete_all(engine.stream_batch(requests())):
         while settled:
             yield settled.popleft()
-        prepared = pending.pop(place)
-        yield numbers[place], result if isinstance(result, GeoChatError) else prepared.read(result)
+        number, prepared = pending.pop(place)
+        yield number, result if isinstance(result, GeoChatError) else prepared.read(result)
     yield from settled

@@ -118,13 +118,17 @@ class Prepared:
 class Conversation:
     """Questions about one view of an image, each answered with the earlier ones in mind.
 
+    Args:
+        engine: What answers.
+        image: The view.
+
     Attributes:
-        image: The view that is asked about.
+        image: The view, with the frame of the engine's model.
     """
 
     def __init__(self, engine: Engine, image: GeoImage) -> None:
         self._engine = engine
-        self.image = image
+        self.image = replace(image, frame=replace(image.frame, model=engine.info.frame))
         self._history: list[Answer] = []
 
     @property

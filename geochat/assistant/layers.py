@@ -1,25 +1,24 @@
 """The features of a vector layer, laid on an image and asked about one by one.
 
 >>> layer = read_vector_layer("fields.gpkg")
->>> for number, result in ask_features(chat, open_image("scene.tif"), layer, "What is this?"):
+>>> for number, result in ask_features(chat.engine, open_image("scene.tif"), layer, "What is this?"):
 ...     print(number, result)
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import shapely
 
 from geochat.assistant.answer import Answer
+from geochat.assistant.batch import answer_each
+from geochat.assistant.conversation import Conversation
 from geochat.assistant.question import Question
+from geochat.engines import Engine
 from geochat.errors import GeoChatError, RegionError
 from geochat.exports import VectorLayer
 from geochat.geometry import Frame, OrientedBox, geometry_to_pixels, transform_geometry
 from geochat.imagery import GeoImage
-
-if TYPE_CHECKING:
-    from geochat.assistant.chat import GeoChat
 
 _POLYGONS = ("Polygon", "MultiPolygon")
 
@@ -72,12 +71,12 @@ def layer_boxes(layer: VectorLayer, frame: Frame) -> list[OrientedBox | Skipped]
 
 
 def ask_features(
-    chat: "GeoChat", image: GeoImage, boxes: Sequence[OrientedBox | Skipped], question: Question
+    engine: Engine, image: GeoImage, boxes: Sequence[OrientedBox | Skipped], question: Question
 ) -> Iterator[tuple[int, Answer | Skipped | GeoChatError]]:
     """Ask a question about each of several regions, several at a time.
 
     Args:
-        chat: What answers.
+        engine: What answers.
         image: The view.
         boxes: The regions, as `layer_boxes` gives them.
         question: What is asked of each; its own regions are replaced.
@@ -94,7 +93,8 @@ def ask_features(
         for place, box in enumerate(boxes)
         if isinstance(box, OrientedBox)
     )
-    for number, result in chat.ask_each(image, questions):
+    conversation = Conversation(engine, image)
+    for number, result in answer_each(engine, ((conversation, each) for each in questions), {}):
         yield places[number], result
 
 

@@ -29,7 +29,7 @@ from geochat.checkpoints.shards import Entry, Shard, split, write_index
 from geochat.checkpoints.sources import IMAGE_SIZE, Source, recognise
 from geochat.checkpoints.tensors import Reader, weight_files
 from geochat.errors import CheckpointError, SettingsError
-from geochat.models import sha256_of
+from geochat.models import weights_sha256
 from geochat.models.finding import check_destination
 
 _MANIFEST = "conversion.json"
@@ -156,7 +156,7 @@ class _Manifest:
     def vouches_for(self, name: str) -> bool:
         """Whether the file was finished and is still what it was."""
         file = self._file.parent / name
-        return file.is_file() and self._state["finished"].get(name) == sha256_of([file])
+        return file.is_file() and self._state["finished"].get(name) == weights_sha256([file])
 
     def add(self, name: str, digest: str) -> None:
         self._state["finished"][name] = digest

@@ -9,7 +9,7 @@ from pathlib import Path
 from geochat.checkpoints.layout import Recipe
 from geochat.checkpoints.names import HEAD, LANGUAGE, PROJECTOR, VISION
 from geochat.checkpoints.sources import Source, recognise
-from geochat.models import SETTINGS_FILE, Settings, bundled_path, sha256_of
+from geochat.models import SETTINGS_FILE, Settings, bundled_path, weights_sha256
 
 _PARTS = {"tower": (VISION,), "projector": (PROJECTOR,), "language_model": (LANGUAGE, HEAD)}
 _NF4_BLOCK = 64  # weights that share one float32 scale (Dettmers et al. 2023)
@@ -73,7 +73,7 @@ class ModelDescription:
     @cached_property
     def sha256(self) -> str:
         """Hex digest over the weights files in order; reads them when first asked for."""
-        return sha256_of(self.source.files)
+        return weights_sha256(self.source.files)
 
 
 def describe(

@@ -1,37 +1,32 @@
 """`geochat chat`: a conversation about an image."""
 
 import argparse
-from typing import Any
 
 from geochat.cli import options
 
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the command."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "chat",
-        help="talk about an image",
-        description="Talk about an image: each answer has the earlier ones in mind. Type /help there for what else can "
-        "be done. Questions may also come through a pipe, one a line.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Hold a conversation about an image; each answer takes the earlier ones into account. /help lists the commands "
+        "of a conversation. Questions may also come through a pipe, one a line."
     )
     parser.add_argument("image", metavar="IMAGE", help="a TIFF, PNG, JPEG, WebP or JPEG 2000 file")
     options.add_view_options(parser)
     options.add_model_options(parser)
     options.add_generation_options(parser)
     parser.add_argument(
-        "--verbatim", action="store_true", help="send questions as they are, though the model knows trained wordings"
+        "--verbatim", action="store_true", help="send questions unchanged, also to a model with trained wordings"
     )
     parser.add_argument("--json", action="store_true", help="print each answer as one line of JSON instead of text")
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Open the image, load the model and talk."""
-    from geochat.cli import output
-    from geochat.cli.converse import converse
-    from geochat.cli.talk import Talk
+    """Open the image, load the model and hold the conversation."""
+    from geochat.cli.chat_commands import Session
+    from geochat.cli.chat_loop import converse
 
     generation = options.generation(args)
     image = options.open_view(args, args.image)
-    talk = Talk(output.load(args), image, generation, verbatim=args.verbatim)
-    return converse(talk, as_json=args.json, debug=args.debug)
+    session = Session(options.load_model(args), image, generation, verbatim=args.verbatim)
+    return converse(session, as_json=args.json, debug=args.debug)

@@ -1,44 +1,39 @@
-"""`geochat convert`: any checkpoint as one in the native layout, which transformers, vLLM and SGLang load."""
+"""`geochat convert`: rewrite a checkpoint in the native layout, which transformers, vLLM and SGLang load."""
 
 import argparse
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from geochat.cli import options
-from geochat.cli.reporting import note
+from geochat.cli import options, output
+from geochat.cli.output import note
 
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the command."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "convert",
-        help="rewrite a model in the native layout",
-        description="Rewrite a checkpoint in the native layout: the original GeoChat's or LLaVA-1.5's, or a LoRA "
-        "adapter, which is merged into its base. Every tensor is accounted for. An interrupted conversion goes on "
-        "when it is run again.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Rewrite a checkpoint in the native layout: one in the layout of the original GeoChat or LLaVA-1.5, or a LoRA "
+        "adapter, which is merged into its base. Every tensor is accounted for. An interrupted conversion resumes when "
+        "the command is run again."
     )
     parser.add_argument("source", metavar="SRC", help="checkpoint directory or hub id")
     parser.add_argument("destination", metavar="DST", type=Path, help="folder to write; must not exist")
-    parser.add_argument("--base", metavar="MODEL", help="what SRC adapts (default: what it names itself)")
-    parser.add_argument("--dtype", metavar="NAME", help="float32, bfloat16 or float16 (default: that of SRC)")
+    parser.add_argument("--base", metavar="MODEL", help="base of SRC, if an adapter (default: the one it names)")
+    parser.add_argument("--dtype", metavar="NAME", help="float32, bfloat16 or float16 (default: as SRC)")
     parser.add_argument("--shard-size", metavar="SIZE", default="5GB", help="largest weights file (default: 5GB)")
     parser.add_argument(
         "--image-size",
         metavar="PIXELS",
         type=int,
         default=504,
-        help="side of the square the model sees, where SRC does not say (default: 504, as GeoChat)",
+        help="input size of the vision tower, where SRC does not state it (default: 504, as GeoChat)",
     )
     options.add_download_option(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Convert, and print what was written."""
-    from geochat.cli import output
+    """Convert, and print a summary."""
     from geochat.models.finding import check_checkpoint, check_destination
 
     check_checkpoint(args.source, base=args.base)
@@ -57,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
             allow_download=args.allow_download,
         )
     except KeyboardInterrupt:
-        note("interrupted; run the same command again to go on")
+        note("interrupted; run the same command again to resume")
         raise
     if args.json:
         output.print_json({**asdict(done), "folder": str(done.folder)})

@@ -1,4 +1,4 @@
-"""`geochat demo`: the bundled model on the bundled scenes."""
+"""`geochat demo`: ask about the bundled scenes."""
 
 import argparse
 import json
@@ -9,34 +9,30 @@ from typing import Any
 from geochat.cli import options
 
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the command."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "demo",
-        help="show what the model does, on sample scenes",
-        description="Ask the model several questions about sample scenes, print the answers, and write a picture and "
-        "a GeoJSON file for each answer with regions.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Ask the model several questions about sample scenes, print the answers, and write an overlay and a GeoJSON "
+        "file for each answer with regions."
     )
     parser.add_argument(
         "--out",
         metavar="DIR",
         type=Path,
         default=Path("geochat-demo"),
-        help="folder for the pictures and GeoJSON, created if missing (default: geochat-demo)",
+        help="output folder, created if missing (default: geochat-demo)",
     )
     options.add_model_options(parser)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask every question of every sample."""
-    from geochat.cli import output
+    """Ask every question about every sample."""
     from geochat.cli.text import print_stream
     from geochat.imagery import open_image
 
     samples = _samples()
     folder = _folder(args.out)
-    chat = output.load(args)
+    chat = options.load_model(args)
     for sample in samples:
         with as_file(files("geochat") / "samples" / sample["file"]) as path:
             image = open_image(path)

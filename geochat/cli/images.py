@@ -1,4 +1,4 @@
-"""Which images a command line names, and which of its words is the question."""
+"""The images that a command line names, and the question among its words."""
 
 import argparse
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".jp2", ".
 _BESIDE = (".ovr", ".msk")  # TIFFs that belong to another image
 
 
-class Asked(NamedTuple):
-    """What a command line asks about.
+class Words(NamedTuple):
+    """The words of a command line, taken apart.
 
     Attributes:
-        images: Image files as they were named, or as they stand in a folder that was.
-        question: What is asked; "" where nothing is said.
-        several: Whether the answers are a table, one row an image: more than one was named, or a folder.
+        images: Image files as named, or those of a named folder.
+        question: The question; "" without one.
+        several: Whether more than one image was named, or a folder; each image then has its own answer.
     """
 
     images: list[Path]
@@ -27,12 +27,12 @@ class Asked(NamedTuple):
     several: bool
 
 
-def asked(words: Sequence[str], question: str | None = None) -> Asked:
-    """Tell images and question apart: the last word is the question, unless it is or reads like an image or a folder.
+def split_words(words: Sequence[str], question: str | None = None) -> Words:
+    """Separate images from the question: the last word, unless it is or reads like an image or a folder.
 
     Args:
-        words: What was typed, at least one word; the first is always an image or a folder.
-        question: The question, where it was given by name; all words are then images.
+        words: At least one word; the first is always an image or a folder.
+        question: The value of `--question`; all words are then images.
 
     Raises:
         ImageError: A folder cannot be read or holds no image, or a word that reads like a question is not the last.
@@ -53,11 +53,11 @@ def asked(words: Sequence[str], question: str | None = None) -> Asked:
             several = True
         else:
             images.append(path)
-    return Asked(images, question or "", several)
+    return Words(images, question or "", several)
 
 
-def none_opens(images: Sequence[Path]) -> list[ImageError]:
-    """Why none of the images is there; nothing where one is. Known before a model is loaded."""
+def open_errors(images: Sequence[Path]) -> list[ImageError]:
+    """The error of each image where none can be opened, empty where one can; checked before a model is loaded."""
     from geochat.imagery.files import ImageFile
 
     errors = []
@@ -72,7 +72,7 @@ def none_opens(images: Sequence[Path]) -> list[ImageError]:
 
 
 def _typed(word: str) -> str:
-    """A question as it was typed, also where the locale knows no such letters."""
+    """A question as typed, also where the locale lacks its letters."""
     try:
         return values.words(word)
     except argparse.ArgumentTypeError as error:
@@ -80,7 +80,7 @@ def _typed(word: str) -> str:
 
 
 def _is_image(word: str) -> bool:
-    """Whether a word names an existing file or folder, or ends as an image does."""
+    """Return whether a word names an existing file or folder, or ends like an image file."""
     try:
         return word.lower().endswith(ENDINGS) or (bool(word) and is_there(Path(word)))
     except (OSError, ValueError):  # such as a question too long to be a file's name
@@ -88,7 +88,7 @@ def _is_image(word: str) -> bool:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """The images in a folder in the order of their names; not those of its sub-folders."""
+    """The images in a folder, without its sub-folders, in the order of their names."""
     try:
         files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     except OSError as error:
@@ -100,7 +100,7 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _holds_image(path: Path) -> bool:
-    """Whether a file is an image by its first bytes; one that only ends like an image is an error of its own later."""
+    """Return whether a file is an image by its ending or its first bytes; a wrong ending is an error later."""
     from geochat.imagery.files import ImageFile
 
     if path.suffix.lower() in ENDINGS:

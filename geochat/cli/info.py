@@ -1,35 +1,30 @@
-"""`geochat info`: what a checkpoint is, can do and needs."""
+"""`geochat info`: describe a checkpoint."""
 
 import argparse
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from geochat.cli import options
+from geochat.cli import options, output
 
 if TYPE_CHECKING:
     from geochat.checkpoints import ModelDescription
 
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the command."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "info",
-        help="describe a model",
-        description="Say what a checkpoint is, what it can do and what memory it needs. Every tensor is accounted for, "
-        "none is loaded.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Describe a checkpoint: settings, abilities, size and memory. Every tensor is accounted for, none is loaded."
     )
     parser.add_argument(
         "model", metavar="MODEL", nargs="?", help="checkpoint directory or hub id (default: the bundled model)"
     )
-    parser.add_argument("--base", metavar="MODEL", help="what MODEL adapts, where it is an adapter")
+    parser.add_argument("--base", metavar="MODEL", help="base of MODEL, where MODEL is an adapter")
     options.add_download_option(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look at the checkpoint's config and headers, and print what is known of it."""
-    from geochat.cli import output
+    """Read the config and the tensor headers of the checkpoint, and print the facts."""
     from geochat.models.finding import check_checkpoint
 
     check_checkpoint(args.model, base=args.base)
@@ -45,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def facts_of(described: "ModelDescription") -> dict[str, Any]:
-    """Facts about a checkpoint, JSON-ready; sizes in bytes, of parts in the files and of memory once loaded."""
+    """Facts about a checkpoint, JSON-ready; sizes of parts (in files) and memory (once loaded) in bytes."""
     source = described.source
     vision: Any = source.config.vision_config
     text = source.config.get_text_config()
@@ -79,7 +74,7 @@ def facts_of(described: "ModelDescription") -> dict[str, Any]:
 
 
 def _adapter_facts(described: "ModelDescription") -> dict[str, Any]:
-    """What an adapter is, apart from the base it is merged into; nothing for a whole checkpoint."""
+    """Facts about an adapter apart from its base; none for a whole checkpoint."""
     adapter, base = described.source.adapter, described.source.base
     if adapter is None or base is None:
         return {}

@@ -1,38 +1,34 @@
-"""`geochat merge`: an adapter and its base as one checkpoint."""
+"""`geochat merge`: write an adapter and its base as one checkpoint."""
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from geochat.cli import options
 
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the command."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "merge",
-        help="make an adapter and its base one model",
-        description="Merge a LoRA adapter into its base and write a checkpoint in the native layout. The base is taken "
-        "in full precision even where the adapter was trained beside 4 bits. An interrupted merge goes on when it is "
-        "run again.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Merge a LoRA adapter into its base and write a checkpoint in the native layout. The base is read in full "
+        "precision, also for an adapter trained on a 4-bit base. An interrupted merge resumes when the command is run "
+        "again."
     )
-    parser.add_argument("adapter", metavar="ADAPTER", help="what `geochat train` wrote, or PEFT, or the original")
+    parser.add_argument("adapter", metavar="ADAPTER", help="adapter of `geochat train`, of PEFT or of the original")
     parser.add_argument("destination", metavar="DST", type=Path, help="folder to write; must not exist")
-    parser.add_argument("--base", metavar="MODEL", help="what ADAPTER adapts (default: what it names itself)")
+    parser.add_argument("--base", metavar="MODEL", help="base of ADAPTER (default: the one it names)")
     parser.add_argument(
         "--dtype",
         metavar="NAME",
         default="float32",
-        help="float32 loses nothing, bfloat16 and float16 take half the space (default: float32)",
+        help="float32 is exact, bfloat16 and float16 take half the space (default: float32)",
     )
     parser.add_argument("--shard-size", metavar="SIZE", default="5GB", help="largest weights file (default: 5GB)")
     options.add_download_option(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Merge, and print what was written.
+    """Merge, and print a summary.
 
     Raises:
         CheckpointError: There is no adapter, or it does not fit its base.

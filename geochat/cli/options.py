@@ -1,45 +1,123 @@
-"""Arguments that several commands share, and what is made of them."""
+"""Options that several commands share, and the objects made of them. Imports nothing heavy.
+
+Each `add_..._options` declares a group; the function it names reads the group from the parsed arguments.
+"""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geochat.cli import values
-from geochat.errors import SettingsError
+from geochat.errors import CheckpointError
 
 if TYPE_CHECKING:
+    from geochat.chat import GeoChat
+    from geochat.clip import DualEncoder
+    from geochat.dialects import Dialect
     from geochat.engines import GenerationSettings
     from geochat.imagery import GeoImage
 
 TASKS = ("auto", "describe", "chat", "scene", "vqa", "caption", "identify", "refer", "grounding")
 """The names in `geochat.prompts.TASK_NAMES`, which is not imported for help; "auto" goes by the question."""
 
+_ENCODER = "CLIP or SigLIP directory or hub id, or a weights file in open_clip's format"
+
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """What is loaded, and how; `geochat.cli.output.load` reads it."""
+    """Declare the model and how it is loaded; `load_model` reads them."""
     group = parser.add_argument_group("model")
     group.add_argument("--model", metavar="MODEL", help="checkpoint directory or hub id (default: the bundled model)")
-    group.add_argument("--base", metavar="MODEL", help="what MODEL adapts, where it is an adapter")
-    group.add_argument("--device", metavar="NAME", help="such as cpu or cuda:1 (default: the best there is)")
-    group.add_argument("--dtype", metavar="NAME", help="float32, bfloat16 or float16 (default: the device's usual one)")
+    group.add_argument("--base", metavar="MODEL", help="base of MODEL, where MODEL is an adapter")
+    group.add_argument("--device", metavar="NAME", help="such as cpu or cuda:1 (default: the best available)")
+    group.add_argument("--dtype", metavar="NAME", help="float32, bfloat16 or float16 (default: by device)")
     group.add_argument("--quantization", choices=("4bit", "8bit"), help="load the language model in fewer bits")
     add_download_option(group)
 
 
 def add_download_option(parser: "argparse._ActionsContainer") -> None:
-    """Whether the network may be asked for what a local folder names."""
+    """Declare `--allow-download`: fetch what a local folder names from the hub."""
     parser.add_argument(
         "--allow-download",
         action="store_true",
-        help="let a local folder's base or vision tower be fetched from the hub, where the folder names one",
+        help="fetch from the hub the base or vision tower that a local folder names",
+    )
+
+
+def load_model(args: argparse.Namespace) -> "GeoChat":
+    """Load the model of `add_model_options`.
+
+    Raises:
+        GeoChatError: It cannot be loaded; errors in its names and small files come before torch is imported.
+    """
+    from geochat.chat import GeoChat
+
+    return GeoChat.from_pretrained(
+        args.model,
+        base=args.base,
+        device=args.device,
+        dtype=args.dtype,
+        quantization=args.quantization,
+        allow_download=args.allow_download,
+    )
+
+
+def add_encoder_options(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    """Declare a dual encoder and how it is loaded; `load_encoder` reads them. A `required` one is positional."""
+    group = parser.add_argument_group("model")
+    if required:
+        parser.add_argument("model", metavar="MODEL", help=_ENCODER)
+    else:
+        group.add_argument("--model", metavar="MODEL", help=f"{_ENCODER} (default: the bundled one)")
+    group.add_argument(
+        "--activation",
+        choices=("gelu", "quick_gelu"),
+        help="activation of an open_clip file, which does not record it: gelu for RemoteCLIP, quick_gelu for OpenAI's "
+        "and GeoRSCLIP",
+    )
+    group.add_argument("--tokenizer", metavar="PATH", help="directory, hub id or list of merges, if MODEL has none")
+    group.add_argument("--device", metavar="NAME", help="such as cpu or cuda:1 (default: the best available)")
+    group.add_argument("--dtype", metavar="NAME", help="float32, bfloat16 or float16 (default: float32)")
+    group.add_argument(
+        "--allow-download",
+        action="store_true",
+        help="fetch CLIP's tokenizer from the hub for a weights file without one",
+    )
+
+
+def check_encoder(model: str | None) -> None:
+    """Check the name of a dual encoder before torch is imported.
+
+    Raises:
+        CheckpointError: There is no such file or directory, or the directory has no config.
+    """
+    from geochat.models.finding import find_local
+
+    if model is None or Path(model).is_file():
+        return
+    folder = find_local(model)
+    if folder is not None and not (folder / "config.json").is_file():
+        raise CheckpointError(f"{folder} holds no config.json; it is not a checkpoint")
+
+
+def load_encoder(args: argparse.Namespace) -> "DualEncoder":
+    """Load the dual encoder of `add_encoder_options`."""
+    from geochat.clip import DualEncoder
+
+    return DualEncoder.from_pretrained(
+        args.model,
+        device=args.device,
+        dtype=args.dtype,
+        tokenizer=args.tokenizer,
+        activation=args.activation,
+        allow_download=args.allow_download,
     )
 
 
 def add_view_options(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
-    """Which part of an image is looked at, and how its bands become a picture; `open_view` reads it."""
-    group = parser.add_argument_group("what is looked at")
-    group.add_argument("--window", metavar="col,row,width,height", type=values.window, help="look at this part only")
-    group.add_argument("--page", metavar="N", type=int, default=1, help="of a TIFF of several images (default: 1)")
+    """Declare the part of an image that is read and its rendering; `open_view` reads them."""
+    group = parser.add_argument_group("view of the image")
+    group.add_argument("--window", metavar="col,row,width,height", type=values.window, help="read this part only")
+    group.add_argument("--page", metavar="N", type=int, default=1, help="page of a multi-page TIFF (default: 1)")
     group.add_argument(
         "--bands",
         metavar="r,g,b",
@@ -57,24 +135,8 @@ def add_view_options(parser: argparse.ArgumentParser) -> "argparse._ArgumentGrou
     return group
 
 
-def add_generation_options(parser: argparse.ArgumentParser) -> None:
-    """How answers are written; `generation` reads it."""
-    group = parser.add_argument_group("how it is answered")
-    group.add_argument("--max-new-tokens", metavar="N", type=int, default=512, help="answer budget (default: 512)")
-    group.add_argument(
-        "--temperature", metavar="T", type=float, default=0.0, help="above 0 draws words at random (default: 0)"
-    )
-    group.add_argument(
-        "--top-p", metavar="P", type=float, default=1.0, help="draw among the likeliest words that hold P (default: 1)"
-    )
-    group.add_argument("--seed", metavar="N", type=int, help="make drawing repeatable")
-    group.add_argument(
-        "--stop", metavar="TEXT", action="append", default=[], help="end the answer before TEXT; may be repeated"
-    )
-
-
 def open_view(args: argparse.Namespace, image: Path) -> "GeoImage":
-    """Open an image as a command's `add_view_options` say.
+    """Open an image with the options of `add_view_options`.
 
     Raises:
         ImageError: The image cannot be read, or has no such page, window or bands.
@@ -85,8 +147,28 @@ def open_view(args: argparse.Namespace, image: Path) -> "GeoImage":
     return open_image(image, bands=args.bands, window=args.window, stretch=Stretch(**args.stretch), page=args.page)
 
 
+def add_generation_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the decoding of answers; `generation` reads it."""
+    group = parser.add_argument_group("generation")
+    group.add_argument("--max-new-tokens", metavar="N", type=int, default=512, help="token budget (default: 512)")
+    group.add_argument(
+        "--temperature", metavar="T", type=float, default=0.0, help="sampling temperature; 0 is greedy (default: 0)"
+    )
+    group.add_argument(
+        "--top-p",
+        metavar="P",
+        type=float,
+        default=1.0,
+        help="nucleus sampling: tokens of total probability P (default: 1)",
+    )
+    group.add_argument("--seed", metavar="N", type=int, help="make sampling repeatable")
+    group.add_argument(
+        "--stop", metavar="TEXT", action="append", default=[], help="end the answer before TEXT; may be repeated"
+    )
+
+
 def generation(args: argparse.Namespace) -> "GenerationSettings":
-    """The settings of a command that has `add_generation_options`.
+    """The settings of `add_generation_options`.
 
     Raises:
         SettingsError: A value is impossible.
@@ -98,16 +180,50 @@ def generation(args: argparse.Namespace) -> "GenerationSettings":
     )
 
 
-def class_names(text: str) -> tuple[str, ...]:
-    """Names separated by commas, or those of a .txt file, one a line.
+def add_dialect_option(
+    group: "argparse._ActionsContainer",
+    what: str,
+    default: str = "the published GeoChat",
+    option: str = "--for",
+) -> None:
+    """Declare `--for MODEL`: whose dialect a file is in, where no model is loaded; `dialect_of` reads it.
+
+    Args:
+        group: A parser or a group of options.
+        what: The model in words, in the help: "the model FILE was built for".
+        default: The model whose dialect is taken without the option.
+        option: Another name, where a command has two.
+    """
+    group.add_argument(
+        option,
+        metavar="MODEL",
+        dest=_attribute(option),
+        help=f"{what}, a checkpoint folder or geochat-mini: boxes have its angles and its frame (default: {default})",
+    )
+
+
+def stated_dialect(args: argparse.Namespace, option: str = "--for") -> "Dialect | None":
+    """The dialect of `--for`, None without it.
 
     Raises:
-        SettingsError: The file cannot be read.
+        CheckpointError: There is no such checkpoint, or its settings are damaged.
     """
-    if not text.endswith(".txt"):
-        return tuple(name.strip() for name in text.split(",") if name.strip())
-    try:
-        lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"the file of classes {text} cannot be read ({error}); write a name a line") from error
-    return tuple(line.strip() for line in lines if line.strip())
+    from geochat.models.reading import read_dialect
+
+    model = getattr(args, _attribute(option))
+    return None if model is None else read_dialect(model)
+
+
+def dialect_of(args: argparse.Namespace) -> "Dialect":
+    """The dialect of `--for`, the published GeoChat's without it.
+
+    Raises:
+        CheckpointError: There is no such checkpoint, or its settings are damaged.
+    """
+    from geochat.dialects import GEOCHAT
+
+    return stated_dialect(args) or GEOCHAT
+
+
+def _attribute(option: str) -> str:
+    return f"{option.strip('-').replace('-', '_')}_model"  # `for` alone is a word of Python

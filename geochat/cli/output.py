@@ -1,31 +1,22 @@
-"""Loading the model a command asks, and printing JSON. Imports nothing heavy."""
+"""Standard output and standard error: JSON, errors, notes and notices. Imports nothing heavy.
 
-import argparse
+Standard output holds results alone; messages go to standard error, each in one line.
+"""
+
+import errno
 import json
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from geochat.errors import GeoChatError
+
 if TYPE_CHECKING:
-    from geochat.assistant import GeoChat
+    from geochat.assistant.notices import Notice
 
-
-def load(args: argparse.Namespace) -> "GeoChat":
-    """The façade over the checkpoint that `options.add_model_options` lets name.
-
-    Raises:
-        GeoChatError: It cannot be loaded; what its names and small files show is reported before torch is imported.
-    """
-    from geochat.assistant import GeoChat
-
-    return GeoChat.from_pretrained(
-        args.model,
-        base=args.base,
-        device=args.device,
-        dtype=args.dtype,
-        quantization=args.quantization,
-        allow_download=args.allow_download,
-    )
+_OPTIONS = {"max_new_tokens": "--max-new-tokens", "(a window)": "(--window)"}
+"""Parameters in notices of the core, and their options on the command line."""
 
 
 def print_json(value: Mapping[str, Any], *, indent: int | None = 2) -> None:
@@ -34,6 +25,77 @@ def print_json(value: Mapping[str, Any], *, indent: int | None = 2) -> None:
 
 
 def json_text(value: Mapping[str, Any], *, indent: int | None = None) -> str:
-    """A JSON object as standard output can show it."""
+    """A JSON object in characters that standard output can encode."""
     legible = (sys.stdout.encoding or "").lower().startswith("utf")
     return json.dumps(value, ensure_ascii=not legible, indent=indent, allow_nan=False)
+
+
+def print_error(text: str) -> None:
+    """Print an error."""
+    print(f"geochat: error: {text}", file=sys.stderr)
+
+
+def note(text: str) -> None:
+    """Print something the user should know."""
+    print(f"geochat: note: {text}", file=sys.stderr)
+
+
+def report(problem: Exception, *, debug: bool) -> int:
+    """Print an exception as one line, after its traceback where `debug` is set.
+
+    Returns:
+        The exit status of an error.
+    """
+    if debug:
+        traceback.print_exception(problem)
+    message = " ".join(str(problem).split())
+    if isinstance(problem, OSError) and problem.errno == errno.ENOSPC:
+        message = f"the output cannot be written: {problem.strerror}; make room or choose another place"
+    elif isinstance(problem, OSError) and problem.strerror and problem.filename is not None:
+        message = f"{problem.filename}: {problem.strerror}; check the name, its folder and the permissions"
+    elif not isinstance(problem, GeoChatError):
+        message = f"unexpected {type(problem).__name__}: {message}; run again with --debug and report what it shows"
+    print_error(message)
+    return 1
+
+
+def print_notice(notice: "Notice", about: str = "") -> None:
+    """Print a notice of an answer.
+
+    Args:
+        notice: The notice.
+        about: The answer it belongs to, where there are several.
+    """
+    note(f"{about}: {_with_options(notice.text)}" if about else _with_options(notice.text))
+
+
+class NoticeLog:
+    """Prints the notices of many answers: each text once, and at the end the number of further answers that have it.
+
+    Args:
+        what: The subject of an answer, in the singular.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._repeated: dict[str, int] = {}
+
+    def add(self, about: str, notices: Iterable["Notice"]) -> None:
+        """Print the new ones among the notices of an answer."""
+        for notice in notices:
+            if notice.text not in self._repeated:
+                print_notice(notice, about)
+            self._repeated[notice.text] = self._repeated.get(notice.text, -1) + 1
+
+    def close(self) -> None:
+        """Print the count of each notice that came again."""
+        for text, count in self._repeated.items():
+            if count:
+                note(f"{count} more {self._what}{'s' if count > 1 else ''}: {_with_options(text)}")
+
+
+def _with_options(text: str) -> str:
+    """A notice of the core in the words of the command line."""
+    for name, option in _OPTIONS.items():
+        text = text.replace(name, option)
+    return text

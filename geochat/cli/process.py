@@ -1,4 +1,4 @@
-"""The process a command runs in: what it was called with, its streams, and how much its libraries may say."""
+"""The process of a command: arguments, signals, streams, and the logging of libraries."""
 
 import argparse
 import io
@@ -16,10 +16,9 @@ _NEGATIVE = re.compile(r"-[\d.]")
 
 
 def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
-    """Parse, and help argparse out twice.
+    """Parse, with two additions to argparse.
 
-    It takes a value that begins with a minus for an option, and does not take the words of a list that stand behind
-    an option.
+    argparse takes a value that begins with a minus for an option, and rejects words of a list that follow an option.
     """
     args, rest = parser.parse_known_args(_joined(argv))
     if rest and hasattr(args, "words") and not any(word.startswith("-") for word in rest):
@@ -40,14 +39,14 @@ def _joined(argv: Sequence[str]) -> list[str]:
     return words
 
 
-def take_interrupts() -> None:
-    """Have Ctrl-C raise `KeyboardInterrupt` from here on, where it would end the process (see `geochat.__main__`)."""
+def enable_interrupts() -> None:
+    """Let Ctrl-C raise `KeyboardInterrupt` where it would end the process (see `geochat.__main__`)."""
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def open_streams() -> None:
-    """Escape what the terminal's encoding lacks, and give streams that came closed somewhere to go."""
+    """Escape characters that the terminal's encoding lacks, and replace closed streams by the null device."""
     sys.stdin = sys.stdin or Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for as long as the process
     sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
@@ -55,8 +54,8 @@ def open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def limit_talk(*, debug: bool) -> None:
-    """Keep the libraries' progress bars, warnings and advice off the user's screen, but for `debug`."""
+def quiet_libraries(*, debug: bool) -> None:
+    """Hide the progress bars, warnings and advice of libraries, unless `debug` is set."""
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR, format="geochat: %(message)s")
     if debug:
         return

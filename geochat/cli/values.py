@@ -1,15 +1,47 @@
-"""Values people type as words: boxes, windows, bands and stretches."""
+"""Argument types: text, numbers, boxes, windows, bands, stretches and class names as they are typed.
+
+Each function takes the typed text. Those named as `type=` of an argument raise `argparse.ArgumentTypeError`.
+"""
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
 from typing import Any, TypeVar
+
+from geochat.errors import SettingsError
 
 Number = TypeVar("Number", int, float)
 
 
+class RegistryNames:
+    """The names in a `geochat.registry.Registry`, as the `choices` of an argument.
+
+    The registry is imported when a value is checked or the help is printed, so that declaring the argument is cheap
+    and members of installed packages count. `%(choices)s` in the help lists them.
+
+    Args:
+        target: The registry, as "module:attribute".
+    """
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._registry
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._registry)
+
+    @property
+    def _registry(self) -> Any:  # noqa: ANN401 - of any member type
+        module, attribute = self._target.split(":")
+        return getattr(import_module(module), attribute)
+
+
 def words(text: str) -> str:
-    """What was typed, also where the locale knows no such letters and Python kept them as bytes."""
+    """Text, also where the locale lacks its letters and Python kept them as bytes."""
     try:
         return os.fsencode(text).decode()
     except UnicodeError as error:
@@ -17,7 +49,7 @@ def words(text: str) -> str:
 
 
 def region(text: str) -> tuple[float, ...]:
-    """`x1,y1,x2,y2` or `x1,y1,x2,y2,θ`."""
+    """A box: `x1,y1,x2,y2` or `x1,y1,x2,y2,θ`."""
     numbers = _numbers(text, float)
     if len(numbers) not in (4, 5):
         raise argparse.ArgumentTypeError(f"{text!r} has {len(numbers)} numbers; give x1,y1,x2,y2 or x1,y1,x2,y2,angle")
@@ -25,7 +57,7 @@ def region(text: str) -> tuple[float, ...]:
 
 
 def window(text: str) -> tuple[int, int, int, int]:
-    """`column,row,width,height`."""
+    """A window: `column,row,width,height`."""
     numbers = _numbers(text, int)
     if len(numbers) != 4:
         raise argparse.ArgumentTypeError(f"{text!r} has {len(numbers)} numbers; give column,row,width,height")
@@ -46,6 +78,21 @@ def stretch(text: str) -> dict[str, Any]:
     if method.isalpha():
         return {"method": method}
     return {"method": "limits", "limits": (_pair(text),)}
+
+
+def class_names(text: str) -> tuple[str, ...]:
+    """Names separated by commas, or those of a .txt file, one a line.
+
+    Raises:
+        SettingsError: The file cannot be read.
+    """
+    if not text.endswith(".txt"):
+        return tuple(name.strip() for name in text.split(",") if name.strip())
+    try:
+        lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"the file of classes {text} cannot be read ({error}); write a name a line") from error
+    return tuple(line.strip() for line in lines if line.strip())
 
 
 def _pair(text: str) -> tuple[float, float]:

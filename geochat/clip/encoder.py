@@ -19,7 +19,7 @@ from geochat.clip.loading import Model, Parts, load_parts
 from geochat.clip.squares import SquareMaker
 from geochat.errors import PromptError
 from geochat.imagery import GeoImage, ImageSource, open_image
-from geochat.models import sha256_of
+from geochat.models import weights_sha256
 
 Picture = ImageSource | GeoImage
 _TEXTS = 256  # encoded at once
@@ -107,7 +107,7 @@ class DualEncoder:
     @cached_property
     def sha256(self) -> str:
         """Hex digest over the weights files, computed when first asked for."""
-        return sha256_of(self.weights)
+        return weights_sha256(self.weights)
 
     @cached_property
     def processing(self) -> str:

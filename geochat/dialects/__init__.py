@@ -13,13 +13,16 @@ Reading never raises and never loses text; writing raises `RegionError` rather t
 To add a dialect, write a file that makes a `Dialect`, and register it (`docs/dialects.md`).
 """
 
-from geochat.dialects.base import Dialect, Reader, Syntax, Wordings
+from geochat.dialects.base import Dialect, Wordings
 from geochat.dialects.events import Event, Phrase, Region, Text, Unreadable, merge_text
 from geochat.dialects.geochat import GEOCHAT
 from geochat.dialects.parsed import ParsedText
-from geochat.dialects.registry import find_dialect, names_of_dialects, register
+from geochat.dialects.reader import Reader
+from geochat.dialects.registry import DIALECTS, find_dialect, names_of_dialects, register
+from geochat.dialects.syntax import Syntax
 
 __all__ = [
+    "DIALECTS",
     "GEOCHAT",
     "Dialect",
     "Event",

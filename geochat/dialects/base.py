@@ -2,43 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, Self
+from typing import Self
 
-from geochat.dialects.events import Event, merge_text
+from geochat.dialects.events import Region, merge_text
+from geochat.dialects.orders import Shape
 from geochat.dialects.parsed import ParsedText
+from geochat.dialects.reader import Reader
+from geochat.dialects.syntax import Named, Syntax
 from geochat.errors import PromptError
-from geochat.geometry import AngleConvention, Fit, ModelFrame, OrientedBox
+from geochat.geometry import AngleConvention, ModelFrame, OrientedBox
+from geochat.geometry.model_frame import Layout
 from geochat.prompts import Task
-
-
-class Reader(Protocol):
-    """Reads one text that arrives in pieces; the events are the same however it is cut, once `Text` is merged."""
-
-    def feed(self, piece: str) -> list[Event]:
-        """Read on; the events that `piece` made certain."""
-        ...
-
-    def close(self) -> list[Event]:
-        """End the text; the events of what was still held."""
-        ...
-
-
-class Syntax(Protocol):
-    """Boxes and phrases as text, in the numbers the model writes."""
-
-    def reader(self, angles: AngleConvention) -> Reader:
-        """A reader for one text. It never raises and loses no text."""
-        ...
-
-    def write(
-        self, phrase: str | None, boxes: Sequence[OrientedBox], angles: AngleConvention, decimals: int = 0
-    ) -> str:
-        """A phrase and its boxes; without a phrase, the boxes alone.
-
-        Raises:
-            RegionError: What would be written could not be read back.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +24,15 @@ class Wordings:
         defaults: The question of each task that can be asked without words of one's own.
         templates: What is written around the user's words, which stand at "{}", and a part of it by which a question
             that is already so worded is recognised.
+        region: What is written around a region in a question, which stands at "{}".
+        system: The system prompt of each task that has one of its own.
     """
 
     tokens: Mapping[Task, str] = field(default_factory=dict)
     defaults: Mapping[Task, str] = field(default_factory=dict)
     templates: Mapping[Task, tuple[str, str]] = field(default_factory=dict)
+    region: str = "{}"
+    system: Mapping[Task, str] = field(default_factory=dict)
 
     def task_of(self, question: str) -> Task | None:
         """The task whose token opens `question`, if any."""
@@ -85,11 +63,13 @@ class Dialect:
 
     Attributes:
         name: What `geochat.json` and `--dialect` call it.
-        syntax: How boxes and phrases become text and text becomes events.
+        syntax: How regions and phrases become text and text becomes events.
         wordings: How each task is asked.
-        model_frame: Which square the numbers speak of, and the number at its far edge.
+        model_frame: Over what the numbers lie, and the number at its far edge.
         angles: Direction and range of written angles.
         decimals: Digits written after the point.
+        empty: What the model answers where there is none of what was asked for; None where it has no fixed words.
+        source: What is known of it, and from where.
     """
 
     name: str
@@ -98,21 +78,25 @@ class Dialect:
     model_frame: ModelFrame = field(default_factory=ModelFrame)
     angles: AngleConvention = field(default_factory=AngleConvention)
     decimals: int = 0
+    empty: str | None = None
+    source: str = ""
 
-    def fitted(self, *, fit: Fit | None = None, size: int | None = None, angles: AngleConvention | None = None) -> Self:
+    def fitted(
+        self, *, fit: Layout | None = None, size: int | None = None, angles: AngleConvention | None = None
+    ) -> Self:
         """The dialect with a checkpoint's own settings; None keeps the dialect's.
 
         Args:
-            fit: How an image becomes the square the model sees.
-            size: Side of that square in pixels.
+            fit: How an image becomes what the model sees.
+            size: Side in pixels of the square that it is padded or cropped to; nothing to dialects of other fits.
             angles: Direction and range of its angles.
         """
-        frame = replace(
-            self.model_frame,
-            fit=self.model_frame.fit if fit is None else fit,
-            size=self.model_frame.size if size is None else size,
+        frame = self.model_frame
+        fit = frame.fit if fit is None else fit
+        own_size = frame.size if size is None or fit not in ("pad", "crop") else size
+        return replace(
+            self, model_frame=replace(frame, fit=fit, size=own_size), angles=self.angles if angles is None else angles
         )
-        return replace(self, model_frame=frame, angles=self.angles if angles is None else angles)
 
     def reader(self) -> Reader:
         """A reader for one answer that arrives in pieces."""
@@ -122,37 +106,59 @@ class Dialect:
         """Read a whole answer; never raises on what a model may write.
 
         Returns:
-            The events, neighbouring `Text` joined; boxes in the numbers the model writes, turned clockwise on screen.
+            The events, neighbouring `Text` joined; regions in the numbers the model writes, turned clockwise on screen.
         """
         reader = self.reader()
         return ParsedText(text, tuple(merge_text(reader.feed(text) + reader.close())))
 
-    def write_box(self, box: OrientedBox) -> str:
-        """Write one box, given in the model's numbers.
+    def write_box(self, box: Shape) -> str:
+        """Write one region, given in the model's numbers.
 
         Raises:
             RegionError: It could not be read back.
         """
-        return self.syntax.write(None, [box], self.angles, self.decimals)
+        return self.syntax.write([(None, [box])], self.angles, self.decimals, inline=True)
 
-    def write(self, phrase: str | None, boxes: Sequence[OrientedBox]) -> str:
-        """Write a phrase and its boxes, given in the model's numbers; without a phrase, the boxes alone.
+    def write(self, phrase: str | None, boxes: Sequence[Shape], *, inline: bool = False) -> str:
+        """Write a phrase and its regions, given in the model's numbers; without a phrase, the regions alone.
+
+        Args:
+            phrase: What names the regions. Where the syntax has no marks for phrases it is left out, or stands before
+                them as words if `inline`.
+            boxes: The regions. Those the syntax has no angle for are written as the upright rectangles around them.
+            inline: Whether it stands in a sentence; otherwise it is an answer of its own.
 
         Raises:
             RegionError: The phrase holds markup, or what would be written could not be read back.
         """
-        return self.syntax.write(phrase, boxes, self.angles, self.decimals)
+        return self.write_all([(phrase, boxes)], inline=inline)
+
+    def write_all(self, groups: Sequence[Named], *, inline: bool = False) -> str:
+        """Write several phrases with their regions; see `write`. None at all are written as the empty answer."""
+        if not groups:
+            return self.empty or ""
+        return self.syntax.write(groups, self.angles, self.decimals, inline=inline)
+
+    def rewrite(self, region: Region, shape: Shape) -> str:
+        """What takes the place of a region's text (`Region.span`) where it has moved, its label kept.
+
+        Args:
+            region: As this dialect read it.
+            shape: Where it is now, in the model's numbers.
+        """
+        inside = region.phrase_span is not None and region.span[0] <= region.phrase_span[0] < region.span[1]
+        return self.syntax.region(shape, region.phrase if inside else None, self.angles, self.decimals)
 
     def keeps_area(self, box: OrientedBox) -> bool:
-        """Whether a box, given in the model's numbers, still has an area once it is written."""
+        """Whether a box, given in the model's numbers, still has an area once it is written; True of points."""
         regions = self.parse(self.write_box(box)).regions
-        return bool(regions) and regions[0].box.area > 0
+        return bool(regions) and (regions[0].box.area > 0 or regions[0].geometry is not None)
 
     def task_of(self, question: str) -> Task | None:
         """The task whose token opens `question`, if any."""
         return self.wordings.task_of(question)
 
-    def compose(self, question: str, task: Task | None = None, boxes: Sequence[OrientedBox] = ()) -> str:
+    def compose(self, question: str, task: Task | None = None, boxes: Sequence[Shape] = ()) -> str:
         """Write the user's text for a question, in the wording of its task.
 
         Args:
@@ -182,7 +188,10 @@ class Dialect:
             words = self.wordings.put(words, task)
         text = f"{token} {words}".strip()
         if boxes:
-            return f"{text} {' '.join(map(self.write_box, boxes))}"
+            return f"{text} {' '.join(map(self._asked, boxes))}"
         if task is Task.IDENTIFY and not self.parse(text).regions:
             raise PromptError("the task 'identify' asks about a region and none was given; give one")
         return text
+
+    def _asked(self, box: Shape) -> str:
+        return self.wordings.region.replace("{}", self.write_box(box))

@@ -7,6 +7,8 @@ are left out of comparisons: two answers that say the same are equal wherever th
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from shapely.geometry.base import BaseGeometry
+
 from geochat.geometry import OrientedBox
 
 Span = tuple[int, int]
@@ -23,7 +25,10 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Words to show that name the regions which follow; `text` keeps spaces at its ends, `span` covers the marks."""
+    """Words to show that name the regions which follow; `text` keeps spaces at its ends, `span` covers the marks.
+
+    The span is empty where the words stand inside the region's own text, as in JSON.
+    """
 
     text: str
     span: Span = field(default=(0, 0), compare=False)
@@ -31,9 +36,11 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A box and the phrase it belongs to."""
+    """A region and the phrase it belongs to, in the numbers the model writes."""
 
     box: OrientedBox
+    """The box; the smallest rectangle around what was not written as one, without area where that is a point."""
+
     phrase: str | None = None
     """The phrase without spaces at its ends, which may leave nothing; None where the box stands alone."""
 
@@ -41,7 +48,15 @@ class Region:
     """Where the coordinates were written, braces included."""
 
     phrase_span: Span | None = field(default=None, compare=False)
-    """Where `phrase` was written, without its marks."""
+    """Where `phrase` was written, without its marks; inside `span` where a label is part of the region's text."""
+
+    geometry: BaseGeometry | None = None
+    """The shapely point or polygon that was written, None for a box."""
+
+    @property
+    def shape(self) -> OrientedBox | BaseGeometry:
+        """What was written: the point or polygon, else the box."""
+        return self.box if self.geometry is None else self.geometry
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,30 +4,10 @@ Percent of the padded square as whole numbers; angles clockwise on screen in (0,
 model was trained on (docs/design.md, decision 4). Task tokens and wordings are those of section 3.1 of the paper.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from geochat.dialects.base import Dialect, Reader, Wordings
-from geochat.dialects.stream import BraceReader
-from geochat.dialects.writing import write_regions
-from geochat.geometry import AngleConvention, OrientedBox
+from geochat.dialects.base import Dialect, Wordings
+from geochat.dialects.braces import BraceSyntax
+from geochat.dialects.orders import Corners
 from geochat.prompts import Task
-
-
-@dataclass(frozen=True, slots=True)
-class BraceSyntax:
-    """Corners before turning, and an angle: `{<x1><y1><x2><y2>|<θ>}`."""
-
-    def reader(self, angles: AngleConvention) -> Reader:
-        """A reader for one text."""
-        return BraceReader(angles)
-
-    def write(
-        self, phrase: str | None, boxes: Sequence[OrientedBox], angles: AngleConvention, decimals: int = 0
-    ) -> str:
-        """`<p>phrase</p> {…}<delim>{…}`; see `write_regions`."""
-        return write_regions(phrase, boxes, angles, decimals)
-
 
 WORDINGS = Wordings(
     tokens={Task.IDENTIFY: "[identify]", Task.REFER: "[refer]", Task.GROUNDING: "[grounding]"},
@@ -46,4 +26,9 @@ WORDINGS = Wordings(
     },
 )
 
-GEOCHAT = Dialect("geochat", BraceSyntax(), WORDINGS)
+GEOCHAT = Dialect(
+    "geochat",
+    BraceSyntax(Corners(oriented=True)),
+    WORDINGS,
+    source="Kuckreja et al., CVPR 2024, section 3.1; angle and frame measured, docs/design.md decision 4",
+)

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from geochat.dialects.braces import JOINER
 from geochat.dialects.events import Event, Phrase, Region, Text, Unreadable
+from geochat.dialects.grammar import JOINER
 
 _CLOSES = frozenset(".,;:!?)]\n")  # what no space comes before
 _BLANKS = " \t"
@@ -53,7 +53,7 @@ def _without_joiners(events: Sequence[Event]) -> Iterable[Event]:
 
 
 def _is_box(event: Event) -> bool:
-    return isinstance(event, Region) or (isinstance(event, Unreadable) and event.text.startswith("{"))
+    return isinstance(event, Region) or (isinstance(event, Unreadable) and event.text.startswith(("{", "[")))
 
 
 def _append(pieces: list[str], text: str, after_box: bool) -> None:

@@ -1,36 +1,45 @@
-"""Grounded answers as pictures, GeoJSON and GeoPackage; vector layers read, and written back with answers.
+"""Grounded answers and found objects as pictures, vector layers and label files; vector layers read and written back.
 
-Every file says where it came from (model and its hash, prompt, image, bands, stretch, window) and is written whole or
-not at all.
+`write_layer` streams features to a file in any format of `EXPORTERS`, told by its name. Every file says where it came
+from (model and its hash, prompt, image, bands, stretch, window) and is written whole or not at all.
 """
 
-from geochat.exports.drawing import PALETTE, draw, write_picture
-from geochat.exports.files import check_target
-from geochat.exports.geojson import PIXELS, WGS84, box_numbers, to_geojson, write_geojson
+from geochat.exports.answered_layer import answered_geojson, write_answered_geopackage
+from geochat.exports.collection import Collection
+from geochat.exports.files import check_target, write_atomically
+from geochat.exports.geojson import PIXELS, WGS84, to_geojson, write_geojson
 from geochat.exports.geopackage import write_geopackage
-from geochat.exports.grounded import GroundedRegion, Point, Quadrilateral, Role
-from geochat.exports.named_layer import named_geojson, write_named_geopackage
-from geochat.exports.several import Collection
+from geochat.exports.grounded import GroundedRegion, Point, Quadrilateral, Role, box_numbers
+from geochat.exports.layer import EXPORTERS, NOT_LOOKED_AT, Exporter, Feature, Layer, exporter_for, write_layer
+from geochat.exports.overlay import PALETTE, draw, write_picture
 from geochat.exports.vector_layer import VectorLayer, read_vector_layer
 
 __all__ = [
+    "EXPORTERS",
+    "NOT_LOOKED_AT",
     "PALETTE",
     "PIXELS",
     "WGS84",
     "Collection",
+    "Exporter",
+    "Feature",
     "GroundedRegion",
+    "Layer",
     "Point",
     "Quadrilateral",
     "Role",
     "VectorLayer",
+    "answered_geojson",
     "box_numbers",
     "check_target",
     "draw",
-    "named_geojson",
+    "exporter_for",
     "read_vector_layer",
     "to_geojson",
+    "write_answered_geopackage",
+    "write_atomically",
     "write_geojson",
     "write_geopackage",
-    "write_named_geopackage",
+    "write_layer",
     "write_picture",
 ]

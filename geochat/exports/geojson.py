@@ -1,42 +1,69 @@
-"""Grounded regions as GeoJSON.
+"""Layers and grounded regions as GeoJSON.
 
-A georeferenced answer follows RFC 7946: WGS 84 longitude and latitude, closed rings, the exterior one
+A georeferenced layer follows RFC 7946: WGS 84 longitude and latitude, closed rings, the exterior one
 counter-clockwise, shapes that cross the antimeridian cut there (3.1.9). One around a pole is a polygon as wide as the
 globe that runs along the antimeridian to the pole's latitude and back: GDAL and QGIS draw that as it is meant. GeoJSON
 has no other frame, so for an image without a CRS the coordinates are pixels and every feature says so in its property
 `coordinates`; this project reads that back.
 
-Geometry is cut at the image's border: it is the property `outline`, in pixels. What the model wrote stays beside it, in
-`box` (its own numbers) and `pixels`. A region whose geometry is still that of `outline` is read back as `pixels`; one
-that was edited since is read from its geometry. Where there is no geometry, `unlocated` says why.
+Geometry is cut at the image's border: it is the property `outline`, in pixels. The corners as found are the property
+`pixels`, and a model's own numbers `box`. A feature whose geometry is still that of `outline` is read back as `pixels`;
+one that was edited since is read from its geometry. Where there is no geometry, `unlocated` says why.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import shapely
 from affine import Affine
 from shapely.geometry.polygon import orient
 
-from geochat.exports.files import check_target, write_atomically
-from geochat.exports.grounded import GroundedRegion
-from geochat.geometry import ImagePlace, OrientedBox, outline_to_geographic
+from geochat.exports.files import check_target, draft_of, write_atomically
+from geochat.exports.grounded import GroundedRegion, box_numbers, region_properties, renamed
+from geochat.exports.layer import NOT_LOOKED_AT, Feature, Layer
+from geochat.exports.tables import PIXEL_DIGITS, json_value
+from geochat.geometry import ImagePlace, outline_to_geographic
 
 WGS84 = "WGS 84 longitude, latitude"
 PIXELS = "image pixels, y down"
 
 _DEGREE_DIGITS = 8  # a millimetre
-_PIXEL_DIGITS = 3
 _OUTLINE_DIGITS = 6
 
 Ring = Sequence[Sequence[float]]
 OUTSIDE = "nothing of it lies on the image"
 BEYOND = "it lies beyond what the image's CRS covers"
 
-PROPERTIES = ("phrase", "score", "role", "answer", "as_asked", "width_m", "height_m", "area_m2")
-"""What every exported region says, in this order."""
+_OWN = ("number", "box", "pixels", "outline", "unlocated", "coordinates")
+
+
+class GeoJSON:
+    """Streams a FeatureCollection, one feature a line; its member "geochat" has the provenance."""
+
+    suffixes = (".geojson", ".json")
+    holds_second_table = True
+
+    def write(
+        self, path: Path, layer: Layer, features: Iterable[Feature], not_looked_at: Iterable[Feature] | None
+    ) -> Path:
+        """As `Exporter.write`; windows not looked at are the member `not_looked_at` of "geochat"."""
+        with draft_of(path) as draft, draft.open("w", encoding="utf-8") as file:
+            file.write('{"type": "FeatureCollection", "features": [')
+            _stream(file, layer, features)
+            members = json.dumps(_members(layer.map_crs, json_value(layer.provenance)), ensure_ascii=False)
+            file.write(f'\n],\n"geochat": {members[:-1]}')
+            if not_looked_at is not None:
+                file.write(',\n"not_looked_at": [')
+                _stream(file, replace(layer, columns=NOT_LOOKED_AT), not_looked_at)
+                file.write("]")
+            file.write("}}\n")
+        return path
+
+
+GEOJSON = GeoJSON()
 
 
 def to_geojson(
@@ -53,13 +80,12 @@ def to_geojson(
         provenance: Where the answer came from, JSON-ready.
         beside: What else each region's properties say; empty for nothing.
     """
-    more = beside or [{}] * len(regions)
-    features = [_feature(number, *each, crs) for number, each in enumerate(zip(regions, more, strict=True), 1)]
-    return {
-        "type": "FeatureCollection",
-        "features": features,
-        "geochat": {"coordinates": PIXELS if crs is None else WGS84, **provenance},
-    }
+    features = []
+    for number, (region, more) in enumerate(zip(regions, beside or [{}] * len(regions), strict=True), 1):
+        said = {"number": number, **more, **region_properties(region, (*_OWN, *more))}
+        said["box"] = None if region.box is None else box_numbers(region.box)
+        features.append(_feature(number, Feature(region.geometry.polygon(), region.place), said, crs))
+    return {"type": "FeatureCollection", "features": features, "geochat": _members(crs, provenance)}
 
 
 def write_geojson(path: str | Path, document: Mapping[str, Any]) -> Path:
@@ -68,31 +94,9 @@ def write_geojson(path: str | Path, document: Mapping[str, Any]) -> Path:
     Raises:
         ExportError: The file cannot be written.
     """
-    target = check_target(path, (".geojson", ".json"))
+    target = check_target(path, GeoJSON.suffixes)
     text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
     return write_atomically(target, text.encode() + b"\n")
-
-
-def _feature(number: int, region: GroundedRegion, more: Mapping[str, Any], crs: str | None) -> dict[str, Any]:
-    ring = [[round(x, _OUTLINE_DIGITS), round(y, _OUTLINE_DIGITS)] for x, y in region.outline]
-    place = region.place if crs is not None else ImagePlace(region.place.width, region.place.height)
-    shape = outline_shape(ring, place.image_to_map, place.map_crs)
-    unlocated = {} if shape is not None else {"unlocated": OUTSIDE if not ring else BEYOND}
-    return {
-        "type": "Feature",
-        "id": number,
-        "geometry": None if shape is None else _geometry(shape, _DEGREE_DIGITS if place.map_crs else _PIXEL_DIGITS),
-        "properties": {
-            "number": number,
-            **more,
-            **properties(region, ("number", "box", "pixels", "outline", "unlocated", "coordinates", *more)),
-            "box": None if region.box is None else box_numbers(region.box),
-            "pixels": [[round(x, _PIXEL_DIGITS), round(y, _PIXEL_DIGITS)] for x, y in region.pixels],
-            "outline": ring,
-            **unlocated,
-            "coordinates": PIXELS if crs is None else WGS84,
-        },
-    }
 
 
 def outline_shape(
@@ -115,37 +119,36 @@ def outline_shape(
     )
 
 
-def properties(region: GroundedRegion, taken: Collection[str] = ()) -> dict[str, Any]:
-    """What a layer says of a region beside its geometry: what is known of it here, then its own layer's attributes.
-
-    Args:
-        region: The region.
-        taken: Names the layer uses for something else. An attribute of one of these, or of a name used here, is
-            called "layer_" and its name; capitals do not count, as in GeoPackages.
-    """
-    width, height, area = region.ground_size or (None, None, None)
-    values = (
-        *(region.phrase, region.score, region.role, region.answer, region.as_asked),
-        *map(_rounded, (width, height, area)),
-    )
-    names = renamed(region.attributes, (*PROPERTIES, *taken))
-    attributes = {names[name]: value for name, value in region.attributes.items()}
-    return {**dict(zip(PROPERTIES, values, strict=True)), **attributes}
+def _stream(file: TextIO, layer: Layer, features: Iterable[Feature]) -> None:
+    """Write features, separated by commas, one a line."""
+    names = renamed(layer.columns, _OWN)
+    for number, feature in enumerate(features, 1):
+        own = {new: json_value(feature.properties.get(name)) for name, new in names.items()}
+        row = _feature(number, feature, {"number": number, **own}, layer.map_crs)
+        file.write(("\n" if number == 1 else ",\n") + json.dumps(row, ensure_ascii=False, allow_nan=False))
 
 
-def renamed(names: Iterable[str], taken: Collection[str]) -> dict[str, str]:
-    """What each attribute is called in a layer that uses some names itself."""
-    used = {name.lower() for name in taken}
-    return {name: f"layer_{name}" if name.lower() in used else name for name in names}
+def _feature(number: int, feature: Feature, said: Mapping[str, Any], crs: str | None) -> dict[str, Any]:
+    ring = [[round(x, _OUTLINE_DIGITS), round(y, _OUTLINE_DIGITS)] for x, y in feature.outline]
+    place = feature.place if crs is not None else ImagePlace(feature.place.width, feature.place.height)
+    shape = outline_shape(ring, place.image_to_map, place.map_crs)
+    unlocated = {} if shape is not None else {"unlocated": OUTSIDE if not ring else BEYOND}
+    return {
+        "type": "Feature",
+        "id": number,
+        "geometry": None if shape is None else _geometry(shape, _DEGREE_DIGITS if place.map_crs else PIXEL_DIGITS),
+        "properties": {
+            **said,
+            "pixels": [[round(x, PIXEL_DIGITS), round(y, PIXEL_DIGITS)] for x, y in feature.pixels],
+            "outline": ring,
+            **unlocated,
+            "coordinates": PIXELS if crs is None else WGS84,
+        },
+    }
 
 
-def box_numbers(box: OrientedBox) -> list[float]:
-    """x1, y1, x2, y2 and the angle."""
-    return [box.x1, box.y1, box.x2, box.y2, box.angle]
-
-
-def _rounded(length: float | None) -> float | None:
-    return None if length is None else round(length, 2)
+def _members(crs: str | None, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    return {"coordinates": PIXELS if crs is None else WGS84, **provenance}
 
 
 def _geometry(shape: shapely.Polygon | shapely.MultiPolygon, digits: int) -> dict[str, Any]:

@@ -1,13 +1,15 @@
-"""Grounded regions as a GeoPackage, in the image's own CRS.
+"""Layers and grounded regions as a GeoPackage, in the image's own CRS, with a QGIS style.
 
 An image without a CRS gets the format's undefined Cartesian reference system (srs_id -1) with y negated: y then points
 up, as the format demands, and the layer lies on the picture where a GIS draws an image that is not georeferenced.
-The column `coordinates` says so. The file is built in memory and written whole.
+The column `coordinates` says so. Windows that were not looked at are the second layer, "not_looked_at".
 """
 
-import io
-import json
-from collections.abc import Collection, Mapping, Sequence
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,41 @@ import numpy as np
 import shapely
 
 from geochat.errors import ExportError
-from geochat.exports.files import check_target, write_atomically
-from geochat.exports.geojson import BEYOND, OUTSIDE, PROPERTIES, box_numbers, outline_shape, properties
-from geochat.exports.grounded import GroundedRegion
+from geochat.exports.files import check_target, draft_of
+from geochat.exports.geojson import BEYOND, OUTSIDE
+from geochat.exports.grounded import PROPERTIES, GroundedRegion, box_numbers, region_properties
+from geochat.exports.layer import NOT_LOOKED_AT, Feature, Layer, batches
+from geochat.exports.qgis_style import add_styles, layer_style, window_style
+from geochat.exports.tables import UNDEFINED_CARTESIAN, Column, kind_of, map_shapes, notes_of, table, texts
 
-_LAYER = "regions"
-UNDEFINED_CARTESIAN = 'LOCAL_CS["Undefined Cartesian SRS",UNIT["metre",1]]'
-PIXELS_UP = "image pixels, y negated"
+_REGIONS = "regions"
+_BOX = ("x1", "y1", "x2", "y2", "angle")
+_NUMBERS = ("score", "width_m", "height_m", "area_m2")
+_STYLED_PHRASES = 100
+
+
+class GeoPackage:
+    """Streams features in batches; memory does not grow with their number."""
+
+    suffixes = (".gpkg",)
+    holds_second_table = True
+
+    def write(
+        self, path: Path, layer: Layer, features: Iterable[Feature], not_looked_at: Iterable[Feature] | None
+    ) -> Path:
+        """As `Exporter.write`."""
+        with draft_of(path) as draft, _made(path):
+            phrases = _write_features(draft, layer, features)
+            styles = {} if layer.bare or "phrase" not in layer.columns else {layer.name: layer_style(phrases)}
+            if not_looked_at is not None:
+                unseen = replace(layer, name="not_looked_at", columns=NOT_LOOKED_AT, bare=True)
+                _write_features(draft, unseen, not_looked_at)
+                styles[unseen.name] = window_style()
+            add_styles(draft, styles)
+        return path
+
+
+GEOPACKAGE = GeoPackage()
 
 
 def write_geopackage(
@@ -46,31 +76,41 @@ def write_geopackage(
     Raises:
         ExportError: The name has another ending, the CRS cannot be stored or the file cannot be written.
     """
-    notes = {"coordinates": crs or PIXELS_UP, **{key: text_of(value) for key, value in provenance.items()}}
-    names = dict.fromkeys(name for more in beside for name in more)
-    columns = _columns(regions, (*names, *notes))
-    columns |= {name: column([more.get(name) for more in beside]) for name in names}
-    columns |= {name: column([text] * len(regions)) for name, text in notes.items() if name not in names}
-    shapes = [_shape(region, crs) for region in regions]
+    layer = Layer(None, {}, provenance, name=_REGIONS, bare=True, crs=crs)
+    notes, more = notes_of(layer), beside or [{}] * len(regions)
+    own = dict.fromkeys(name for each in beside for name in each)
+    taken = ("fid", "geom", "number", "unlocated", *_BOX, *own, *notes)
+    said = [region_properties(region, taken) for region in regions]
+    names = dict.fromkeys((*PROPERTIES, *(name for row in said for name in row)))
+    rows = [
+        {**row, **_box_columns(region), **each, **{name: text for name, text in notes.items() if name not in own}}
+        for region, row, each in zip(regions, said, more, strict=True)
+    ]
+    columns = {name: kind_of([row.get(name) for row in rows], numeric=name in _NUMBERS) for name in names}
+    columns |= dict.fromkeys(_BOX, float)
+    columns |= {name: kind_of([row.get(name) for row in rows]) for name in (*own, *notes)}
+    features = [
+        Feature(region.geometry.polygon(), region.place, row) for region, row in zip(regions, rows, strict=True)
+    ]
+    shapes = map_shapes(features, crs)
     if any(shape is None for shape in shapes):
-        reasons = (BEYOND if region.outline else OUTSIDE for region in regions)
-        columns["unlocated"] = column([r if s is None else None for s, r in zip(shapes, reasons, strict=True)])
-    if cut := any(isinstance(shape, shapely.MultiPolygon) for shape in shapes):
-        shapes = [None if shape is None else shapely.MultiPolygon(shapely.get_parts(shape)) for shape in shapes]
-    return write_layer(path, shapes, columns, crs, notes, geometry_type="MultiPolygon" if cut else "Polygon")
+        columns["unlocated"] = str
+        for region, shape, row in zip(regions, shapes, rows, strict=True):
+            row["unlocated"] = None if shape is not None else BEYOND if region.outline else OUTSIDE
+    return GEOPACKAGE.write(check_target(path, GeoPackage.suffixes), replace(layer, columns=columns), features, None)
 
 
-def write_layer(
+def write_table(
     path: str | Path,
     geometries: Sequence[shapely.Geometry | None],
     columns: Mapping[str, np.ndarray],
     crs: str | None,
-    notes: Mapping[str, str],
+    notes: Mapping[str, Any],
     *,
-    name: str = _LAYER,
-    geometry_type: str = "Polygon",
+    name: str,
+    geometry_type: str,
 ) -> Path:
-    """Write a GeoPackage with one layer, whole or not at all.
+    """Write a GeoPackage with one layer of any geometries and columns, whole or not at all.
 
     Args:
         path: Ends in .gpkg; an existing file is replaced.
@@ -84,74 +124,72 @@ def write_layer(
     Raises:
         ExportError: The name has another ending, the CRS or a column cannot be stored or the file cannot be written.
     """
-    target = check_target(path, (".gpkg",))
+    path = check_target(path, GeoPackage.suffixes)
+    layer = Layer(None, {}, notes, name=name, crs=crs)
+    with draft_of(path) as draft, _made(path):
+        held = {column: Column(values) for column, values in columns.items()}
+        _append(draft, layer, geometries, held, texts(notes), geometry_type)
+    return path
+
+
+def _write_features(draft: Path, layer: Layer, features: Iterable[Feature]) -> list[str]:
+    """Write a layer; returns its phrases, as many as a style tells apart."""
+    parts = batches(features) if layer.place is not None else iter([list(features)])
+    phrases: dict[str, None] = {}
+    notes, written, kind = notes_of(layer), 0, "Polygon"
+    for batch in chain([next(parts, [])], parts):
+        shapes = map_shapes(batch, layer.map_crs)
+        if not written and any(isinstance(shape, shapely.MultiPolygon) for shape in shapes):
+            kind = "MultiPolygon"
+        if kind == "MultiPolygon":
+            shapes = [None if shape is None else shapely.MultiPolygon(shapely.get_parts(shape)) for shape in shapes]
+        _append(draft, layer, shapes, table(batch, layer, written + 1), None if written else notes, kind)
+        phrases |= dict.fromkeys(feature.phrase for feature in batch if feature.phrase is not None)
+        phrases = dict.fromkeys(list(phrases)[:_STYLED_PHRASES])
+        written += len(batch)
+    return list(phrases)
+
+
+def _append(  # noqa: PLR0917
+    draft: Path,
+    layer: Layer,
+    shapes: Sequence[shapely.Geometry | None],
+    columns: Mapping[str, Column],
+    notes: Mapping[str, str] | None,
+    geometry_type: str,
+) -> None:
+    """Write rows to a layer, which is created with `notes` as its metadata where there are any."""
     import pyogrio  # noqa: PLC0415 - brings pandas, where that is installed, which takes half a second
 
-    content = io.BytesIO()
+    pyogrio.raw.write(
+        draft,
+        shapely.to_wkb(list(shapes)),
+        [column.values for column in columns.values()],
+        list(columns),
+        [column.nulls for column in columns.values()],
+        layer=layer.name,
+        driver="GPKG",
+        geometry_type=geometry_type,
+        crs=layer.map_crs or UNDEFINED_CARTESIAN,
+        append=notes is None,
+        layer_metadata=None if notes is None else dict(notes),
+        **({} if notes is None else {"VERSION": "1.3"}),  # what QGIS 3.22 knows without a warning
+    )
+
+
+@contextmanager
+def _made(path: Path) -> Iterator[None]:
+    """Turn what GDAL and SQLite raise into an `ExportError`."""
+    import pyogrio  # noqa: PLC0415 - as above
+
     try:
-        pyogrio.raw.write(
-            content,
-            shapely.to_wkb(list(geometries)),
-            list(columns.values()),
-            list(columns),
-            layer=name,
-            driver="GPKG",
-            geometry_type=geometry_type,
-            crs=crs or UNDEFINED_CARTESIAN,
-            layer_metadata=dict(notes),
-        )
+        yield
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.CRSError) as error:
         raise ExportError(f"{path} cannot be made: {error}; export GeoJSON instead") from error
-    return write_atomically(target, content.getvalue())
+    except sqlite3.Error as error:
+        raise ExportError(f"{path} cannot be written: {error}; choose another place") from error
 
 
-def column(values: Sequence[object], *, numeric: bool = False) -> np.ndarray:
-    """A column of numbers where all values are, with NaN (written as NULL) for None; otherwise of text.
-
-    Whole numbers stay whole, and yes and no stay so, where there is one in each row.
-
-    Args:
-        values: One a feature.
-        numeric: Whether a column without any value is one of numbers.
-    """
-    known = [value for value in values if value is not None]
-    if known and len(known) == len(values) and all(type(value) is int for value in known) and not numeric:
-        return np.array(values, dtype=np.int64)
-    if known and len(known) == len(values) and all(isinstance(value, bool) for value in known):
-        return np.array(values, dtype=np.bool_)
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in known) and (known or numeric):
-        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-    return np.array([None if value is None else text_of(value) for value in values], dtype=object)
-
-
-def _shape(region: GroundedRegion, crs: str | None) -> shapely.Polygon | shapely.MultiPolygon | None:
-    """The part on the image; None, an unlocated feature, where there is none."""
-    if not region.outline:
-        return None
-    if region.map_outline is None or crs is None:
-        return shapely.Polygon([(x, -y) for x, y in region.outline])
-    if region.place.map_crs == crs:
-        return shapely.Polygon(region.map_outline)
-    return outline_shape(region.outline, region.place.image_to_map, region.place.map_crs)
-
-
-def _columns(regions: Sequence[GroundedRegion], notes: Collection[str]) -> dict[str, np.ndarray]:
-    """Attribute columns, each (number of regions,)."""
-    boxes = np.array([[np.nan] * 5 if r.box is None else box_numbers(r.box) for r in regions]).reshape(-1, 5)
-    taken = ("fid", "geom", "number", "unlocated", *_BOX, *notes)
-    rows = [properties(region, taken) for region in regions]
-    names = dict.fromkeys((*PROPERTIES, *(name for row in rows for name in row)))
-    return {
-        "number": np.arange(1, len(regions) + 1),
-        **{name: column([row.get(name) for row in rows], numeric=name in _NUMBERS) for name in names},
-        **{name: boxes[:, place] for place, name in enumerate(_BOX)},
-    }
-
-
-_BOX = ("x1", "y1", "x2", "y2", "angle")
-_NUMBERS = ("score", "width_m", "height_m", "area_m2")
-
-
-def text_of(value: object) -> str:
-    """A value as a column of text holds it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _box_columns(region: GroundedRegion) -> dict[str, float | None]:
+    numbers: Sequence[float | None] = [None] * 5 if region.box is None else box_numbers(region.box)
+    return dict(zip(_BOX, numbers, strict=True))

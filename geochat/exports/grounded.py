@@ -1,6 +1,6 @@
 """A region of an answer: a geometry on the image, from which the map follows."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, cast
 
@@ -12,6 +12,9 @@ from geochat.geometry import Frame, ImagePlace, OrientedBox
 Point = tuple[float, float]
 Quadrilateral = tuple[Point, Point, Point, Point]
 Role = Literal["found", "asked"]
+
+PROPERTIES = ("phrase", "score", "role", "answer", "as_asked", "width_m", "height_m", "area_m2")
+"""What every exported region says, in this order."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class GroundedRegion:
     @property
     def outline(self) -> tuple[Point, ...]:
         """Corners in pixels of the part that lies on the image, clockwise on screen; empty where none does."""
-        return _ring(self.place.clip(self.geometry.polygon()))
+        return ring_points(self.place.clip(self.geometry.polygon()))
 
     @property
     def map_outline(self) -> tuple[Point, ...] | None:
@@ -85,8 +88,45 @@ class GroundedRegion:
         return None if on_map is None else tuple((float(x), float(y)) for x, y in on_map)
 
 
-def _ring(polygon: shapely.Polygon | None) -> tuple[Point, ...]:
+def ring_points(polygon: shapely.Polygon | None) -> tuple[Point, ...]:
+    """Corners of a polygon in pixels, clockwise on screen; none for None."""
     if polygon is None:
         return ()
     ring = shapely.geometry.polygon.orient(polygon).exterior  # counter-clockwise with y up is clockwise on screen
     return tuple((float(x), float(y)) for x, y in list(ring.coords)[:-1])
+
+
+def region_properties(region: GroundedRegion, taken: Collection[str] = ()) -> dict[str, Any]:
+    """The attributes of a region in a layer: what is known of it here, then its own vector layer's attributes.
+
+    Args:
+        region: The region.
+        taken: Names the layer uses for something else. An attribute of one of these, or of a name used here, is
+            called "layer_" and its name; capitals do not count, as in GeoPackages.
+    """
+    width, height, area = region.ground_size or (None, None, None)
+    values = (
+        *(region.phrase, region.score, region.role, region.answer, region.as_asked),
+        *map(_rounded, (width, height, area)),
+    )
+    names = renamed(region.attributes, (*PROPERTIES, *taken))
+    attributes = {names[name]: value for name, value in region.attributes.items()}
+    return {**dict(zip(PROPERTIES, values, strict=True)), **attributes}
+
+
+def renamed(names: Iterable[str], taken: Collection[str]) -> dict[str, str]:
+    """The names of attributes in a layer that uses some names itself: those get the prefix "layer_".
+
+    Capitals do not count, as in GeoPackages.
+    """
+    used = {name.lower() for name in taken}
+    return {name: f"layer_{name}" if name.lower() in used else name for name in names}
+
+
+def box_numbers(box: OrientedBox) -> list[float]:
+    """x1, y1, x2, y2 and the angle."""
+    return [box.x1, box.y1, box.x2, box.y2, box.angle]
+
+
+def _rounded(length: float | None) -> float | None:
+    return None if length is None else round(length, 2)

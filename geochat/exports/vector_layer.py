@@ -1,8 +1,8 @@
-"""A vector layer: read from any file GDAL knows, and written back with columns added.
+"""A vector layer, read from GeoParquet and any file GDAL knows.
 
 GeoJSON is longitude and latitude unless it carries a CRS of its own (the member "crs", which RFC 7946 retired), or
 pixels of the image where it carries this project's mark. Any other file says its CRS itself, and one that does not is
-refused unless it is a GeoPackage of this project's, in pixels.
+refused unless it is this project's and marked as pixels.
 """
 
 import json
@@ -13,17 +13,20 @@ from typing import Any, Literal
 
 import numpy as np
 import shapely
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
 from shapely.errors import ShapelyError
 
 from geochat.errors import RegionError
 from geochat.exports.geojson import PIXELS
-from geochat.exports.geopackage import PIXELS_UP
+from geochat.exports.tables import PIXELS_UP
 from geochat.geometry.geographic import WGS84
 
 Coordinates = Literal["map", "pixels", "pixels up"]
 """What a layer's coordinates are: of its CRS, pixels of the image with y down, or the same with y negated."""
 
 _TEXT = (".geojson", ".json")
+_PARQUET = b"PAR1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +62,7 @@ def read_vector_layer(path: str | Path, name: str | None = None) -> VectorLayer:
     """Read a layer.
 
     Args:
-        path: GeoJSON, GeoPackage, Shapefile, FlatGeobuf or another vector file.
+        path: GeoJSON, GeoPackage, Shapefile, FlatGeobuf or another vector file; GeoParquet with the extra "layers".
         name: Which layer; None takes the first.
 
     Raises:
@@ -71,6 +74,8 @@ def read_vector_layer(path: str | Path, name: str | None = None) -> VectorLayer:
             head = file.read(64)
             if path.suffix.lower() in _TEXT or head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{":
                 return _read_geojson(path, head + file.read(), name)
+            if head.startswith(_PARQUET):
+                return _read_geoparquet(path, name)
     except OSError as error:
         raise RegionError(f"the region file {path} cannot be read: {error.strerror}") from error
     return _read_by_gdal(path, name)
@@ -169,6 +174,38 @@ def _read_by_gdal(path: Path, name: str | None) -> VectorLayer:
         str(meta["geometry_type"] or "Unknown"),
         tuple(other for other in names if other != chosen),
     )
+
+
+def _read_geoparquet(path: Path, name: str | None) -> VectorLayer:
+    """Read GeoParquet 1.0 or 1.1, for which GDAL as pyogrio brings it has no driver."""
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - 55 MB, an extra
+        from pyarrow import parquet  # noqa: PLC0415
+    except ImportError as error:
+        raise RegionError(f"the region file {path} is Parquet; install geochat[layers], or give .gpkg") from error
+    if name is not None and name != path.stem:
+        raise RegionError(f"the region file {path} is Parquet, whose one layer has no name; leave out {name!r}")
+    try:
+        table = parquet.read_table(path)
+        geo = json.loads(parquet.read_metadata(path).metadata[b"geo"])
+        primary = geo["primary_column"]
+        column = geo["columns"][primary]
+        if column["encoding"] != "WKB":
+            raise RegionError(f"the region file {path} holds {column['encoding']} geometries; write it with WKB")
+        shapes = shapely.from_wkb(table[primary].to_numpy())
+        told = column.get("crs", "OGC:CRS84")  # the specification's default; null means undefined
+        crs = (
+            "" if told is None else CRS.from_user_input(told if isinstance(told, str) else json.dumps(told)).to_string()
+        )
+    except (pa.ArrowException, KeyError, TypeError, ValueError, ShapelyError, CRSError) as error:
+        raise RegionError(f"the region file {path} cannot be read as GeoParquet: {error}") from error
+    beside = {covering[0] for each in column.get("covering", {}).values() for covering in each.values()}
+    names = [each for each in table.column_names if each != primary and each not in beside]
+    columns = {each: table[each].to_numpy() for each in names}
+    if not len(shapes):
+        raise RegionError(f"the region file {path} holds no feature; leave it out to ask about the whole image")
+    coordinates, crs_text = _coordinates(columns, crs, f"the region file {path}")
+    return VectorLayer(path, path.stem, tuple(shapes), columns, coordinates, crs_text)
 
 
 def _coordinates(columns: Mapping[str, np.ndarray], crs: str | None, where: str) -> tuple[Coordinates, str | None]:

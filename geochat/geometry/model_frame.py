@@ -1,5 +1,6 @@
-"""The square a model sees, and the numbers by which it speaks of places in it."""
+"""The image as a model sees it, and the numbers by which it speaks of places in it."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -8,6 +9,49 @@ from affine import Affine
 from geochat.errors import SettingsError
 
 Fit = Literal["pad", "crop"]
+"""How an image becomes the square that a LLaVA-like model sees: a setting of its checkpoint."""
+
+Layout = Literal["pad", "crop", "image", "resize", "shrink"]
+"""Over what a model's numbers lie; see `ModelFrame`."""
+
+Size = tuple[int, int]
+"""(width, height) in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmartResize:
+    """The size Qwen2-VL and its successors bring an image to: sides divisible by `factor`, pixels within bounds.
+
+    The arithmetic is that of `smart_resize` in qwen-vl-utils and transformers, rounding to even included.
+
+    Attributes:
+        factor: What both sides are multiples of: patch size times merge size, 28, or 32 for Qwen3-VL.
+        min_pixels: Fewest pixels; smaller images are enlarged.
+        max_pixels: Most pixels; larger images are shrunk.
+    """
+
+    factor: int = 28
+    min_pixels: int = 56 * 56
+    max_pixels: int = 12_845_056
+
+    def __post_init__(self) -> None:
+        if not (self.factor > 0 and 0 < self.min_pixels <= self.max_pixels):
+            raise SettingsError(f"{self} is no resizing rule; give a factor and min_pixels <= max_pixels, all positive")
+
+    def __call__(self, size: Size) -> Size:
+        """The resized (width, height) of an image of that size."""
+        width, height = size
+        resized = (self._nearest(width), self._nearest(height))
+        pixels = resized[0] * resized[1]
+        if self.min_pixels <= pixels <= self.max_pixels:
+            return resized
+        bound, to_whole = (self.max_pixels, math.floor) if pixels > self.max_pixels else (self.min_pixels, math.ceil)
+        scale = math.sqrt(width * height / bound)
+        sides = (max(self.factor, to_whole(side / scale / self.factor) * self.factor) for side in size)
+        return next(sides), next(sides)
+
+    def _nearest(self, side: int) -> int:
+        return max(self.factor, round(side / self.factor) * self.factor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,32 +61,65 @@ class ModelFrame:
     Attributes:
         fit: "pad" pastes the view into the middle of a square of its longer side, at the integer offset
             (side - width) // 2, (side - height) // 2, as GeoChat's `expand2square`. "crop" resizes the shorter side
-            to `size` and keeps the central square, as CLIP's preprocessing.
-        size: Side of the square in pixels. Only "crop" needs it, because CLIP rounds the longer side down to a whole
-            number of pixels of the resized image, and the crop's offset too.
-        scale: The number that stands for the far edge of the square; 100 where a model writes percent.
+            to `size` and keeps the central square, as CLIP's preprocessing. "image" takes x over the view's width and
+            y over its height, whatever shape the model stretches it to. "resize" brings it to the size `resize` says.
+            "shrink" brings its longer side down to `size` where it is longer.
+        size: Side in pixels. Only "crop" and "shrink" need it; CLIP rounds the longer side down to a whole number
+            of pixels of the resized image, and the crop's offset too.
+        scale: The number that stands for the far edge: 100 for percent, 1000 for thousandths, 999 or 1023 where the
+            last bin is the far edge. None where numbers are pixels of the image as the model sees it.
+        bins: Whether a number names a bin, so that it stands for the middle of [number, number + 1).
+        resize: The rule of "resize".
 
     Raises:
-        SettingsError: The fit is unknown, "crop" has no size, or the scale is not positive.
+        SettingsError: The fit is unknown, lacks its size, or the scale is impossible.
     """
 
-    fit: Fit = "pad"
+    fit: Layout = "pad"
     size: int | None = None
-    scale: float = 100.0
+    scale: float | None = 100.0
+    bins: bool = False
+    resize: SmartResize = SmartResize()
 
     def __post_init__(self) -> None:
-        if self.fit not in get_args(Fit):
-            raise SettingsError(f"fit={self.fit!r} is unknown; choose 'pad' or 'crop'")
-        if self.fit == "crop" and (self.size is None or self.size < 1):
-            raise SettingsError(f"fit='crop' needs the side of the model's square in pixels; size={self.size}")
-        if not self.scale > 0:
+        if self.fit not in get_args(Layout):
+            raise SettingsError(f"fit={self.fit!r} is unknown; choose one of {', '.join(get_args(Layout))}")
+        if self.fit in ("crop", "shrink") and (self.size is None or self.size < 1):
+            raise SettingsError(f"fit={self.fit!r} needs the side of what the model sees in pixels; size={self.size}")
+        if self.scale is None and self.fit in ("pad", "crop"):
+            raise SettingsError(f"fit={self.fit!r} needs the number at the far edge; give scale, 100 for percent")
+        if self.scale is not None and not self.scale > 0:
             raise SettingsError(f"scale={self.scale} is no extent; give the number written at the far edge")
 
-    def to_view(self, view_size: tuple[int, int]) -> Affine:
+    def extent(self, view_size: Size) -> tuple[float, float]:
+        """The numbers at the right and at the lower edge of what the model sees of a view of (width, height)."""
+        if self.scale is not None:
+            return self.scale, self.scale
+        return self.shown_size(view_size)
+
+    def shown_size(self, view_size: Size) -> Size:
+        """The size a view has to be brought to before it is sent, so that the model's own resizing leaves it alone.
+
+        Padding and cropping are left to the model's processor: the view's own size.
+        """
+        if self.fit == "resize":
+            return self.resize(view_size)
+        longest = max(view_size)
+        if self.fit == "shrink" and self.size is not None and longest > self.size:
+            width, height = (max(1, round(side * self.size / longest)) for side in view_size)
+            return width, height
+        return view_size
+
+    def to_view(self, view_size: Size) -> Affine:
         """Numbers the model writes to pixels of a view of (width, height)."""
-        if self.fit == "pad" or self.size is None:
-            return _unpad(*view_size, self.scale)
-        return _uncrop(*view_size, self.size, self.scale)
+        if self.fit == "pad" and self.scale is not None:
+            affine = _unpad(*view_size, self.scale)
+        elif self.fit == "crop" and self.scale is not None and self.size is not None:
+            affine = _uncrop(*view_size, self.size, self.scale)
+        else:
+            across, down = self.extent(view_size)
+            affine = Affine.scale(view_size[0] / across, view_size[1] / down)
+        return affine @ Affine.translation(0.5, 0.5) if self.bins else affine
 
 
 def _unpad(width: int, height: int, scale: float) -> Affine:

@@ -1,11 +1,13 @@
-"""How far boxes overlap, which boxes match, and which say the same twice.
+"""How far boxes overlap, and which boxes match.
+
+Two ways to the same areas: shapely's, for the few boxes of an answer that is scored, and `shared_area`, for millions of
+pairs of convex shapes at once.
 
 An intersection over union counts as reaching a threshold when it does so within 1e-9: boxes are written in whole
 percents, so many lie exactly on 0.5, and rounding must not decide about them.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import shapely
@@ -15,9 +17,11 @@ from geochat.geometry.box import OrientedBox
 
 Polygons = NDArray[np.object_]
 Array = NDArray[np.float64]
+Pairs = NDArray[np.int64]
 
 SLACK = 1e-9
 _GRID = 1e-10  # of a percent: without one, GEOS 3.14 finds nothing shared by some boxes equal but for rounding
+_SHRINK = 1e-9  # of a shape's size, by which edges on one line are told apart
 
 
 def rotated(boxes: Sequence[OrientedBox]) -> Polygons:
@@ -81,44 +85,79 @@ def reaches(iou: Array, threshold: float) -> NDArray[np.bool_]:
     return np.asarray(iou >= threshold - SLACK)
 
 
-def merge_duplicates(
-    boxes: Sequence[OrientedBox], threshold: float = 0.7, scores: Sequence[float] | None = None
-) -> list[list[int]]:
-    """Group boxes that say the same: each group holds a box and every later one that overlaps it by more than that.
-
-    The rule is that of non-maximum suppression: the best box left opens a group and takes what overlaps it, so a chain
-    of boxes that each overlap the next is not one group.
+def box_corners(boxes: Array, margin: Array | float = 0.0) -> Array:
+    """Corners (N, 4, 2) of oriented boxes, in the order of `OrientedBox.corners`.
 
     Args:
-        boxes: In any one frame with y down, pixels, percent or metres.
-        threshold: Intersection over union above which two boxes are one.
-        scores: How good each box is, the best first; None takes the order given.
+        boxes: x1, y1, x2, y2 and θ a row, shape (N, 5).
+        margin: By how much each side is moved outwards, one number or shape (N,).
+    """
+    low, high = boxes[:, 0:2], boxes[:, 2:4]
+    center, half = (low + high) / 2, np.abs(high - low) / 2 + np.reshape(margin, (-1, 1))
+    turn = np.radians(boxes[:, 4])
+    cos, sin = np.cos(turn)[:, None], np.sin(turn)[:, None]
+    across, down = half[:, :1] * np.array([-1, 1, 1, -1]), half[:, 1:] * np.array([-1, -1, 1, 1])  # (N, 4)
+    return np.stack([center[:, :1] + across * cos - down * sin, center[:, 1:] + across * sin + down * cos], axis=2)
+
+
+def rectangle_corners(bounds: Array) -> Array:
+    """Corners (N, 4, 2) of upright rectangles given as left, top, right and bottom, shape (N, 4)."""
+    return bounds[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
+
+
+def polygon_area(shapes: Array) -> Array:
+    """Area (N,) of polygons (N, K, 2) whose vertices run clockwise on screen, y down."""
+    following = np.roll(shapes, -1, axis=1)
+    return np.asarray(_cross(shapes - shapes[:, :1], following - shapes[:, :1]).sum(axis=1) / 2)
+
+
+def crossing_pairs(bounds: Array, others: Array) -> Pairs:
+    """Indices (2, M) of pairs of upright rectangles that touch, given as left, top, right and bottom a row."""
+    tree = shapely.STRtree(shapely.box(*others.T))
+    return np.asarray(tree.query(shapely.box(*bounds.T)), dtype=np.int64).reshape(2, -1)
+
+
+def shared_area(*shapes: Array) -> Array:
+    """Area that convex polygons have in common, row by row.
+
+    The boundary of an intersection is made of the parts of each polygon's edges that lie in all others, so its area is
+    the sum of theirs (Green's theorem): no polygon is built. Each polygon is first shrunk by its own few billionths,
+    because edges that coincide would else count twice or not at all.
+
+    Args:
+        shapes: Two or more arrays (N, K, 2) of polygons whose vertices run clockwise on screen, y down.
 
     Returns:
-        Indices into `boxes`, one list a group: its best box first, then the others; groups in the order of their best.
+        Shape (N,), right to some 1e-8 of the smallest polygon's area.
     """
-    order = range(len(boxes)) if scores is None else sorted(range(len(boxes)), key=lambda index: -scores[index])
-    ranked = _near_origin([boxes[index] for index in order])
-    overlapping: list[list[int]] = [[] for _ in ranked]
-    polygons = rotated(ranked)
-    touching = shapely.STRtree(polygons).query(polygons, predicate="intersects")  # (2, M)
-    for first, second in sorted((int(a), int(b)) for a, b in touching.T if a < b):
-        if ranked[first].iou(ranked[second]) > threshold:
-            overlapping[first].append(second)
-    groups: list[list[int]] = []
-    taken: set[int] = set()
-    for first, others in enumerate(overlapping):
-        if first in taken:
-            continue
-        group = [first, *(other for other in others if other not in taken)]
-        taken.update(group)
-        groups.append([order[rank] for rank in group])
-    return groups
+    origin = shapes[0].mean(axis=1, keepdims=True)  # far from zero, areas would lose digits
+    moved = []
+    for number, shape in enumerate(shapes):
+        center = shape.mean(axis=1, keepdims=True)
+        moved.append((shape - center) * (1 - _SHRINK * (number + 1)) + (center - origin))
+    area: Array = np.zeros(len(origin))
+    for number, shape in enumerate(moved):
+        step = np.roll(shape, -1, axis=1) - shape
+        length = _length_inside(shape, step, moved[:number] + moved[number + 1 :])
+        area += (_cross(shape, step) * length).sum(axis=1) / 2
+    return np.maximum(area, 0)
 
 
-def _near_origin(boxes: Sequence[OrientedBox]) -> list[OrientedBox]:
-    """The boxes shifted together to the origin: far from it, where map coordinates are, areas lose digits."""
-    if not boxes:
-        return []
-    x, y = boxes[0].center
-    return [replace(box, x1=box.x1 - x, y1=box.y1 - y, x2=box.x2 - x, y2=box.y2 - y) for box in boxes]
+def _length_inside(start: Array, step: Array, others: Sequence[Array]) -> Array:
+    """The share (N, K) of each edge, from `start` by `step`, that lies in all of several convex polygons."""
+    low, high = np.zeros(start.shape[:2]), np.ones(start.shape[:2])
+    for other in others:
+        sides = np.roll(other, -1, axis=1) - other
+        for place in range(other.shape[1]):
+            side = sides[:, place, None]
+            depth, rate = _cross(side, start - other[:, place, None]), _cross(side, step)  # inside where depth >= 0
+            with np.errstate(divide="ignore", invalid="ignore"):
+                crossing = -depth / rate
+            low = np.where(rate > 0, np.maximum(low, crossing), low)
+            high = np.where(rate < 0, np.minimum(high, crossing), high)
+            high = np.where((rate == 0) & (depth < 0), -1, high)
+    return np.maximum(high - low, 0)
+
+
+def _cross(one: Array, other: Array) -> Array:
+    return np.asarray(one[..., 0] * other[..., 1] - one[..., 1] * other[..., 0])

@@ -47,8 +47,13 @@ class ImagePlace:
         return ground_size(corners, self.image_to_map, self.crs)
 
     def clip(self, polygon: shapely.Polygon) -> shapely.Polygon | None:
-        """The part of a convex polygon in pixels that lies on the image; None where there is none."""
+        """The part of a polygon in pixels that lies on the image; None where there is none.
+
+        A polygon that is not convex may be cut into several parts: then the convex hull of these.
+        """
         if not polygon.is_valid or polygon.area == 0:
             return None
         part = polygon.intersection(shapely.box(0, 0, self.width, self.height))
+        if not isinstance(part, shapely.Polygon) and part.area > 0:
+            part = part.convex_hull
         return part if isinstance(part, shapely.Polygon) and part.area > 0 else None

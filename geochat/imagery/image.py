@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from geochat.errors import ImageError
+from geochat.files import sha256_of
 from geochat.geometry import Frame, ImagePlace, ground_sample_distance
 from geochat.imagery.bands import BandChoice
 from geochat.imagery.remarks import Remark
@@ -92,8 +93,7 @@ class GeoImage:
         if self.path is None:
             return hashlib.sha256(repr(self.pixels.shape).encode() + self.pixels.tobytes()).hexdigest()
         try:
-            with self.path.open("rb") as stream:
-                return hashlib.file_digest(stream, "sha256").hexdigest()
+            return sha256_of(self.path)
         except OSError as error:
             raise ImageError(f"{self.path} can no longer be read ({error.strerror}); open it again") from error
 

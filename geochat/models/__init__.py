@@ -1,7 +1,7 @@
 """What is known of a model without loading it: its settings, its facts, and the weights in the package. No torch."""
 
 from geochat.models.bundled import bundled_path
-from geochat.models.info import Capabilities, ModelInfo, sha256_of
+from geochat.models.info import Capabilities, ModelInfo, weights_sha256
 from geochat.models.settings import SETTINGS_FILE, Settings, read_settings, write_settings
 
 __all__ = [
@@ -11,6 +11,6 @@ __all__ = [
     "Settings",
     "bundled_path",
     "read_settings",
-    "sha256_of",
+    "weights_sha256",
     "write_settings",
 ]

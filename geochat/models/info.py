@@ -1,6 +1,5 @@
 """The facts about a model that everybody outside its engine may know."""
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from geochat.dialects import Dialect
 from geochat.errors import CheckpointError
+from geochat.files import sha256_of
 from geochat.geometry import ModelFrame
 from geochat.models.settings import Settings
 
@@ -61,7 +61,7 @@ class ModelInfo:
         Raises:
             CheckpointError: The weights have gone since they were loaded.
         """
-        return sha256_of(self.weights) if self.stated_sha256 is None and self.weights else self.stated_sha256
+        return weights_sha256(self.weights) if self.stated_sha256 is None and self.weights else self.stated_sha256
 
     @cached_property
     def dialect(self) -> Dialect:
@@ -74,18 +74,13 @@ class ModelInfo:
         return self.dialect.model_frame
 
 
-def sha256_of(files: Iterable[Path]) -> str:
-    """Hex digest over files in order.
+def weights_sha256(files: Iterable[Path]) -> str:
+    """SHA-256 of the files of a checkpoint in order, as a hex digest.
 
     Raises:
         CheckpointError: A file cannot be read.
     """
-    digest = hashlib.sha256()
-    for path in files:
-        try:
-            with path.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    digest.update(block)
-        except OSError as error:
-            raise CheckpointError(f"{path} cannot be read ({error.strerror}); copy the checkpoint again") from error
-    return digest.hexdigest()
+    try:
+        return sha256_of(*files)
+    except OSError as error:
+        raise CheckpointError(f"{error.filename} cannot be read ({error.strerror}); copy the checkpoint again") from error

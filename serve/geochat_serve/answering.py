@@ -1,4 +1,4 @@
-"""Answering a question of the page: its place in the queue, then the answer as it is written."""
+"""Answering questions: through the queue, then in a thread that reads the answer as it is written."""
 
 import asyncio
 import logging
@@ -13,161 +13,166 @@ from geochat.engines import GenerationSettings
 from geochat.errors import GeoChatError
 from geochat.geometry import OrientedBox
 from geochat.imagery import Window
+from geochat_serve.exchanges import Exchange
 from geochat_serve.metrics import Metrics
-from geochat_serve.queueing import FairQueue
+from geochat_serve.queue import FairQueue
 from geochat_serve.sessions import Session
-from geochat_serve.tasks import CHOICES, require_words
-from geochat_serve.turns import Turn
+from geochat_serve.tasks import TASKS, drop_unused_regions, require_words
 
-_REFRESH_S = 0.08  # the page is told of new words so often
-_VARIED = GenerationSettings(temperature=0.7, top_p=0.9)
+_REFRESH_S = 0.08  # interval of updates to the page
+_SAMPLED = GenerationSettings(temperature=0.7, top_p=0.9)
 
 log = logging.getLogger(__name__)
 
 
-class Answerer:
-    """Computes answers for every session, so many at once.
+class AnswerService:
+    """Answers the questions of all sessions, a few at a time.
 
     Args:
-        chat: What answers.
-        queue: Whose turn it is.
-        metrics: Counts answers.
+        chat: Model that answers.
+        queue: Order of the questions.
+        metrics: Metrics of the answers.
     """
 
     def __init__(self, chat: GeoChat, queue: FairQueue, metrics: Metrics | None = None) -> None:
         self.chat = chat
         self.queue = queue
         self.metrics = metrics or Metrics()
-        self._asked: set[str] = set()
+        self._computing: set[str] = set()
         self._closed = False
         self._threads = ThreadPoolExecutor(queue.slots, thread_name_prefix="geochat-answer")
 
     def close(self) -> None:
-        """Take no more questions, and compute those in hand no further. Idempotent."""
+        """Accept no more questions and cancel those being computed. Idempotent."""
         self._closed = True
-        for question_id in tuple(self._asked):
+        for question_id in tuple(self._computing):
             self.chat.cancel(question_id)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def begin(
+    def start(
         self,
         session: Session,
         question: str,
         task: str,
         regions: tuple[OrientedBox, ...],
         window: Window | None,
-    ) -> Turn:
-        """Add a turn to the conversation; it replaces the one whose question was being edited.
+    ) -> Exchange:
+        """Add an exchange to the conversation; it replaces the one whose question was being edited.
 
         Raises:
-            GeoChatError: It cannot be asked: no scene, no words, a region outside the view.
+            GeoChatError: The question cannot be asked.
         """
-        if session.busy:
-            raise GeoChatError("an answer is being written; wait for it or stop it")
+        session.require_idle()
         scene = session.require_scene()
         require_words(task, question)
         conversation = session.conversation(self.chat, window)
-        turn = Turn(session.next_number(), question.strip(), task, regions, window, scene.id, conversation)
-        turn.notices = conversation.prepare(_question(turn)).notices  # refuses what cannot be asked
-        for replaced in [turn for turn in session.turns if turn.replaced]:
-            session.take_back(replaced)
-        session.turns.append(turn)
+        words = question.strip()
+        asked, notices = drop_unused_regions(conversation, Question(words, regions=regions, task=TASKS[task].task))
+        kept = regions if asked.regions else ()
+        exchange = Exchange(session.next_id(), words, task, kept, window, scene.id, conversation, notices=notices)
+        for replaced in [other for other in session.exchanges if other.being_edited]:
+            session.remove(replaced)
+        session.exchanges.append(exchange)
         session.stopped, session.busy = False, True
-        return turn
+        return exchange
 
-    async def answer(self, session: Session, turn: Turn, *, varied: bool = False) -> AsyncGenerator[None, None]:
-        """Answer a turn that was begun; yields whenever there is more to show. Closing it ends the computation.
+    async def answer(
+        self, session: Session, exchange: Exchange, *, sampled: bool = False
+    ) -> AsyncGenerator[None, None]:
+        """Answer an exchange; yields whenever there is more to show. Closing the generator ends the computation.
 
         Args:
-            session: Whose turn it is.
-            turn: What `begin` made.
-            varied: Draw the words, so that a second try differs from the first.
+            session: Session of the exchange.
+            exchange: Result of `start`.
+            sampled: Sample the answer, so that a second attempt differs from the first.
         """
-        ticket, counted = None, ExitStack()
-        ended = counted.enter_context(self.metrics.answer("page"))
+        ticket, timing = None, ExitStack()
+        set_outcome = timing.enter_context(self.metrics.time_answer("page"))
         try:
             yield
             ticket = session.ticket = self.queue.join(session.key, session.client or None)
-            async for ahead in ticket.places():
-                turn.ahead = ahead
+            async for ahead in ticket.positions():
+                exchange.ahead = ahead
                 yield
                 if session.stopped:
                     break
             if session.stopped:
-                turn.status = "stopped"
+                exchange.status = "stopped"
                 return
-            turn.status = "writing"
-            question = _question(turn, _VARIED if varied else None)
+            exchange.status = "writing"
+            question = _question(exchange, _SAMPLED if sampled else None)
             with self.computing(question):
-                async with aclosing(self._write(session, turn, question)) as pieces:
-                    async for _ in pieces:
+                async with aclosing(self._write(session, exchange, question)) as updates:
+                    async for _ in updates:
                         yield
         except GeoChatError as error:
-            turn.status, turn.failure = "failed", f"{str(error)[:1].upper()}{str(error)[1:]}."
-        except Exception:  # whatever the engine may raise, the page goes on
-            log.exception("the answer to a question failed")
-            turn.status = "failed"
-            turn.failure = "The model failed on this question. Try again; if it fails again, ask in other words."
+            exchange.status, exchange.failure = "failed", f"{str(error)[:1].upper()}{str(error)[1:]}."
+        except Exception:  # whatever the engine raises, the page must go on
+            log.exception("a question could not be answered")
+            exchange.status = "failed"
+            exchange.failure = "The model failed on this question. Try again, or rephrase the question."
         finally:
             session.stream, session.ticket, session.busy = None, None, False
-            if turn.status in ("waiting", "writing"):  # the page went away
-                turn.status = "stopped"
-            ended(turn.status)
-            counted.close()
+            if exchange.status in ("waiting", "writing"):  # the page was closed
+                exchange.status = "stopped"
+            set_outcome(exchange.status)
+            timing.close()
             if ticket is not None:
                 ticket.leave()
 
     @contextmanager
     def computing(self, question: Question) -> Iterator[None]:
-        """Have a question computed no further when the server ends.
+        """Register a question while it is computed, so that `close` cancels it.
 
         Raises:
-            GeoChatError: It has ended: one whose turn comes when others are stopped is not begun.
+            GeoChatError: The service was closed.
         """
-        self._asked.add(question.id)  # before looking, or `close` might see neither
+        self._computing.add(question.id)  # before the check, so that `close` or the check sees the other
         try:
             if self._closed:
-                raise GeoChatError("the server is ending")
+                raise GeoChatError("the server is shutting down")
             yield
         finally:
-            self._asked.discard(question.id)
+            self._computing.discard(question.id)
 
-    async def _write(self, session: Session, turn: Turn, question: Question) -> AsyncGenerator[None, None]:
+    async def _write(self, session: Session, exchange: Exchange, question: Question) -> AsyncGenerator[None, None]:
         run = asyncio.get_running_loop().run_in_executor
         try:
-            stream = await run(self._threads, turn.conversation.stream, question)
-        except asyncio.CancelledError:  # the thread goes on: what it begins ends at once
+            stream = await run(self._threads, exchange.conversation.stream, question)
+        except asyncio.CancelledError:  # the thread goes on; what it starts is cancelled at once
             self.chat.cancel(question.id)
             raise
-        session.stream, turn.notices = stream, stream.notices
+        session.stream = stream
         if session.stopped:
             stream.cancel()
         events = iter(stream)
         reading = run(self._threads, _read_for, events, _REFRESH_S)
         ended = False
         try:
-            while piece := await asyncio.shield(reading):
-                for event in piece:
-                    turn.take(event, stream.image, session.colours)
+            while batch := await asyncio.shield(reading):
+                for event in batch:
+                    exchange.add(event, stream.image, session.colours)
                 yield
                 reading = run(self._threads, _read_for, events, _REFRESH_S)
             ended = True
-        finally:  # left early too: an engine ends, and gives up what it holds, when it is asked for one piece more
+        finally:  # even if the page was closed: an engine frees its memory only when asked for the next event
             if not ended:
                 stream.cancel()
             while await asyncio.shield(reading):
                 reading = run(self._threads, _read_for, events, _REFRESH_S)
-            turn.finish(stream.answer, session.colours)
-            turn.status = "stopped" if stream.answer.finish == "cancelled" else "done"
+            exchange.finish(stream.answer, session.colours)
+            exchange.status = "stopped" if stream.answer.finish == "cancelled" else "done"
         yield
 
 
-def _question(turn: Turn, generation: GenerationSettings | None = None) -> Question:
-    return Question(turn.question, regions=turn.regions, task=CHOICES[turn.task].task, generation=generation)
+def _question(exchange: Exchange, generation: GenerationSettings | None) -> Question:
+    return Question(
+        exchange.question, regions=exchange.regions, task=TASKS[exchange.task].task, generation=generation
+    )
 
 
 def _read_for(events: Iterator[Event], seconds: float) -> list[Event]:
-    """The events of so many seconds, at least one; none when they are through."""
+    """Read events for a while, at least one; empty at the end."""
     deadline = time.monotonic() + seconds
     read: list[Event] = []
     for event in events:

@@ -1,11 +1,13 @@
-"""An image that somebody has open: opened once, kept open while it is shown, closed with its session."""
+"""Open scenes: an uploaded or bundled image, kept open while a session shows it."""
 
 import base64
 import io
+import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +19,8 @@ from geochat.geometry import to_geographic, transform_points
 from geochat.imagery import BandChoice, GeoImage, Scene, Stretch
 
 _LOSSLESS_PIXELS = 2**19
-_GRID = 17  # longitude and latitude are sent at so many points a side; between them the browser interpolates
+_GRID = 17  # the page gets longitude and latitude at this many points per side, and interpolates between them
+_THUMBNAIL_SIDE = 300
 
 
 def _new_id() -> str:
@@ -26,85 +29,97 @@ def _new_id() -> str:
 
 @dataclass(frozen=True, eq=False)
 class OpenScene:
-    """A scene with the bands and the stretch it is shown in. Close it, or use it in a `with` statement.
+    """A scene, with the bands and the stretch it is shown in. Close it, or use it in a `with` statement.
 
-    May be read from several threads at once.
+    Thread-safe for reading.
 
     Attributes:
-        name: What its user calls it.
-        scene: The scene, which all looks at the image share.
-        image: The whole of it, decimated where it is large.
-        owned: Whether the file is this scene's alone, to be deleted with it.
-        id: Tells scenes, and looks at one scene, apart.
-        opening: Tells scenes apart, and is the same for every look at one.
+        name: The user's name for the file.
+        scene: The open file, shared by all renderings.
+        overview: The whole image, decimated if it is large.
+        owned: Whether the file is deleted with the scene.
+        page: Page of a file with several images, from 1.
+        id: Identifies this rendering: file, page, bands and stretch.
+        image_id: Identifies the image; the same for all its renderings.
     """
 
     name: str
     scene: Scene = field(repr=False)
-    image: GeoImage = field(repr=False)
+    overview: GeoImage = field(repr=False)
     owned: bool = True
+    page: int = 1
     id: str = field(default_factory=_new_id)
-    opening: str = field(default_factory=_new_id)
+    image_id: str = field(default_factory=_new_id)
 
     @classmethod
-    def open(cls, path: Path, name: str, *, owned: bool = True) -> Self:
+    def open(cls, path: Path, name: str, *, page: int = 1, owned: bool = True) -> Self:
         """Open an image file.
 
         Raises:
-            ImageError: It cannot be read or shown; the message says its name, and not its place.
+            ImageError: It cannot be read or shown, or has no such page; the message gives its name, not its path.
         """
-        scene = Scene.open(path, name=name)
+        scene = Scene.open(path, name=name, page=page)
         try:
-            return cls(name, scene, scene.read(), owned)
+            return cls(name, scene, scene.read(), owned, page)
         except BaseException:
             scene.close()
             raise
 
     def __enter__(self) -> Self:
-        """The scene."""
+        """Return the scene."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it."""
+        """Close the scene."""
         self.close()
 
     def close(self) -> None:
-        """Close the file, for every look at it. Idempotent."""
+        """Close the file, for all renderings. Idempotent."""
         self.scene.close()
 
     @property
     def path(self) -> Path | None:
-        """Where the file lies on this server, of which no client learns."""
+        """Path of the file on this server, which clients never learn."""
         return self.scene.path
 
-    def shown_with(self, bands: BandChoice, stretch: Stretch) -> Self:
-        """Another look at the scene, in other bands or with another stretch.
+    def open_page(self, page: int) -> Self:
+        """Open another page of the same file.
+
+        Raises:
+            ImageError: There is no such page, or it cannot be shown.
+        """
+        if self.path is None:
+            raise ImageError(f"{self.name} has no pages")
+        return self.open(self.path, self.name, page=page, owned=self.owned)
+
+    def rendered(self, bands: BandChoice, stretch: Stretch) -> Self:
+        """Return a rendering of the scene with other bands or another stretch.
 
         Raises:
             ImageError: There are no such bands.
             SettingsError: The stretch is impossible.
         """
-        return replace(self, image=self.scene.read(bands=bands, stretch=stretch), id=_new_id())
+        return replace(self, overview=self.scene.read(bands=bands, stretch=stretch), id=_new_id())
 
     def view(self, window: Sequence[int] | None, max_side: int | None = None) -> GeoImage:
-        """A part of the image at full resolution as far as `max_side` allows, in the same colours as the whole.
+        """Read a window of the image in the colours of the overview, at full resolution up to `max_side` pixels.
 
         Raises:
-            ImageError: The window is not in the image, or its file cannot be read any more.
+            ImageError: The window is outside the image, or the file cannot be read any more.
         """
-        if window is None or (tuple(window) == self.image.window and max_side is None):
-            return self.image
-        return self.scene.read(window, max_side=max_side, bands=self.image.bands, stretch=self.image.stretch)
+        if window is None or (tuple(window) == self.overview.window and max_side is None):
+            return self.overview
+        return self.scene.read(window, max_side=max_side, bands=self.overview.bands, stretch=self.overview.stretch)
 
     @cached_property
     def payload(self) -> dict[str, Any]:
-        """What the browser needs to show it, JSON-ready."""
-        image = self.image
+        """JSON-ready data with which the page shows the scene."""
+        image = self.overview
         affine = image.frame.image_to_map
         georeferenced = affine is not None and image.crs is not None
         return {
             "id": self.id,
-            "image": self.opening,
+            "image_id": self.image_id,
             "name": self.name,
             "width": image.width,
             "height": image.height,
@@ -113,20 +128,18 @@ class OpenScene:
             "crs": _short(image.crs) if georeferenced else None,
             "affine": list(affine[:6]) if affine is not None and georeferenced else None,
             "lonlat": self._lonlat_grid() if georeferenced else None,
-            "bands": list(image.bands),
-            "stretch": image.stretch.method,
         }
 
     def _lonlat_grid(self) -> list[list[list[float]]] | None:
-        """Longitude and latitude at `_GRID` x `_GRID` points over the image, rows from the top."""
-        image = self.image
+        """Return longitude and latitude at `_GRID` x `_GRID` points over the image, rows from the top."""
+        image = self.overview
         x, y = np.meshgrid(np.linspace(0, image.width, _GRID), np.linspace(0, image.height, _GRID))
         if image.frame.image_to_map is None:
             return None
         points = transform_points(np.stack([x.ravel(), y.ravel()], axis=1), image.frame.image_to_map)
         try:
             lonlat = to_geographic(points, image.crs)
-        except ImageError:  # a CRS that PROJ does not know
+        except ImageError:  # PROJ does not know the CRS
             return None
         if not np.isfinite(lonlat).all():
             return None
@@ -136,8 +149,37 @@ class OpenScene:
         return grid
 
 
+def samples() -> list[dict[str, Any]]:
+    """Return the bundled scenes: `file` and `title` of each."""
+    listed: list[dict[str, Any]] = json.loads((_samples_folder() / "samples.json").read_text(encoding="utf-8"))
+    return listed
+
+
+def open_sample(name: str) -> OpenScene:
+    """Open a bundled scene.
+
+    Raises:
+        ImageError: There is none of that name.
+    """
+    if name not in [sample["file"] for sample in samples()]:
+        raise ImageError(f"there is no bundled scene {name!r}; choose one from the gallery")
+    return OpenScene.open(_samples_folder() / name, name, owned=False)
+
+
+def gallery() -> list[dict[str, str]]:
+    """Return file, title and thumbnail of each bundled scene."""
+    shown = []
+    for sample in samples():
+        with open_sample(sample["file"]) as scene:
+            picture = scene.overview.pil()
+        picture.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
+        title = str(sample["title"]).split(",")[0]
+        shown.append({"file": str(sample["file"]), "title": title, "thumbnail": data_url(picture)})
+    return shown
+
+
 def data_url(picture: Image.Image) -> str:
-    """A picture as a data URL: PNG where it is small, JPEG where it is large."""
+    """Return a picture as a data URL: PNG if it is small, otherwise JPEG."""
     content = io.BytesIO()
     if picture.width * picture.height <= _LOSSLESS_PIXELS:
         picture.save(content, "PNG")
@@ -149,7 +191,11 @@ def data_url(picture: Image.Image) -> str:
 
 
 def _short(crs: str | None) -> str | None:
-    """A CRS's name for a status line: its code, or what its WKT calls it."""
+    """Return a CRS for the status line: its code, or the name in its WKT."""
     if crs is None or len(crs) < 24:
         return crs
     return crs.split('"')[1] if '"' in crs else crs[:24]
+
+
+def _samples_folder() -> Path:
+    return Path(str(files("geochat") / "samples"))

@@ -1,35 +1,41 @@
-"""How the web chat is served."""
+"""Settings of the server, and the file of its users."""
 
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from geochat.errors import SettingsError
 
+PasswordCheck = Callable[[str, str], bool]
+"""Returns whether a name and a password match."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
-    """What the server may use, and who may use it.
+    """Address, access and limits of the server.
 
     Attributes:
-        host: The address it listens on; 127.0.0.1 is this machine alone.
-        port: The port it listens on; 0 takes a free one.
-        share: Make a public link through Gradio's relay.
-        auth_file: Lines of `name:password`; None lets everybody in.
-        root_path: Where a proxy puts the application, such as /geochat.
+        host: Address to listen on; 127.0.0.1 is reachable from this machine only.
+        port: Port to listen on; 0 picks a free one.
+        share: Create a public link through Gradio's relay.
+        auth_file: File of lines `name:password`; None admits everybody.
+        root_path: Prefix under which a proxy serves the application, such as /geochat.
         mcp: Offer ask, find and classify as MCP tools.
-        allowed_hosts: Names under which a proxy or a browser reaches the server, besides those of this machine's
-            loopback and `host`.
+        allowed_hosts: Host names under which the server may be reached, besides the loopback names and `host`.
         metrics: Answer `/metrics` in Prometheus' format.
-        max_upload_mb: The largest image file taken, in megabytes.
         concurrency: Answers computed at the same time.
-        waiting: Questions one user may have in the queue.
-        sessions: Users whose scenes and conversations are kept; of those who left, the longest gone go first.
-        grace_s: Seconds for which the session of somebody who left is kept, in case they come back.
-        disk_mb: What all uploads together may take on disk, in megabytes.
-        kept: Corrected pairs one user may keep.
+        max_upload_mb: Largest image file, in megabytes.
+        max_disk_mb: Largest size of all uploads together, in megabytes.
+        max_queued: Questions one page may have in the queue.
+        max_sessions: Sessions kept; those of closed pages are dropped first.
+        session_timeout_s: Seconds for which the session of a closed page is kept, in case its user returns.
+        max_corrections: Corrected answers one session may collect.
 
     Raises:
-        SettingsError: A value is impossible.
+        SettingsError: A value is out of range.
     """
 
     host: str = "127.0.0.1"
@@ -40,24 +46,64 @@ class ServeSettings:
     mcp: bool = False
     allowed_hosts: tuple[str, ...] = ()
     metrics: bool = False
-    max_upload_mb: int = 512
     concurrency: int = 2
-    waiting: int = 8
-    sessions: int = 64
-    grace_s: float = 3600.0
-    disk_mb: int = 16_384
-    kept: int = 500
+    max_upload_mb: int = 512
+    max_disk_mb: int = 16_384
+    max_queued: int = 8
+    max_sessions: int = 64
+    session_timeout_s: float = 3600.0
+    max_corrections: int = 500
 
     def __post_init__(self) -> None:
-        for name, least in (("max_upload_mb", 1), ("concurrency", 1), ("waiting", 1), ("sessions", 1), ("kept", 1)):
-            if getattr(self, name) < least:
-                raise SettingsError(f"{name}={getattr(self, name)} is impossible; give {least} or more")
+        for name in ("concurrency", "max_upload_mb", "max_queued", "max_sessions", "max_corrections"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name}={getattr(self, name)} is too small; use 1 or more")
         if not 0 <= self.port < 65536:
-            raise SettingsError(f"port={self.port} is no port; give 0 to 65535")
-        if self.disk_mb < self.max_upload_mb:
-            raise SettingsError(f"disk_mb={self.disk_mb} holds no upload of {self.max_upload_mb} MB; give as much")
+            raise SettingsError(f"port={self.port} is not a port; use 0 to 65535")
+        if self.max_disk_mb < self.max_upload_mb:
+            raise SettingsError(
+                f"max_disk_mb={self.max_disk_mb} is less than max_upload_mb={self.max_upload_mb}; use at least as much"
+            )
         for name in self.allowed_hosts:
             if not name or "/" in name or name.strip() != name:
-                raise SettingsError(f"allowed_hosts={name!r} is no host; give a name such as example.org, or name:port")
+                raise SettingsError(f"allowed_hosts={name!r} is not a host; use a name such as example.org, or name:port")
         if self.root_path is not None and not self.root_path.startswith(("/", "http://", "https://")):
-            raise SettingsError(f"root_path={self.root_path!r} is no path; begin it with /")
+            raise SettingsError(f"root_path={self.root_path!r} is not a path; start it with /")
+
+
+def read_auth_file(path: Path) -> PasswordCheck:
+    """Read a file of lines `name:password`; empty lines and lines starting with `#` are skipped.
+
+    Returns:
+        A check whose duration depends neither on the password nor on whether the name exists.
+
+    Raises:
+        SettingsError: The file cannot be read or has no name, or a line is malformed; the message gives its number.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the auth file {path} cannot be read: {error}; write lines of name:password") from error
+    key = secrets.token_bytes(32)
+
+    def digest(password: str) -> bytes:
+        return hmac.digest(key, password.encode("utf-8", "surrogatepass"), hashlib.sha256)
+
+    known: dict[str, bytes] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, colon, password = line.partition(":")
+        if not (colon and name.strip() and password):
+            raise SettingsError(
+                f"line {number} of the auth file {path} is not name:password; put a name, a colon and a password on it"
+            )
+        known[name.strip()] = digest(password)
+    if not known:
+        raise SettingsError(f"the auth file {path} has no users; write lines of name:password")
+    nobody = secrets.token_bytes(hashlib.sha256().digest_size)
+
+    def check(name: str, password: str) -> bool:
+        return hmac.compare_digest(digest(password), known.get(name, nobody))
+
+    return check

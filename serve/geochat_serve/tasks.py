@@ -1,20 +1,26 @@
-"""What can be asked for on the page, and how the question box is to be filled in for it."""
+"""Tasks of the page, which of them use regions, and the core's notices in the page's words."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+from geochat.assistant import Conversation, Question
+from geochat.assistant.notices import Notice
 from geochat.errors import PromptError
-from geochat.prompts import Task
+from geochat.prompts import Task, read_task
+
+_REGION_TASKS = (Task.IDENTIFY, Task.CHAT)
+_ZOOM_IN = "(zoom in and tick “Visible area only”)"
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """One task of the page.
+class PageTask:
+    """A task that users can choose.
 
     Attributes:
-        task: The kind of question; None goes by its words and regions.
-        hint: One line on what it does and what to type.
-        placeholder: What the question box says while it is empty.
-        needs_words: Whether it cannot be asked with an empty question box.
+        task: Kind of question; None derives it from the words and the regions.
+        hint: One line on what the task does and what to type.
+        placeholder: Placeholder of the question box.
+        needs_words: Whether the question must not be empty.
     """
 
     task: Task | None
@@ -23,30 +29,77 @@ class Choice:
     needs_words: bool = False
 
 
-CHOICES = {
-    "Auto": Choice(None, "Ask freely. With a region drawn, it is about what is in the region.", "Ask about the image"),
-    "Describe": Choice(Task.CAPTION, "One or two sentences about the whole view. No words needed.", "Just press Ask"),
-    "Grounded description": Choice(
-        Task.GROUNDING, "A description whose phrases carry boxes. No words needed.", "Just press Ask"
+TASKS = {
+    "Auto": PageTask(
+        None, "Ask anything about the image. If you draw a region, ask what is in it.", "Ask about the image"
     ),
-    "Find": Choice(Task.REFER, "Boxes around what you name.", "the largest storage tank", needs_words=True),
-    "Identify region": Choice(
-        Task.IDENTIFY, "Says what is in the region you drew (R draws one). No words needed.", "Just press Ask"
+    "Describe": PageTask(Task.CAPTION, "Describes the image in one or two sentences. No text needed.", "Press Ask"),
+    "Grounded description": PageTask(
+        Task.GROUNDING, "Describes the image and marks what it mentions with boxes. No text needed.", "Press Ask"
     ),
-    "Classify": Choice(
-        Task.SCENE, "Picks one of the classes you list; with none, of those the model knows.", "airport, harbor, forest"
+    "Find": PageTask(Task.REFER, "Marks the objects you name with boxes.", "the largest storage tank", needs_words=True),
+    "Identify region": PageTask(
+        Task.IDENTIFY, "Names what is in the region you drew (press R to draw one). No text needed.", "Press Ask"
     ),
-    "Question": Choice(
-        Task.VQA, "A short answer: yes or no, a number, a word.", "How many airplanes are there?", needs_words=True
+    "Classify": PageTask(
+        Task.SCENE,
+        "Picks one of the classes you list, or one of the model's own if you list none.",
+        "airport, harbor, forest",
+    ),
+    "Question": PageTask(
+        Task.VQA, "Gives a short answer: yes or no, a number, a word.", "How many airplanes are there?", needs_words=True
     ),
 }
 
 
 def require_words(name: str, question: str) -> None:
-    """Refuse an empty question box where the task needs words; the core refuses the rest.
+    """Check that a question has words if its task needs some; the core checks the rest.
 
     Raises:
-        PromptError: The message says, in the page's names, what to type.
+        PromptError: It has none.
     """
-    if CHOICES[name].needs_words and not question.strip():
-        raise PromptError(f"{name} needs words, such as “{CHOICES[name].placeholder}”")
+    if TASKS[name].needs_words and not question.strip():
+        raise PromptError(f"{name} needs words, such as “{TASKS[name].placeholder}”")
+
+
+def drop_unused_regions(conversation: Conversation, question: Question) -> tuple[Question, tuple[Notice, ...]]:
+    """Drop the regions of a question whose task looks at the whole view: the model would take them for nonsense.
+
+    Returns:
+        The question to ask; and the notices known before it is answered.
+
+    Raises:
+        GeoChatError: The question cannot be asked.
+    """
+    task, dropped = read_task(question.task), False
+    if question.regions and task is not None and task not in _REGION_TASKS:
+        question, dropped = replace(question, regions=()), True
+    prepared = conversation.prepare(question)
+    task = prepared.interpretation.task
+    if question.regions and task not in _REGION_TASKS:
+        question, dropped = replace(question, regions=()), True
+        prepared = conversation.prepare(question)
+    if not dropped:
+        return question, prepared.notices
+    text = f"The region was not used: the task {task.value!r} looks at the whole view. To ask about it, use 'identify'."
+    return question, (Notice("region-not-used", text), *prepared.notices)
+
+
+_PAGE_TEXTS: dict[str, Callable[[str], str]] = {
+    "ground-resolution": lambda text: text.replace("(a window)", _ZOOM_IN),
+    "shrunk": lambda text: text.replace("(a window)", _ZOOM_IN),
+    "nothing-found": lambda text: text.replace("(a window)", _ZOOM_IN),
+    "page": lambda text: text.replace("with page (--page)", "under “Image and regions”"),
+    "region-not-used": lambda _text: (
+        "Your region was not used: this task looks at the whole view. To ask about the region, choose “Identify region”;"
+        " to search a part of the image, zoom in and tick “Visible area only”."
+    ),
+    "cut-off": lambda text: f"{text.split(';')[0].rstrip('.')}.",
+    "cancelled": lambda _text: "Stopped; what was written stays in the conversation.",
+}
+
+
+def notice_for_page(notice: Notice) -> dict[str, str]:
+    """Return code and text of a notice; where the text names a Python argument, it names the page's control instead."""
+    page_text = _PAGE_TEXTS.get(notice.code)
+    return {"code": notice.code, "text": notice.text if page_text is None else page_text(notice.text)}

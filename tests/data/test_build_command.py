@@ -1,6 +1,5 @@
 """`geochat data build`: one writer at a time, no empty file, and images of any size or state."""
 
-import argparse
 import json
 import subprocess
 import sys
@@ -13,26 +12,25 @@ from affine import Affine
 from PIL import Image
 from rasterio.windows import Window
 
+from geochat.cli import build_parser
 from geochat.dialects import GEOCHAT
 from geochat.errors import DataError, ImageError, SettingsError
 from geochat.files import locked
 from geochat.imagery import Scene
-from geochat_data import commands as command
 from geochat_data.building import BuildSettings, build_samples
 from geochat_data.checking import check_samples
-from geochat_data.cutting import around, cut, with_views
-from geochat_data.formats import read_samples
 from geochat_data.questions.colour import colours_of
-from geochat_data.readers import Report, Source, read
+from geochat_data.readers import DataSource, Report, read
 from geochat_data.records import LabelledImage, LabelledObject
+from geochat_data.samples import read_samples
+from geochat_data.tiling import add_views, crop_around_objects, tile_images
 
 SQUARE = [[10, 10], [40, 10], [40, 40], [10, 40]]
 
 
 def geochat_data(*argv):
-    parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers())
-    return command.run(parser.parse_args(["data", *map(str, argv)]))
+    args = build_parser().parse_args(["data", *map(str, argv)])
+    return args.run(args)
 
 
 def labelled(folder, images=3, category="ship"):
@@ -159,7 +157,7 @@ def test_an_image_of_182_megapixels_is_asked_about(huge, tmp_path, monkeypatch):
     assert geochat_data("build", "boxes", huge.parent, "--out", out, "--kinds", "identify", "--around", 300) == 0
     assert geochat_data("build", "boxes", huge.parent, "--out", out, "--image-root", huge.parent, "--dialogues", 0,
                         "--kinds", "identify,presence") == 0  # fmt: skip
-    colours_of(next(read("boxes", Source(huge.parent))))
+    colours_of(next(read("boxes", DataSource(huge.parent))))
     assert sum(read_pixels.values()) < 10**7, "no more than a view and the object is read"
 
 
@@ -186,20 +184,20 @@ def test_an_image_that_cannot_be_decoded_is_skipped_and_told(tmp_path):
     (folder / "1.png").write_bytes((folder / "1.png").read_bytes()[:2000])
     how = {"questions": (30, 30), "dialogues": 1.0}
     settings, report = BuildSettings(GEOCHAT, shares={"colour": 1.0, "identify": 1.0}, **how), Report()
-    samples = list(build_samples(read("boxes", Source(folder)), folder, settings, report))
+    samples = list(build_samples(read("boxes", DataSource(folder)), folder, settings, report))
     assert {sample.image for sample in samples} == {"0.png", "2.png"}
     assert report.reasons == {"image whose pixels cannot be read": 1}
     assert "1.png" in report.places["image whose pixels cannot be read"][0]
     with pytest.raises(ImageError):
-        list(build_samples(read("boxes", Source(folder)), folder, settings))
+        list(build_samples(read("boxes", DataSource(folder)), folder, settings))
     for change in (
-        lambda r, n: cut(r, 50, n),
-        lambda r, n: around(r, 30, None, n),
-        lambda r, n: with_views(r, 1, 0, n),
+        lambda r, n: tile_images(r, 50, n),
+        lambda r, n: crop_around_objects(r, 30, None, n),
+        lambda r, n: add_views(r, 1, 0, n),
     ):
         report = Report()
-        names = {record.name[0] for record in change(read("boxes", Source(folder)), report)}
+        names = {record.name[0] for record in change(read("boxes", DataSource(folder)), report)}
         assert names == {"0", "2"}
         assert report.reasons == {"image whose pixels cannot be read": 1}
         with pytest.raises(ImageError):
-            list(change(read("boxes", Source(folder)), None))
+            list(change(read("boxes", DataSource(folder)), None))

@@ -1,6 +1,5 @@
 """From labels to a file and back: what is built passes the check, and the check finds what is wrong."""
 
-import argparse
 import json
 from collections import Counter
 
@@ -8,22 +7,21 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from geochat.cli import build_parser
 from geochat.dialects import GEOCHAT
 from geochat.errors import DataError, SettingsError
 from geochat.geometry import AngleConvention, OrientedBox
 from geochat.prompts import Message
-from geochat_data import commands as command
 from geochat_data.building import BuildSettings, build_samples
 from geochat_data.checking import check_leakage, check_samples, hash_images, image_paths
-from geochat_data.formats import read_samples, write_samples
-from geochat_data.perceptual import find_matches
+from geochat_data.duplicates import find_matches
+from geochat_data.inspection import statistics
 from geochat_data.questions import wordings
-from geochat_data.readers import Report, Source, read
+from geochat_data.readers import DataSource, Report, read
 from geochat_data.readers.boxes import write_boxes
 from geochat_data.records import LabelledImage, LabelledObject
-from geochat_data.samples import Sample
-from geochat_data.scenes import render_scene
-from geochat_data.statistics import statistics
+from geochat_data.samples import Sample, read_samples, write_samples
+from geochat_data.synthetic import render_scene
 
 
 @pytest.fixture(scope="module")
@@ -169,9 +167,8 @@ def test_statistics_count_everything(scenes, tmp_path):
 
 
 def geochat_data(*argv):
-    parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers())
-    return command.run(parser.parse_args(["data", *map(str, argv)]))
+    args = build_parser().parse_args(["data", *map(str, argv)])
+    return args.run(args)
 
 
 def test_the_commands_on_a_dota_folder(tmp_path, scenes, capsys):
@@ -241,7 +238,7 @@ def test_what_is_rare_is_shown_more_often(tmp_path, scenes, capsys):
 def test_scenes_are_written_with_their_labels(tmp_path, capsys):
     assert geochat_data("scenes", tmp_path, "--count", 4, "--size", 96, "--seed", 20) == 0
     assert "4 scenes" in capsys.readouterr().out
-    for record, seed in zip(read("boxes", Source(tmp_path)), range(20, 24), strict=True):
+    for record, seed in zip(read("boxes", DataSource(tmp_path)), range(20, 24), strict=True):
         scene = render_scene(seed, 96)
         assert np.array_equal(np.asarray(record.open()), scene.pixels)
         assert [i.category for i in record.objects] == [i.category for i in scene.objects]
@@ -271,7 +268,7 @@ def test_a_folder_of_classes_asks_for_its_own(tmp_path, scenes):
 
 
 def test_real_dota_patches_make_good_samples(shared, tmp_path):
-    source = Source(shared / "imagery" / "evaluation-only" / "dota", split="test")
+    source = DataSource(shared / "imagery" / "evaluation-only" / "dota", split="test")
     samples = list(build_samples(read("boxes", source), source.path, BuildSettings(GEOCHAT)))
     write_samples(tmp_path / "f.jsonl", samples)
     assert len(samples) > 50

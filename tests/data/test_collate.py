@@ -13,8 +13,7 @@ from geochat.checkpoints.tokenizer import llama_tokenizer
 from geochat.errors import DataError, ImageError
 from geochat.prompts import SYSTEM_PROMPT, Message, chat_template
 from geochat.vision import build_processor
-from geochat_data.collate import Collator
-from geochat_data.encoding import IGNORED, encode_sample, image_token_count
+from geochat_data.encoding import IGNORED, Collator, encode_sample, image_token_count
 from geochat_data.index import SampleIndex, write_index
 from geochat_data.samples import Sample, from_published
 

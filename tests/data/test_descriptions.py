@@ -14,18 +14,17 @@ from geochat.dialects import GEOCHAT
 from geochat.prompts import Task
 from geochat_data.questions import (
     FULL_SHARES,
-    Balance,
+    AnswerBalance,
     Subject,
     build_conversation,
     build_dialogue,
     colour_of,
-    described,
     wordings,
 )
 from geochat_data.questions.subject import plural
-from geochat_data.readers import Source, read, read_ucm
+from geochat_data.readers import DataSource, read, read_ucm
 from geochat_data.records import LabelledImage, LabelledObject
-from geochat_data.scenes import SCENE_CATEGORIES, render_scene
+from geochat_data.synthetic import OBJECT_CATEGORIES, render_scene
 
 PAINT = {
     "white": (240, 240, 238), "black": (20, 22, 20), "gray": (128, 130, 126), "red": (190, 30, 30),
@@ -55,7 +54,7 @@ def painted(*things, size=300, ignore=()):
         made.append(LabelledObject(category, corners))
     objects, doubtful = tuple(made[: len(things)]), tuple(made[len(things) :])
     return LabelledImage(
-        None, size, size, objects, doubtful, labelled=SCENE_CATEGORIES, pixels=np.asarray(canvas), scene="airplane"
+        None, size, size, objects, doubtful, labelled=OBJECT_CATEGORIES, pixels=np.asarray(canvas), scene="airplane"
     )
 
 
@@ -169,7 +168,7 @@ def test_expressions_by_colour_place_and_relation_select_exactly_their_objects()
 
 def test_expressions_about_real_photographs_select_exactly_their_objects(shared):
     imagery = shared / "imagery"
-    sources = [Source(imagery / "evaluation-only" / "dota"), Source(imagery / "hit-uav", split="val")]
+    sources = [DataSource(imagery / "evaluation-only" / "dota"), DataSource(imagery / "hit-uav", split="val")]
     photographs = [image for source in sources for image in read("boxes", source)]
     photographs += [image for image in read_ucm(imagery / "ucm", "train") if len(image.objects) > 1][:80]
     checked = 0
@@ -266,7 +265,7 @@ def test_all_wordings_are_different():
 
 
 def test_answers_over_a_data_set_are_balanced():
-    rng, balance, answers = random.Random(0), Balance(), {"presence": Counter(), "count": Counter()}
+    rng, balance, answers = random.Random(0), AnswerBalance(), {"presence": Counter(), "count": Counter()}
     for _ in range(400):
         number = min(6, 1 + int(rng.expovariate(1)))
         image = painted(*(("car", "white", 20 + 40 * k, 20, 30, 16) for k in range(number)))
@@ -299,7 +298,7 @@ def test_dialogues_build_on_what_was_said():
 def test_six_to_ten_questions_of_real_photographs(shared):
     asked, tasks = Counter(), Counter()
     photographs = [i for i in read_ucm(shared / "imagery" / "ucm", "train") if i.objects][:30]
-    vehicles = list(read("boxes", Source(shared / "imagery" / "hit-uav", split="val")))[:10]
+    vehicles = list(read("boxes", DataSource(shared / "imagery" / "hit-uav", split="val")))[:10]
     for index, image in enumerate([*photographs, *vehicles]):
         talk = build_conversation(
             image,
@@ -309,7 +308,7 @@ def test_six_to_ten_questions_of_real_photographs(shared):
             shares=FULL_SHARES,
             wording="varied",
             rich=True,
-            balance=Balance(),
+            balance=AnswerBalance(),
         )
         asked[len(talk.turns)] += 1
         for turn in talk.turns:

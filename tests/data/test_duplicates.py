@@ -9,7 +9,6 @@ from PIL import Image
 from geochat.errors import SettingsError
 from geochat_data.duplicates import find_overlaps
 from geochat_data.readers import read_ucm
-from geochat_data.splits import read_names
 
 
 def test_a_shifted_copy_is_found_and_nothing_else(tmp_path):

@@ -18,8 +18,8 @@ from PIL import Image
 from geochat.errors import DataError, ImageError
 from geochat.geometry import OrientedBox
 from geochat_data.commands.build import FORMATS
-from geochat_data.cutting import around, cut, with_views
-from geochat_data.readers import READERS, Report, Source, read, reader
+from geochat_data.readers import READERS, DataSource, Report, read, reader
+from geochat_data.tiling import add_views
 
 
 def picture(path, size=(100, 80)):
@@ -57,7 +57,7 @@ def coco(folder):
     categories = [{"id": 7, "name": "Large-Vehicle"}, {"id": 8, "name": "ship"}]
     path = folder / "instances.json"
     path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
-    return Source(path)
+    return DataSource(path)
 
 
 def dota(folder):
@@ -77,7 +77,7 @@ def dota(folder):
     (folder / "labelTxt" / "a.txt").write_text("\n".join(lines))
     (folder / "labelTxt" / "b.txt").write_text("")
     (folder / "labelTxt" / "gone.txt").write_text(lines[2])
-    return Source(folder)
+    return DataSource(folder)
 
 
 def yolo(folder):
@@ -100,7 +100,7 @@ def yolo(folder):
     ]
     (folder / "labels" / "train").mkdir(parents=True)
     (folder / "labels" / "train" / "a.txt").write_text("\n".join(lines))
-    return Source(folder)
+    return DataSource(folder)
 
 
 def voc(folder):
@@ -127,7 +127,7 @@ def voc(folder):
     (folder / "Annotations" / "a.xml").write_text(f"<annotation>{''.join(objects)}</annotation>")
     (folder / "Annotations" / "b.xml").write_text("<annotation>")
     (folder / "Annotations" / "c.xml").write_text("<annotation/>")
-    return Source(folder)
+    return DataSource(folder)
 
 
 def boxes(folder):
@@ -143,7 +143,7 @@ def boxes(folder):
     ]
     lines = [json.dumps({"image": "a.png", "objects": rows}), json.dumps({"image": "gone.png"}), "{oops", "{}"]
     (folder / "boxes.jsonl").write_text("\n".join(lines))
-    return Source(folder)
+    return DataSource(folder)
 
 
 @pytest.mark.parametrize("make", [coco, dota, yolo, voc, boxes])
@@ -172,14 +172,14 @@ def test_the_same_scene_in_every_format(make, tmp_path):
 @pytest.mark.parametrize("make", [coco, dota, yolo, voc, boxes])
 def test_strict_stops_at_the_first(make, tmp_path):
     source = make(tmp_path)
-    strict = Source(source.path, report=Report(strict=True))
+    strict = DataSource(source.path, report=Report(strict=True))
     with pytest.raises(DataError, match="strict"):
         list(read(make.__name__, strict))
 
 
 @pytest.mark.parametrize("make", [coco, dota, yolo, voc, boxes])
 def test_what_is_not_labelled_exhaustively_is_not_known_to_be_absent(make, tmp_path):
-    assert next(read(make.__name__, Source(make(tmp_path).path, exhaustive=False))).labelled == frozenset()
+    assert next(read(make.__name__, DataSource(make(tmp_path).path, exhaustive=False))).labelled == frozenset()
 
 
 def test_where_nobody_looked_nothing_is_absent(tmp_path):
@@ -215,13 +215,13 @@ def test_coco_and_dota_as_they_are_published(tmp_path):
     source.path.rename(tmp_path / "annotations" / "instances_val2017.json")
     (tmp_path / "val2017").mkdir()
     (tmp_path / "flat" / "a.png").rename(tmp_path / "val2017" / "a.png")
-    (image,) = read("coco", Source(tmp_path / "annotations" / "instances_val2017.json"))
+    (image,) = read("coco", DataSource(tmp_path / "annotations" / "instances_val2017.json"))
     assert image.path.parent.name == "val2017"
     dota(tmp_path / "DOTA" / "val")
     upright = tmp_path / "DOTA" / "val" / "labelTxt" / "valset_reclabelTxt"
     upright.mkdir()
     (upright / "a.txt").write_text("0 0 9 0 9 9 0 9 plane 0")
-    images = list(read("dota", Source(tmp_path / "DOTA", split="val")))
+    images = list(read("dota", DataSource(tmp_path / "DOTA", split="val")))
     assert {item.category for image in images for item in image.objects} == {"large vehicle", "ship"}
 
 
@@ -257,7 +257,7 @@ def test_windows_lie_around_objects_and_within_the_image(tmp_path):
 
 def test_views_are_added_with_their_labels(tmp_path):
     whole = replace(next(read("boxes", boxes(tmp_path))), captions=("A port.",))
-    first, *views = with_views([whole], 20, seed=3)
+    first, *views = add_views([whole], 20, seed=3)
     assert first == replace(whole, path=None, name="a")
     assert [view.name for view in views] == [f"a_v3.{n}" for n in range(1, 21)]
     assert {(view.width, view.height, view.captions) for view in views} == {(100, 100, ("A port.",))}
@@ -266,7 +266,7 @@ def test_views_are_added_with_their_labels(tmp_path):
     for view in views:
         for thing in view.objects:
             assert max(box_of(thing).width, box_of(thing).height) <= longest / 0.7 + 0.1
-    again = list(with_views([whole], 2, seed=3))[1:]
+    again = list(add_views([whole], 2, seed=3))[1:]
     assert [view.pixels.tobytes() for view in again] == [view.pixels.tobytes() for view in views[:2]]
 
 
@@ -275,7 +275,7 @@ def test_voc_keeps_to_its_split(tmp_path):
     (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
     (tmp_path / "ImageSets" / "Main" / "val.txt").write_text("c\ngone\n")
     picture(tmp_path / "JPEGImages" / "c.jpg")
-    (image,) = read("voc", source := Source(source.path, split="val"))
+    (image,) = read("voc", source := DataSource(source.path, split="val"))
     assert image.path.stem == "c"
     assert list(source.report.reasons) == ["image without a label file"]
 
@@ -293,7 +293,7 @@ def test_folders_are_classes(tmp_path):
     picture(tmp_path / "Storage_Tanks" / "a.jpg")
     picture(tmp_path / "river" / "deep" / "b.png")
     (tmp_path / "river" / "broken.png").write_text("no image")
-    source = Source(tmp_path)
+    source = DataSource(tmp_path)
     found = list(read("folders", source))
     assert [(image.scene, image.path.name) for image in found] == [("storage tanks", "a.jpg"), ("river", "b.png")]
     assert source.report.reasons == {"image missing or unreadable": 1}
@@ -324,7 +324,7 @@ def test_labels_reach_the_windows_through_the_geotransform(raster, tmp_path, dri
     path = tmp_path / f"labels.{driver.lower()}"
     names = np.array(["Building", "building", "solar_panel", "car"], dtype=object)
     pyogrio.raw.write(path, shapely.to_wkb(moved), [names], ["class"], driver=driver, geometry_type="Unknown", crs=crs)
-    source = Source(path, images=raster, window=100)
+    source = DataSource(path, images=raster, window=100)
     windows = {window.name: window for window in read("geo", source)}
     assert len(windows) == 6
     first = windows["ground_0_0"]
@@ -343,21 +343,21 @@ def test_geo_needs_a_raster_and_a_category(raster, tmp_path):
     path = tmp_path / "labels.geojson"
     pyogrio.raw.write(path, shapely.to_wkb([ground(0, 0, 9, 9)]), [], [], geometry_type="Polygon", crs="EPSG:32614")
     with pytest.raises(DataError, match="--images"):
-        list(read("geo", Source(path)))
+        list(read("geo", DataSource(path)))
     with pytest.raises(DataError, match="category"):
-        list(read("geo", Source(path, images=raster)))
+        list(read("geo", DataSource(path, images=raster)))
     picture(tmp_path / "plain.png")
     with pytest.raises(ImageError, match="geotransform"):
-        list(read("geo", Source(path, images=tmp_path / "plain.png")))
+        list(read("geo", DataSource(path, images=tmp_path / "plain.png")))
 
 
 @pytest.mark.parametrize(("name", "content"), [("coco", "[]"), ("coco", "{"), ("nonesuch", "")])
 def test_what_cannot_be_read_at_all(name, content, tmp_path):
     (tmp_path / "file").write_text(content)
     with pytest.raises(DataError, match=r"file|nonesuch"):
-        list(read(name, Source(tmp_path / "file")))
+        list(read(name, DataSource(tmp_path / "file")))
     with pytest.raises(DataError, match=r"gone|nonesuch"):
-        list(read(name, Source(tmp_path / "gone")))
+        list(read(name, DataSource(tmp_path / "gone")))
 
 
 def test_every_reader_is_offered_on_the_command_line():
@@ -370,7 +370,7 @@ def test_a_reader_may_be_added():
         yield from ()
 
     with pytest.raises(DataError, match="holds no image that can be used"):
-        list(read("nothing", Source(Path())))
+        list(read("nothing", DataSource(Path())))
     del READERS["nothing"]
 
 
@@ -379,7 +379,7 @@ def test_the_readme_shows_a_reader_that_works(tmp_path):
     exec(re.search(r"```python\n(.*?)```", guide, re.DOTALL)[1], {})
     picture(tmp_path / "a.png")
     (tmp_path / "labels.csv").write_text("a.png,ship,10,10,30,40\na.png,ship\n")
-    source = Source(tmp_path / "labels.csv")
+    source = DataSource(tmp_path / "labels.csv")
     (image,) = read("mine", source)
     del READERS["mine"]
     assert box_of(image.objects[0]).iou(OrientedBox(10, 10, 30, 40)) == pytest.approx(1)
@@ -394,7 +394,7 @@ def test_real_sets(shared):
         ("evaluation-only/dota", "test", 11, 1000),
         ("oam-buildings", "train", 147, 500),
     ):
-        source = Source(imagery / folder, split=split)
+        source = DataSource(imagery / folder, split=split)
         found = list(read("boxes", source))
         assert len(found) == images
         assert sum(len(image.objects) + len(image.ignore) for image in found) > objects

@@ -14,7 +14,7 @@ MEASURE = """
     import json, random, sys, time
     from pathlib import Path
     import pyarrow.ipc
-    from geochat_data.formats import read_samples
+    from geochat_data.samples import read_samples
     from geochat_data.index import SampleIndex, write_index
 
     def own_memory():  # without pages of mapped files, which the system takes back at will

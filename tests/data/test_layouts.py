@@ -11,8 +11,7 @@ from PIL import Image
 
 from geochat.errors import DataError
 from geochat.geometry import OrientedBox
-from geochat_data.readers import Source, class_names, read
-from geochat_data.readers.splitting import choose
+from geochat_data.readers import DataSource, class_names, read
 
 BOX = OrientedBox(10, 20, 50, 40)
 TURNED = OrientedBox(30, 30, 70, 50, 30)
@@ -190,7 +189,7 @@ def test_a_split_is_read_alone_and_one_that_is_not_there_is_an_error(make, tmp_p
     for split in ("train", "valid", "test"):
         name = make(tmp_path, split)
     for asked, read_split in (("train", "train"), ("test", "test"), ("val", "valid"), ("validation", "valid")):
-        source = Source(tmp_path, split=asked, split_asked=True)
+        source = DataSource(tmp_path, split=asked, split_asked=True)
         (record,) = read(name, source)
         assert record.path.stem == read_split
         assert [item.category for item in record.objects] == ["ship"]
@@ -199,34 +198,34 @@ def test_a_split_is_read_alone_and_one_that_is_not_there_is_an_error(make, tmp_p
         assert asked == read_split or any("is called" in note for note in source.report.notes)
         assert source.report.skipped == 0
     with pytest.raises(DataError, match=r"no split 'nonesuch'.*([Tt]est|[Tt]rain)"):
-        list(read(name, Source(tmp_path, split="nonesuch", split_asked=True)))
+        list(read(name, DataSource(tmp_path, split="nonesuch", split_asked=True)))
 
 
 def test_a_yolo_set_may_be_given_by_its_description(tmp_path):
     for make in (roboflow_yolo, described_yolo):
         make(tmp_path / make.__name__, "train")
-        (record,) = read("yolo", Source(tmp_path / make.__name__ / "data.yaml"))
+        (record,) = read("yolo", DataSource(tmp_path / make.__name__ / "data.yaml"))
         assert record.path.stem == "train"
     (tmp_path / "data.yaml").write_text("names: [ship]\ntrain: gone/images\n")
     with pytest.raises(DataError, match="names gone/images, which is not at"):
-        list(read("yolo", Source(tmp_path / "data.yaml")))
+        list(read("yolo", DataSource(tmp_path / "data.yaml")))
     (tmp_path / "data.yaml").write_text("names: [ship]\n")
     with pytest.raises(DataError, match="looked for images/ beside labels/"):
-        list(read("yolo", Source(tmp_path)))
+        list(read("yolo", DataSource(tmp_path)))
 
 
 def test_scenes_have_splits_too(tmp_path):
     for split in ("train", "valid"):
         for scene in ("river", "Beach"):
             picture(tmp_path / split / scene / f"{split}.png")
-    assert class_names(Source(tmp_path, split="val")) == ("beach", "river")
-    assert {record.path.stem for record in read("folders", Source(tmp_path, split="val"))} == {"valid"}
+    assert class_names(DataSource(tmp_path, split="val")) == ("beach", "river")
+    assert {record.path.stem for record in read("folders", DataSource(tmp_path, split="val"))} == {"valid"}
     with pytest.raises(DataError, match="train, valid"):
-        list(read("folders", Source(tmp_path, split="test")))
+        list(read("folders", DataSource(tmp_path, split="test")))
 
 
 def test_one_of_several_that_may_be_meant_is_not_guessed():
-    source = Source(Path("set"), split="val")
+    source = DataSource(Path("set"), split="val")
     assert choose(source, {"val": 1, "valid": 2}) == 1
     assert choose(source, {"train2017": 1, "val2017": 2}) == 2
     assert choose(source, {"river": 1, "beach": 2}) is None
@@ -237,7 +236,7 @@ def test_one_of_several_that_may_be_meant_is_not_guessed():
 def test_a_split_of_a_data_set_without_splits_is_refused(tmp_path):
     coco_file(tmp_path / "labels.json")
     picture(tmp_path / "a.png")
-    wrong = Source(tmp_path / "labels.json", split="val", split_asked=True)
+    wrong = DataSource(tmp_path / "labels.json", split="val", split_asked=True)
     with pytest.raises(DataError, match="has no splits, so none is called 'val'"):
         list(read("coco", wrong))
     assert len(list(read("coco", replace(wrong, split_asked=False)))) == 1
@@ -254,7 +253,7 @@ def test_a_wrong_folder_of_images_is_an_error_that_names_it(name, make, tmp_path
     (tmp_path / "empty").mkdir()
     for images in ("elsewhere", "empty", "gone"):
         with pytest.raises(DataError, match=images):
-            list(read(name, Source(tmp_path / "set", images=tmp_path / images)))
+            list(read(name, DataSource(tmp_path / "set", images=tmp_path / images)))
 
 
 def test_outlines_and_turned_boxes(tmp_path):
@@ -264,20 +263,20 @@ def test_outlines_and_turned_boxes(tmp_path):
     points = np.array([outline[0], middle, *outline[1:]]) / (100, 80)
     (tmp_path / "yolo" / "classes.txt").write_text("ship")
     text(tmp_path / "yolo" / "labels" / "a.txt", "0 " + " ".join(f"{v:.6f}" for v in points.ravel()))
-    (record,) = read("yolo", Source(tmp_path / "yolo"))
+    (record,) = read("yolo", DataSource(tmp_path / "yolo"))
     assert box_of(record.objects[0]).iou(TURNED) == pytest.approx(1, abs=1e-3)
     picture(tmp_path / "hrsc" / "Train" / "AllImages" / "a.bmp")
     text(tmp_path / "hrsc" / "Train" / "Annotations" / "a.xml", hrsc_text((50, 40, 40, 20, math.radians(30))))
-    (record,) = read("hrsc", Source(tmp_path / "hrsc"))
+    (record,) = read("hrsc", DataSource(tmp_path / "hrsc"))
     assert box_of(record.objects[0]).iou(TURNED) == pytest.approx(1, abs=1e-6)
-    (record,) = read("hrsc", Source(tmp_path / "hrsc", names={"100000002": "aircraft carrier"}))
+    (record,) = read("hrsc", DataSource(tmp_path / "hrsc", names={"100000002": "aircraft carrier"}))
     assert record.objects[0].category == "aircraft carrier"
     picture(tmp_path / "dior" / "JPEGImages-trainval" / "a.jpg")
     corners = zip(("left_top", "right_top", "right_bottom", "left_bottom"), TURNED.corners(), strict=True)
     tags = "".join(f"<x_{corner}>{x}</x_{corner}><y_{corner}>{y}</y_{corner}>" for corner, (x, y) in corners)
     xml = voc_text(f"<robndbox>{tags}</robndbox>").replace("ship", "Golffield")
     text(tmp_path / "dior" / "Annotations" / "Oriented Bounding Boxes" / "a.xml", xml)
-    (record,) = read("dior", Source(tmp_path / "dior"))
+    (record,) = read("dior", DataSource(tmp_path / "dior"))
     assert box_of(record.objects[0]).iou(TURNED) == pytest.approx(1, abs=1e-6)
     assert record.objects[0].category == "golf field"
 
@@ -288,6 +287,6 @@ def test_two_names_for_one_object_and_points_on_a_map_are_not_read(tmp_path):
     good = path.read_text()
     for wrong in (good.replace("pixel", "geographic"), good.replace("<name>", "<name>boat</name><name>")):
         path.write_text(wrong)
-        source = Source(tmp_path)
+        source = DataSource(tmp_path)
         (record,) = read("fair1m", source)
         assert (record.objects, record.labelled, source.report.unused_labels) == ((), frozenset(), 1)

@@ -7,9 +7,8 @@ import pytest
 from PIL import Image
 
 from geochat.errors import DataError
-from geochat_data.manifest import check_manifest, read_manifest, write_manifest
 from geochat_data.readers import Report, read_ucm
-from geochat_data.splits import UNSEEN_SCENES, held_back, read_names
+from geochat_data.splits import UNSEEN_SCENES, check_manifest, held_back, read_manifest, write_manifest
 from geochat_mini.material import read_photographs
 
 

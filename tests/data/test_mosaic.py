@@ -3,7 +3,7 @@
 import numpy as np
 
 from geochat.geometry import OrientedBox
-from geochat_data.mosaic import mosaic
+from geochat_data.augment import mosaic
 from geochat_data.records import LabelledImage, LabelledObject
 
 

@@ -12,8 +12,13 @@ from PIL import Image, ImageDraw
 from geochat.dialects import GEOCHAT
 from geochat.geometry import Frame, OrientedBox
 from geochat.prompts import Message
-from geochat_data.augment import Augmentation, move, upright_box
-from geochat_data.moving import augment_conversation, move_conversation, move_text, whole_view
+from geochat_data.augment import Augmentation, upright_box
+from geochat_data.augment_conversation import (
+    augment_conversation,
+    random_whole_view,
+    transform_messages,
+    transform_text,
+)
 from geochat_data.records import LabelledImage, LabelledObject
 
 PAINTED = OrientedBox(300, 120, 420, 180, 30)  # pixels of a 640 x 400 image
@@ -52,7 +57,7 @@ def test_a_written_box_stays_on_what_it_names(seed):
 @given(st.integers(1, 900), st.integers(1, 900), st.floats(0, 30), st.floats(1, 2), st.integers(0, 99))
 @settings(max_examples=60, deadline=None)
 def test_a_view_holds_the_whole_image(width, height, tilt, zoom, seed):
-    to_view = whole_view(width, height, 500, Augmentation(zoom=(0.5, zoom), tilt=tilt), random.Random(seed))
+    to_view = random_whole_view(width, height, 500, Augmentation(zoom=(0.5, zoom), tilt=tilt), random.Random(seed))
     for corner in ((0, 0), (width, 0), (0, height), (width, height)):
         assert all(-1e-6 <= v <= 500 + 1e-6 for v in to_view @ corner)
 
@@ -74,31 +79,31 @@ def test_four_quarter_turns_or_two_mirrors_change_nothing(corner, sides, angle, 
         @ Affine.scale(mirror, 1)
         @ Affine.translation(-50, -50)
     )
-    there = GEOCHAT.parse(move_text(text, about, GEOCHAT)).regions[0].box
-    back = GEOCHAT.parse(move_text(move_text(text, about, GEOCHAT), ~about, GEOCHAT)).regions[0].box
+    there = GEOCHAT.parse(transform_text(text, about, GEOCHAT)).regions[0].box
+    back = GEOCHAT.parse(transform_text(transform_text(text, about, GEOCHAT), ~about, GEOCHAT)).regions[0].box
     assert there.iou(box.transform(about)) > 0.999
     assert back.iou(box) > 0.999
 
 
 def test_everything_else_is_left_as_it_is():
     text = "Two <p>ships</p> {<10><20><30><40>|<90>}<delim>{<50><60><70><80>|<45>} and {<1><2>} here."
-    assert move_text(text, Affine.identity(), GEOCHAT) == text
-    assert move_text(text, Affine.translation(5, 0), GEOCHAT) == (
+    assert transform_text(text, Affine.identity(), GEOCHAT) == text
+    assert transform_text(text, Affine.translation(5, 0), GEOCHAT) == (
         "Two <p>ships</p> {<15><20><35><40>|<90>}<delim>{<55><60><75><80>|<45>} and {<1><2>} here."
     )
 
 
 def test_a_conversation_is_cut_before_it_speaks_of_sides():
     messages = talk("How many?", "2", "Where is it?", "It is at the top left.", "And its color?", "white")
-    assert move_conversation(messages, (9, 9), Affine.identity(), 9, GEOCHAT) == messages[:2]
+    assert transform_messages(messages, (9, 9), Affine.identity(), 9, GEOCHAT) == messages[:2]
     for words in ("the leftmost ship", "in the lower half", "to the north-east", "in the centre", "below the tank"):
-        assert move_conversation(talk(f"What is {words}?", "A ship"), (9, 9), Affine.identity(), 9, GEOCHAT) == ()
+        assert transform_messages(talk(f"What is {words}?", "A ship"), (9, 9), Affine.identity(), 9, GEOCHAT) == ()
     assert (
         augment_conversation(painted(), talk("What is at the top?", "A"), Augmentation(), random.Random(0), GEOCHAT)
         is None
     )
     kept = talk("Is the water bright?", "The topic is stopped traffic.")
-    assert move_conversation(kept, (9, 9), Affine.identity(), 9, GEOCHAT) == kept
+    assert transform_messages(kept, (9, 9), Affine.identity(), 9, GEOCHAT) == kept
 
 
 def test_round_objects_keep_upright_boxes():
@@ -107,9 +112,9 @@ def test_round_objects_keep_upright_boxes():
     assert upright_box(tank.transform(turn)).iou(tank) == pytest.approx(1)
     text = GEOCHAT.write("the storage tank", [tank])
     messages = talk("[refer] Where is <p> the storage tank </p> ?", text)
-    moved = move_conversation(messages, (100, 100), turn, 100, GEOCHAT)
+    moved = transform_messages(messages, (100, 100), turn, 100, GEOCHAT)
     assert GEOCHAT.parse(moved[1].text).regions[0].box.iou(tank) == pytest.approx(1)
-    ship = move_conversation(talk("Where?", GEOCHAT.write("the ship", [tank])), (100, 100), turn, 100, GEOCHAT)
+    ship = transform_messages(talk("Where?", GEOCHAT.write("the ship", [tank])), (100, 100), turn, 100, GEOCHAT)
     assert GEOCHAT.parse(ship[1].text).regions[0].box.iou(tank.transform(turn)) > 0.9
 
 

@@ -11,8 +11,7 @@ from PIL import Image
 
 from geochat.errors import DataError
 from geochat.geometry import OrientedBox
-from geochat_data.readers import Source, read
-from geochat_data.readers.categories import read_names
+from geochat_data.readers import DataSource, read
 from geochat_data.readers.values import declared_size, flag
 
 YOLO_LINE = "0 0.3 0.375 0.4 0.25"
@@ -46,7 +45,7 @@ def coco(tmp_path):
             "categories": [{"id": 7, "name": "ship"}],
         }
         (tmp_path / "labels.json").write_text(json.dumps(content | parts))
-        return Source(tmp_path / "labels.json")
+        return DataSource(tmp_path / "labels.json")
 
     return made
 
@@ -80,12 +79,12 @@ def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_it(coco, tmp_path):
     assert len(list(read("coco", source))) == 1
     row = {"image": "images/a.png", "objects": [{"category": "ship", "polygon": [[1, 1], [9, 1], [9, 9], [1, 9]]}]}
     (tmp_path / "boxes.jsonl").write_text(json.dumps(row), encoding="utf-8-sig")
-    assert len(list(read("boxes", Source(tmp_path)))) == 1
+    assert len(list(read("boxes", DataSource(tmp_path)))) == 1
     text(tmp_path / "labelTxt" / "a.txt", "")
     (tmp_path / "labelTxt" / "a.txt").rename(tmp_path / "labelTxt" / "a.TXT")
     for encoding in ("utf-8-sig", "utf-16"):
         (tmp_path / "labelTxt" / "a.TXT").write_text("10 20 50 20 50 40 10 40 ship 0\r\n", encoding=encoding)
-        (record,) = read("dota", Source(tmp_path))
+        (record,) = read("dota", DataSource(tmp_path))
         assert [item.category for item in record.objects] == ["ship"]
 
 
@@ -167,11 +166,11 @@ def test_an_image_listed_twice_is_one_with_all_its_labels(coco, tmp_path):
     rows = [{"image": name, "objects": [{"category": "ship", "polygon": polygon}]}
             for name, polygon in zip(("images/a.png", "images\\a.png"), polygons, strict=True)]  # fmt: skip
     (tmp_path / "boxes.jsonl").write_text("\n".join(map(json.dumps, [rows[0], rows[1], rows[0]])))
-    (record,) = read("boxes", Source(tmp_path))
+    (record,) = read("boxes", DataSource(tmp_path))
     assert sorted(item.center for item in record.objects) == [(20, 30), (60, 30)]
     rows[1]["objects"] = 3
     (tmp_path / "boxes.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    (record,) = read("boxes", Source(tmp_path))
+    (record,) = read("boxes", DataSource(tmp_path))
     assert (len(record.objects), record.labelled) == (1, frozenset()), "one of its lines could not be read"
 
 
@@ -188,7 +187,7 @@ def geojson(raster, features, **start):
     path = raster.with_name("labels.geojson")
     rows = [{"type": "Feature", "properties": p, "geometry": shapely.geometry.mapping(shape)} for shape, p in features]
     path.write_text(json.dumps({"type": "FeatureCollection", "features": rows}), **start)
-    return Source(path, images=raster, window=100)
+    return DataSource(path, images=raster, window=100)
 
 
 def ground(x, y, side=20):
@@ -214,13 +213,13 @@ def test_a_class_is_a_name(raster):
     source = geojson(raster, features)
     with pytest.raises(DataError, match=r"feature 0: the category '3' is a number.*--names 3=NAME"):
         list(read("geo", source))
-    (window,) = read("geo", Source(source.path, images=raster, names={"3": "car"}))
+    (window,) = read("geo", DataSource(source.path, images=raster, names={"3": "car"}))
     assert [item.category for item in window.objects] == ["car"]
     assert window.labelled == frozenset(), "the other may be a car too"
-    (window,) = read("geo", Source(source.path, images=raster, column="kind"))
+    (window,) = read("geo", DataSource(source.path, images=raster, column="kind"))
     assert {item.category for item in window.objects} == window.labelled == {"car", "ship"}
     with pytest.raises(DataError, match="none of the attributes sort, only class, kind"):
-        list(read("geo", Source(source.path, images=raster, column="sort")))
+        list(read("geo", DataSource(source.path, images=raster, column="sort")))
     (window,) = read("geo", geojson(raster, [(ground(5, 5), {"Class": "nan"}), (ground(60, 60), {"Class": "car"})]))
     assert ([item.category for item in window.objects], window.labelled) == (["car"], frozenset())
 

@@ -7,7 +7,7 @@ import pytest
 from shapely import Polygon
 
 from geochat.errors import DataError
-from geochat_data.pasting import compose, cut_ground, cut_out
+from geochat_data.copy_paste import cut_background, cut_objects, paste_cutouts
 from geochat_data.records import LabelledImage, LabelledObject
 
 RED, GREEN = (220, 20, 20), (30, 160, 40)
@@ -27,12 +27,12 @@ def rectangle(category, x, y, width, height):
 
 @pytest.fixture
 def cutouts():
-    return cut_out([picture(GREEN, [rectangle("tennis court", 60, 70, 60, 30)])])
+    return cut_objects([picture(GREEN, [rectangle("tennis court", 60, 70, 60, 30)])])
 
 
 def test_an_object_lies_where_its_box_says(cutouts):
     for seed in range(20):
-        made = compose(picture(GREEN), cutouts, [], random.Random(seed), frozenset({"tennis court"}))
+        made = paste_cutouts(picture(GREEN), cutouts, [], random.Random(seed), frozenset({"tennis court"}))
         (item,) = made.objects
         red = np.argwhere((made.pixels[..., 0] > 150) & (made.pixels[..., 1] < 90))[:, ::-1]
         assert Polygon(item.polygon).area == pytest.approx(len(red), rel=0.2)
@@ -42,8 +42,8 @@ def test_an_object_lies_where_its_box_says(cutouts):
 
 
 def test_no_two_pieces_overlap_and_ground_is_not_labelled(cutouts):
-    ground = cut_ground([picture((90, 90, 200))], 3, random.Random(1))
-    made = compose(picture(GREEN), cutouts * 6, ground, random.Random(2), frozenset({"tennis court"}))
+    ground = cut_background([picture((90, 90, 200))], 3, random.Random(1))
+    made = paste_cutouts(picture(GREEN), cutouts * 6, ground, random.Random(2), frozenset({"tennis court"}))
     shapes = [Polygon(item.polygon) for item in made.objects]
     assert 1 < len(shapes) <= 6
     assert not any(a.intersects(b) for number, a in enumerate(shapes) for b in shapes[:number])
@@ -52,19 +52,21 @@ def test_no_two_pieces_overlap_and_ground_is_not_labelled(cutouts):
 
 
 def test_round_things_keep_upright_boxes():
-    tanks = cut_out([picture(GREEN, [rectangle("storage tank", 60, 70, 40, 40)])])
+    tanks = cut_objects([picture(GREEN, [rectangle("storage tank", 60, 70, 40, 40)])])
     for seed in range(10):
-        (item,) = compose(picture(GREEN), tanks, [], random.Random(seed), frozenset({"storage tank"})).objects
+        (item,) = paste_cutouts(picture(GREEN), tanks, [], random.Random(seed), frozenset({"storage tank"})).objects
         assert len({round(x, 3) for x, _ in item.polygon}) == 2
 
 
 def test_the_same_chance_gives_the_same_composite(cutouts):
-    first, second = (compose(picture(GREEN), cutouts, [], random.Random(5), frozenset()) for _ in range(2))
+    first, second = (paste_cutouts(picture(GREEN), cutouts, [], random.Random(5), frozenset()) for _ in range(2))
     assert first == second
     assert np.array_equal(first.pixels, second.pixels)
 
 
 def test_cut_objects_and_labelled_backgrounds_are_refused(cutouts):
-    assert cut_out([picture(GREEN, [rectangle("airplane", 180, 90, 40, 40)])]) == []
+    assert cut_objects([picture(GREEN, [rectangle("airplane", 180, 90, 40, 40)])]) == []
     with pytest.raises(DataError, match="labelled objects"):
-        compose(picture(GREEN, [rectangle("airplane", 10, 10, 40, 40)]), cutouts, [], random.Random(0), frozenset())
+        paste_cutouts(
+            picture(GREEN, [rectangle("airplane", 10, 10, 40, 40)]), cutouts, [], random.Random(0), frozenset()
+        )

@@ -9,8 +9,9 @@ from PIL import Image
 
 from geochat.errors import DataError
 from geochat.imagery.orientation import Orientation
-from geochat_data.readers import Report, Source, read
-from geochat_data.readers.placing import AS_SHOWN, SCALED, TURNED, place
+from geochat_data.readers import DataSource, Report, read
+from geochat_data.readers.alignment import AS_SHOWN, SCALED, TURNED
+from geochat_data.synthetic.canvas import place
 
 STORED = (120, 80)  # a red car at (20, 10) to (50, 30) of the picture as stored
 CAR = (20, 10, 50, 30)
@@ -47,7 +48,7 @@ def coco(folder, box, size):
     image = {"id": 1, "file_name": "a.png"} | ({} if size is None else {"width": size[0], "height": size[1]})
     rows = {"images": [image], "annotations": [annotation], "categories": [{"id": 1, "name": "car"}]}
     (folder / "labels.json").write_text(json.dumps(rows))
-    return Source(folder / "labels.json")
+    return DataSource(folder / "labels.json")
 
 
 def voc(folder, box, size):
@@ -56,7 +57,7 @@ def voc(folder, box, size):
     sides = "".join(f"<{s}>{v}</{s}>" for s, v in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True))
     text = f"<annotation>{declared}<object><name>car</name><bndbox>{sides}</bndbox></object></annotation>"
     (folder / "Annotations" / "a.xml").write_text(text)
-    return Source(folder, images=folder)
+    return DataSource(folder, images=folder)
 
 
 def boxes(folder, box, size):
@@ -64,7 +65,7 @@ def boxes(folder, box, size):
     row = {"image": "a.png", "width": size and size[0], "height": size and size[1]}
     polygon = [[left, top], [right, top], [right, bottom], [left, bottom]]
     (folder / "boxes.jsonl").write_text(json.dumps(row | {"objects": [{"category": "car", "polygon": polygon}]}))
-    return Source(folder)
+    return DataSource(folder)
 
 
 def on_shown(tag, size=STORED):
@@ -107,7 +108,7 @@ def test_shares_of_the_sides_are_those_of_the_picture_as_shown(tmp_path):
     left, top, right, bottom = on_shown(6)
     shares = ((left + right) / 160, (top + bottom) / 240, (right - left) / 80, (bottom - top) / 120)
     (tmp_path / "labels" / "a.txt").write_text("0 " + " ".join(map(str, shares)))
-    (record,) = read("yolo", Source(tmp_path))
+    (record,) = read("yolo", DataSource(tmp_path))
     assert bounds(record) == pytest.approx(on_shown(6))
 
 

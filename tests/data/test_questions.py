@@ -12,7 +12,7 @@ from geochat.prompts import Task
 from geochat_data.questions import DEFAULT_SHARES, Subject, build_conversation, expressions
 from geochat_data.readers import UCM_SCENES, read_ucm
 from geochat_data.records import LabelledImage, LabelledObject
-from geochat_data.scenes import SCENE_CATEGORIES, render_scene
+from geochat_data.synthetic import OBJECT_CATEGORIES, render_scene
 
 CELLS = {
     "at the top left": (0, 0), "at the top": (1, 0), "at the top right": (2, 0),
@@ -27,7 +27,7 @@ def box(category, x, y, w=20.0, h=10.0, **more):
 
 
 def image(*objects, ignore=(), width=300, height=300, **more):
-    more = {"labelled": SCENE_CATEGORIES} | more
+    more = {"labelled": OBJECT_CATEGORIES} | more
     return LabelledImage(None, width, height, objects, tuple(ignore), **more)
 
 
@@ -128,7 +128,7 @@ def test_absent_objects_are_said_to_be_absent():
             t.answer
             for t in build_conversation(image(), random.Random(seed), dialect=GEOCHAT, shares={"refer": 1}).turns
         }
-    assert answers == {f"There is no {category} in the image." for category in SCENE_CATEGORIES}
+    assert answers == {f"There is no {category} in the image." for category in OBJECT_CATEGORIES}
 
 
 def test_wording_is_the_published_one():

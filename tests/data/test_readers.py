@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from geochat.errors import DataError, ImageError
-from geochat_data.readers import Report, read_jsonl, read_tiles, read_ucm
+from geochat_data.readers import Report, read_jsonl, read_ucm
 
 SQUARE = [[1, 1], [9, 1], [9, 9], [1, 9]]
 

@@ -8,10 +8,9 @@ import pytest
 
 from geochat.errors import DataError
 from geochat.prompts import Message
-from geochat_data.formats import read_samples, write_samples
 from geochat_data.index import SampleIndex, estimated_length, write_index
 from geochat_data.readers import Report
-from geochat_data.samples import Sample, check_messages, from_published, to_published
+from geochat_data.samples import Sample, check_messages, from_published, read_samples, to_published, write_samples
 
 
 def sample(number, text="What is there?", image="a.png"):
@@ -37,7 +36,7 @@ def test_a_file_gives_back_what_was_written(tmp_path, suffix):
 
 @pytest.mark.parametrize("indent", [None, 1])
 def test_any_json_array_is_read_piece_by_piece(tmp_path, indent, monkeypatch):
-    monkeypatch.setattr("geochat_data.formats._PIECE", 37)
+    monkeypatch.setattr("geochat_data.samples._PIECE", 37)
     path = tmp_path / "train.json"
     path.write_text("\n " + json.dumps([to_published(s) for s in SAMPLES[:50]], indent=indent) + "\n")
     assert list(read_samples(path)) == SAMPLES[:50]

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from geochat.errors import SettingsError
-from geochat_data.scenes import KINDS, SCENE_CATEGORIES, render_scene
-from geochat_data.scenes.airport import airframe, draw_airplane
-from geochat_data.scenes.canvas import Canvas, circle, oblong
-from geochat_data.scenes.harbour import ship
-from geochat_data.scenes.surroundings import building, car
-from geochat_data.scenes.tanks import draw_tank
+from geochat_data.synthetic import KINDS, OBJECT_CATEGORIES, render_scene
+from geochat_data.synthetic.airport import airframe, draw_airplane
+from geochat_data.synthetic.canvas import Canvas, circle, oblong
+from geochat_data.synthetic.industry import draw_tank
+from geochat_data.synthetic.landscape import ship
+from geochat_data.synthetic.surroundings import building, car
 
 BOXES = (344, 15876)
 BRIGHTNESS = [170, 99, 117, 109, 106, 179, 119, 111, 156, 106]
@@ -32,9 +32,9 @@ def test_whole_objects_lie_inside_and_cut_ones_are_marked(kind):
     scenes = [render_scene(seed, 160, kind) for seed in range(4)]
     objects = [item for scene in scenes for item in scene.objects]
     assert any(item.category == KINDS[kind][1] for item in objects)
-    assert {scene.labelled for scene in scenes} == {SCENE_CATEGORIES}
+    assert {scene.labelled for scene in scenes} == {OBJECT_CATEGORIES}
     for item in objects:
-        assert item.category in SCENE_CATEGORIES
+        assert item.category in OBJECT_CATEGORIES
         inside = all(-1 <= v <= 161 for corner in item.polygon for v in corner)
         assert inside or item.truncated
 

@@ -14,9 +14,8 @@ from PIL import Image
 from geochat.dialects import GEOCHAT
 from geochat.errors import DataError
 from geochat_data.building import BuildSettings, build_samples
-from geochat_data.cutting import cut
 from geochat_data.questions import Subject
-from geochat_data.readers import Source, read
+from geochat_data.readers import DataSource, read
 from geochat_data.readers.report import ANY
 
 SOUND = {"category": "car", "polygon": [[10, 10], [30, 10], [30, 30], [10, 30]]}
@@ -36,7 +35,7 @@ FAULTS = {  # a label of a bicycle that cannot be used -> the categories it make
 def in_boxes(folder, labels):
     rows = [{"image": "a.png", "objects": labels}, {"image": "b.png", "objects": [SOUND, OTHER, NOBODY]}]
     (folder / "boxes.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    return "boxes", Source(folder)
+    return "boxes", DataSource(folder)
 
 
 def in_coco(folder, labels):
@@ -56,7 +55,7 @@ def in_coco(folder, labels):
         "categories": [{"id": number, "name": name} for name, number in ids.items()],
     }
     (folder / "labels.json").write_text(json.dumps(content))
-    return "coco", Source(folder / "labels.json")
+    return "coco", DataSource(folder / "labels.json")
 
 
 def lines(labels, write):
@@ -74,7 +73,7 @@ def in_dota(folder, labels):
     (folder / "labelTxt").mkdir()
     for name, things in (("a", labels), ("b", [SOUND, OTHER, NOBODY])):
         (folder / "labelTxt" / f"{name}.txt").write_text(lines(things, line))
-    return "dota", Source(folder, images=folder)
+    return "dota", DataSource(folder, images=folder)
 
 
 def in_yolo(folder, labels):
@@ -88,7 +87,7 @@ def in_yolo(folder, labels):
     (folder / "classes.txt").write_text("car\nship\nbicycle")
     for name, things in (("a", labels), ("b", [SOUND, OTHER, NOBODY])):
         (folder / "labels" / f"{name}.txt").write_text(lines(things, line))
-    return "yolo", Source(folder, images=folder)
+    return "yolo", DataSource(folder, images=folder)
 
 
 def in_voc(folder, labels):
@@ -107,7 +106,7 @@ def in_voc(folder, labels):
     for name, things in (("a", labels), ("b", [SOUND, OTHER, NOBODY])):
         body = lines([thing if isinstance(thing, dict) else "<object/>" for thing in things], thing)
         (folder / "Annotations" / f"{name}.xml").write_text(f"<annotation>{body}</annotation>")
-    return "voc", Source(folder, images=folder)
+    return "voc", DataSource(folder, images=folder)
 
 
 MAKERS = [in_boxes, in_coco, in_dota, in_yolo, in_voc]
@@ -182,13 +181,13 @@ def test_a_label_of_an_unknown_image_is_unknown_in_all(folder):
     assert source.report.unused_labels == 1
     content["annotations"][-1] = "oops"
     source.path.write_text(json.dumps(content))
-    assert [record.labelled for record in read("coco", Source(source.path))] == [frozenset()] * 2
+    assert [record.labelled for record in read("coco", DataSource(source.path))] == [frozenset()] * 2
 
 
 def test_a_row_without_objects_says_nothing_of_them(folder):
     rows = [{"image": "a.png", "scene": "river"}, {"image": "b.png", "objects": [SOUND]}]
     (folder / "boxes.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    first, second = read("boxes", Source(folder))
+    first, second = read("boxes", DataSource(folder))
     assert (first.labelled, second.labelled) == (frozenset(), {"car"})
 
 
@@ -212,7 +211,7 @@ def geo(raster, features):
     shapes, names = zip(*features, strict=True)
     columns = [np.array(names, dtype=object)]
     pyogrio.raw.write(path, shapely.to_wkb(shapes), columns, ["class"], geometry_type="Unknown", crs="EPSG:32614")
-    return Source(path, images=raster, window=100)
+    return DataSource(path, images=raster, window=100)
 
 
 def test_a_feature_that_cannot_be_used_is_unknown_where_it_lies(raster):

@@ -138,7 +138,7 @@ def test_labels_over_a_raster_are_asked_in_windows(tmp_path, run):
 
 
 def test_readers_of_others_are_known_too(tmp_path, run, images, monkeypatch):
-    monkeypatch.setattr("geochat_data.readers.registry.READERS", READERS)
+    monkeypatch.setattr("geochat_data.registry.READERS", READERS)
 
     @reader("theirs")
     def read_theirs(source):

@@ -17,11 +17,11 @@ scripted = importlib.util.module_from_spec(spec)
 sys.modules["scripted"] = scripted
 spec.loader.exec_module(scripted)
 from geochat import GeoChat
-from geochat.cli import main, output
+from geochat.cli import main, options
 from geochat_serve import command as serve
 run = serve._serve
 serve._serve = lambda *given: print("begun", flush=True) or run(*given)
-output.load = lambda _args: GeoChat(scripted.ScriptedEngine(pause=0.05))
+options.load_model = lambda _args: GeoChat(scripted.ScriptedEngine(pause=0.05))
 sys.exit(main(["serve", "--port", "0"]))
 """
 
@@ -93,7 +93,7 @@ def load(_args):
     except BaseException:  # as an import under way may do
         pass
     return GeoChat(scripted.ScriptedEngine(pause=0.05))
-output.load = load
+options.load_model = load
 sys.exit(main(""",
 )
 

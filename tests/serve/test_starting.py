@@ -17,7 +17,7 @@ def no_model(monkeypatch):
     def load(_args):
         pytest.fail("the model was loaded for nothing")
 
-    monkeypatch.setattr("geochat.cli.output.load", load)
+    monkeypatch.setattr("geochat.cli.options.load_model", load)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_public_link_that_cannot_be_had_is_told_and_the_server_goes_on(capsys,
             raise KeyboardInterrupt
 
     monkeypatch.setattr("gradio.networking.GRADIO_API_SERVER", "http://127.0.0.1:9/no-relay-here")
-    monkeypatch.setattr("geochat.cli.output.load", lambda _args: GeoChat(engine))
+    monkeypatch.setattr("geochat.cli.options.load_model", lambda _args: GeoChat(engine))
     monkeypatch.setattr("geochat_serve.command.threading", SimpleNamespace(Event=Interrupted))
     assert main(["serve", "--port", "0", "--share"]) == 130
     ((out, told, status),) = seen

@@ -15,7 +15,7 @@ from geochat.cli import main
 from geochat.dialects import GEOCHAT
 from geochat.errors import DataError, ExportError, GeoChatError
 from geochat.geometry import AngleConvention, OrientedBox
-from geochat_data.formats import read_samples
+from geochat_data.samples import read_samples
 from geochat_data.readers import Report
 from geochat_serve import saved
 from geochat_serve.correcting import editable

@@ -6,7 +6,7 @@ import torch
 
 from geochat.checkpoints import load
 from geochat.errors import DataError
-from geochat_data.collate import Collator
+from geochat_data.encoding import Collator
 from geochat_train.loop import training_order
 from geochat_train.tuning.batches import RowCollator
 from geochat_train.tuning.material import read_rows

@@ -7,7 +7,7 @@ import torch
 
 from geochat.checkpoints import load
 from geochat.cli import main
-from geochat_data.collate import Collator
+from geochat_data.encoding import Collator
 from geochat_train.recipes import load_recipe
 from geochat_train.tuning.adapting import adapt
 from geochat_train.tuning.batches import RowCollator

@@ -15,18 +15,18 @@ from geochat.errors import DataError
 from geochat.geometry import OrientedBox
 from geochat.models import bundled_path, read_settings
 from geochat_data.records import LabelledImage, LabelledObject
-from geochat_data.scenes import render_scene
+from geochat_data.synthetic import render_scene
 from geochat_data.splits import UNSEEN_SCENES
 from geochat_mini import material, shape
 from geochat_mini.__main__ import SETTINGS
-from geochat_mini.consensus import agreed
+from geochat_mini.caption_choice import agreed
 from geochat_mini.contrast import TEXT_LENGTH, text_of, text_tokens, train_text_tokenizer
 from geochat_mini.material import PHOTOGRAPH, clipped, gather
-from geochat_mini.numbers import LOWEST, MINI, NUMBERS, curve, index_of, nearly
-from geochat_mini.pools import Pool, Taught, Views
-from geochat_mini.talk import Talk, balanced, converse
+from geochat_mini.number_tokens import LOWEST, MINI, NUMBERS, curve, index_of, nearly
+from geochat_mini.views import Pool, Taught, Views
+from geochat_mini.rows import Talk, balanced, converse
 from geochat_mini.teacher import Teacher
-from geochat_mini.tutor import CATEGORIES, UNKNOWN, Tutor, Weights, tutor_targets
+from geochat_mini.auxiliary_heads import CATEGORIES, UNKNOWN, Tutor, Weights, tutor_targets
 from geochat_train.packing import Packed
 
 SIDE = 112

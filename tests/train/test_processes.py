@@ -24,7 +24,7 @@ SHARD = """
     from geochat.checkpoints import load
     from geochat_train.recipes import load_recipe
     from geochat_train.tuning.adapting import adapt
-    from geochat_data.collate import Collator
+    from geochat_data.encoding import Collator
     from geochat_train.tuning.batches import RowCollator
     from geochat_train.tuning.material import read_rows
 

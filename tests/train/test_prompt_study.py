@@ -7,7 +7,7 @@ from PIL import Image
 
 from geochat.errors import DataError
 from geochat_data.readers import UCM_SCENES
-from geochat_data.splits import UNSEEN_SCENES, read_names
+from geochat_data.splits import UNSEEN_SCENES, read_list
 from geochat_train.prompts import study
 from geochat_train.prompts.findings import FIGURE, lines, write_docs
 from geochat_train.prompts.images import SceneImages
@@ -102,5 +102,5 @@ def test_its_photographs_are_kept_apart(shared):
     assert len(test.test.files) == 420
     names = {file.name for file in val.train.files}
     assert not names & {file.name for file in val.test.files}
-    assert not names & (read_names("ucm_val") | read_names("ucm_overlap"))
+    assert not names & (read_list("ucm_val") | read_list("ucm_overlap"))
     assert {file.parent.parent.name for file in val.train.files + val.test.files} == {"train"}

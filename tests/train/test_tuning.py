@@ -13,7 +13,7 @@ from geochat.cli import main
 from geochat.errors import SettingsError
 from geochat.geometry import AngleConvention
 from geochat.models import Settings
-from geochat_data.collate import Collator
+from geochat_data.encoding import Collator
 from geochat_train.tuning import tune
 from geochat_train.tuning.batches import RowCollator
 from geochat_train.tuning.material import read_rows

@@ -12,10 +12,10 @@ from torch import Tensor
 from transformers import TokenizersBackend
 
 from geochat_data.questions import Subject
-from geochat_data.questions.about_image import caption
+from geochat_data.questions.builders import caption
 from geochat_data.records import LabelledImage
 from geochat_data.splits import UNSEEN_SCENES
-from geochat_mini.numbers import MINI
+from geochat_mini.number_tokens import MINI
 
 TEMPLATES = (
     "a satellite photo of {}.",

@@ -1,37 +1,30 @@
-"""The images the model is made from: photographs of UC Merced, composites and mosaics of them, rendered scenes."""
+"""The images the model is made from: photographs, composites and mosaics of them, rendered scenes."""
 
 import logging
+import os
 import random
-import shutil
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
-import numpy as np
-from shapely import Polygon, box
-
-from geochat.geometry import OrientedBox
-from geochat_data.augment import Augmentation, augment
-from geochat_data.mosaic import TILES, mosaic
-from geochat_data.pasting import Cutout, compose, cut_ground, cut_out
-from geochat_data.readers import Report, read_ucm
-from geochat_data.readers.boxes import read_boxes, write_boxes
-from geochat_data.readers.source import Source
-from geochat_data.readers.ucm import UCM_CATEGORIES
-from geochat_data.records import LabelledImage, as_polygon
-from geochat_data.scenes import render_scene
-from geochat_data.splits import read_names
+from geochat_data.augment import MOSAIC_TILES, Augmentation, augment, mosaic
+from geochat_data.copy_paste import Cutout, cut_background, cut_objects, paste_cutouts
+from geochat_data.readers import Report
+from geochat_data.readers.scene_folders import UCM_CATEGORIES
+from geochat_data.records import LabelledImage
+from geochat_data.synthetic import render_scene
+from geochat_mini.cache import cached
+from geochat_mini.orientation import LOOSE
+from geochat_mini.sources import Terms, clipped, distinct, held_back, read_photographs
 
 _LOG = logging.getLogger(__name__)
 SIDE = 256  # of composites and rendered scenes, pixels
-PHOTOGRAPH = Augmentation(zoom=(0.6, 1.0), tilt=10)
-COMPOSED = Augmentation(zoom=(0.75, 1.0))
-MOSAIC = Augmentation(zoom=(0.6, 1.0))
-RENDERED = Augmentation(zoom=(0.5, 1.05))
-_PART = 50  # images written and read at a time, by one process each
+_PART = 500  # made images a part of a cache
 _TILE = 176  # side of a mosaic's photographs, pixels
+_SHORTEST = 28  # pixels of an object that is cut out
 _TURNED = Augmentation(zoom=(0.8, 1.0), tilt=10, colour=0.1)
 # Scenes that hold none of the four categories, and none that contrastive training must not see.
 _BACKGROUNDS = frozenset({"beach", "forest", "river", "harbor", "parking lot", "intersection", "buildings"})
@@ -39,90 +32,87 @@ _BACKGROUNDS = frozenset({"beach", "forest", "river", "harbor", "parking lot", "
 
 @dataclass(frozen=True)
 class Material:
-    """What training draws from, in memory.
+    """The images training draws from, mapped from their caches.
 
     Attributes:
-        photographs: UC Merced's train split less its validation part and what overlaps its test photographs.
-        boxed: Those with boxes.
+        photographs: Those of all sources that the terms allow.
         composites: Objects of these set into others of these.
-        mosaics: Four of these, two by two.
+        mosaics: Four of UC Merced's, two by two.
         rendered: Synthetic scenes.
-        scenes: The scene classes, sorted.
     """
 
     photographs: tuple[LabelledImage, ...]
-    boxed: tuple[LabelledImage, ...]
     composites: tuple[LabelledImage, ...]
     mosaics: tuple[LabelledImage, ...]
     rendered: tuple[LabelledImage, ...]
-    scenes: tuple[str, ...]
 
-
-def read_photographs(imagery: Path, report: Report) -> list[LabelledImage]:
-    """The photographs that may be trained on; `imagery` holds `ucm/`."""
-    left_out = read_names("ucm_val") | read_names("ucm_overlap")
-    return [clipped(image) for image in read_ucm(imagery / "ucm", "train", leave_out=left_out, report=report)]
+    def of(self, *folders: str) -> list[LabelledImage]:
+        """The photographs of some sources, by their folders below the imagery."""
+        return [image for image in self.photographs if (image.name or "").startswith(tuple(f"{f}/" for f in folders))]
 
 
 def gather(
-    imagery: Path, work: Path, *, composites: int, mosaics: int, rendered: int, seed: int
-) -> tuple[Material, Report]:
-    """Read the photographs, and compose and render the rest into `work` unless it is there already.
+    imagery: Path, work: Path, *, terms: Terms, composites: int, mosaics: int, rendered: int, seed: int
+) -> Material:
+    """Read the photographs and make the rest, all into caches below `work` unless they are there already.
 
     Raises:
         DataError: Labels cannot be read or images not written.
     """
+    photographs = cached(work / f"photographs-{terms}", 1, lambda _: _read(imagery, terms), what="photographs")
+    mine = [image for image in photographs if (image.name or "").startswith("ucm/")]
+    pieces = [image for image in photographs if (image.name or "").startswith(("ucm/", "more/rsod/"))]
+    return Material(
+        photographs,
+        _made(work / "composites", composites, lambda: partial(_compose, _Kit.of(mine, pieces, seed), seed)),
+        _made(work / "mosaics", mosaics, lambda: partial(_put_together, mine, _by_category(mine), seed)),
+        _made(work / "rendered", rendered, lambda: partial(_render, seed), workers_pay=True),
+    )
+
+
+def _read(imagery: Path, terms: Terms) -> Iterable[LabelledImage]:
     report = Report()
-    files = read_photographs(imagery, report)
-    composed = _made(work / "composites", lambda: partial(_compose, _Kit.of(files, seed), seed), composites)
-    joined = _made(work / "mosaics", lambda: partial(_put_together, files, _by_category(files), seed), mosaics)
-    drawn = _made(work / "rendered", lambda: partial(_render, seed), rendered)
-    photographs = [replace(image, pixels=np.asarray(image.open())) for image in files]
-    boxed = tuple(image for image in photographs if image.objects)
-    scenes = tuple(sorted({image.scene for image in photographs if image.scene}))
-    return Material(tuple(photographs), boxed, composed, joined, drawn, scenes), report
-
-
-def clipped(image: LabelledImage) -> LabelledImage:
-    """The image with the boxes of truncated objects fitted to the part that shows: what lies outside cannot be seen."""
-    frame = box(0, 0, image.width, image.height)
-    shown = [
-        replace(
-            thing, polygon=as_polygon(OrientedBox.from_polygon(Polygon(thing.polygon).intersection(frame)).corners())
-        )
-        if thing.truncated or not frame.contains(Polygon(thing.polygon))
-        else thing
-        for thing in image.objects
-    ]
-    return replace(image, objects=tuple(shown))
+    found = read_photographs(imagery, terms, report)
+    kept = distinct(found, held_back(imagery), report)
+    _LOG.info("photographs: %s", report)
+    _LOG.info(
+        "%d photographs of %s", len(kept), dict(Counter((image.name or "").split("/train/")[0] for image in kept))
+    )
+    return kept
 
 
 @dataclass(frozen=True)
 class _Kit:
-    """What composites are made of."""
+    """The pieces of composites."""
 
     cutouts: dict[str, list[Cutout]]
     ground: list[Cutout]
     backgrounds: list[LabelledImage]
 
     @classmethod
-    def of(cls, photographs: list[LabelledImage], seed: int) -> "_Kit":
+    def of(cls, photographs: list[LabelledImage], pieces: list[LabelledImage], seed: int) -> "_Kit":
         backgrounds = [image for image in photographs if image.scene in _BACKGROUNDS]
         cutouts: dict[str, list[Cutout]] = {}
-        for piece in cut_out(photographs):
-            cutouts.setdefault(str(piece.category), []).append(piece)
-        return cls(cutouts, cut_ground(backgrounds, 400, random.Random(seed)), backgrounds)
+        for piece in cut_objects(_exact(image) for image in pieces):
+            if piece.category in UCM_CATEGORIES and max(piece.size) >= _SHORTEST:
+                cutouts.setdefault(piece.category, []).append(piece)
+        return cls(cutouts, cut_background(backgrounds, 400, random.Random(seed)), backgrounds)
+
+
+def _exact(image: LabelledImage) -> LabelledImage:
+    """The image without the objects whose boxes are larger than they are."""
+    return replace(image, objects=tuple(o for o in image.objects if LOOSE not in o.attributes))
 
 
 def _compose(kit: _Kit, seed: int, index: int) -> LabelledImage:
     """One composite: of one category mostly, else of two or three."""
     rng = random.Random(f"{seed}/composite/{index}")
-    kinds = rng.sample(sorted(kit.cutouts), rng.choice((1, 1, 1, 2, 2, 3)))
+    kinds = rng.sample(sorted(kit.cutouts), min(len(kit.cutouts), rng.choice((1, 1, 1, 2, 2, 3))))
     most = 5 if len(kinds) == 1 else 3
     counts = [min(rng.randint(1, most), rng.randint(1, most)) for _ in kinds]
     objects = [rng.choice(kit.cutouts[kind]) for kind, count in zip(kinds, counts, strict=True) for _ in range(count)]
     ground = rng.sample(kit.ground, rng.randint(0, 3))
-    return compose(rng.choice(kit.backgrounds), objects, ground, rng, UCM_CATEGORIES)
+    return paste_cutouts(rng.choice(kit.backgrounds), objects, ground, rng, UCM_CATEGORIES)
 
 
 def _by_category(photographs: list[LabelledImage]) -> dict[str, list[LabelledImage]]:
@@ -141,7 +131,7 @@ def _put_together(
     rng = random.Random(f"{seed}/mosaic/{index}")
     kinds = rng.sample(sorted(by_category), min(len(by_category), rng.choice((2, 3, 3, 4))))
     chosen = [rng.choice(by_category[kind]) for kind in kinds]
-    chosen += rng.choices(photographs, k=TILES - len(chosen))
+    chosen += rng.choices(photographs, k=MOSAIC_TILES - len(chosen))
     rng.shuffle(chosen)
     return mosaic([clipped(augment(image, _TILE, _TURNED, rng)) for image in chosen], "mosaic")
 
@@ -150,25 +140,21 @@ def _render(seed: int, index: int) -> LabelledImage:
     return render_scene(seed + index, SIDE)
 
 
-def _made(folder: Path, maker: Callable[[], Callable[[int], LabelledImage]], count: int) -> tuple[LabelledImage, ...]:
-    """`count` images, written to `folder` whole before they are used; `maker` is asked only where they are missing."""
-    with ProcessPoolExecutor() as workers:
-        if not folder.is_dir():
-            draft = folder.with_name(f"{folder.name}.draft")
-            shutil.rmtree(draft, ignore_errors=True)
-            draft.mkdir(parents=True)
-            list(workers.map(partial(_write, draft, maker(), count), range(0, count, _PART)))
-            draft.rename(folder)
-            _LOG.info("wrote %d images to %s", count, folder)
-        return tuple(image for part in workers.map(_read, sorted(folder.iterdir())) for image in part)
+def _made(
+    folder: Path, count: int, maker: Callable[[], Callable[[int], LabelledImage]], *, workers_pay: bool = False
+) -> tuple[LabelledImage, ...]:
+    """`count` images in parts of a cache; `maker` is asked only where some are missing.
 
+    Processes pay where making an image takes long and what it is made of is little to send.
+    """
+    make = cache(maker)
 
-def _write(folder: Path, make: Callable[[int], LabelledImage], count: int, start: int) -> None:
-    """Write the part of the images that begins with number `start`."""
-    write_boxes(folder / f"{start:06d}", map(make, range(start, min(count, start + _PART))))
+    def part(number: int) -> Iterator[LabelledImage]:
+        numbers = range(number * _PART, min(count, (number + 1) * _PART))
+        if workers_pay:
+            with ProcessPoolExecutor(max_workers=os.cpu_count()) as workers:
+                yield from map(clipped, workers.map(make(), numbers, chunksize=16))
+        else:
+            yield from map(clipped, map(make(), numbers))
 
-
-def _read(folder: Path) -> list[LabelledImage]:
-    """One part of the images, with their pixels."""
-    images = read_boxes(Source(path=folder, report=Report()))
-    return [clipped(replace(image, pixels=np.asarray(image.open()))) for image in images]
+    return cached(folder, -(-count // _PART), part, what=folder.name)

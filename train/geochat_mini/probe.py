@@ -15,22 +15,22 @@ from safetensors.torch import load_file
 from transformers import CLIPVisionModel
 
 from geochat.geometry import OrientedBox
-from geochat_data.augment import move
+from geochat_data.augment import transform_record
 from geochat_data.readers import UCM_SCENES, read_ucm
 from geochat_data.records import LabelledImage
-from geochat_data.splits import read_names
+from geochat_data.splits import read_list
 from geochat_mini import shape
-from geochat_mini.lessons import pixels
+from geochat_mini.teacher_cache import pixels
 from geochat_mini.material import clipped
-from geochat_mini.numbers import LOWEST
+from geochat_mini.number_tokens import LOWEST
 from geochat_mini.stages import Perception
-from geochat_mini.tutor import CATEGORIES, Tutor
+from geochat_mini.auxiliary_heads import CATEGORIES, Tutor
 
 
 def whole(image: LabelledImage, size: int) -> LabelledImage:
     """The whole image at `size` pixels, neither turned nor recoloured."""
     picture = image.open().resize((size, size))
-    return move(image, Affine.scale(size / image.width, size / image.height), picture, 0.5)
+    return transform_record(image, Affine.scale(size / image.width, size / image.height), picture, 0.5)
 
 
 @torch.inference_mode()
@@ -69,7 +69,7 @@ def main() -> None:
     tower = CLIPVisionModel(shape.vision_config(shape.CHAT_SIZE))
     model = Perception(tower, Tutor(shape.WIDTH, len(UCM_SCENES))).eval()
     model.load_state_dict(load_file(last / "model.safetensors"))
-    kept = read_names("ucm_val")
+    kept = read_list("ucm_val")
     images = [clipped(i) for i in read_ucm(args.imagery / "ucm", "train") if i.path and i.path.name in kept]
     figures = probe(model, images, shape.CHAT_SIZE)
     sys.stdout.write(f"{last}: " + ", ".join(f"{name} {value:.1f}" for name, value in figures.items()) + "\n")

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -12,6 +13,7 @@ from transformers import (
     CLIPModel,
     CLIPTextConfig,
     CLIPVisionConfig,
+    CLIPVisionModel,
     LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
@@ -20,30 +22,54 @@ from transformers import (
 
 from geochat.prompts import IMAGE_TOKEN
 from geochat_mini.contrast import TEXT_LENGTH
-from geochat_mini.numbers import MINI, NUMBERS, curve
+from geochat_mini.number_tokens import MINI, NUMBERS, curve
 
 PATCH = 16
 PRETRAINING_SIZE = 144  # 9 x 9 patches
 CHAT_SIZE = 288  # 18 x 18 patches
 CONTEXT = 2048
 WIDTH = 256
+LAYERS = 8  # of the chat's tower
+DUAL_LAYERS = 6  # of the dual encoder's
 SPECIAL = ["<unk>", "<s>", "</s>", IMAGE_TOKEN]
 MARKUP = ["<p>", "</p>", "<delim>", *MINI.wordings.tokens.values()]
 _PLACE = 0.5  # amplitude of the place in the position embeddings, about that of a patch's own embedding
 
 
-def vision_config(image_size: int) -> CLIPVisionConfig:
-    """A CLIP ViT of 6 layers, 256 wide, heads of 64."""
+def vision_config(image_size: int, layers: int = LAYERS) -> CLIPVisionConfig:
+    """A CLIP ViT, 256 wide, heads of 64."""
     return CLIPVisionConfig(
         hidden_size=WIDTH,
         intermediate_size=768,
-        num_hidden_layers=6,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         image_size=image_size,
         patch_size=PATCH,
         hidden_act="gelu",
         projection_dim=WIDTH,
     )
+
+
+def deepened(weights: dict[str, torch.Tensor], layers: int) -> dict[str, torch.Tensor]:
+    """A tower's weights with layers put between its own that change nothing yet, up to `layers` in all.
+
+    Each is a copy of the layer before with the outputs of its two branches at zero.
+    """
+    pattern = re.compile(r"(.*encoder\.layers\.)(\d+)(\..*)")
+    have = 1 + max(int(found[2]) for name in weights if (found := pattern.match(name)))
+    places = sorted(range(have), key=lambda place: abs(place - have / 2 + 0.25))[: layers - have]  # the middle ones
+    found: dict[str, torch.Tensor] = {}
+    for name, value in weights.items():
+        if not (parts := pattern.match(name)):
+            found[name] = value
+            continue
+        place = int(parts[2])
+        new = place + sum(other < place for other in places)
+        found[f"{parts[1]}{new}{parts[3]}"] = value
+        if place in places:
+            ends = parts[3].startswith((".self_attn.out_proj", ".mlp.fc2"))
+            found[f"{parts[1]}{new + 1}{parts[3]}"] = torch.zeros_like(value) if ends else value.clone()
+    return found
 
 
 def build_dual_encoder(tokenizer: TokenizersBackend) -> CLIPModel:
@@ -64,12 +90,24 @@ def build_dual_encoder(tokenizer: TokenizersBackend) -> CLIPModel:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    vision = vision_config(PRETRAINING_SIZE)
+    vision = vision_config(PRETRAINING_SIZE, DUAL_LAYERS)
     model = CLIPModel(CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=WIDTH))
-    table = model.vision_model.embeddings.position_embedding.weight  # (1 + N, D)
-    with torch.no_grad():
-        table[1:] = _PLACE * _places(PRETRAINING_SIZE // PATCH)
+    _write_places(model.vision_model, PRETRAINING_SIZE // PATCH)
     return model
+
+
+def build_tower(image_size: int) -> CLIPVisionModel:
+    """The chat's tower with random weights, each patch's place written into its position embedding as waves."""
+    tower = CLIPVisionModel(vision_config(image_size))
+    _write_places(tower, image_size // PATCH)
+    return tower
+
+
+def _write_places(tower: Any, grid: int) -> None:  # noqa: ANN401 - modules within modules
+    """Write each patch's place into its position embedding."""
+    table = next(value for name, value in tower.named_parameters() if name.endswith("position_embedding.weight"))
+    with torch.no_grad():
+        table[1:] = _PLACE * _places(grid)  # (N, D)
 
 
 def _places(grid: int) -> torch.Tensor:

@@ -23,12 +23,13 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.trainer_utils import get_last_checkpoint
 
 from geochat_data.encoding import IGNORED
-from geochat_mini.numbers import nearly
+from geochat_mini.auxiliary_heads import AuxiliaryHeads, Weights
+from geochat_mini.number_tokens import nearly
 from geochat_mini.pointing import pointing_loss
-from geochat_mini.tutor import Tutor, Weights
 from geochat_train.contrastive import contrastive_loss
 
 _LOG = logging.getLogger(__name__)
+_SAVED = 100  # steps between checkpoints, some minutes
 
 
 class Normalize(nn.Module):
@@ -48,12 +49,12 @@ class Normalize(nn.Module):
 
 
 class Pretraining(nn.Module):
-    """Stage one: the dual encoder under the contrastive loss, its tower under the tutor as well."""
+    """Stage one: the dual encoder under the contrastive loss, its tower under the auxiliary heads as well."""
 
-    def __init__(self, clip: CLIPModel, tutor: Tutor) -> None:
+    def __init__(self, clip: CLIPModel, heads: AuxiliaryHeads) -> None:
         super().__init__()
         self.clip = clip
-        self.tutor = tutor
+        self.heads = heads
         self.normalize = Normalize()
 
     def forward(self, views: Tensor, input_ids: Tensor, attention_mask: Tensor, **targets: Tensor) -> dict[str, Tensor]:
@@ -63,23 +64,34 @@ class Pretraining(nn.Module):
         images = self.clip.visual_projection(seen.pooler_output).float()  # (B, D)
         texts = self.clip.text_projection(read.pooler_output).float()  # (B, D)
         paired = contrastive_loss(images, texts, self.clip.logit_scale)
-        losses = self.tutor(seen.last_hidden_state[:, 1:], targets, Weights())
+        losses = self.heads(seen.last_hidden_state[:, 1:], targets, Weights())
         return {"loss": paired + torch.stack(list(losses.values())).sum()}
 
 
 class Perception(nn.Module):
-    """Stage two: the tower at the chat's resolution, under the tutor, on all scenes."""
+    """Stage two: the tower at the chat's resolution and at half of it, under the heads, on all scenes.
 
-    def __init__(self, tower: CLIPVisionModel, tutor: Tutor) -> None:
+    Half the resolution costs a quarter, so that many more photographs are seen in the same time; scenes need no more.
+    """
+
+    def __init__(self, tower: CLIPVisionModel, heads: AuxiliaryHeads) -> None:
         super().__init__()
         self.tower = tower
-        self.tutor = tutor
+        self.heads = heads
         self.normalize = Normalize()
 
-    def forward(self, views: Tensor, **targets: Tensor) -> dict[str, Tensor]:
-        """The summed loss of views (B, S, S, 3)."""
-        patches = self.tower(self.normalize(views)).last_hidden_state[:, 1:]  # (B, N, D)
-        return {"loss": torch.stack(list(self.tutor(patches, targets, Weights(box=1.0, small=0.5)).values())).sum()}
+    def forward(self, views: Tensor, small_views: Tensor, **targets: Tensor) -> dict[str, Tensor]:
+        """The summed loss of views (B, S, S, 3) and small ones (B, K, S/2, S/2, 3), whose targets begin "small_"."""
+        small = {name: value.flatten(0, 1) for name, value in targets.items() if name.startswith("small_")}
+        small = {name.removeprefix("small_"): value for name, value in small.items()}
+        loss = self._loss(views, targets) + self._loss(small_views.flatten(0, 1), small)
+        return {"loss": loss}
+
+    def _loss(self, views: Tensor, targets: dict[str, Tensor]) -> Tensor:
+        resized = views.shape[1] != self.tower.config.image_size
+        seen = self.tower(self.normalize(views), interpolate_pos_encoding=resized)
+        losses = self.heads(seen.last_hidden_state[:, 1:], targets, Weights(box=1.0, small=0.5))
+        return torch.stack(list(losses.values())).sum()
 
 
 class Instruction(nn.Module):
@@ -219,7 +231,7 @@ def run_stage(
         max_steps=steps,
         per_device_train_batch_size=batch,
         logging_steps=25,
-        save_steps=max(1, steps // 20),
+        save_steps=min(_SAVED, max(1, steps // 20)),
         save_total_limit=1,
         dataloader_num_workers=max(1, (os.cpu_count() or 1) - 1),
         dataloader_prefetch_factor=4,

@@ -6,6 +6,7 @@ their classes alone.
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +48,26 @@ class Teacher(nn.Module):
         return found.pooler_output.flatten(1).float(), found.last_hidden_state.float()
 
 
+@dataclass(frozen=True)
 class Projection:
     """The first principal directions of features, each scaled to a fourth root of its spread.
 
     Whitening would weigh noise like signal, and plain components are all the first few.
+
+    Attributes:
+        mean: (D,).
+        matrix: (D, width).
     """
 
-    def __init__(self, features: Tensor, width: int) -> None:
-        """Find them in features (N, D)."""
-        self.mean = features.mean(0)
-        _, spread, directions = torch.linalg.svd(features - self.mean, full_matrices=False)
-        self.matrix = directions[:width].T / spread[:width].sqrt()  # (D, width)
+    mean: Tensor
+    matrix: Tensor
+
+    @classmethod
+    def fit(cls, features: Tensor, width: int) -> "Projection":
+        """The projection of features like these (N, D)."""
+        mean = features.mean(0)
+        _, spread, directions = torch.linalg.svd(features - mean, full_matrices=False)
+        return cls(mean, directions[:width].T / spread[:width].sqrt())
 
     def __call__(self, features: Tensor) -> Tensor:
         """Project (..., D) to unit vectors (..., width)."""

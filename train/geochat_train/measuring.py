@@ -27,9 +27,9 @@ from shapely import Polygon
 from geochat import Answer, GeoChat, Task
 from geochat.assistant import Question
 from geochat.engines import GenerationSettings
-from geochat_data.cutting import around, cut
+from geochat_data.tiling import crop_around_objects, tile_images
 from geochat_data.questions import wordings
-from geochat_data.readers import UCM_SCENES, Source, read
+from geochat_data.readers import UCM_SCENES, DataSource, read
 from geochat_data.records import LabelledImage
 
 _REPLICATES = 2000
@@ -137,9 +137,9 @@ def _windows(
     for image in images:
         parts: Iterable[LabelledImage] = [image]
         if tile:
-            parts = cut(parts, tile)
+            parts = tile_images(parts, tile)
         if side:
-            parts = (replace(window, objects=window.objects[:1]) for window in around(parts, side))
+            parts = (replace(window, objects=window.objects[:1]) for window in crop_around_objects(parts, side))
         for part in parts:
             yield part, _name(image)
 
@@ -183,7 +183,7 @@ def main() -> None:
         parser.error(f"--out {args.out} cannot be written: there is no folder {args.out.parent}; create it first")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     chat = GeoChat.from_pretrained(args.model)
-    images: Iterable[LabelledImage] = read(args.format, Source(args.source, args.images, args.split))
+    images: Iterable[LabelledImage] = read(args.format, DataSource(args.source, args.images, args.split))
     if args.what == "identify":
         parts = list(_windows(images, args.tile, args.around))
         origins = {_name(part): whole for part, whole in parts}

@@ -1,21 +1,20 @@
-"""`geochat data`: instruction data from labelled imagery, checked, shown, counted and indexed."""
+"""`geochat data`: build training data from labelled imagery; check, draw, count and index it."""
 
 import argparse
-from typing import Any
 
-from geochat.cli.group import add_actions, run
+from geochat.cli.commands import Command, add_commands
 
-__all__ = ["add_parser", "run"]
+ACTIONS = (
+    Command("build", "geochat_data.commands.build", "make conversations from labels"),
+    Command("check", "geochat_data.commands.check", "find errors in a training file"),
+    Command("show", "geochat_data.commands.show", "draw samples with their boxes"),
+    Command("stats", "geochat_data.commands.stats", "count the contents of a training file"),
+    Command("index", "geochat_data.commands.index", "index a training file for random access"),
+    Command("scenes", "geochat_data.commands.scenes", "draw synthetic scenes with their labels"),
+)
 
-_ACTIONS = ("build", "check", "show", "stats", "index", "scenes")
 
-
-def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the command and its actions."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "data",
-        help="make and inspect training data",
-        description="Make grounded conversations from labelled imagery, and inspect files of them.",
-    )
-    add_actions(parser, __name__, _ACTIONS)
-    return parser
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions."""
+    parser.description = "Make grounded conversations from labelled imagery, and inspect files of them."
+    add_commands(parser, ACTIONS, "action")

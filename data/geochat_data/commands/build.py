@@ -4,9 +4,9 @@ import argparse
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from geochat.cli.dialects import add_for, dialect_of
+from geochat.cli.options import add_dialect_option, dialect_of
 from geochat_data.commands import options
 
 if TYPE_CHECKING:
@@ -17,13 +17,10 @@ if TYPE_CHECKING:
 FORMATS = ("boxes", "coco", "dior", "dota", "fair1m", "folders", "geo", "hrsc", "ucm", "voc", "yolo")
 
 
-def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the action."""
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "build",
-        help="make conversations from labels",
-        description="Make grounded conversations from labelled imagery. What the reader had to leave out is told on "
-        "standard error.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Make grounded conversations from labelled imagery. What the reader had to leave out is told on standard error."
     )
     parser.add_argument("format", metavar="FORMAT", choices=FORMATS, help=f"one of {', '.join(FORMATS)}")
     parser.add_argument("source", metavar="PATH", type=Path, help="label file or folder of the data set")
@@ -36,7 +33,7 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
         help="folder the file's image paths are relative to (default: the data set's; FILE_images where images are "
         "written, for geo, --tile, --around and --views)",
     )
-    add_for(parser, "the model that is to learn from FILE")
+    add_dialect_option(parser, "the model that is to learn from FILE")
     labels = parser.add_argument_group("labels")
     labels.add_argument("--split", metavar="NAME", help="split to read where the data set has several (default: train)")
     labels.add_argument("--strict", action="store_true", help="stop at the first thing that cannot be used")
@@ -86,14 +83,13 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
     made.add_argument("--held-out", action="store_true", help="only wordings that training never sees")
     made.add_argument("--scenes", metavar="A,B,C", type=options.names, default=(), help="scene classes to choose from")
     made.add_argument("--seed", metavar="N", type=int, default=0)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Read, ask and write, alone of those who write that file."""
     from geochat.files import locked
-    from geochat_data.formats import check_ending
     from geochat_data.readers import Report
+    from geochat_data.samples import check_ending
 
     check_ending(args.out)
     if args.report:
@@ -111,12 +107,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _build(args: argparse.Namespace, report: "Report") -> int:
     from geochat_data.building import BuildSettings, build_samples
-    from geochat_data.cutting import around, cut, with_views
-    from geochat_data.formats import write_samples
     from geochat_data.questions import FULL_SHARES
-    from geochat_data.readers import Source, class_names, read
+    from geochat_data.readers import DataSource, class_names, read
+    from geochat_data.samples import write_samples
+    from geochat_data.tiling import add_views, crop_around_objects, tile_images
 
-    source = Source(
+    source = DataSource(
         args.source,
         args.images,
         split=args.split or "train",
@@ -139,14 +135,14 @@ def _build(args: argparse.Namespace, report: "Report") -> int:
     )
     records: Iterable[LabelledImage] = options.counted(read(args.format, source), "images")
     if args.tile:
-        records = cut(records, args.tile, report)
+        records = tile_images(records, args.tile, report)
     wanted = frozenset(args.holding) if args.holding else None
     if args.around:
-        records = around(records, args.around, wanted, report)
+        records = crop_around_objects(records, args.around, wanted, report)
     elif wanted:
         records = _holding(records, wanted, report)
     if args.views:
-        records = with_views(records, args.views, args.seed, report)
+        records = add_views(records, args.views, args.seed, report)
     samples = build_samples(records, _image_root(args), settings, report)
     return write_samples(args.out, _some(samples, args.source, report))
 
@@ -159,7 +155,7 @@ def _names(text: str | None) -> dict[str, str]:
         SettingsError: There is no such file and the text is no list of pairs.
     """
     from geochat.errors import SettingsError
-    from geochat_data.readers.categories import category_name, read_names
+    from geochat_data.readers.values import category_name
 
     if not text:
         return {}

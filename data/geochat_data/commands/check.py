@@ -2,30 +2,26 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from geochat.cli.dialects import add_for, dialect_of
+from geochat.cli.options import add_dialect_option, dialect_of
 from geochat_data.commands import options
 
 _SHOWN = 5  # places for each finding
 
 
-def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the action."""
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "check",
-        help="look for what is wrong in a training file",
-        description="Check every sample: its form, its image, its regions, whether it is there twice and, with "
-        "--against, whether its image is also in another split. Exit status 1 when something is found.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Check every sample: its form, its image, its regions, whether it is there twice and, with "
+        "--against, whether its image is also in another split. Exit status 1 when something is found."
     )
     options.add_file(parser)
-    add_for(parser, "the model FILE was built for")
+    add_dialect_option(parser, "the model FILE was built for")
     parser.add_argument(
         "--against", metavar="PATH", type=Path, help="another split: its folder of images or its file of samples"
     )
     parser.add_argument("--against-images", metavar="DIR", type=Path, help="where --against is a file, its images")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,13 +7,11 @@ from typing import Any
 from geochat_data.commands import options
 
 
-def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the action."""
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "index",
-        help="index a training file for random access",
-        description="Index samples to an Arrow file: read at random from disk, with lengths to group by. With --model "
-        "lengths are counted in its tokens and samples too long for it are left out and told; without, estimated.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Index samples to an Arrow file: read at random from disk, with lengths to group by. With --model "
+        "lengths are counted in its tokens and samples too long for it are left out and told; without, estimated."
     )
     parser.add_argument("file", metavar="FILE", type=Path, help="samples, .json or .jsonl")
     parser.add_argument("--out", metavar="FILE", type=Path, help="(default: FILE with the ending .arrow)")
@@ -22,14 +20,13 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
     parser.add_argument(
         "--max-length", metavar="N", type=options.positive, help="longest sample (default: the model's context)"
     )
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Index and say what was left out."""
-    from geochat_data.formats import read_samples
     from geochat_data.index import estimated_length, write_index
     from geochat_data.readers import Report
+    from geochat_data.samples import read_samples
 
     report, target = Report(strict=args.strict), args.out or args.file.with_suffix(".arrow")
     length = _token_length(args) if args.model else estimated_length

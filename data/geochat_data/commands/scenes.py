@@ -2,18 +2,15 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from geochat_data.commands import options
 
 
-def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the action."""
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "scenes",
-        help="draw synthetic scenes with their labels",
-        description="Draw aerial scenes with exact oriented boxes, as PNG files beside a boxes.jsonl that "
-        "`geochat data build boxes` reads. The same numbers give the same scenes.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Draw aerial scenes with exact oriented boxes, as PNG files beside a boxes.jsonl that "
+        "`geochat data build boxes` reads. The same numbers give the same scenes."
     )
     parser.add_argument("out", metavar="DIR", type=Path, help="folder to write to, created if missing")
     parser.add_argument("--count", metavar="N", type=options.positive, default=100, help="how many (default: 100)")
@@ -22,14 +19,13 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
         "--seed", metavar="N", type=options.number, default=0, help="the first scene's number (default: 0)"
     )
     parser.add_argument("--kind", metavar="NAME", help="airport, junction, solar farm, ... (default: all)")
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Draw and write."""
     from geochat.files import locked
     from geochat_data.readers.boxes import write_boxes
-    from geochat_data.scenes import render_scene
+    from geochat_data.synthetic import render_scene
 
     seeds = range(args.seed, args.seed + args.count)
     scenes = (render_scene(seed, args.size, args.kind) for seed in seeds)

@@ -2,27 +2,23 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from geochat.cli.dialects import add_for, dialect_of
+from geochat.cli.options import add_dialect_option, dialect_of
 from geochat_data.commands import options
 
 
-def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the action."""
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "show",
-        help="draw samples with their boxes",
-        description="Draw a contact sheet: boxes of answers green, of questions yellow, the turns below each image.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Draw a contact sheet: boxes of answers green, of questions yellow, the turns below each image."
     )
     options.add_file(parser)
-    add_for(parser, "the model FILE was built for")
+    add_dialect_option(parser, "the model FILE was built for")
     parser.add_argument("--out", metavar="FILE", type=Path, default=Path("samples.png"), help="(default: samples.png)")
     parser.add_argument(
         "--count", metavar="N", type=options.positive, default=25, help="how many samples (default: 25)"
     )
     parser.add_argument("--seed", metavar="N", type=int, help="draw at random (default: the first ones)")
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,8 +27,8 @@ def run(args: argparse.Namespace) -> int:
     from itertools import islice
 
     from geochat.errors import ExportError
-    from geochat_data.drawing import contact_sheet
-    from geochat_data.formats import read_samples
+    from geochat_data.inspection import contact_sheet
+    from geochat_data.samples import read_samples
 
     dialect = dialect_of(args)
     samples = list(islice(read_samples(args.file), args.count if args.seed is None else None))

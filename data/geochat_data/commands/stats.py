@@ -2,33 +2,26 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from geochat.cli.dialects import add_for, dialect_of
+from geochat.cli.options import add_dialect_option, dialect_of
 from geochat_data.commands import options
 
 
-def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the action."""
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "stats",
-        help="count what is in a training file",
-        description="Count kinds of questions, turns, answers, boxes, angles and sizes.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = "Count kinds of questions, turns, answers, boxes, angles and sizes."
     parser.add_argument("file", metavar="FILE", type=Path, help="samples, .json or .jsonl")
-    add_for(parser, "the model FILE was built for")
+    add_dialect_option(parser, "the model FILE was built for")
     parser.add_argument("--plots", metavar="FILE", type=Path, help="draw the counts as bar charts (.png)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Count, print and draw."""
     from geochat.cli import output
     from geochat.errors import ExportError
-    from geochat_data.drawing import bar_charts
-    from geochat_data.formats import read_samples
-    from geochat_data.statistics import statistics
+    from geochat_data.inspection import bar_charts, statistics
+    from geochat_data.samples import read_samples
 
     charts = statistics(options.counted(read_samples(args.file), "samples"), dialect_of(args))
     if args.json:

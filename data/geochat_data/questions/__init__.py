@@ -1,30 +1,35 @@
-"""Grounded conversations made from labelled images, in the published GeoChat wording."""
+"""Questions and answers built from labelled images, in the published GeoChat wording and others.
 
-from geochat_data.questions.about_image import tidy
-from geochat_data.questions.balance import Balance
-from geochat_data.questions.builder import DEFAULT_SHARES, FULL_SHARES, build_conversation
+`builders` has a function for each kind of question, `expressions` the referring expressions, `conversations` the
+choice of questions about an image, `wordings` their texts.
+"""
+
+from geochat_data.questions.builders import clean_caption
 from geochat_data.questions.colour import COLOURS, colour_of
-from geochat_data.questions.conversation import Conversation, Turn
-from geochat_data.questions.dialogue import build_dialogue
-from geochat_data.questions.expressions import Expression, expressions
-from geochat_data.questions.qualities import described
-from geochat_data.questions.subject import Subject
-from geochat_data.questions.wordings import Choice
+from geochat_data.questions.conversations import (
+    DEFAULT_SHARES,
+    FULL_SHARES,
+    AnswerBalance,
+    build_conversation,
+    build_dialogue,
+)
+from geochat_data.questions.expressions import Expression, attribute_expressions, expressions
+from geochat_data.questions.subject import QAPair, Subject
+from geochat_data.questions.wordings import WordingPool
 
 __all__ = [
     "COLOURS",
     "DEFAULT_SHARES",
     "FULL_SHARES",
-    "Balance",
-    "Choice",
-    "Conversation",
+    "AnswerBalance",
     "Expression",
+    "QAPair",
     "Subject",
-    "Turn",
+    "WordingPool",
+    "attribute_expressions",
     "build_conversation",
     "build_dialogue",
+    "clean_caption",
     "colour_of",
-    "described",
     "expressions",
-    "tidy",
 ]

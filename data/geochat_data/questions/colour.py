@@ -1,7 +1,7 @@
-"""The colour of an object, from its pixels, or unknown.
+"""Colour of an object by its pixels, or unknown.
 
-Only the middle of the box is looked at: its corners show ground. Each pixel is given a plain colour name by hue,
-saturation and value; where no name has a clear majority the colour is unknown, since a guess would teach guessing.
+Only the middle of the box is used: its corners show ground. Each pixel gets a plain colour name by hue, saturation and
+value; if no name has a clear majority the colour is unknown, since a guess would teach guessing.
 """
 
 import numpy as np
@@ -9,48 +9,48 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from geochat.imagery import Window
-from geochat_data.records import FullSize, LabelledImage, LabelledObject, Polygon, as_polygon
+from geochat_data.records import LabelledImage, LabelledObject, Polygon, WindowReader, as_polygon
 
 COLOURS = ("black", "gray", "white", "red", "orange", "yellow", "green", "blue", "purple", "brown")
 _UNNAMED = len(COLOURS)
-MIDDLE = 0.6  # of the box's sides
-MAJORITY = 0.65  # of the pixels
+MIDDLE = 0.6  # share of the box's sides
+MAJORITY = 0.65  # share of the pixels
 LEAST_PIXELS = 12
-LEAST_CHROMA = 12  # grey levels between an image's most different channels
-_OVERVIEW = 2048  # pixels of the view that an image's brightness is told from
+LEAST_CHROMA = 12  # grey levels between the most different channels of an image
+_OVERVIEW = 2048  # pixels of the view that the brightness of an image is measured on
 _LARGEST = 1024  # pixels of the side of an object; larger ones are averaged down
 _HUES = ((15, "red"), (42, "orange"), (70, "yellow"), (165, "green"), (260, "blue"), (330, "purple"), (360, "red"))
 UNCOLOURED = frozenset(
     {"person", "baseball diamond", "ground track field", "soccer ball field", "golf course", "harbor", "roundabout"}
 )
-"""Categories nobody would give one colour: ground of several, and people."""
+"""Categories without one colour: ground of several colours, and people."""
 
 
 def colours_of(image: LabelledImage) -> dict[LabelledObject, str | None]:
-    """The colour of each object, doubtful ones included: what its labels say, else that of its pixels.
+    """Find the colour of each object, ignored ones included, by its labels, else by its pixels; None if it is unknown.
 
-    Of the image, a view of bounded size and the windows of the objects are read, so it may be larger than memory.
+    Only an overview and the windows of the objects are read, so the image may be larger than memory.
 
     Raises:
         ImageError: The image cannot be read.
     """
-    things = (*image.objects, *image.ignore)
-    colours = {thing: next((word for word in thing.attributes if word in COLOURS), None) for thing in things}
-    unsaid = [thing for thing in things if colours[thing] is None and thing.category not in UNCOLOURED]
-    if not unsaid:
+    objects = (*image.objects, *image.ignore)
+    colours = {item: next((word for word in item.attributes if word in COLOURS), None) for item in objects}
+    unlabelled = [item for item in objects if colours[item] is None and item.category not in UNCOLOURED]
+    if not unlabelled:
         return colours
-    with image.opened() as scene:
-        whole = FullSize(scene)
-        gain = daylight(np.asarray(whole.read(scene.window, max_side=_OVERVIEW)))
+    with image.open_scene() as scene:
+        reader = WindowReader(scene)
+        gain = daylight_gain(np.asarray(reader.read(scene.window, max_side=_OVERVIEW)))
         if gain is not None:
-            colours |= {thing: _seen(thing, whole, scene.size, gain) for thing in unsaid}
+            colours |= {item: _visible_colour(item, reader, scene.size, gain) for item in unlabelled}
     return colours
 
 
-def daylight(pixels: NDArray[np.uint8]) -> float | None:
-    """By how much an image must be brighter for its brightest parts to be bright; None where it has no colours at all.
+def daylight_gain(pixels: NDArray[np.uint8]) -> float | None:
+    """Find the factor that makes the brightest parts of an image bright; None if the image has no colours.
 
-    A white roof in a hazy or dark photograph is grey by its numbers. Thermal and panchromatic images have no colour.
+    A white roof in a hazy or dark photograph is grey by its numbers. Thermal and panchromatic images have no colours.
     """
     sample = pixels[::4, ::4].reshape(-1, 3).astype(np.int16)
     if np.percentile(np.ptp(sample, axis=1), 95) < LEAST_CHROMA:
@@ -59,20 +59,20 @@ def daylight(pixels: NDArray[np.uint8]) -> float | None:
     return max(1.0, 240 / bright)
 
 
-def _seen(thing: LabelledObject, whole: FullSize, size: tuple[int, int], gain: float) -> str | None:
+def _visible_colour(item: LabelledObject, reader: WindowReader, size: tuple[int, int], gain: float) -> str | None:
     """The colour of an object's pixels."""
-    corners = np.array(thing.polygon)
+    corners = np.array(item.polygon)
     window = Window.covering((*corners.min(axis=0), *corners.max(axis=0))).clip(size)
     if window is None:
         return None
-    view = whole.read(window, max_side=_LARGEST)
+    view = reader.read(window, max_side=_LARGEST)
     scale = np.array(view.size) / window.size
     pixels: NDArray[np.uint8] = np.clip(np.asarray(view) * gain, 0, 255).astype(np.uint8)
     return colour_of(pixels, as_polygon((corners - window[:2]) * scale))
 
 
 def colour_of(pixels: NDArray[np.uint8], polygon: Polygon) -> str | None:
-    """The name of the colour most of the middle of a box has, None where none is clear.
+    """Name the colour of most of the middle of a box, None if none is clear.
 
     Args:
         pixels: The image, (height, width, 3).
@@ -102,7 +102,7 @@ def _middle(pixels: NDArray[np.uint8], polygon: Polygon) -> NDArray[np.uint8]:
 
 
 def _names(rgb: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The index in `COLOURS` of each pixel (N, 3), one more for what has no plain name."""
+    """The index in `COLOURS` of each pixel (N, 3); `_UNNAMED` for colours without a plain name."""
     values = rgb.astype(np.float32) / 255
     high, low = values.max(axis=1), values.min(axis=1)
     chroma = high - low

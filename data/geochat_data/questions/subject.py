@@ -1,4 +1,4 @@
-"""A labelled image as question builders see it: what may be asked about, where it lies, and in which words."""
+"""Subject of questions: a labelled image with its categories, places and colours; and the question-answer pairs about it."""
 
 import random
 from collections.abc import Sequence
@@ -9,43 +9,66 @@ from shapely.geometry import box as rectangle
 
 from geochat.dialects import Dialect
 from geochat.geometry import Frame, OrientedBox
-from geochat.prompts.phrases import with_article
+from geochat.prompts import Task
+from geochat.prompts.phrases import plural, with_article
 from geochat_data.questions.colour import colours_of
-from geochat_data.questions.wordings import Choice, Wordings
+from geochat_data.questions.wordings import WordingPool, Wordings
 from geochat_data.records import LabelledImage, LabelledObject, Point
 
-MAX_COUNT = 12  # more than this nobody counts at a glance, nor lists box by box
+MAX_COUNT = 12  # objects that are counted, or listed box by box
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+@dataclass(frozen=True, slots=True)
+class QAPair:
+    """One question and its answer, a turn of a conversation.
+
+    Attributes:
+        question: The user's text as the model reads it, task token and regions included.
+        answer: The text that the model should answer.
+        task: The task of the prompt.
+        kind: The name of its builder: "presence", "count", ...
+        about: The topic, in any wording: a category, a phrase, a box.
+        grounded: Whether the answer to a referring question holds boxes, rather than that there is none.
+    """
+
+    question: str
+    answer: str
+    task: Task
+    kind: str = ""
+    about: str = ""
+    grounded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One image, the chance questions are drawn with, and how they are written.
+    """One image, and the state with which questions about it are drawn and written.
 
     Attributes:
-        image: What is asked about.
-        rng: Where all chance comes from.
-        dialect: How the checkpoint is asked and writes regions.
+        image: The image.
+        rng: The source of randomness.
+        dialect: The dialect of the checkpoint.
         scenes: The scene classes to choose between.
-        wording: Which wordings questions are drawn from.
-        rich: Whether expressions may speak of colours and relations too.
+        wording: The wordings to draw from.
+        rich: Whether expressions may use colours and relations too.
     """
 
     image: LabelledImage
     rng: random.Random
     dialect: Dialect
     scenes: Sequence[str] = ()
-    wording: Choice = "published"
+    wording: WordingPool = "published"
     rich: bool = False
     _colours: dict[LabelledObject, str | None] = field(default_factory=dict, compare=False, repr=False)
     _places: dict[LabelledObject, tuple[Point, float]] = field(default_factory=dict, compare=False, repr=False)
 
     def word(self, wordings: Wordings) -> str:
-        """One of the wordings of a kind of question."""
+        """Draw one of the wordings of a kind of question."""
         pool = wordings.pool(self.wording)
         return pool[0] if len(pool) == 1 else self.rng.choice(pool)
 
     def colour(self, item: LabelledObject) -> str | None:
-        """The colour the labels give an object, else that of its pixels; None where it is unknown.
+        """The colour of an object by its labels, else by its pixels; None if it is unknown.
 
         Raises:
             ImageError: The image cannot be read.
@@ -56,7 +79,7 @@ class Subject:
 
     @property
     def countable(self) -> list[str]:
-        """Categories whose objects are all known: labelled exhaustively and none of them doubtful."""
+        """Categories whose objects are all known: labelled exhaustively, and none of them ignored."""
         return sorted(self.image.labelled - {item.category for item in self.image.ignore})
 
     @property
@@ -66,7 +89,7 @@ class Subject:
 
     @property
     def absent(self) -> list[str]:
-        """Countable categories the image certainly does not hold."""
+        """Countable categories without an object in the image."""
         return [category for category in self.countable if category not in self.present]
 
     def members(self, category: str) -> tuple[LabelledObject, ...]:
@@ -75,7 +98,7 @@ class Subject:
         return tuple(sorted(found, key=lambda item: self.place(item)[0]))
 
     def place(self, item: LabelledObject) -> tuple[Point, float]:
-        """Centre and area of the part inside the image, as shares of the image's sides and area."""
+        """Centre and area of the part of an object inside the image, as shares of the image's sides and area."""
         if item not in self._places:
             self._places[item] = self._place(item)
         return self._places[item]
@@ -90,37 +113,19 @@ class Subject:
         return (center.x / image.width, center.y / image.height), inside.area / (image.width * image.height)
 
     def boxes(self, items: Sequence[LabelledObject]) -> list[OrientedBox]:
-        """The objects' boxes in the numbers the model writes: for GeoChat percent of the letterboxed square."""
+        """The objects' boxes in the model's numbers: for GeoChat percent of the letterboxed square."""
         frame = Frame((self.image.width, self.image.height), model=self.dialect.model_frame)
         to_model = frame.between("view", "model")
         return [OrientedBox.from_polygon(item.polygon).transform(to_model) for item in items]
 
 
-NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-
-
-_IRREGULAR = {"person": "people", "man": "men", "woman": "women", "aircraft": "aircraft", "sheep": "sheep"}
-
-
-def plural(category: str) -> str:
-    """The plural of a category's name."""
-    first, last = category[: category.rfind(" ") + 1], category[category.rfind(" ") + 1 :]
-    if last in _IRREGULAR:
-        return first + _IRREGULAR[last]
-    if last.endswith(("s", "x", "z", "ch", "sh")):
-        return category + "es"
-    if last.endswith("y") and last[-2:-1] not in "aeiou":
-        return category[:-1] + "ies"
-    return category + "s"
-
-
 def counted(category: str, count: int) -> str:
-    """How many there are in words: "an airplane", "three airplanes", "many cars"."""
+    """A number of objects in words: "an airplane", "three airplanes", "many cars"."""
     if count == 1:
         return with_article(category)
     return f"{NUMBERS[count] if count < len(NUMBERS) else 'many'} {plural(category)}"
 
 
-def listed(parts: Sequence[str]) -> str:
-    """The parts in a row: "a", "a and b", "a, b and c"."""
+def joined(parts: Sequence[str]) -> str:
+    """Join parts of a sentence: "a", "a and b", "a, b and c"."""
     return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)

@@ -1,13 +1,13 @@
-"""How questions are worded, and which wordings training never sees.
+"""Wordings of questions, and those that training never uses.
 
-Each kind of question has the published wordings, more that say the same, and some that are held out: a model is asked
-in those to measure whether it understands the question or has learnt the sentence.
+Each kind of question has the published wordings, variants for training, and held-out ones: asked in those, a model shows
+whether it understands the question or has memorised the sentence.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-Choice = Literal["published", "varied", "held out"]
+WordingPool = Literal["published", "varied", "held out"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,17 +15,17 @@ class Wordings:
     """The wordings of one kind of question, as format strings.
 
     Attributes:
-        published: GeoChat's own, or those this project began with.
-        varied: More, for training.
-        held_out: For measuring; never trained on.
+        published: Wordings of GeoChat, or the first of this project.
+        varied: Variants, for training.
+        held_out: For evaluation; never trained on.
     """
 
     published: tuple[str, ...]
     varied: tuple[str, ...]
     held_out: tuple[str, ...]
 
-    def pool(self, choice: Choice) -> tuple[str, ...]:
-        """The wordings to draw from."""
+    def pool(self, choice: WordingPool) -> tuple[str, ...]:
+        """The wordings of one pool."""
         if choice == "held out":
             return self.held_out
         return self.published if choice == "published" else (*self.published, *self.varied)
@@ -125,7 +125,7 @@ REFER = Wordings(
     ),
     ("Point out <p> {phrase} </p>", "Mark <p> {phrase} </p> for me"),
 )
-GROUNDING = Wordings(  # some words are CAPTION's too, so that it is the task token that asks for boxes
+GROUNDING = Wordings(  # some wordings are CAPTION's too, so that boxes are asked for by the task token
     (
         "Describe the image in detail with the positions of the objects.",
         "Describe the image with the positions of the objects.",

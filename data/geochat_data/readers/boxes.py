@@ -1,8 +1,9 @@
-"""JSON lines of labelled images: `image`, `objects`, and optionally `ignore`, `scene`, `captions`, `width`, `height`.
+"""The project's own label format, `boxes`: JSON lines of labelled images.
 
-An object has a `category`, a `polygon` of corners in pixels, and may be `difficult`. `labelled` may list the categories
-all of whose objects are marked; where it is missing these are the file's. A line may name the `split` it is of. Lines
-about one image are taken together; of an image of which none lists `objects`, nothing is known.
+A line has `image` and `objects`, and optionally `ignore`, `scene`, `captions`, `width`, `height`. An object has a
+`category`, a `polygon` of corners in pixels, and may be `difficult`. `labelled` may list the categories of which every
+object is labelled; without it these are the categories of the file. A line may name its `split`. Lines about one image
+are joined; if none of them lists `objects`, nothing is known of the image.
 """
 
 import json
@@ -14,14 +15,12 @@ from typing import Any
 
 from geochat.errors import DataError
 from geochat.files import atomic_draft
-from geochat_data.readers.categories import category_name, named
-from geochat_data.readers.finding import find_image
-from geochat_data.readers.jsonl import read_jsonl
-from geochat_data.readers.placing import Size
+from geochat_data.readers.alignment import Size
+from geochat_data.readers.json_files import read_jsonl
+from geochat_data.readers.layout import choose_split, find_image, require_no_split
 from geochat_data.readers.report import Report
-from geochat_data.readers.source import Label, Source, Unread, labelled_image
-from geochat_data.readers.splitting import choose, require_no_split
-from geochat_data.readers.values import declared_size, flag, number
+from geochat_data.readers.source import DataSource, Label, UnreadableLabel, labelled_image
+from geochat_data.readers.values import category_name, declared_size, flag, named, number
 from geochat_data.records import LabelledImage, LabelledObject
 
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
@@ -30,21 +29,21 @@ Line = tuple[str, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one line says of its image."""
+    """Content of one line about its image."""
 
-    labels: list[Label | Unread]
+    labels: list[Label | UnreadableLabel]
     declared: Size | None
     scene: str | None
     captions: tuple[str, ...]
     labelled: frozenset[str] | None
-    looked: bool  # whether it says anything of objects
+    has_objects: bool  # or says which categories are labelled
 
 
-def read_boxes(source: Source) -> Iterator[LabelledImage]:
-    """The images of a file, or of `<split>.jsonl` or `boxes.jsonl` in a folder; names are relative to its folder.
+def read_boxes(source: DataSource) -> Iterator[LabelledImage]:
+    """Read the images of a file, or of `<split>.jsonl` or `boxes.jsonl` in a folder; names are relative to its folder.
 
     Raises:
-        DataError: The file cannot be read, or the split is not there.
+        DataError: The file cannot be read, or the split does not exist.
     """
     path = _find_file(source)
     folder = source.images or path.parent
@@ -82,18 +81,18 @@ def _rows(objects: Iterable[LabelledObject]) -> list[dict[str, Any]]:
     ]
 
 
-def _find_file(source: Source) -> Path:
+def _find_file(source: DataSource) -> Path:
     if not source.path.is_dir():
         return source.path
-    part = choose(source, {path.stem: path for path in sorted(source.path.glob("*.jsonl"))})
+    part = choose_split(source, {path.stem: path for path in sorted(source.path.glob("*.jsonl"))})
     return part or source.path / "boxes.jsonl"
 
 
-def _survey(path: Path, source: Source) -> tuple[frozenset[str], Counter[str], str | None]:
-    """The categories of all objects, how many lines of the split there are about each image, and its name.
+def _survey(path: Path, source: DataSource) -> tuple[frozenset[str], Counter[str], str | None]:
+    """Scan a file for the categories of all objects, the number of lines about each image of the split, and its name.
 
     Raises:
-        DataError: The lines name splits, and not that one.
+        DataError: The lines name other splits only.
     """
     names: set[str] = set()
     counts: dict[str | None, Counter[str]] = {}
@@ -103,7 +102,7 @@ def _survey(path: Path, source: Source) -> tuple[frozenset[str], Counter[str], s
             if isinstance(item, dict) and (name := named(item.get("category"), source.names, where)):
                 names.add(name)
     parts = {name: name for name in counts if name is not None}
-    split = choose(source, parts)
+    split = choose_split(source, parts)
     if split is None and parts:
         raise DataError(f"{path} has no split {source.split!r}; name one of {', '.join(parts)} with --split")
     if split is None and path.stem.lower() != source.split.lower():
@@ -116,12 +115,12 @@ def _split(row: dict[str, Any]) -> str | None:
 
 
 def _of_split(lines: Iterable[Line], split: str | None) -> Iterator[Line]:
-    """The lines of a split, and those that name none."""
+    """Lines of a split, and lines without one."""
     return (line for line in lines if _split(line[1]) in (None, split))
 
 
 def _by_image(lines: Iterable[Line], counts: Counter[str], report: Report) -> Iterator[list[Line]]:
-    """The lines about each image, at the place of the last of them."""
+    """Group the lines about each image, at the place of the last of them."""
     waiting: dict[str, list[Line]] = {}
     for line in lines:
         name = _name(line[1])
@@ -134,23 +133,23 @@ def _by_image(lines: Iterable[Line], counts: Counter[str], report: Report) -> It
             waiting[name] = together
             continue
         if len(together) > 1:
-            report.note("image that is listed more than once: its lines taken together", line[0])
+            report.note("image listed more than once: its lines are joined", line[0])
         yield together
 
 
 def _name(row: dict[str, Any]) -> str:
-    """The name of a row's image, written in one way; empty where it has none."""
+    """Normalised name of a row's image; empty if it has none."""
     name = row.get("image")
     return PurePosixPath(name.replace("\\", "/")).as_posix() if isinstance(name, str) and name.strip() else ""
 
 
-def _read(row: dict[str, Any], where: str, source: Source) -> _Part | None:
-    """What a line says; None, counted, where it cannot be read."""
+def _read(row: dict[str, Any], where: str, source: DataSource) -> _Part | None:
+    """Read a line; None, counted, if it is malformed."""
     try:
-        labels = [*_labels(row.get("objects", ()), where), *_labels(row.get("ignore") or (), where, doubtful=True)]
+        labels = [*_labels(row.get("objects", ()), where), *_labels(row.get("ignore") or (), where, ignore=True)]
         said = row.get("labelled")
         if not (said is None or isinstance(said, list)):
-            raise TypeError("`labelled` is no list")
+            raise TypeError("`labelled` is not a list")
         labelled = None if said is None else frozenset(filter(None, (named(c, source.names, where) for c in said)))
         return _Part(
             labels,
@@ -158,7 +157,7 @@ def _read(row: dict[str, Any], where: str, source: Source) -> _Part | None:
             None if row.get("scene") is None else category_name(str(row["scene"])),
             tuple(str(caption) for caption in row.get("captions") or ()),
             labelled,
-            looked="objects" in row or labelled is not None,
+            has_objects="objects" in row or labelled is not None,
         )
     except _MALFORMED as error:
         source.report.skip(f"malformed row ({type(error).__name__})", where)
@@ -166,18 +165,18 @@ def _read(row: dict[str, Any], where: str, source: Source) -> _Part | None:
 
 
 def _record(
-    source: Source, folder: Path, lines: list[Line], parts: list[_Part], names: frozenset[str]
+    source: DataSource, folder: Path, lines: list[Line], parts: list[_Part], names: frozenset[str]
 ) -> Iterator[LabelledImage]:
-    """The record of one image, from what its lines say together."""
+    """Make the record of one image from all its lines."""
     sizes, scenes = ({getattr(part, what) for part in parts} - {None} for what in ("declared", "scene"))
     where = lines[0][0]
     if len(sizes) > 1:
         source.report.skip("image whose lines declare different sizes", where)
         return
     if len(scenes) > 1:
-        source.report.note("image whose lines name different scenes: none is taken", where)
+        source.report.note("image whose lines name different scenes: none is used", where)
     said = [part.labelled for part in parts if part.labelled is not None]
-    lost = len(parts) < len(lines) or not any(part.looked for part in parts)
+    lost = len(parts) < len(lines) or not any(part.has_objects for part in parts)
     yield from labelled_image(
         source,
         find_image(folder, lines[0][1]["image"]),
@@ -190,15 +189,15 @@ def _record(
     )
 
 
-def _labels(rows: Any, where: str, *, doubtful: bool = False) -> Iterator[Label | Unread]:  # noqa: ANN401
+def _labels(rows: Any, where: str, *, ignore: bool = False) -> Iterator[Label | UnreadableLabel]:  # noqa: ANN401
     for count, row in enumerate(rows, start=1):
         place = f"{where}: object {count}"
         category = row.get("category") if isinstance(row, dict) else None
         try:
             points = [(number(x), number(y)) for x, y in row["polygon"]]
-            yield Label(category, points, place, doubtful or flag(row.get("difficult")))
+            yield Label(category, points, place, ignore or flag(row.get("difficult")))
         except _MALFORMED as error:
-            yield Unread(f"malformed object ({type(error).__name__})", place, category)
+            yield UnreadableLabel(f"malformed object ({type(error).__name__})", place, category)
 
 
 def _listed(value: Any) -> list[Any]:  # noqa: ANN401 - decoded JSON

@@ -1,55 +1,59 @@
 """COCO instances: one JSON file of images, annotations and categories.
 
-The box is the smallest rectangle around the segmentation, polygons or run lengths, or around `bbox` where there is
-none. A crowd is a doubtful object, at its `bbox` where it has one.
+The box of an object is the smallest rectangle around its segmentation, polygons or run lengths, or around its `bbox` if
+it has none. A crowd is an ignored object, at its `bbox` if it has one.
 
 A folder is read as Roboflow exports it, `<split>/_annotations.coco.json` beside the images, or as COCO is published,
-`annotations/instances_<split>.json`. Images listed twice are one; numbers may be written as text.
+`annotations/instances_<split>.json`. Images listed twice are one; numbers may be text. The file is read in three passes,
+a row at a time, so that the memory grows with the labels and not with the file.
 """
 
-import json
 import re
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from geochat.errors import DataError
 from geochat.files import is_file
-from geochat_data.readers.finding import find_image
-from geochat_data.readers.masks import mask_points
-from geochat_data.readers.placing import Size
-from geochat_data.readers.source import Label, Source, Unread, labelled_image, pairs, upright_points
-from geochat_data.readers.splitting import choose, meaning, require_no_split
+from geochat_data.readers.alignment import Size
+from geochat_data.readers.json_files import read_json, read_json_items
+from geochat_data.readers.layout import choose_split, find_image, require_no_split, usual_split
+from geochat_data.readers.source import DataSource, Label, UnreadableLabel, labelled_image, pairs, upright_points
 from geochat_data.readers.values import declared_size, flag, number
-from geochat_data.records import LabelledImage
+from geochat_data.records import LabelledImage, Point
 
 _ROBOFLOW = "_annotations.coco.json"
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+_LARGEST_MASK = 2**29  # pixels
 
 
 @dataclass(slots=True)
 class _Image:
     path: Path
     declared: Size | None
-    labels: list[Label | Unread] = field(default_factory=list)
+    labels: list[Label | UnreadableLabel] = field(default_factory=list)
 
 
-def read_coco(source: Source) -> Iterator[LabelledImage]:
-    """The images of an instances file, in its order.
+def read_coco(source: DataSource) -> Iterator[LabelledImage]:
+    """Read the images of an instances file, in its order.
 
-    `file_name` is relative to the folder of images; where none is given, to the first of the usual places, beside
-    the file and beside its folder, that holds the first image.
+    `file_name` is relative to the folder of images; if none is given, to the first of the usual places, beside the file
+    and beside its folder, that holds the first image.
 
     Raises:
         DataError: The file is missing, is not JSON, or has no images, annotations or categories.
     """
     path = _find_file(source)
-    content = _decoded(path)
-    images, by_id = _images(content["images"], path, source)
-    categories = _categories(content["categories"], path)
-    nowhere: list[Label | Unread] = []  # labels of nobody knows which image
-    for place, row in enumerate(content["annotations"]):
+    categories = _categories(_rows(path, "categories"), path)
+    images, by_id = _images(_rows(path, "images"), path, source)
+    homeless: list[UnreadableLabel] = []  # labels that name no image
+    for place, row in enumerate(_rows(path, "annotations")):
         identity = row.get("id", place) if isinstance(row, dict) else place
         image = row.get("image_id") if isinstance(row, dict) else None
         entry = by_id.get(_key(image))
@@ -57,21 +61,21 @@ def read_coco(source: Source) -> Iterator[LabelledImage]:
         if entry is not None:
             entry.labels.append(label)
         elif image is None:
-            nowhere.append(Unread("annotation that names no image", label.where, label.category))
+            homeless.append(UnreadableLabel("annotation that names no image", label.where, label.category))
         else:
             source.report.skip_label("annotation of an unlisted image", label.where)
-    names = source.categories([*nowhere, *(label for entry in images for label in entry.labels)])
-    for lost in nowhere:
-        source.report.skip_label("annotation that names no image", lost.where)
-    unknown = {name for label in nowhere for name in (source.categories([label]) or {None})}
+    names = source.categories([*homeless, *(label for entry in images for label in entry.labels)])
+    for lost in homeless:
+        source.report.skip_label(lost.reason, lost.where)
+    unknown = {name for label in homeless for name in (source.categories([label]) or {None})}
     for entry in images:
         yield from labelled_image(
             source, entry.path, entry.labels, categories=names, unknown=unknown, declared=entry.declared
         )
 
 
-def _find_file(source: Source) -> Path:
-    """The instances file: the source's own, or that of the split in a folder.
+def _find_file(source: DataSource) -> Path:
+    """Find the instances file: the source's own, or that of the split in a folder.
 
     Raises:
         DataError: A folder has none, or none of the split.
@@ -89,7 +93,7 @@ def _find_file(source: Source) -> Path:
         found = {_split_of(path): path for path in instances or files}
         if found:
             break
-    if found and (part := choose(source, found)) is not None:
+    if found and (part := choose_split(source, found)) is not None:
         return part
     raise DataError(
         f"{source.path} holds neither <split>/{_ROBOFLOW} nor annotations/instances_<split>.json; name the JSON file"
@@ -97,32 +101,39 @@ def _find_file(source: Source) -> Path:
 
 
 def _split_of(path: Path) -> str:
-    """The word of a file's name that is a split's."""
-    return next((word for word in re.split(r"[^A-Za-z0-9]+", path.stem) if meaning(word)), "")
+    """The word of a file's name that stands for a split."""
+    return next((word for word in re.split(r"[^A-Za-z0-9]+", path.stem) if usual_split(word)), "")
 
 
-def _decoded(path: Path) -> dict[str, list[Any]]:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not a COCO instances file: {error}; check the path") from error
-    for part in ("images", "annotations", "categories"):
-        found = content.get(part) if isinstance(content, dict) else None
-        if not isinstance(found, list):
-            wrong = "null" if found is None and isinstance(content, dict) and part in content else type(found).__name__
-            raise DataError(
-                f"{path} is not a COCO instances file: a list `{part}` is needed, "
-                f"{'none is there' if found is None and wrong != 'null' else f'it is {wrong}'}; check the path"
-            )
-    return content  # type: ignore[no-any-return]
+def _rows(path: Path, part: str) -> Iterator[Any]:
+    """Decode the rows of a part of the file, one at a time.
+
+    Raises:
+        DataError: The file cannot be read, is damaged, or the part is not a list.
+    """
+    count = 0
+    for count, row in enumerate(read_json_items(path, f"{part}.item"), start=1):
+        yield row
+    if count:
+        return
+    content = read_json(path)
+    found = content.get(part) if isinstance(content, dict) else None
+    if not isinstance(found, list):
+        wrong = "null" if found is None and isinstance(content, dict) and part in content else type(found).__name__
+        raise DataError(
+            f"{path} is not a COCO instances file: it needs a list `{part}`, "
+            f"{'and has none' if found is None and wrong != 'null' else f'which is {wrong}'}; check the path"
+        )
 
 
-def _images(rows: list[Any], path: Path, source: Source) -> tuple[list[_Image], dict[Any, _Image]]:
+def _images(rows: Iterable[Any], path: Path, source: DataSource) -> tuple[list[_Image], dict[Any, _Image]]:
     """The images in order, and by id; rows of one file name are one image."""
-    folder = source.images or _image_folder(path, rows)
+    rows = iter(rows)
+    first = list(islice(rows, 1))
+    folder = source.images or _image_folder(path, first)
     by_path: dict[str, _Image] = {}
     by_id: dict[Any, _Image] = {}
-    for place, row in enumerate(rows):
+    for place, row in enumerate(chain(first, rows)):
         where = f"{path}: image {place}"
         try:
             image = find_image(folder, _text(row["file_name"]))
@@ -132,24 +143,25 @@ def _images(rows: list[Any], path: Path, source: Source) -> tuple[list[_Image], 
             continue
         key = Path(image).as_posix()
         if key in by_path:
-            source.report.note("image that is listed twice: its labels taken together", where)
+            source.report.note("image listed twice: its labels are joined", where)
         entry = by_path.setdefault(key, _Image(image, declared))
         if by_id.setdefault(identity, entry) is not entry:
-            raise DataError(f"{where}: the id {row['id']!r} is that of another image too; give each its own")
+            raise DataError(f"{where}: the id {row['id']!r} belongs to another image too; make ids unique")
         entry.declared = entry.declared or declared
         if declared not in (None, entry.declared):
             raise DataError(f"{where}: {image} is listed with two sizes, {entry.declared} and {declared}; correct one")
     return list(by_path.values()), by_id
 
 
-def _categories(rows: list[Any], path: Path) -> dict[Any, str]:
+def _categories(rows: Iterable[Any], path: Path) -> dict[Any, str]:
     try:
         return {_key(row["id"]): str(row["name"]) for row in rows}
     except _MALFORMED as error:
-        raise DataError(f"{path}: its categories need an `id` and a `name` each ({error!r}); correct them") from error
+        raise DataError(f"{path}: each of its categories needs an `id` and a `name` ({error!r}); add them") from error
 
 
 def _image_folder(path: Path, rows: list[Any]) -> Path:
+    """The first of the usual folders of images that holds the image of the first row."""
     places = [path.parent, path.parent / "images", path.parent.parent, path.parent.parent / "images"]
     places.append(path.parent.parent / path.stem.split("_")[-1])  # annotations/instances_val2017.json, val2017/
     first = rows[0].get("file_name") if rows and isinstance(rows[0], dict) else None
@@ -157,15 +169,15 @@ def _image_folder(path: Path, rows: list[Any]) -> Path:
     return next((place for place in places if name and is_file(find_image(place, name))), path.parent)
 
 
-def _label(row: Any, categories: dict[Any, str], where: str, image: _Image | None) -> Label | Unread:  # noqa: ANN401
-    """The label of a row, or why it has none."""
+def _label(row: Any, categories: dict[Any, str], where: str, image: _Image | None) -> Label | UnreadableLabel:  # noqa: ANN401
+    """The label of a row, or the reason it has none."""
     category = None
     try:
         category = categories[_key(row["category_id"])]
         shape, box = row.get("segmentation"), row.get("bbox")
         crowd = flag(row.get("iscrowd"))
         if isinstance(shape, dict) and not (crowd and box):
-            points, size = mask_points(shape, image.declared if image else None)
+            points, size = _mask_points(shape, image.declared if image else None)
             if image is not None:
                 image.declared = size
         elif isinstance(shape, list) and any(shape):
@@ -173,17 +185,17 @@ def _label(row: Any, categories: dict[Any, str], where: str, image: _Image | Non
         else:
             x, y, width, height = (number(v) for v in box)
             if min(width, height) < 0:
-                return Unread("box with a negative side", where, category)
+                return UnreadableLabel("box with a negative side", where, category)
             points = upright_points(x, y, x + width, y + height)
     except DataError as error:
-        return Unread(str(error), where, category)
+        return UnreadableLabel(str(error), where, category)
     except _MALFORMED as error:
-        return Unread(f"malformed annotation ({type(error).__name__})", where, category)
-    return Label(category, points, where, doubtful=crowd)
+        return UnreadableLabel(f"malformed annotation ({type(error).__name__})", where, category)
+    return Label(category, points, where, ignore=crowd)
 
 
 def _key(identity: Any) -> Any:  # noqa: ANN401 - decoded JSON
-    """An id that is the same whether it was written as a number or as text."""
+    """An id that is equal for a number and its text."""
     if isinstance(identity, float) and identity.is_integer():
         identity = int(identity)
     return None if identity is None else str(identity).strip()
@@ -191,5 +203,64 @@ def _key(identity: Any) -> Any:  # noqa: ANN401 - decoded JSON
 
 def _text(value: Any) -> str:  # noqa: ANN401 - decoded JSON
     if not isinstance(value, str) or not value.strip():
-        raise TypeError(f"{value!r} is no name")
+        raise TypeError(f"{value!r} is not a name")
     return value
+
+
+def _mask_points(mask: dict[str, Any], declared: Size | None) -> tuple[list[Point], Size]:
+    """Find the ends of each row of a run-length mask, whose hull is that of its pixels, and its (width, height).
+
+    Args:
+        mask: `size` (height, width) and `counts`, a list or compressed text.
+        declared: The (width, height) of its image, which the mask must have; None if none is declared.
+
+    Raises:
+        DataError: pycocotools is missing, or the mask is damaged, empty or of another size than its image; the message
+            is the same for all masks of the kind.
+    """
+    try:
+        height, width = (int(side) for side in mask["size"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError("run-length mask without a size") from error
+    if (width, height) != (declared or (width, height)):
+        raise DataError("run-length mask of another size than its image declares")
+    pixels = _decode_mask(mask.get("counts"), height, width)
+    if pixels is None:
+        raise DataError("damaged run-length mask")
+    rows = np.flatnonzero(pixels.any(axis=1))
+    if not len(rows):
+        raise DataError("empty run-length mask")
+    left = pixels[rows].argmax(axis=1)
+    right = width - pixels[rows][:, ::-1].argmax(axis=1)
+    points = [
+        (float(x), float(row + below))
+        for row, first, last in zip(rows, left, right, strict=True)
+        for x in (first, last)
+        for below in (0, 1)
+    ]
+    return points, (width, height)
+
+
+def _decode_mask(counts: Any, height: int, width: int) -> NDArray[np.uint8] | None:  # noqa: ANN401 - decoded JSON
+    """The mask (height, width) of 0 and 1; None if the runs do not fill it."""
+    try:
+        from pycocotools import mask as rle  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise DataError("run-length mask, which needs pycocotools (`pip install geochat[data]`)") from error
+    if not 0 < width * height <= _LARGEST_MASK:
+        return None
+    pixels: NDArray[np.uint8] | None = None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # pycocotools' arrays are of NumPy 1
+            if isinstance(counts, list):
+                if sum(counts) == height * width and min(counts) >= 0:
+                    pixels = rle.decode(rle.frPyObjects({"size": [height, width], "counts": counts}, height, width))
+            else:
+                packed = counts.encode()
+                found = rle.decode({"size": [height, width], "counts": packed})
+                # Decoding a text that is too short leaves the rest of the mask undefined.
+                pixels = found if rle.encode(np.asfortranarray(found))["counts"] == packed else None
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        return None
+    return pixels

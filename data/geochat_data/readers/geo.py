@@ -2,10 +2,10 @@
 
 Labels go from their CRS to the raster's, through the geotransform to pixels, and from there to each window they touch.
 Each polygon of a MultiPolygon is an object. The raster is never read whole: its stretch is found on a small overview
-and kept for all windows, so that one colour is one colour everywhere.
+and used for all windows, so that a colour is the same in each of them.
 
-A feature that is no polygon, or has no class, makes its class, or all classes, unknown in the windows it touches. A
-class all of whose features lie off the raster is unknown in all of them.
+A feature that is not a polygon, or has no class, makes its class, or every class, unknown in the windows it touches. A
+class whose features all lie off the raster is unknown in every window.
 """
 
 from collections.abc import Iterator
@@ -20,10 +20,10 @@ from shapely.geometry.base import BaseGeometry
 from geochat.errors import DataError, ImageError
 from geochat.geometry import Frame, pieces_to_pixels
 from geochat.imagery import GeoImage, Scene, Window
-from geochat_data.readers.categories import named
-from geochat_data.readers.placing import Placement
-from geochat_data.readers.source import Checked, Label, Source, check_labels
-from geochat_data.readers.splitting import require_no_split
+from geochat_data.readers.alignment import Alignment
+from geochat_data.readers.layout import require_no_split
+from geochat_data.readers.source import CheckedLabels, DataSource, Label, check_labels
+from geochat_data.readers.values import named
 from geochat_data.records import LabelledImage
 
 _COLUMNS = ("category", "class", "label", "type", "name")
@@ -33,16 +33,16 @@ _OFF = "feature off the raster"
 
 @dataclass(frozen=True)
 class _Shape:
-    """One polygon, or what a feature without one has; with a reason where it cannot be used."""
+    """One polygon or other geometry of a feature, with the reason if it cannot be used."""
 
     category: str | None
-    outline: BaseGeometry  # in pixels of the whole image; empty where nobody knows where it lies
+    outline: BaseGeometry  # in pixels of the whole image; empty if its place is unknown
     where: str
     reason: str | None = None
 
 
-def read_geo(source: Source) -> Iterator[LabelledImage]:
-    """The windows of `source.images` (the raster), row by row, each with its pixels; blank ones are passed over.
+def read_geo(source: DataSource) -> Iterator[LabelledImage]:
+    """Read the windows of `source.images` (the raster), row by row, each with its pixels; blank ones are skipped.
 
     Raises:
         DataError: The labels cannot be read, have no category or one that is a number, all lie off the raster, or no
@@ -50,7 +50,7 @@ def read_geo(source: Source) -> Iterator[LabelledImage]:
         ImageError: The raster cannot be read or has no geotransform.
     """
     if source.images is None:
-        raise DataError(f"{source.path} holds labels alone; name the GeoTIFF they lie on with --images")
+        raise DataError(f"{source.path} holds labels only; name their GeoTIFF with --images")
     require_no_split(source)
     with Scene.open(source.images) as raster:
         overview = raster.read(max_side=_OVERVIEW)
@@ -69,7 +69,7 @@ def read_geo(source: Source) -> Iterator[LabelledImage]:
 
 
 def _windows(size: tuple[int, int], side: int) -> Iterator[Window]:
-    """Row by row; slivers at the right and bottom, under half a side, are left out."""
+    """Windows row by row; those of less than half a side at the right and bottom are left out."""
     width, height = size
     for row in range(0, max(1, height - side // 2), side):
         for column in range(0, max(1, width - side // 2), side):
@@ -78,21 +78,21 @@ def _windows(size: tuple[int, int], side: int) -> Iterator[Window]:
 
 
 def _reaches_into(shape: _Shape, frame: BaseGeometry) -> bool:
-    """Whether a polygon has area in a window; what has none anywhere reaches wherever it touches."""
+    """Return whether a polygon has area in a window; a geometry without area need only touch it."""
     return bool(shape.outline.area == 0 or shape.outline.intersection(frame).area > 0)
 
 
 def _window(
-    source: Source, view: GeoImage, shapes: list[_Shape], names: frozenset[str], lost: frozenset[str | None]
+    source: DataSource, view: GeoImage, shapes: list[_Shape], names: frozenset[str], lost: frozenset[str | None]
 ) -> LabelledImage:
     column, row, width, height = view.window
-    placement = Placement((width, height), view.frame.between("image", "view"))
+    alignment = Alignment((width, height), view.frame.between("image", "view"))
     labels = [
         Label(shape.category, shapely.get_coordinates(shape.outline).tolist(), shape.where)
         for shape in shapes
         if shape.reason is None
     ]
-    checked: Checked = check_labels(labels, placement, source)
+    checked: CheckedLabels = check_labels(labels, alignment, source)
     unknown = checked.unknown | lost | {shape.category for shape in shapes if shape.reason is not None}
     source.report.unknown_in_image(unknown)
     source.report.used += 1
@@ -101,19 +101,19 @@ def _window(
         width=width,
         height=height,
         objects=checked.objects,
-        ignore=checked.doubtful,
+        ignore=checked.ignored,
         split=source.split,
-        labelled=source.labelled(names, checked.doubtful, unknown),
+        labelled=source.labelled(names, checked.ignored, unknown),
         pixels=view.pixels,
         name=f"{view.path.stem if view.path else 'window'}_{column}_{row}",
     )
 
 
-def _on_raster(shapes: list[_Shape], raster: Scene, source: Source) -> tuple[list[_Shape], frozenset[str | None]]:
-    """The shapes that touch the raster, and the categories that are unknown all over it.
+def _on_raster(shapes: list[_Shape], raster: Scene, source: DataSource) -> tuple[list[_Shape], frozenset[str | None]]:
+    """Select the shapes that touch the raster; returns them, and the categories unknown in every window.
 
     Raises:
-        DataError: There are shapes, and none touches it.
+        DataError: There are shapes, and none touches the raster.
     """
     frame = shapely.box(*raster.window.bounds)
     here = [shape for shape in shapes if not shape.outline.is_empty and shape.outline.intersects(frame)]
@@ -124,7 +124,7 @@ def _on_raster(shapes: list[_Shape], raster: Scene, source: Source) -> tuple[lis
         raise DataError(
             f"none of the {len(away)} features of {source.path} lies on {source.images}: in pixels they reach from "
             f"({left:.0f}, {top:.0f}) to ({right:.0f}, {bottom:.0f}), and the raster has {raster.width} x "
-            f"{raster.height}; check that both are of one place, and the CRS of the labels"
+            f"{raster.height}; check that both are of one place, and that the CRS of the labels is right"
         )
     for shape in away:
         source.report.note(_OFF, shape.where)
@@ -133,12 +133,14 @@ def _on_raster(shapes: list[_Shape], raster: Scene, source: Source) -> tuple[lis
     return here, frozenset(lost)
 
 
-def _read(source: Source, frame: Frame) -> Iterator[_Shape]:
+def _read(source: DataSource, frame: Frame) -> Iterator[_Shape]:
     if frame.image_to_map is None or frame.crs is None:
         raise ImageError(
-            f"{source.images} has no geotransform or CRS; labels cannot be laid on it, georeference it first"
+            f"{source.images} has no geotransform or CRS, so labels cannot be placed on it; georeference it first"
         )
-    pyogrio.set_gdal_config_options({"OSR_STRIP_TOWGS84": "NO"})  # a datum shift of the file's own, as of images
+    pyogrio.set_gdal_config_options(
+        {"OSR_STRIP_TOWGS84": "NO"}
+    )  # use the datum shift of the file itself, as for images
     try:
         meta, fids, shapes, values = pyogrio.raw.read(source.path, return_fids=True)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
@@ -155,7 +157,7 @@ def _read(source: Source, frame: Frame) -> Iterator[_Shape]:
 
 
 def _outlines(shape: BaseGeometry | None, crs: str, frame: Frame) -> Iterator[tuple[BaseGeometry, str | None]]:
-    """The outline in pixels of each polygon of a geometry and of whatever else it has, and why it cannot be used.
+    """The outline in pixels of each polygon and other part of a geometry, and the reason if it cannot be used.
 
     Two parts that meet at the antimeridian are one polygon.
     """
@@ -167,7 +169,9 @@ def _outlines(shape: BaseGeometry | None, crs: str, frame: Frame) -> Iterator[tu
     if polygons:
         found += [(piece, None) for piece in pieces_to_pixels(shapely.MultiPolygon(polygons), crs, frame)]
     others = [leaf for leaf in leaves if not isinstance(leaf, shapely.Polygon)]
-    found += [(piece, "feature that is no polygon") for leaf in others for piece in pieces_to_pixels(leaf, crs, frame)]
+    found += [
+        (piece, "feature that is not a polygon") for leaf in others for piece in pieces_to_pixels(leaf, crs, frame)
+    ]
     for outline, fault in found:
         if outline is None or not np.isfinite(shapely.get_coordinates(outline)).all():
             yield shapely.Polygon(), "feature outside the raster's CRS"
@@ -176,7 +180,7 @@ def _outlines(shape: BaseGeometry | None, crs: str, frame: Frame) -> Iterator[tu
 
 
 def _leaves(shape: BaseGeometry | None) -> Iterator[BaseGeometry]:
-    """The parts of a geometry, those of collections in collections too; none of what is empty."""
+    """The parts of a geometry, nested collections included and empty parts left out."""
     for part in () if shape is None else shapely.get_parts(shape):
         if hasattr(part, "geoms"):
             yield from _leaves(part)
@@ -184,7 +188,7 @@ def _leaves(shape: BaseGeometry | None) -> Iterator[BaseGeometry]:
             yield part
 
 
-def _categories(source: Source, columns: dict[str, Any]) -> Any:  # noqa: ANN401 - an array of any type
+def _categories(source: DataSource, columns: dict[str, Any]) -> Any:  # noqa: ANN401 - an array of any type
     wanted = (source.column,) if source.column else _COLUMNS
     by_name = {name.lower(): name for name in reversed(columns)}
     for name in wanted:
@@ -192,5 +196,5 @@ def _categories(source: Source, columns: dict[str, Any]) -> Any:  # noqa: ANN401
             return [value.item() if isinstance(value, np.generic) else value for value in columns[found]]
     raise DataError(
         f"{source.path} has none of the attributes {', '.join(wanted)}, only {', '.join(columns) or 'no attribute'}; "
-        "name the category's with --column"
+        "name the one with the category with --column"
     )

@@ -1,4 +1,4 @@
-"""An account of what a reader used and what it had to leave out."""
+"""Report of a reader: what it used, what it left out and why."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -8,23 +8,23 @@ from typing import Any
 
 from geochat.errors import DataError, ImageError
 
-_PLACES = 100  # kept for each reason
+_MOST_PLACES = 100  # kept for each reason
 ANY = "any category"
 
 
 @dataclass(slots=True)
 class Report:
-    """What a reader used, what it had to leave out and why, and what is unknown because of it.
+    """Counts of what a reader used and left out, the reasons, and the categories that are unknown because of it.
 
     Attributes:
         strict: Whether the first thing that cannot be used is an error.
-        used: How many records were yielded.
-        reasons: How many things were skipped for each reason.
-        places: Where: the first hundred for each reason and each note.
-        notes: How many things were used in a way worth saying, or left out on purpose.
-        unused_labels: How many of the things skipped are labels.
-        unknown_images: How many records do not know how many objects of some category they hold, labels being unused.
-        unknown: The same by category; `ANY` counts records that know it of none.
+        used: Number of records yielded.
+        reasons: Number of things skipped, by reason.
+        places: Their places: the first hundred for each reason and each note.
+        notes: Number of remarks by text: things used in an unusual way, or left out on purpose.
+        unused_labels: Number of labels among the things skipped.
+        unknown_images: Number of records in which the count of some category is unknown because a label is unused.
+        unknown: The same by category; `ANY` counts records in which every category is unknown.
     """
 
     strict: bool = False
@@ -38,16 +38,16 @@ class Report:
 
     @property
     def skipped(self) -> int:
-        """How many things were skipped, all reasons together."""
+        """Number of things skipped, all reasons together."""
         return self.reasons.total()
 
     def skip(self, reason: str, where: str, *, wanted: bool = False) -> None:
         """Count one thing left out: a line, an image or a box.
 
         Args:
-            reason: Why, in words that are the same for all of its kind.
-            where: Which, as "file:line" where there are lines.
-            wanted: Whether the caller asked for it, which `strict` lets pass.
+            reason: The reason, in the same words for all of its kind.
+            where: The place, as "file:line" where there are lines.
+            wanted: Whether the caller asked for it; `strict` lets that pass.
 
         Raises:
             DataError: The report is strict.
@@ -58,7 +58,7 @@ class Report:
         self._remember(reason, where)
 
     def skip_label(self, reason: str, where: str) -> None:
-        """Count one label left out; whoever calls it must make its category unknown in its image.
+        """Count one label left out; the caller must make its category unknown in its image.
 
         Raises:
             DataError: The report is strict.
@@ -67,18 +67,18 @@ class Report:
         self.unused_labels += 1
 
     def note(self, what: str, where: str) -> None:
-        """Count one thing that was used in a way worth saying, or left out on purpose; `strict` lets it pass."""
+        """Count a remark on a thing that is used, or left out on purpose; `strict` lets it pass."""
         self.notes[what] += 1
         self._remember(what, where)
 
     def unknown_in_image(self, categories: Collection[str | None]) -> None:
-        """Count one record in which it is unknown how many objects of some categories there are; None is any."""
+        """Count one record in which the number of objects of some categories is unknown; None stands for any."""
         if categories:
             self.unknown_images += 1
             self.unknown.update(ANY if category is None else category for category in set(categories))
 
     def to_dict(self) -> dict[str, Any]:
-        """The account, JSON-ready."""
+        """The report as JSON-ready values."""
         return {
             "used": self.used,
             "skipped": self.skipped,
@@ -94,8 +94,8 @@ class Report:
         if self.unused_labels or self.unknown_images:
             text += f"; labels unused: {self.unused_labels}, images with a category unknown: {self.unknown_images}"
         if self.notes:
-            told = (f"{count} {what} (first: {self.places[what][0]})" for what, count in self.notes.items())
-            text += f"; noted: {'; '.join(told)}"
+            remarks = (f"{count} {what} (first: {self.places[what][0]})" for what, count in self.notes.items())
+            text += f"; notes: {'; '.join(remarks)}"
         return text
 
     def _listed(self, counts: Counter[str]) -> dict[str, Any]:
@@ -103,13 +103,13 @@ class Report:
 
     def _remember(self, what: str, where: str) -> None:
         places = self.places.setdefault(what, [])
-        if len(places) < _PLACES:
+        if len(places) < _MOST_PLACES:
             places.append(where)
 
 
 @contextmanager
 def images_may_fail(report: Report | None) -> Iterator[None]:
-    """Count an image whose pixels cannot be read, and end the block; without a report the error is the caller's.
+    """Count an image whose pixels cannot be read and leave the block; without a report the error is raised.
 
     Raises:
         DataError: The report is strict and an image cannot be read.

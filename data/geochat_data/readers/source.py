@@ -1,16 +1,16 @@
-"""What every reader is given, and the checks all their labels go through.
+"""Source of labelled imagery that every reader is given, and the checks that all labels go through.
 
-A reader finds images and labels; this module opens each image's header, lays the labels on the image as shown, makes
-oriented boxes of whatever shape they have, and leaves out, counted and named, what cannot be used. Boxes cut by the
-border by more than half, and those the labels call difficult, become `ignore`: neither present nor absent.
+A reader finds images and labels. This module opens the header of each image, aligns the labels with the image as shown,
+makes oriented boxes of whatever shape they have, and leaves out, counted and named, what cannot be used. Objects cut by
+more than half by the image's border, and those that the labels call difficult, become `ignore`: neither present nor
+absent.
 
-Unknown is not absent: where a label is left out, nobody knows how many objects of its category the image holds, nor of
-any category where the label's own cannot be told. Such categories are not among the record's `labelled`.
+Unknown is not absent: if a label is left out, the number of objects of its category in the image is unknown; if its
+category cannot be told, the number is unknown for every category. Such categories are not in the record's `labelled`.
 """
 
 import math
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,32 +19,31 @@ from shapely import box as rectangle
 
 from geochat.errors import ImageError, RegionError
 from geochat.geometry import OrientedBox
-from geochat_data.readers.categories import named
-from geochat_data.readers.finding import read_text
-from geochat_data.readers.placing import Placement, Size, placement_of
+from geochat_data.readers.alignment import Alignment, Size, align_file
 from geochat_data.readers.report import Report
+from geochat_data.readers.values import named
 from geochat_data.records import LabelledImage, LabelledObject, Point, as_polygon
 
-LEAST_VISIBLE = 0.5  # of a box, inside the image, for its object to count
+LEAST_VISIBLE = 0.5  # share of a box inside the image for its object to count
 LEAST_SIDE = 1.0  # pixels
-UNNAMED = frozenset({"ignore", "ignored", "ignored regions", "dontcare", "don't care", "dont care"})
-"""What data sets call regions in which nothing was labelled."""
+UNLABELLED_REGIONS = frozenset({"ignore", "ignored", "ignored regions", "dontcare", "don't care", "dont care"})
+"""Names that data sets give to regions in which nothing was labelled."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Where labelled imagery lies and how to read it.
+class DataSource:
+    """Place of labelled imagery, and the options for reading it.
 
     Attributes:
         path: The label file, or the folder of the data set.
-        images: The folder of images where it is not where the format puts it; for GeoJSON the raster.
-        split: The split to read where the format knows several, and what is written into the records.
+        images: The folder of images if it is not in the format's usual place; for GeoJSON the raster.
+        split: The split to read, if the format has several; it is written into the records.
         exhaustive: Whether every object of every category is labelled, so that absence may be asked about.
-        window: Side of the windows large rasters are cut into, in pixels.
-        column: The attribute that holds the category, for GeoJSON and GeoPackage; None looks for the usual names.
-        report: Counts what was used and what was skipped.
-        names: What categories are called, by what the labels have in their place, such as a number.
-        split_asked: Whether `split` is somebody's wish, which a data set without splits cannot fulfil.
+        window: Side of the windows that large rasters are cut into, in pixels.
+        column: The attribute that holds the category, for GeoJSON and GeoPackage; None tries the usual names.
+        report: Counts what is used and what is skipped.
+        names: Names of categories by what the labels hold instead, such as a number.
+        split_asked: Whether the caller asked for `split`; a data set without splits then refuses.
     """
 
     path: Path
@@ -58,19 +57,19 @@ class Source:
     split_asked: bool = False
 
     def labelled(
-        self, categories: Iterable[str], doubtful: Iterable[LabelledObject] = (), unknown: Collection[str | None] = ()
+        self, categories: Iterable[str], ignored: Iterable[LabelledObject] = (), unknown: Collection[str | None] = ()
     ) -> frozenset[str]:
-        """Those of the data set's categories all of whose objects in an image are known.
+        """The categories of the data set of which all objects in an image are known.
 
-        None where the labels are not exhaustive, where a region of the image was left unlooked at, or where `unknown`,
-        the categories of labels that are not used, holds None, which is any.
+        There are none if the labels are not exhaustive, if a region of the image was left unlabelled, or if `unknown`,
+        the categories of labels that are not used, holds None, which stands for any.
         """
-        unlooked = None in unknown or any(item.category in UNNAMED for item in doubtful)
-        known = frozenset(categories) - UNNAMED - {name for name in unknown if name is not None}
-        return known if self.exhaustive and not unlooked else frozenset()
+        incomplete = None in unknown or any(item.category in UNLABELLED_REGIONS for item in ignored)
+        known = frozenset(categories) - UNLABELLED_REGIONS - {name for name in unknown if name is not None}
+        return known if self.exhaustive and not incomplete else frozenset()
 
-    def categories(self, labels: Iterable["Label | Unread"]) -> frozenset[str]:
-        """The categories of labels, unread ones included.
+    def categories(self, labels: Iterable["Label | UnreadableLabel"]) -> frozenset[str]:
+        """The categories of labels, unreadable ones included.
 
         Raises:
             DataError: One is a number without a name.
@@ -81,29 +80,29 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One label as a file has it, not yet checked.
+    """One label as a file holds it, before the checks.
 
     Attributes:
         category: Its name, as written.
-        points: Any points whose smallest rectangle is the object's box, in pixels or in shares of the sides.
-        where: For messages.
-        doubtful: Whether it is neither present nor absent: difficult, a crowd.
+        points: Points whose smallest rectangle is the object's box, in pixels or in shares of the sides.
+        where: Its place, for messages.
+        ignore: Whether the object is neither present nor absent: difficult, a crowd.
     """
 
     category: str | None
     points: Sequence[Point]
     where: str
-    doubtful: bool = False
+    ignore: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
-    """A label that cannot be used, which makes its category unknown in its image.
+class UnreadableLabel:
+    """A label that cannot be used; its category becomes unknown in its image.
 
     Attributes:
-        reason: Why, in words that are the same for all of its kind.
-        where: Which, for messages.
-        category: Its name, as written; None where that cannot be told, which makes every category unknown.
+        reason: The reason, in the same words for all of its kind.
+        where: Its place, for messages.
+        category: Its name, as written; None if it cannot be told, which makes every category unknown.
     """
 
     reason: str
@@ -112,24 +111,24 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedLabels:
     """The labels of an image after the checks.
 
     Attributes:
-        objects: Those that count.
-        doubtful: Those that are neither present nor absent.
-        unknown: The categories of those that are not used; None stands for any.
+        objects: Objects that count.
+        ignored: Objects that are neither present nor absent.
+        unknown: Categories of labels that are not used; None stands for any.
     """
 
     objects: tuple[LabelledObject, ...]
-    doubtful: tuple[LabelledObject, ...]
+    ignored: tuple[LabelledObject, ...]
     unknown: frozenset[str | None]
 
 
 def labelled_image(
-    source: Source,
+    source: DataSource,
     path: Path,
-    labels: Iterable[Label | Unread],
+    labels: Iterable[Label | UnreadableLabel],
     *,
     categories: Collection[str] = (),
     unknown: Collection[str | None] = (),
@@ -138,15 +137,15 @@ def labelled_image(
     scene: str | None = None,
     captions: tuple[str, ...] = (),
 ) -> Iterator[LabelledImage]:
-    """The record of one image with its usable labels; nothing, counted, where image and labels do not go together.
+    """Make the record of one image with its usable labels; an image that cannot be used is counted and left out.
 
     Args:
-        source: Whose report counts.
+        source: Its report counts.
         path: The image.
-        labels: All there are about it, those that could not be read included.
-        categories: Those whose every object is labelled.
-        unknown: Those of which it is known already that not every object is; None is any.
-        declared: The (width, height) the label file says the image has; see `placing`.
+        labels: All labels of the image, unreadable ones included.
+        categories: Categories of which every object is labelled.
+        unknown: Categories already known to be incomplete; None stands for any.
+        declared: The (width, height) of the image according to the label file; see `alignment`.
         shares: Whether the labels' points are shares of the image's sides.
         scene: The scene class.
         captions: Descriptions.
@@ -155,73 +154,73 @@ def labelled_image(
         DataError: A category is a number without a name, or the report is strict and something is left out.
     """
     try:
-        placement = placement_of(path, declared, source.report, shares=shares)
+        alignment = align_file(path, declared, source.report, shares=shares)
     except ImageError:
         source.report.skip("image missing or unreadable", str(path))
         return
-    if placement is None:
+    if alignment is None:
         return
-    checked = check_labels(labels, placement, source)
+    checked = check_labels(labels, alignment, source)
     lost = checked.unknown | frozenset(unknown)
     source.report.unknown_in_image(lost)
     source.report.used += 1
     yield LabelledImage(
         path=path,
-        width=placement.size[0],
-        height=placement.size[1],
+        width=alignment.size[0],
+        height=alignment.size[1],
         objects=checked.objects,
-        ignore=checked.doubtful,
+        ignore=checked.ignored,
         scene=scene,
         captions=captions,
         split=source.split,
-        labelled=source.labelled(categories, checked.doubtful, lost),
+        labelled=source.labelled(categories, checked.ignored, lost),
     )
 
 
-def check_labels(labels: Iterable[Label | Unread], placement: Placement, source: Source) -> Checked:
-    """Sort labels into objects, doubtful objects and those that cannot be used, which are counted.
+def check_labels(labels: Iterable[Label | UnreadableLabel], alignment: Alignment, source: DataSource) -> CheckedLabels:
+    """Sort labels into objects, ignored objects and labels that cannot be used, which are counted.
 
-    A label that is there twice, to a hundredth of a pixel, is one object.
+    Labels that agree to a hundredth of a pixel are one object.
 
     Raises:
         DataError: A category is a number without a name, or the report is strict and a label cannot be used.
     """
     objects: list[LabelledObject] = []
-    doubtful: list[LabelledObject] = []
+    ignored: list[LabelledObject] = []
     unknown: set[str | None] = set()
     seen: set[tuple[object, ...]] = set()
     for label in labels:
         category = named(label.category, source.names, label.where)
-        found = label.reason if isinstance(label, Unread) else _item(label, category, placement)
+        found = label.reason if isinstance(label, UnreadableLabel) else _object(label, category, alignment)
         if isinstance(found, str):
             source.report.skip_label(found, label.where)
             unknown.add(category)
             continue
-        item, unsure = found
-        key = (item.category, unsure, *sorted((round(x, 2), round(y, 2)) for x, y in item.polygon))
+        item, ignore = found
+        key = (item.category, ignore, *sorted((round(x, 2), round(y, 2)) for x, y in item.polygon))
         if key in seen:
-            source.report.note("label that is there twice", label.where)
+            source.report.note("duplicate label", label.where)
             continue
         seen.add(key)
-        (doubtful if unsure else objects).append(item)
-    return Checked(tuple(objects), tuple(doubtful), frozenset(unknown))
+        (ignored if ignore else objects).append(item)
+    return CheckedLabels(tuple(objects), tuple(ignored), frozenset(unknown))
 
 
-def _item(label: Label, category: str | None, placement: Placement) -> tuple[LabelledObject, bool] | str:
-    """The object of a label and whether it is doubtful, else why it cannot be used."""
+def _object(label: Label, category: str | None, alignment: Alignment) -> tuple[LabelledObject, bool] | str:
+    """The object of a label and whether it is ignored, or the reason it cannot be used."""
     if category is None:
         return "label without a category"
     try:
-        box = OrientedBox.from_polygon([placement.to_image @ (float(x), float(y)) for x, y in label.points])
+        box = OrientedBox.from_polygon([alignment.to_image @ (float(x), float(y)) for x, y in label.points])
     except (RegionError, ValueError, OverflowError):
         return "box with a missing or infinite number"
     if min(box.width, box.height) < LEAST_SIDE:
         return "degenerate box"
-    inside = Shape(box.corners()).intersection(rectangle(0, 0, *placement.size)).area / box.area
+    inside = Shape(box.corners()).intersection(rectangle(0, 0, *alignment.size)).area / box.area
     if inside <= 0:
         return "box outside the image"
     item = LabelledObject(category, as_polygon(box.corners()), truncated=inside < 0.98)
-    return item, label.doubtful or inside < LEAST_VISIBLE or category in UNNAMED
+    return item, label.ignore or inside < LEAST_VISIBLE or category in UNLABELLED_REGIONS
 
 
 def rectangle_points(x: float, y: float, width: float, height: float, radians: float = 0.0) -> list[Point]:
@@ -232,30 +231,10 @@ def rectangle_points(x: float, y: float, width: float, height: float, radians: f
 
 
 def upright_points(left: float, top: float, right: float, bottom: float) -> list[Point]:
-    """Corners of a rectangle whose sides run along the image's."""
+    """Corners of an axis-aligned rectangle."""
     return [(left, top), (right, top), (right, bottom), (left, bottom)]
 
 
 def pairs(numbers: Sequence[float]) -> list[Point]:
-    """x, y, x, y, ... as points."""
+    """Points of the flat sequence x, y, x, y, ..."""
     return list(zip(numbers[::2], numbers[1::2], strict=True))
-
-
-def line_labels(
-    path: Path, label: Callable[[list[str], str], Label | Unread], head: re.Pattern[str] | None = None
-) -> Iterator[Label | Unread]:
-    """The labels of a text file with one a line; of a file that cannot be read, that.
-
-    Args:
-        path: The file.
-        label: Makes a label of a line's words and its place.
-        head: Matches lines that are no labels; None where there are no such lines.
-    """
-    try:
-        lines = read_text(path).splitlines()
-    except (OSError, ValueError):
-        yield Unread("label file that cannot be read", str(path))
-        return
-    for number, line in enumerate(lines, start=1):
-        if (words := line.split()) and not (head and head.match(line)):
-            yield label(words, f"{path}:{number}")

@@ -9,7 +9,7 @@ from typing import Any
 from geochat.dialects import Dialect
 from geochat.errors import SettingsError
 from geochat.prompts import Task
-from geochat_data.questions import Choice
+from geochat_data.questions import WordingPool
 from geochat_data.readers import Report
 
 _CLASSES = re.compile(r".*\bclasses:\s*([^.\n]+)", re.IGNORECASE | re.DOTALL)
@@ -37,7 +37,7 @@ class Sources:
     questions: Path | None = None
     truth: Path | None = None
     split: str = "test"
-    wording: Choice = "published"
+    wording: WordingPool = "published"
     scenes: int = 500
     rendered: Path = Path("images")
     reader: str | None = None

@@ -13,11 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from geochat.errors import DataError
-from geochat_data.mosaic import TILES, mosaic
-from geochat_data.readers import Report, Source, read, read_ucm
+from geochat_data.augment import MOSAIC_TILES, mosaic
+from geochat_data.readers import Report, DataSource, read, read_ucm
 from geochat_data.records import LabelledImage
-from geochat_data.scenes import render_scene
-from geochat_data.splits import read_names
+from geochat_data.synthetic import render_scene
+from geochat_data.splits import read_list
 from geochat_eval.benchmarks.base import Sources
 
 FIRST_SEED = 900_000_000  # far above those of training
@@ -43,7 +43,7 @@ def kept_for(sources: Sources) -> Callable[[str], bool]:
     """Which file names belong to the split."""
     if sources.split == "test":
         return lambda _name: True
-    held_out, overlap = read_names("ucm_val"), read_names("ucm_overlap")
+    held_out, overlap = read_list("ucm_val"), read_list("ucm_overlap")
     if sources.split == "val":
         return lambda name: name in held_out - overlap
     return lambda name: name not in held_out | overlap
@@ -65,7 +65,7 @@ def labelled_images(sources: Sources, report: Report) -> Iterator[LabelledImage]
         found = [_on_disk(image, sources) for image in read(sources.reader, own_source(sources, report))]
     else:
         path = sources.file("the labels, boxes.jsonl")
-        found = list(read("boxes", Source(path, sources.images, sources.split, report=report)))
+        found = list(read("boxes", DataSource(path, sources.images, sources.split, report=report)))
     random.Random(0).shuffle(found)
     yield from found
 
@@ -77,7 +77,7 @@ def own_source(sources: Sources, report: Report) -> Source:
         SettingsError: No path was given.
     """
     path = sources.file("the labels")
-    return Source(path, sources.images, sources.split, sources.exhaustive, column=sources.column, report=report)
+    return DataSource(path, sources.images, sources.split, sources.exhaustive, column=sources.column, report=report)
 
 
 def _on_disk(image: LabelledImage, sources: Sources) -> LabelledImage:
@@ -145,7 +145,7 @@ def mosaics(images: Iterator[LabelledImage]) -> Iterator[LabelledImage]:
             waiting.setdefault(categories.pop(), []).append(image)
     number = 0
     while len(waiting) > 1:
-        fullest = sorted(waiting, key=lambda category: (-len(waiting[category]), category))[:TILES]
+        fullest = sorted(waiting, key=lambda category: (-len(waiting[category]), category))[:MOSAIC_TILES]
         yield mosaic([_whole(waiting[category].pop()) for category in fullest], f"mosaic_{number:04d}")
         waiting = {category: left for category, left in waiting.items() if left}
         number += 1

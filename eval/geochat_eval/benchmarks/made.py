@@ -22,8 +22,8 @@ from typing import Any
 
 from geochat.dialects import GEOCHAT
 from geochat.prompts import Task
-from geochat_data.questions import Balance, Expression, Subject, Turn, build_conversation, expressions
-from geochat_data.questions.subject import plural
+from geochat_data.questions import AnswerBalance, Expression, Subject, QAPair, build_conversation, expressions
+from geochat.prompts.phrases import plural
 from geochat_data.questions.wordings import IDENTIFY, REFER
 from geochat_data.readers import Report
 from geochat_data.records import LabelledImage, LabelledObject
@@ -119,7 +119,7 @@ def _in_mosaics(sources: Sources) -> bool:
 def _asked(kind: str, sources: Sources, report: Report) -> Iterator[Item]:
     """Questions of one kind, by the builder that makes those of training."""
     published = replace(sources, dialect=GEOCHAT)
-    balance, balance_of_truths = Balance(), Balance()
+    balance, balance_of_truths = AnswerBalance(), AnswerBalance()
     for image in labelled_images(sources, report):
         asked = _turns(image, sources, kind, balance)
         true = asked if sources.dialect == GEOCHAT else _turns(image, published, kind, balance_of_truths)
@@ -128,7 +128,7 @@ def _asked(kind: str, sources: Sources, report: Report) -> Iterator[Item]:
             yield Item(f"{path}#{number}", path, turn.question, truth.answer, _about(turn, image))
 
 
-def _turns(image: LabelledImage, sources: Sources, kind: str, balance: Balance) -> tuple[Turn, ...]:
+def _turns(image: LabelledImage, sources: Sources, kind: str, balance: AnswerBalance) -> tuple[QAPair, ...]:
     """The turns about an image, which are drawn alike in every dialect."""
     rng, shares = _subject(image, sources, kind).rng, {kind: 1.0}
     return build_conversation(
@@ -139,10 +139,10 @@ def _turns(image: LabelledImage, sources: Sources, kind: str, balance: Balance) 
         shares=shares,
         wording=sources.wording,
         balance=balance,
-    ).turns
+    )
 
 
-def _about(turn: Turn, image: LabelledImage) -> dict[str, Any]:
+def _about(turn: QAPair, image: LabelledImage) -> dict[str, Any]:
     grounded = _frame_fields(image) if turn.task is Task.GROUNDING else {}
     return {"type": turn.kind, "about": turn.about, **grounded}
 

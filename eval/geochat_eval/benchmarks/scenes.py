@@ -7,7 +7,7 @@ it gives or the part of `question_id` before the slash. UC Merced's own 21 class
 from collections.abc import Iterator
 
 from geochat.prompts import Task
-from geochat_data.readers import UCM_SCENES, Report, Source, class_names, read
+from geochat_data.readers import UCM_SCENES, Report, DataSource, class_names, read
 from geochat_eval.benchmarks.base import Benchmark, Item, Sources, named_classes, worded
 from geochat_eval.benchmarks.files import image_name, name_of, read_items, text
 from geochat_eval.benchmarks.labelled import image_path, kept_for, labelled_images, own_source, reading_split
@@ -33,7 +33,7 @@ def _from_file(row: Row, number: int) -> Item:
 
 def _from_folders(sources: Sources, report: Report) -> Iterator[Item]:
     root = sources.folder("the folder whose folders are the classes")
-    source = Source(root, split=reading_split(sources), report=report)
+    source = DataSource(root, split=reading_split(sources), report=report)
     names = class_names(source)
     ours = {name: _SPACED[name] for name in names} if set(names) <= set(_SPACED) else {name: name for name in names}
     question = worded(", ".join(ours[name] for name in names), Task.SCENE, sources)

@@ -1,21 +1,20 @@
-"""`geochat eval`: benchmarks, and what answers are worth."""
+"""`geochat eval`: run benchmarks, score answers, compare runs."""
 
 import argparse
-from typing import Any
 
-from geochat.cli.group import add_actions, run
+from geochat.cli.commands import Command, add_commands
 
-__all__ = ["add_parser", "run"]
+ACTIONS = (
+    Command("list", "geochat_eval.commands.listing", "list the benchmarks"),
+    Command("run", "geochat_eval.commands.running", "ask a model the questions of a benchmark"),
+    Command("score", "geochat_eval.commands.scoring", "score a file of answers, without a model"),
+    Command("report", "geochat_eval.commands.reporting", "write reports of a run, and of others beside it"),
+    Command("compare", "geochat_eval.commands.comparing", "compare two runs question by question"),
+    Command("card", "geochat_eval.commands.cards", "put the headline figures of several runs into one table"),
+)
 
-_ACTIONS = ("listing", "running", "scoring", "reporting", "comparing", "cards")
 
-
-def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the command and its actions."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "eval",
-        help="measure models",
-        description="Ask a model the questions of a benchmark, score answers, and compare runs.",
-    )
-    add_actions(parser, __name__, _ACTIONS)
-    return parser
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions."""
+    parser.description = "Ask a model the questions of a benchmark, score answers, and compare runs."
+    add_commands(parser, ACTIONS, "action")

@@ -2,23 +2,19 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 
-def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the action."""
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "card",
-        help="put the headline figures of several runs into one table",
-        description="Print a Markdown table: each run's headline figures with their intervals, what stands beside "
-        "them, and the command. A folder RUN.NAME beside RUN, such as RUN.blind, stands beside it.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Print a Markdown table: each run's headline figures with their intervals, what stands beside "
+        "them, and the command. A folder RUN.NAME beside RUN, such as RUN.blind, stands beside it."
     )
     parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="folders of `geochat eval run`")
     parser.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which starts slowly")
     parser.add_argument(
         "--bootstrap", metavar="N", type=int, default=1000, help="replicates behind the 95%% intervals (default: 1000)"
     )
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,34 +2,30 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from geochat.cli.dialects import add_for, stated_dialect
+from geochat.cli.options import add_dialect_option, stated_dialect
 from geochat_eval.commands.scoring import FORMATS, TASKS
 
 
-def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the action."""
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "compare",
-        help="compare two runs question by question",
-        description="Score two runs on the questions both answered, and give each difference with its paired 95% "
-        "interval; those that exclude zero are marked with *.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Score two runs on the questions both answered, and give each difference with its paired 95% "
+        "interval; those that exclude zero are marked with *."
     )
     parser.add_argument("first", metavar="A", type=Path, help="folder of `geochat eval run`, or a file of answers")
     parser.add_argument("second", metavar="B", type=Path, help="the same")
     parser.add_argument("--as", dest="task", choices=TASKS, help="what the questions ask for, where A is a file")
     parser.add_argument("--format", choices=FORMATS, default="geochat", help="of A, where it is a file (%(default)s)")
     parser.add_argument("--format-b", choices=FORMATS, help="of B, where it is another")
-    add_for(parser, "the model that gave A, where A is a file")
-    add_for(parser, "the model that gave B, where B is a file", option="--for-b")
+    add_dialect_option(parser, "the model that gave A, where A is a file")
+    add_dialect_option(parser, "the model that gave B, where B is a file", option="--for-b")
     parser.add_argument("--images", metavar="DIR", type=Path, help="where true boxes are in pixels: to see image sizes")
     parser.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which starts slowly")
     parser.add_argument(
         "--bootstrap", metavar="N", type=int, default=1000, help="replicates behind the 95%% intervals (default: 1000)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,16 +1,12 @@
 """`geochat eval list`: the benchmarks there are."""
 
 import argparse
-from typing import Any
 
 
-def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the action."""
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "list", help="name the benchmarks", description="Name the benchmarks, what each measures and what it reads."
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = "Name the benchmarks, what each measures and what it reads."
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,21 +2,17 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 
-def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the action."""
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "report",
-        help="write reports of a run, and of others beside it",
-        description="Write report.json, report.md and report.html, which needs nothing beside it, into the folder of a "
-        "finished run.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Write report.json, report.md and report.html, which needs nothing beside it, into the folder of a "
+        "finished run."
     )
     parser.add_argument("folder", metavar="RUN", type=Path, help="folder of `geochat eval run`")
     add_options(parser)
     parser.add_argument("--json", action="store_true", help="print report.json too")
-    return parser
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

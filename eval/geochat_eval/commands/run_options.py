@@ -5,20 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from geochat.cli import options
-from geochat.cli.dialects import add_for
+from geochat.cli.options import add_dialect_option
 from geochat_eval.commands.classifying import add_classifier_options
 from geochat_eval.commands.own import KINDS
 from geochat_eval.commands.scoring import FORMATS
 
 
-def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the action."""
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "run",
-        help="ask a model the questions of a benchmark",
-        description="Ask the questions of a benchmark, or questions made from your own labels, and write every answer "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Ask the questions of a benchmark, or questions made from your own labels, and write every answer "
         "as it comes. Stopped at any moment and started again, it goes on where it was; several processes (`accelerate "
-        "launch -m geochat eval run ...`) share the work.",
+        "launch -m geochat eval run ...`) share the work."
     )
     parser.add_argument(
         "benchmark",
@@ -33,7 +31,6 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
     _add_questions(parser.add_argument_group("what is asked"))
     options.add_model_options(parser)
     _add_answers(parser.add_argument_group("how it is answered"))
-    return parser
 
 
 def _add_questions(files: Any) -> None:  # noqa: ANN401
@@ -75,7 +72,7 @@ def _add_answers(answers: Any) -> None:  # noqa: ANN401
         help="offer scenes and yes-or-no questions their possible answers; published figures are of free text",
     )
     answers.add_argument("--answers", metavar="FILE", type=Path, help="take answers from FILE, not from a model")
-    add_for(answers, "the model that gave the answers of --answers")
+    add_dialect_option(answers, "the model that gave the answers of --answers")
     answers.add_argument(
         "--canned", metavar="RUN", type=Path, help="answer with one caption for each class named in RUN, of ucmerced"
     )

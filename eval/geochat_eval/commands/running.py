@@ -8,17 +8,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geochat.cli.dialects import stated_dialect
-from geochat.cli.reporting import note
+from geochat.cli.options import stated_dialect
+from geochat.cli.output import note
 from geochat_eval.commands.classifying import classifier
 from geochat_eval.commands.own import Job, jobs
-from geochat_eval.commands.run_options import add_parser
+from geochat_eval.commands.run_options import add_arguments
 
 if TYPE_CHECKING:
     from geochat.dialects import Dialect
     from geochat_eval.running import Answerer, ChatAnswerer, Progress, Run
 
-__all__ = ["add_parser", "run"]
+__all__ = ["add_arguments", "run"]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -159,7 +159,7 @@ def _answerer(args: argparse.Namespace, dialect: "Dialect") -> "Answerer":
 
 
 def _chat(args: argparse.Namespace) -> "ChatAnswerer":
-    from geochat.assistant import GeoChat
+    from geochat.chat import GeoChat
     from geochat.engines import EngineLimits
     from geochat_eval.running import ChatAnswerer
 

@@ -3,10 +3,10 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from geochat.cli.dialects import add_for, stated_dialect
-from geochat.cli.reporting import note
+from geochat.cli.options import add_dialect_option, stated_dialect
+from geochat.cli.output import note
 
 if TYPE_CHECKING:
     from geochat_eval.score import ScoredFile
@@ -19,20 +19,18 @@ FORMATS = ("geochat", "earthdial", "lmms-eval")
 _NOTED = 5  # places named for each reason
 
 
-def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the action."""
-    score: argparse.ArgumentParser = actions.add_parser(
-        "score",
-        help="score a file of answers, without a model",
-        description="Score a file of answers, anybody's, without a model: a percentage for every rule, each stated in "
-        "docs/evaluation.md.",
+def add_arguments(score: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    score.description = (
+        "Score a file of answers, anybody's, without a model: a percentage for every rule, each stated in "
+        "docs/evaluation.md."
     )
     score.add_argument(
         "file", metavar="FILE", type=Path, help="answers with their ground truth, one JSON object a line"
     )
     score.add_argument("--as", dest="task", required=True, choices=TASKS, help="what the questions ask for")
     score.add_argument("--format", choices=FORMATS, default="geochat", help="whose field names and boxes (%(default)s)")
-    add_for(score, "the model that gave the answers", "that of the run FILE lies in, else the published GeoChat")
+    add_dialect_option(score, "the model that gave the answers", "that of the run FILE is in, else GeoChat")
     score.add_argument("--truth", metavar="FILE", type=Path, help="truths joined by question_id, where FILE has none")
     score.add_argument("--images", metavar="DIR", type=Path, help="where true boxes are in pixels: to see image sizes")
     score.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which starts slowly")
@@ -42,7 +40,6 @@ def add_parser(actions: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argpa
     score.add_argument("--seed", metavar="N", type=int, default=0, help="of the bootstrap (%(default)s)")
     score.add_argument("--strict", action="store_true", help="stop at a line that cannot be scored")
     score.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    return score
 
 
 def run(args: argparse.Namespace) -> int:

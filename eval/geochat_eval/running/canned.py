@@ -10,7 +10,7 @@ from pathlib import Path
 
 from geochat.errors import DataError, GeoChatError
 from geochat_data.readers import Report, read_jsonl, read_ucm
-from geochat_data.splits import read_names
+from geochat_data.splits import read_list
 from geochat_eval.running.answerers import Asked, Reply
 from geochat_eval.running.folder import RunFolder
 from geochat_eval.scorers.labels import plain
@@ -51,6 +51,6 @@ class CannedAnswerer:
 def _commonest(imagery: Path) -> dict[str, str]:
     """The commonest caption of each class, validation and overlapping photographs left out."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for image in read_ucm(imagery, "train", leave_out=read_names("ucm_val") | read_names("ucm_overlap")):
+    for image in read_ucm(imagery, "train", leave_out=read_list("ucm_val") | read_list("ucm_overlap")):
         counts[plain(str(image.scene))].update(image.captions)
     return {scene: captions.most_common(1)[0][0] for scene, captions in counts.items() if captions}

@@ -19,6 +19,7 @@ from typing import Any
 
 from geochat.dialects import GEOCHAT, Dialect
 from geochat.errors import DataError
+from geochat.journal import Entry, read_entries
 from geochat_data.readers import Report, read_jsonl
 from geochat_eval.hashing import file_hash
 from geochat_eval.identity import from_json
@@ -127,6 +128,16 @@ def dialects_of(path: Path, stated: Dialect | None = None) -> tuple[Dialect, Dia
     if not folder.settings.is_file():
         return stated or GEOCHAT, None
     return stated or folder.dialect, GEOCHAT
+
+
+def is_answer(entry: Entry) -> bool:
+    """Whether an entry of a journal is an answer or a failure."""
+    return "error" in entry or (isinstance(entry.get("answer"), str) and isinstance(entry.get("finish"), str))
+
+
+def has_answers(folder: RunFolder) -> bool:
+    """Whether anything was answered; a question that failed was not."""
+    return any(is_answer(entry) and "error" not in entry for entry in read_entries(folder.journal))
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> int:

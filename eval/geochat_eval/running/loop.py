@@ -18,11 +18,11 @@ from filelock import FileLock
 
 from geochat.dialects import Dialect
 from geochat.errors import DataError, GeoChatError, SettingsError
+from geochat.journal import Entry, Journal, Recorded
 from geochat_eval import identity
 from geochat_eval.hashing import file_hash
 from geochat_eval.running.answerers import Answerer, Asked, Reply
-from geochat_eval.running.folder import RunFolder, to_line, write_json, write_lines
-from geochat_eval.running.journal import Answered, Entry, Journal, has_answers
+from geochat_eval.running.folder import RunFolder, has_answers, is_answer, to_line, write_json, write_lines
 from geochat_eval.running.plan import Plan
 from geochat_eval.running.planning import Tell, compare, prepare
 from geochat_eval.running.settings import RunSettings
@@ -146,13 +146,13 @@ class Run:
         known = self.folder.read_settings()
         if known.get("asked", {}) != self._asked:
             raise SettingsError(f"another run was begun in {self.folder.path} meanwhile; choose another --out")
-        if has_answers(self.folder.journal):
+        if has_answers(self.folder):
             compare(self.folder, known, who)
         if not who.items() <= known.items():
             write_json(self.folder.settings, {**known, **who})
 
-    def _answered(self, *, retry: bool = False) -> Answered:
-        return Answered(self.folder.journal, len(self._plan), retry=retry)
+    def _answered(self, *, retry: bool = False) -> Recorded:
+        return Recorded(self.folder.journal, len(self._plan), is_answer, retry=retry)
 
     def _merge(self) -> None:
         """Put questions and answers together, if all are there; the same files whoever does it and however often."""
@@ -168,7 +168,7 @@ class Run:
             if known.get("results") != hashes:
                 write_json(self.folder.settings, {**known, "results": hashes})
 
-    def _rows(self, answered: Answered) -> Iterator[tuple[dict[str, Any], bool]]:
+    def _rows(self, answered: Recorded) -> Iterator[tuple[dict[str, Any], bool]]:
         """Questions with their answers or errors, in order, and whether it is an error."""
         with self.folder.questions.open(encoding="utf-8") as lines:
             for line, entry in zip(lines, answered.entries(), strict=True):
@@ -186,4 +186,4 @@ def seconds_of(folder: RunFolder) -> tuple[float, int]:
     """Seconds spent answering, all processes added up, and how many processes there were."""
     with folder.questions.open("rb") as lines:
         count = sum(1 for _ in lines)
-    return Answered(folder.journal, count).seconds, len(list(folder.journal.glob("*.jsonl")))
+    return Recorded(folder.journal, count, is_answer).seconds, len(list(folder.journal.glob("*.jsonl")))

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from geochat.errors import DataError, SettingsError
+from geochat.files import sha256_of
+from geochat.journal import busy
 from geochat_data.readers import Report, read_jsonl
 from geochat_eval import identity
 from geochat_eval.benchmarks import benchmark
-from geochat_eval.hashing import beginning_hash
-from geochat_eval.running.folder import RunFolder, write_json
-from geochat_eval.running.journal import busy, has_answers
+from geochat_eval.running.folder import RunFolder, has_answers, write_json
 from geochat_eval.running.plan import write_questions
 from geochat_eval.running.settings import RunSettings
 
@@ -48,7 +48,7 @@ def prepare(folder: RunFolder, settings: RunSettings, tell: Tell, *, restart: bo
     wanted = settings.about()
     if restart:
         _empty(folder, f"{folder.path} was emptied", lambda _: None)
-    answered = has_answers(folder.journal)
+    answered = has_answers(folder)
     known = _known(folder, answered=answered)
     if known is not None and not answered and (_differing(known, wanted) or known.get("limit") != wanted["limit"]):
         _empty(folder, f"{folder.path} held a run without an answer, which begins anew", tell)
@@ -161,7 +161,7 @@ def _extend(folder: RunFolder, settings: RunSettings, known: dict[str, Any], wan
     longer = folder.questions.with_name("questions.longer.jsonl")
     try:
         count = write_questions(longer, settings, Report(strict=settings.strict), drawn=True)
-        if beginning_hash(longer, asked["bytes"]) != asked["sha256"]:
+        if sha256_of(longer, size=asked["bytes"]) != asked["sha256"]:
             raise SettingsError(
                 f"the limit of {folder.path} cannot be raised: the benchmark's files have changed, and give other "
                 "questions now; choose another --out"
@@ -190,9 +190,9 @@ def _check_questions(folder: RunFolder, settings: RunSettings, known: dict[str, 
     """See that the questions are those that were written; those of a limit that was being raised are cut off."""
     path, asked = folder.questions, known["asked"]
     size = path.stat().st_size if path.is_file() else -1
-    if size == asked["bytes"] and beginning_hash(path, size) == asked["sha256"]:
+    if size == asked["bytes"] and sha256_of(path, size=size) == asked["sha256"]:
         return
-    if size > asked["bytes"] and beginning_hash(path, asked["bytes"]) == asked["sha256"]:
+    if size > asked["bytes"] and sha256_of(path, size=asked["bytes"]) == asked["sha256"]:
         with path.open("r+b") as file:
             file.truncate(asked["bytes"])
         return
@@ -206,7 +206,7 @@ def _check_questions(folder: RunFolder, settings: RunSettings, known: dict[str, 
     )
     try:
         write_questions(again, begun, Report(), drawn=known.get("limit") is not None)
-        if beginning_hash(again, again.stat().st_size) != asked["sha256"]:
+        if sha256_of(again) != asked["sha256"]:
             raise DataError(
                 f"{path} is {'missing' if size < 0 else 'damaged'}, and the benchmark's files no longer give the same "
                 f"questions; {_WAY_OUT}"
@@ -219,4 +219,4 @@ def _check_questions(folder: RunFolder, settings: RunSettings, known: dict[str, 
 
 def _measured(path: Path, count: int) -> dict[str, Any]:
     size = path.stat().st_size
-    return {"questions": count, "bytes": size, "sha256": beginning_hash(path, size)}
+    return {"questions": count, "bytes": size, "sha256": sha256_of(path, size=size)}

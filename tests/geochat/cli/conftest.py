@@ -1,12 +1,12 @@
 import pytest
 
-from geochat.cli import output
+from geochat.cli import options
 
 
 @pytest.fixture(autouse=True)
 def _own_process_state(monkeypatch):
     """What a command line sets for its whole process must not outlive a test."""
-    monkeypatch.setattr("geochat.cli.process.limit_talk", lambda debug: None)
+    monkeypatch.setattr("geochat.cli.process.quiet_libraries", lambda debug: None)
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def answering(monkeypatch, chat_with):
 
     def patch(*answers):
         chat = chat_with(*answers)
-        monkeypatch.setattr(output, "load", lambda _args: chat)
+        monkeypatch.setattr(options, "load_model", lambda _args: chat)
         return chat.engine
 
     return patch

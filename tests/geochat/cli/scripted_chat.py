@@ -8,8 +8,8 @@ import os
 import sys
 import threading
 
-from geochat.assistant import GeoChat
-from geochat.cli import main, output
+from geochat.chat import GeoChat
+from geochat.cli import main, options
 from geochat.engines import Chunk, Usage
 from geochat.models import ModelInfo, Settings
 
@@ -34,5 +34,5 @@ class Engine:
 
 if __name__ == "__main__":
     engine = Engine(json.loads(os.environ["ANSWERS"]))
-    output.load = lambda _args: GeoChat(engine)
+    options.load_model = lambda _args: GeoChat(engine)
     sys.exit(main())

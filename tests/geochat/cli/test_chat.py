@@ -14,8 +14,8 @@ PLANE = "There is <p>1 plane</p> {<10><30><30><40>|<90>} here."
 
 
 @pytest.fixture
-def talk(monkeypatch, capsys, geotiff):
-    """`talk("line", ..., options=[...])` gives exit status, standard output and standard error."""
+def converse(monkeypatch, capsys, geotiff):
+    """`converse("line", ..., options=[...])` gives exit status, standard output and standard error."""
 
     def say(*lines, options=()):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("\n".join(lines).encode())))
@@ -26,9 +26,9 @@ def talk(monkeypatch, capsys, geotiff):
     return say
 
 
-def test_each_line_is_a_question_and_answers_are_remembered(answering, talk):
+def test_each_line_is_a_question_and_answers_are_remembered(answering, converse):
     engine = answering("an airfield", PLANE)
-    status, out, err = talk("What is this?", "", "  [grounding] Describe the image. ")
+    status, out, err = converse("What is this?", "", "  [grounding] Describe the image. ")
     assert (status, err) == (0, "")
     assert out == (
         "an airfield\n\nThere is 1 plane [1] here.\n\n"
@@ -40,15 +40,15 @@ def test_each_line_is_a_question_and_answers_are_remembered(answering, talk):
     assert texts == ["What is this?", "an airfield", "[grounding] Describe the image."]
 
 
-def test_json_is_one_line_an_answer(answering, talk):
+def test_json_is_one_line_an_answer(answering, converse):
     answering("an airfield", PLANE)
-    _, out, _ = talk("What?", "Where?", options=["--json"])
+    _, out, _ = converse("What?", "Where?", options=["--json"])
     assert [json.loads(line)["plain_text"] for line in out.splitlines()] == ["an airfield", "There is 1 plane here."]
 
 
-def test_regions_and_tasks_stay_until_changed(answering, talk, tmp_path):
+def test_regions_and_tasks_stay_until_changed(answering, converse, tmp_path):
     engine = answering(PLANE, *"abcdef")
-    talk(
+    converse(
         "Where?",
         f"/save '{tmp_path / 'the plane.geojson'}'",
         f"/region '{tmp_path / 'the plane.geojson'}'",
@@ -69,9 +69,9 @@ def test_regions_and_tasks_stay_until_changed(answering, talk, tmp_path):
     ]
 
 
-def test_another_image_and_clear_start_anew(answering, talk, geotiff):
+def test_another_image_and_clear_start_anew(answering, converse, geotiff):
     engine = answering(*"abc")
-    _, _, err = talk(
+    _, _, err = converse(
         "One?", "/region 0,0,9,9", f"/image {geotiff} --window 100,20,80,60 --bands 3,2,1", "Two?", "/clear", "Three?"
     )
     assert [len(request.messages) for request in engine.requests] == [1, 1, 1]
@@ -80,10 +80,10 @@ def test_another_image_and_clear_start_anew(answering, talk, geotiff):
     assert "80 x 60 pixels from 100,20" in err
 
 
-def test_a_conversation_is_saved_in_every_form(answering, talk, tmp_path):
+def test_a_conversation_is_saved_in_every_form(answering, converse, tmp_path):
     answering("a <b>bold</b> field", PLANE)
     names = ("a.json", "a.md", "a.geojson", "a.gpkg", "a.png", "a.jpg")
-    status, _, err = talk("What?", "Where?", *(f"/save {tmp_path / name}" for name in names))
+    status, _, err = converse("What?", "Where?", *(f"/save {tmp_path / name}" for name in names))
     assert status == 0
     assert [line.rpartition("wrote ")[2] for line in err.splitlines()] == [str(tmp_path / name) for name in names]
     whole = json.loads((tmp_path / "a.json").read_text())
@@ -103,18 +103,18 @@ def test_a_conversation_is_saved_in_every_form(answering, talk, tmp_path):
             assert opened.size == (200, 100)
 
 
-def test_history_and_help(answering, talk):
+def test_history_and_help(answering, converse):
     answering(PLANE)
-    _, out, _ = talk("/history", "Where?", "/history", "/help")
+    _, out, _ = converse("/history", "Where?", "/history", "/help")
     assert out.startswith("nothing has been asked yet\n")
     assert "> Where?\nThere is 1 plane [1] here.\n[1] 1 plane (200 x 100 m, 20,000 m²): 50.0," in out
     for name in ("/region", "/task", "/save", "/image", "/history", "/clear", "/help", "/quit"):
         assert f"\n{name}" in out
 
 
-def test_quit_leaves(answering, talk):
+def test_quit_leaves(answering, converse):
     engine = answering("a")
-    assert talk("One?", "/quit", "Two?")[0] == 0
+    assert converse("One?", "/quit", "Two?")[0] == 0
     assert engine.prompts == ["One?"]
 
 
@@ -144,9 +144,9 @@ def test_quit_leaves(answering, talk):
         ("[refer]", "the question is empty"),
     ],
 )
-def test_what_fails_is_one_line_and_the_conversation_goes_on(answering, talk, line, message):
+def test_what_fails_is_one_line_and_the_conversation_goes_on(answering, converse, line, message):
     engine = answering("still here")
-    status, out, err = talk(line, "Are you there?")
+    status, out, err = converse(line, "Are you there?")
     assert status == 1
     assert out == "still here\n\n"
     assert message in err
@@ -155,7 +155,7 @@ def test_what_fails_is_one_line_and_the_conversation_goes_on(answering, talk, li
     assert engine.prompts == ["Are you there?"]
 
 
-def test_a_conversation_too_long_can_be_cleared(answering, talk):
+def test_a_conversation_too_long_can_be_cleared(answering, converse):
     engine = answering("a", "b")
     stream = engine.stream
 
@@ -165,14 +165,14 @@ def test_a_conversation_too_long_can_be_cleared(answering, talk):
         return stream(request)
 
     engine.stream = limited
-    status, out, err = talk("One?", "Two?", "/clear", "Three?")
+    status, out, err = converse("One?", "Two?", "/clear", "Three?")
     assert (status, out) == (1, "a\n\nb\n\n")
     assert err == "geochat: error: too long by 7; /clear forgets the conversation so far\n"
 
 
-def test_an_unexpected_failure_does_not_end_it_either(answering, talk):
+def test_an_unexpected_failure_does_not_end_it_either(answering, converse):
     answering("a")  # and then the script ends
-    status, out, err = talk("One?", "Two?", "/history")
+    status, out, err = converse("One?", "Two?", "/history")
     assert status == 1
     assert out.count("a\n") == 2
     assert err.startswith("geochat: error: unexpected IndexError")

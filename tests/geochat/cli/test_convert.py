@@ -1,3 +1,4 @@
+import io
 import json
 import sys
 
@@ -14,7 +15,22 @@ def saved(checkpoint, tmp_path_factory):
     return folder
 
 
-def test_what_was_written_is_told(saved, tmp_path, capsys):
+class InterruptedTerminal(io.StringIO):
+    """Standard error at a terminal where the user presses Ctrl-C at the first progress."""
+
+    interrupted = False
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        if text.startswith("\r") and not self.interrupted:
+            self.interrupted = True
+            raise KeyboardInterrupt
+        return super().write(text)
+
+
+def test_the_summary_is_printed(saved, tmp_path, capsys):
     assert main(["convert", str(saved), str(tmp_path / "new"), "--dtype", "float16", "--shard-size", "100KB"]) == 0
     captured = capsys.readouterr()
     assert captured.err == ""
@@ -25,28 +41,25 @@ def test_what_was_written_is_told(saved, tmp_path, capsys):
 
 def test_as_json(saved, tmp_path, capsys):
     assert main(["convert", str(saved), str(tmp_path / "new"), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["folder"] == str(tmp_path / "new")
-    assert (told["dtype"], told["shards"], told["resumed"], told["dropped"]) == ("float32", 1, 0, [])
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["folder"] == str(tmp_path / "new")
+    assert (printed["dtype"], printed["shards"], printed["resumed"], printed["dropped"]) == ("float32", 1, 0, [])
 
 
 def test_progress_goes_to_a_terminal(saved, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     assert main(["convert", str(saved), str(tmp_path / "new"), "--shard-size", "100KB"]) == 0
-    told = capsys.readouterr().err
-    assert told.count("\r") > 2
-    assert told.endswith(" GB\n")
+    printed = capsys.readouterr().err
+    assert printed.count("\r") > 2
+    assert printed.endswith(" GB\n")
 
 
-def test_interrupted_it_says_how_to_go_on(saved, tmp_path, capsys, monkeypatch):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("geochat.cli.convert._show", interrupt)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+def test_an_interrupted_conversion_resumes(saved, tmp_path, capsys, monkeypatch):
+    terminal = InterruptedTerminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
     arguments = ["convert", str(saved), str(tmp_path / "new"), "--shard-size", "100KB"]
     assert main(arguments) == 130
-    assert "run the same command again to go on" in capsys.readouterr().err
+    assert "run the same command again to resume" in terminal.getvalue()
     monkeypatch.undo()
     assert main(arguments) == 0
     assert "1 of the files were finished by an earlier run" in capsys.readouterr().out
@@ -72,7 +85,7 @@ def here(tmp_path, monkeypatch):
 )
 def test_errors_are_one_line(saved, here, capsys, arguments, message):
     assert main(["convert", *(str(saved) if a == "SAVED" else a for a in arguments)]) == 1
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
     assert not (here / "new").exists()

@@ -1,15 +1,16 @@
 import shutil
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 
-from geochat.cli import checks, main
+from geochat.cli import doctor, main
 from geochat.errors import CheckpointError
 from geochat.models import bundled_path
 
 
 @pytest.fixture
 def model(monkeypatch):
-    monkeypatch.setattr(checks, "_model", lambda: "tiny loads")
+    monkeypatch.setitem(doctor.CHECKS, "model", lambda: "tiny loads")
 
 
 @pytest.mark.usefixtures("model")
@@ -23,12 +24,15 @@ def test_a_sound_installation_is_0(capsys):
 
 @pytest.mark.usefixtures("model")
 def test_every_check_runs_after_one_has_failed(capsys, monkeypatch):
-    monkeypatch.setattr(checks, "_VECTOR_DRIVERS", ("GPKG", "Parchment"))
-    monkeypatch.setattr(checks, "_PACKAGES", ("torch", "no-such-package"))
+    def missing(package):
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr("pyogrio.list_drivers", lambda **_options: {"GeoJSON": "rw"})
+    monkeypatch.setattr("importlib.metadata.version", missing)
     assert main(["doctor"]) == 1
     out = capsys.readouterr().out
-    assert "FAIL no-such-package" in out
-    assert "cannot write Parchment" in out
+    assert "FAIL shapely       not installed; run " in out
+    assert "FAIL vectors       pyogrio's GDAL cannot write GPKG" in out
     assert "ok   model" in out
 
 
@@ -43,7 +47,7 @@ def test_a_model_that_does_not_load_is_1(capsys, monkeypatch):
 
 def test_a_sound_folder_is_0(capsys):
     assert main(["doctor", "--security", str(bundled_path())]) == 0
-    assert capsys.readouterr().out == f"{bundled_path()}: nothing that would not be loaded\n"
+    assert capsys.readouterr().out == f"{bundled_path()}: everything would be loaded\n"
 
 
 def test_what_would_not_be_loaded_is_1(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """The README's commands, to the letter."""
 
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +19,28 @@ TARGETS = ("--overlay", "--geojson", "--geopackage", "--table")
 SMALL, LARGE = (3, 400, 300), (4, 6000, 4000)  # bands, width, height
 
 
-@pytest.fixture
-def images(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "tiles").mkdir()
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The files that the commands name."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "tiles").mkdir()
     names = ("scene.tif", "tiles/a.tif", "tiles/b.tif", "large.tif")
     for name, bands, width, height in ((name, *LARGE) if name == "large.tif" else (name, *SMALL) for name in names):
         profile = {"width": width, "height": height, "count": bands, "dtype": "uint8", "tiled": True}
         place = {"crs": "EPSG:32631", "transform": Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)}
-        with rasterio.open(name, "w", driver="GTiff", compress="deflate", **place, **profile) as target:
+        with rasterio.open(folder / name, "w", driver="GTiff", compress="deflate", **place, **profile) as target:
             target.write(np.full((bands, height, width), 90, np.uint8))
     field = shapely.box(500_010, 4_999_900, 500_060, 4_999_950)
-    pyogrio.raw.write("fields.gpkg", shapely.to_wkb([field]), [], [], crs="EPSG:32631", geometry_type="Polygon")
+    pyogrio.raw.write(
+        folder / "fields.gpkg", shapely.to_wkb([field]), [], [], crs="EPSG:32631", geometry_type="Polygon"
+    )
+    return folder
+
+
+@pytest.fixture
+def images(written, tmp_path, monkeypatch):
+    """A working directory with those files."""
+    monkeypatch.chdir(shutil.copytree(written, tmp_path / "here"))
 
 
 def test_there_are_some():

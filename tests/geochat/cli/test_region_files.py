@@ -128,8 +128,8 @@ def test_the_layer_of_a_file_with_several(answering, geotiff, tmp_path, capsys):
     path = write(tmp_path / "fields.gpkg", [FIELDS[0]])
     write(path, [FIELDS[0]], layer="roads", append=True)
     assert ask(geotiff, path) == 0
-    told = capsys.readouterr().err
-    assert "has several layers; taken: fields (--region-layer names another: roads)" in told
+    err = capsys.readouterr().err
+    assert "has several layers; taken: fields (--region-layer names another: roads)" in err
     assert ask(geotiff, path, "--region-layer", "roads", "--geopackage", tmp_path / "a.gpkg") == 0
     assert capsys.readouterr().err == ""
     assert pyogrio.list_layers(tmp_path / "a.gpkg")[0][0] == "roads"

@@ -70,7 +70,7 @@ def sit_down(geotiff, tmp_path):
     def start(*answers, **options):
         terminal = Terminal("chat", str(geotiff), answers=answers, XDG_STATE_HOME=str(tmp_path / "state"), **options)
         terminals.append(terminal)
-        assert "scene.tif, 200 x 100 pixels; /help says what can be done" in terminal.wait_for("> ")
+        assert "scene.tif, 200 x 100 pixels; /help lists the commands" in terminal.wait_for("> ")
         return terminal
 
     yield start

@@ -22,7 +22,7 @@ def scored(request):
 def test_choices_are_printed_with_their_probabilities(chat_with, monkeypatch, geotiff, capsys):
     chat = chat_with(capabilities=Capabilities(choices=True))
     chat.engine.stream = scored
-    monkeypatch.setattr("geochat.cli.output.load", lambda _args: chat)
+    monkeypatch.setattr("geochat.cli.options.load_model", lambda _args: chat)
     assert main(["ask", str(geotiff), "What is this?", "--choices", "harbor, airport,forest"]) == 0
     assert capsys.readouterr().out.splitlines() == ["airport", "airport 71 %, harbor 29 %, forest under 1 %"]
 
@@ -63,9 +63,9 @@ def test_what_was_not_asked_for_says_so(answering, geotiff, capsys):
     assert '"submarine" was asked for' in captured.err
 
 
-def test_what_is_known_before_is_told_before(chat_with, monkeypatch, geotiff, capsys):
+def test_what_is_known_before_is_printed_before(chat_with, monkeypatch, geotiff, capsys):
     chat = chat_with("", settings=Settings(name="scripted", ground_resolution=(0.1, 0.5)))
-    monkeypatch.setattr("geochat.cli.output.load", lambda _args: chat)
+    monkeypatch.setattr("geochat.cli.options.load_model", lambda _args: chat)
     assert main(["ask", str(geotiff), "What?"]) == 0
     first, second = capsys.readouterr().err.splitlines()
     assert "it was trained on 10 cm to 50 cm" in first
@@ -76,7 +76,7 @@ def test_verbatim_reaches_the_model(chat_with, monkeypatch, geotiff, capsys):
     settings = Settings(name="scripted", trained_wordings=True, categories=("airplane",))
     for options, same in (([], False), (["--verbatim"], True)):
         chat = chat_with("3", settings=settings)
-        monkeypatch.setattr("geochat.cli.output.load", lambda _args, chat=chat: chat)
+        monkeypatch.setattr("geochat.cli.options.load_model", lambda _args, chat=chat: chat)
         assert main(["ask", str(geotiff), "How many planes are there?", *options]) == 0
         assert (chat.engine.prompts == ["How many planes are there?"]) is same
         assert ("note" in capsys.readouterr().err) is not same

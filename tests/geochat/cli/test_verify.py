@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from geochat.assistant.verification import verify
+from geochat.verification import verify
 from geochat.cli import main
 from geochat.errors import CheckpointError
 from geochat.models import Capabilities
@@ -22,6 +22,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.slow
 def test_the_bundled_model_is_sound(capsys):
     assert main(["verify", "--device", "cpu"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -33,9 +34,9 @@ def test_the_bundled_model_is_sound(capsys):
 
 def test_what_does_not_load_is_a_finding(tmp_path, capsys):
     assert main(["verify", str(tmp_path), "--json"]) == 1
-    told = json.loads(capsys.readouterr().out)
-    assert told["ok"] is False
-    assert [finding["name"] for finding in told["findings"]] == ["load"]
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["ok"] is False
+    assert [finding["name"] for finding in printed["findings"]] == ["load"]
 
 
 def test_every_check_runs_after_one_has_failed(chat_with):

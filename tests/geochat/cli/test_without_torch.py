@@ -69,7 +69,9 @@ MISTAKES = [
     ("data check gone.json", "cannot read gone.json"),
     ("data index gone.json", "cannot read gone.json"),
 ]
-SAY_SOMETHING = ("--help", "--version", "ask --help", "info --help", "train lora --help", "eval list")
+GOLDEN = Path(__file__).parent / "golden"
+HELP = ["--help", *(f"{path.stem} --help" for path in sorted(GOLDEN.glob("*.txt")) if path.stem != "geochat")]
+SAY_SOMETHING = (*HELP, "--version", "eval list")
 SCRIPT = """
 import contextlib, io, json, sys
 from geochat.cli import main

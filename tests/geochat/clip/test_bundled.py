@@ -3,7 +3,7 @@
 from geochat.clip import Classifier, DualEncoder
 from geochat.clip.loading import bundled_path
 from geochat_data.readers import UCM_SCENES
-from geochat_data.splits import UNSEEN_SCENES, read_names
+from geochat_data.splits import UNSEEN_SCENES, read_list
 
 
 def test_it_loads_with_nothing_said_and_names_classes_it_saw(shared):
@@ -15,7 +15,7 @@ def test_it_loads_with_nothing_said_and_names_classes_it_saw(shared):
     files = {
         shared / "imagery" / "ucm" / "train" / folders[name] / file: name
         for name in seen
-        for file in sorted(read_names("ucm_val"))
+        for file in sorted(read_list("ucm_val"))
         if file.startswith(folders[name]) and file.removeprefix(folders[name])[:-4].isdigit()
     }
     assert len(files) == 8 * len(seen)

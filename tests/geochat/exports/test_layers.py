@@ -14,9 +14,9 @@ from geochat.exports import (
     PIXELS,
     Collection,
     GroundedRegion,
-    named_geojson,
+    answered_geojson,
     read_vector_layer,
-    write_named_geopackage,
+    write_answered_geopackage,
 )
 from geochat.geometry import Frame, ImagePlace, ModelFrame, OrientedBox
 
@@ -57,7 +57,7 @@ def test_columns_keep_their_types_and_order(fields, tmp_path):
     before = columns_of(fields)
     layer = read_vector_layer(fields)
     assert (layer.name, layer.crs, layer.geometry_type, len(layer)) == ("fields", "EPSG:26914", "Polygon", 2)
-    after = columns_of(write_named_geopackage(tmp_path / "a.gpkg", layer, ADDED, {"model": "tiny"}))
+    after = columns_of(write_answered_geopackage(tmp_path / "a.gpkg", layer, ADDED, {"model": "tiny"}))
     assert list(after) == ["number", "area", "name", "sown", "irrigated", "layer_Phrase", *ADDED]
     for name, values in before.items():
         kept = after["layer_Phrase" if name == "Phrase" else name]
@@ -69,7 +69,7 @@ def test_columns_keep_their_types_and_order(fields, tmp_path):
 
 
 def test_geojson_of_a_layer_is_valid_json(fields):
-    document = named_geojson(read_vector_layer(fields), ADDED, {"model": "tiny"})
+    document = answered_geojson(read_vector_layer(fields), ADDED, {"model": "tiny"})
     first, second = (feature["properties"] for feature in json.loads(json.dumps(document, allow_nan=False))["features"])
     assert first["sown"].startswith("2024-03-01")
     assert (second["sown"], second["area"], second["name"]) == (None, None, None)
@@ -94,9 +94,9 @@ def test_geojson_properties_of_any_kind_survive(tmp_path):
     rows = [feature(POLYGON, id=1, tags=["a", 2], nested={"x": None}), feature(None, id=None)]
     layer = read_vector_layer(write_json(tmp_path / "a.json", {"type": "FeatureCollection", "features": rows}))
     assert (layer.crs, layer.coordinates) == ("EPSG:4326", "map")
-    first, second = (each["properties"] for each in named_geojson(layer, ADDED, {})["features"])
+    first, second = (each["properties"] for each in answered_geojson(layer, ADDED, {})["features"])
     assert (first["tags"], first["nested"], second["id"]) == (["a", 2], {"x": None}, None)
-    values = columns_of(write_named_geopackage(tmp_path / "a.gpkg", layer, ADDED, {}))
+    values = columns_of(write_answered_geopackage(tmp_path / "a.gpkg", layer, ADDED, {}))
     assert values["tags"].tolist() == ['["a", 2]', None]
 
 

@@ -1,21 +1,21 @@
-"""`geochat train`: teach a model; each way to do so is a module with `add_parser` and `run`."""
+"""`geochat train`: fine-tune a model, train a dual encoder, learn prompts."""
 
 import argparse
-from typing import Any
 
-from geochat.cli.group import add_actions, run
+from geochat.cli.commands import Command, add_commands
 
-__all__ = ["add_parser", "run"]
+ACTIONS = (
+    Command("lora", "geochat_train.commands.tuning:LORA", "adapters beside frozen weights"),
+    Command("qlora", "geochat_train.commands.tuning:QLORA", "adapters beside a model in 4 bits"),
+    Command("full", "geochat_train.commands.tuning:FULL", "all weights"),
+    Command("projector", "geochat_train.commands.tuning:PROJECTOR", "the projector alone"),
+    Command("clip", "geochat_train.commands.clip", "a dual encoder on captioned images"),
+    Command("coop", "geochat_train.commands.coop", "learn a dual encoder's prompts from a few images (CoOp)"),
+    Command("cocoop", "geochat_train.commands.cocoop", "learn prompts that depend on the image (CoCoOp)"),
+)
 
-_METHODS = ("lora", "qlora", "full", "projector", "clip", "coop", "cocoop")
 
-
-def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the command and its methods."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "train",
-        help="teach a model your imagery",
-        description="Train a model; `geochat train METHOD --help` says what each method takes.",
-    )
-    add_actions(parser, __name__, _METHODS, "method")
-    return parser
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the methods."""
+    parser.description = "Train a model; `geochat train METHOD --help` lists the settings of each method."
+    add_commands(parser, ACTIONS, "method")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geochat.cli.clip.options import check_encoder
+from geochat.cli.options import check_encoder
 from geochat.errors import DataError, SettingsError
 from geochat.models.finding import check_checkpoint
 

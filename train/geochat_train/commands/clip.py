@@ -2,7 +2,7 @@
 
 import argparse
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from geochat_train.commands import options
 from geochat_train.commands.tuning import interruptible, is_first_process, tell
@@ -11,17 +11,14 @@ if TYPE_CHECKING:
     from geochat_train.recipe import ClipRecipe
 
 
-def add_parser(methods: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the method."""
-    parser: argparse.ArgumentParser = methods.add_parser(
-        "clip",
-        help="a dual encoder on captioned images",
-        description="Train a dual encoder by CLIP's loss on captioned images: JSON lines of `image` and `captions`. "
-        "The result is a CLIPModel of transformers, which `geochat clip` and `geochat train coop` take.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Train a dual encoder by CLIP's loss on captioned images: JSON lines of `image` and `captions`. "
+        "The result is a CLIPModel of transformers, which `geochat clip` and `geochat train coop` take."
     )
     options.add_run_options(parser)
     options.add_settings(parser, "clip")
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

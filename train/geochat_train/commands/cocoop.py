@@ -1,22 +1,18 @@
 """`geochat train cocoop`: context vectors that depend on the image."""
 
 import argparse
-from typing import Any
 
 from geochat_train.commands import prompt_options
 
 
-def add_parser(methods: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse keeps its type private
-    """Declare the method."""
-    parser: argparse.ArgumentParser = methods.add_parser(
-        "cocoop",
-        help="learn prompts that depend on the image (CoCoOp)",
-        description="Learn context vectors and a small network that adds to them what it makes of each image (CoCoOp, "
-        "Zhou et al. 2022), which costs a pass of the text tower an image and carries over better to other classes.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Learn context vectors and a small network that adds to them what it makes of each image (CoCoOp, "
+        "Zhou et al. 2022), which costs a pass of the text tower an image and carries over better to other classes."
     )
     prompt_options.add_options(parser, vectors=4, words="a photo of a", batch_size=1, epochs="10")
     parser.set_defaults(class_specific=False)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geochat.cli.clip.options import add_encoder_options, check_encoder
+from geochat.cli.options import add_encoder_options, check_encoder
 from geochat.errors import DataError, SettingsError
 from geochat_data.commands.options import number, positive
 

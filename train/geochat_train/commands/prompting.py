@@ -5,10 +5,9 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from geochat.cli.clip.options import load_encoder
-from geochat.cli.options import class_names
-from geochat.cli.output import print_json
-from geochat.cli.reporting import note
+from geochat.cli.options import load_encoder
+from geochat.cli.output import note, print_json
+from geochat.cli.values import class_names
 from geochat_train.commands.prompt_options import check, trial
 
 if TYPE_CHECKING:

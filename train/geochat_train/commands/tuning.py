@@ -1,31 +1,63 @@
-"""What the methods that a recipe describes have in common."""
+"""`geochat train lora`, `qlora`, `full` and `projector`: fine-tuning as a recipe describes it."""
 
 import argparse
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, cast
 
-from geochat.cli.reporting import note
+from geochat.cli.output import note
 from geochat_train.commands import options
 
 if TYPE_CHECKING:
     from geochat_train.recipe import TuningRecipe
 
 
-def add_method(methods: Any, name: str, about: str, description: str) -> argparse.ArgumentParser:  # noqa: ANN401
-    """Declare a method."""
-    parser: argparse.ArgumentParser = methods.add_parser(name, help=about, description=description)
-    parser.add_argument("--dry-run", action="store_true", help="say what it would take, without loading weights")
-    options.add_run_options(parser)
-    options.add_settings(parser, name)
-    return parser
+@dataclass(frozen=True)
+class TuningCommand:
+    """A method of fine-tuning as a command.
+
+    Attributes:
+        method: Its name in `geochat_train.recipe.METHODS`.
+        description: What it does, in its help.
+    """
+
+    method: str
+    description: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the arguments."""
+        parser.description = self.description
+        parser.add_argument("--dry-run", action="store_true", help="estimate memory and time without loading weights")
+        options.add_run_options(parser)
+        options.add_settings(parser, self.method)
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Train, or estimate the cost."""
+        return _run(args, self.method)
 
 
-def run_method(args: argparse.Namespace, name: str) -> int:
-    """Train, or say what it would take."""
+LORA = TuningCommand(
+    "lora",
+    "Fine-tune the model with low-rank adapters (LoRA). The result is a small folder that PEFT and `geochat ask "
+    "--model` load onto the base.",
+)
+QLORA = TuningCommand(
+    "qlora",
+    "Fine-tune the model with low-rank adapters beside a language model in 4 bits (QLoRA), which takes a fraction of "
+    "the memory.",
+)
+FULL = TuningCommand("full", "Fine-tune all weights of the adapted parts. The result is a whole checkpoint.")
+PROJECTOR = TuningCommand(
+    "projector",
+    "Train the projector between the vision tower and the language model, both frozen. The result is a whole "
+    "checkpoint.",
+)
+
+
+def _run(args: argparse.Namespace, name: str) -> int:
     from geochat.cli import output
     from geochat_train.commands.checks import check_recipe
 

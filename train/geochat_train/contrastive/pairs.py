@@ -15,7 +15,7 @@ from geochat.clip import DualEncoder
 from geochat.errors import DataError
 from geochat.imagery import open_image
 from geochat_data.readers import Report
-from geochat_data.readers.jsonl import read_jsonl
+from geochat_data.readers.json_files import read_jsonl
 
 Pair = tuple[Path, str]
 

@@ -4,7 +4,6 @@ A state that has lost its optimizer, or one byte of it, would go on to other wei
 manifests were written are looked through instead: the files a run cannot go on without must be there and readable.
 """
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from geochat.errors import TrainingError
+from geochat.files import sha256_of
 
 NAME = "manifest.json"
 _NEEDED = ("optimizer.pt", "scheduler.pt", "trainer_state.json")
-_PIECE = 1 << 20
 
 
 def write_manifest(folder: Path, about: dict[str, Any]) -> None:
@@ -27,7 +26,7 @@ def write_manifest(folder: Path, about: dict[str, Any]) -> None:
         about: What else is to be known of it, JSON-ready.
     """
     files = {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": _hash(path)}
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != NAME
     }
@@ -54,7 +53,7 @@ def check_manifest(folder: Path, way_out: str) -> dict[str, Any] | None:
         path = folder / name
         if not path.is_file():
             raise TrainingError(f"{path} is missing; {way_out}")
-        if path.stat().st_size != known["bytes"] or _hash(path) != known["sha256"]:
+        if path.stat().st_size != known["bytes"] or sha256_of(path) != known["sha256"]:
             raise TrainingError(f"{path} was changed after it was saved; {way_out}")
     return about
 
@@ -105,11 +104,3 @@ def _open(path: Path) -> None:
     elif path.suffix == ".safetensors":
         with safe_open(path, "pt") as file:
             file.keys()
-
-
-def _hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-    return digest.hexdigest()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from geochat.clip.templates import letters
 from geochat.errors import DataError
-from geochat_data.readers import Report, Source, read
+from geochat_data.readers import Report, DataSource, read
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def read_scenes(folder: Path, classes: Sequence[str] = (), report: Report | None
     Raises:
         DataError: There are no folders of images, or a class has none.
     """
-    source = Source(folder, report=Report() if report is None else report)
+    source = DataSource(folder, report=Report() if report is None else report)
     found = [(record.path, record.scene) for record in read("folders", source) if record.path and record.scene]
     names = tuple(classes) or tuple(sorted({scene for _, scene in found}))
     numbers = {letters(name): number for number, name in enumerate(names)}

@@ -18,7 +18,7 @@ from typing import Any
 from geochat.clip import REMOTE_SENSING, DualEncoder, PromptSettings
 from geochat.errors import DataError
 from geochat_data.readers import UCM_SCENES
-from geochat_data.splits import UNSEEN_SCENES, read_names
+from geochat_data.splits import UNSEEN_SCENES, read_list
 from geochat_train.prompts.findings import write_docs
 from geochat_train.prompts.images import SceneImages, read_scenes
 from geochat_train.prompts.runs import outcome
@@ -51,7 +51,7 @@ def read_ucm_scenes(imagery: Path, split: str) -> Scenes:
     Raises:
         DataError: They are not there.
     """
-    kept, overlapping = read_names("ucm_val"), read_names("ucm_overlap")
+    kept, overlapping = read_list("ucm_val"), read_list("ucm_overlap")
     everything = read_scenes(imagery / "ucm" / "train", UCM_SCENES)
     train = everything.without(kept | overlapping)
     if split == "val":

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from geochat.errors import DataError
-from geochat_data.collate import Collator
+from geochat_data.encoding import Collator
 from geochat_data.encoding import encode_sample
 from geochat_train.packing import Packed, pack, pad
 from geochat_train.tuning.material import Row

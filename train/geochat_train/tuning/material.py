@@ -16,7 +16,7 @@ from transformers import LlavaProcessor
 
 from geochat.errors import DataError
 from geochat_data.encoding import IGNORED, encode_sample
-from geochat_data.formats import read_samples
+from geochat_data.samples import read_samples
 from geochat_data.index import SampleIndex, write_index
 from geochat_data.readers import Report
 from geochat_data.samples import Sample

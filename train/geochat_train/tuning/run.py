@@ -17,7 +17,7 @@ from geochat.checkpoints.adapters import ADAPTER_CONFIG
 from geochat.checkpoints.hub import find
 from geochat.errors import SettingsError, TrainingError
 from geochat.models import Settings, bundled_path, read_settings
-from geochat_data.collate import Collator
+from geochat_data.encoding import Collator
 from geochat_train.loop import (
     InOrder,
     LogFile,

@@ -20,7 +20,7 @@ from geochat.checkpoints import Checkpoint
 from geochat.engines import GenerationSettings, LocalEngine, Request
 from geochat.imagery import open_image
 from geochat.prompts import Message
-from geochat_data.drawing import contact_sheet
+from geochat_data.inspection import contact_sheet
 from geochat_data.samples import Sample
 from geochat_train.tuning.adapting import Tuned
 

@@ -1,0 +1,176 @@
+"""`geochat ask` about several images: one question about each, a line an image, one table, one layer."""
+
+import argparse
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from geochat.assistant import Answer, Question
+from geochat.assistant.table import Row
+from geochat.chat import GeoChat
+from geochat.cli import options, output
+from geochat.cli.images import open_errors
+from geochat.cli.output import NoticeLog, note, print_error
+from geochat.cli.results import check_targets, in_order, table_writer
+from geochat.errors import ExportError, GeoChatError, ImageError, RegionError
+from geochat.exports import Collection, GroundedRegion
+from geochat.imagery import Scene
+
+_NAMED = 5  # images without georeferencing that a note names
+
+
+@dataclass(frozen=True)
+class _ImageResult:
+    """The result of one image, without its pixels."""
+
+    row: Row
+    line: str = ""
+    crs: str | None = None
+    regions: tuple[GroundedRegion, ...] = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+def run(args: argparse.Namespace, images: Sequence[Path], question: Question) -> int:
+    """Ask about each image, print and write; exit status 1 where one failed.
+
+    Raises:
+        GeoChatError: An option is wrong, or a result cannot be written.
+    """
+    check_targets(args, several=True)
+    if args.region_file:
+        raise RegionError(f"{args.region_file[0]} is asked about on one image; name one, not {len(images)}")
+    if errors := open_errors(images):
+        for error in errors:
+            print_error(str(error))
+        return 1
+    layer = Collection() if args.geojson or args.geopackage else None
+    if layer is not None:
+        _require_georeference(images)
+    chat = options.load_model(args)
+    notices, failed, placeless = NoticeLog("image"), 0, list[str]()
+    with table_writer(args.table) as write_row:
+        for _, result in in_order(_results(chat, args, images, replace(question, regions=args.region))):
+            failed += result.row.error is not None
+            _print_result(result, notices)
+            write_row(result.row)
+            if layer is None or result.row.error is not None:
+                continue
+            if result.crs is None:
+                placeless.append(result.row.image)
+            else:
+                layer.add(result.row.image, result.regions, result.provenance)
+    notices.close()
+    if layer is not None:
+        _write_layer(layer, placeless, args)
+    return 1 if failed else 0
+
+
+def _results(
+    chat: GeoChat, args: argparse.Namespace, images: Sequence[Path], question: Question
+) -> Iterator[tuple[int, _ImageResult]]:
+    """The place of each image in `images` and its result; an image is opened when its turn comes."""
+    places: list[int] = []  # of the images that could be opened
+    unopened: deque[tuple[int, _ImageResult]] = deque()
+    overlays = _Overlays(args.overlay)
+
+    def pairs() -> Iterator[tuple[Any, Question]]:
+        for place, image in enumerate(images):
+            try:
+                view = options.open_view(args, image)
+            except GeoChatError as error:
+                unopened.append((place, _failure(image, error)))
+                continue
+            places.append(place)
+            yield view, replace(question, id=f"{question.id}-{place}")
+
+    for number, answer in chat.ask_each(pairs()):
+        while unopened:
+            yield unopened.popleft()
+        image = images[places[number]]
+        if isinstance(answer, GeoChatError):
+            yield places[number], _failure(image, answer)
+        else:
+            overlays.save(answer, image)
+            yield places[number], _result(answer, image, args)
+    yield from unopened
+
+
+def _result(answer: Answer, image: Path, args: argparse.Namespace) -> _ImageResult:
+    row = Row.of(str(image), answer)
+    line = output.json_text({"file": str(image), **answer.to_dict()}) if args.json else f"{image}: {row.answer}"
+    if not (args.geojson or args.geopackage):
+        return _ImageResult(row, line)
+    provenance = answer.provenance if answer.crs is not None else {}
+    return _ImageResult(row, line, answer.crs, answer.features, provenance)
+
+
+def _failure(image: Path, error: GeoChatError) -> _ImageResult:
+    return _ImageResult(Row(str(image), error=" ".join(str(error).split())))
+
+
+class _Overlays:
+    """Overlays in a folder, each named after its image; None writes none."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._names: set[str] = set()
+
+    def save(self, answer: Answer, image: Path) -> None:
+        """Write one.
+
+        Raises:
+            ExportError: It cannot be written.
+        """
+        if self._folder is None:
+            return
+        name, number = image.stem, 1
+        while name in self._names:  # of images in different folders, or in different formats
+            number += 1
+            name = f"{image.stem}-{number}"
+        self._names.add(name)
+        answer.save_overlay(self._folder / f"{name}.png")
+
+
+def _print_result(result: _ImageResult, notices: NoticeLog) -> None:
+    if result.row.error is None:
+        print(result.line, flush=True)
+        notices.add(result.row.image, result.row.notices)
+    else:
+        named = Path(result.row.image).name in result.row.error
+        print_error(result.row.error if named else f"{result.row.image}: {result.row.error}")
+
+
+def _write_layer(layer: Collection, placeless: Sequence[str], args: argparse.Namespace) -> None:
+    if placeless:
+        named = ", ".join(placeless[:_NAMED]) + (", ..." if len(placeless) > _NAMED else "")
+        note(f"left out of the layer, without georeferencing: {len(placeless)} images ({named})")
+    if not layer.crs_list:
+        note("no layer was written: no answered image is georeferenced")
+        return
+    if args.geojson:
+        layer.save_geojson(args.geojson)
+    if args.geopackage:
+        if len(layer.crs_list) > 1:
+            note(f"the images lie in {len(layer.crs_list)} CRSs; {args.geopackage} is written in {layer.crs}")
+        layer.to_geopackage(args.geopackage)
+
+
+def _require_georeference(images: Sequence[Path]) -> None:
+    """Check that at least one image is georeferenced.
+
+    Raises:
+        ExportError: None is, so there is no layer.
+    """
+    for image in images:
+        try:
+            with Scene.open(image) as scene:
+                if scene.image_to_map is not None and scene.crs is not None:
+                    return
+        except ImageError:
+            continue
+    raise ExportError(
+        f"none of the {len(images)} images is georeferenced, so there is no layer; leave out --geojson and "
+        "--geopackage, or name one image, whose layer is in pixels"
+    )

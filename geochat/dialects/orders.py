@@ -1,0 +1,292 @@
+"""Orders of numbers: which of a region's numbers comes where, and what shape they make.
+
+A reader hands over the numbers of one region; the order makes them an `OrientedBox` (angles clockwise on screen), or a
+shapely `Point` or `Polygon` where no box was written. Writing goes the other way, angles brought into the written
+range. A box that an order has no angle for is written as the upright rectangle around it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Protocol, TypeAlias
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from geochat.geometry import AngleConvention, OrientedBox
+
+Shape: TypeAlias = OrientedBox | BaseGeometry
+"""A region in a model's numbers, or in pixels: a box, or a point or polygon where that is what was written."""
+
+
+class Order(Protocol):
+    """A layout of the numbers of one region."""
+
+    @property
+    def expects(self) -> str:
+        """How many numbers a region has, in words: "4 coordinates"."""
+        ...
+
+    def takes(self, count: int) -> bool:
+        """Return whether a region may have so many numbers."""
+        ...
+
+    def read(self, numbers: Sequence[float], angles: AngleConvention) -> Shape:
+        """The shape of as many numbers as the order takes."""
+        ...
+
+    def write(self, shape: Shape, angles: AngleConvention, decimals: int) -> list[float]:
+        """The numbers of a shape, its angle rounded to `decimals`, the others not yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Corners:
+    """Two opposite corners of the box before it is turned about its centre, x1 y1 x2 y2, and perhaps its angle.
+
+    Attributes:
+        oriented: Whether an angle follows; it may be missing in what is read.
+        transposed: Whether y comes before x.
+    """
+
+    oriented: bool = False
+    transposed: bool = False
+
+    @property
+    def expects(self) -> str:
+        """The count in words."""
+        return "4 coordinates"
+
+    def takes(self, count: int) -> bool:
+        """Four, and the angle."""
+        return count == 4 or (self.oriented and count == 5)
+
+    def read(self, numbers: Sequence[float], angles: AngleConvention) -> OrientedBox:
+        """The box of two corners."""
+        x1, y1, x2, y2, angle = (*numbers, 0.0)[:5]
+        if self.transposed:
+            x1, y1, x2, y2 = y1, x1, y2, x2
+        return OrientedBox(x1, y1, x2, y2, angles.sign * angle + 0.0)  # + 0.0: never -0.0
+
+    def write(self, shape: Shape, angles: AngleConvention, decimals: int) -> list[float]:
+        """The corners and, where oriented, the angle."""
+        if self.oriented:
+            box = _turned(box_of(shape), angles, decimals)
+            return [box.x1, box.y1, box.x2, box.y2, box.angle]
+        x1, y1, x2, y2 = bounds(shape)
+        return [y1, x1, y2, x2] if self.transposed else [x1, y1, x2, y2]
+
+
+@dataclass(frozen=True, slots=True)
+class Centre:
+    """Centre, width, height and angle: cx cy w h θ; the angle may be missing in what is read.
+
+    Attributes:
+        long_side: Whether the width is the longer side, which needs a range of a half turn.
+    """
+
+    long_side: bool = False
+
+    @property
+    def expects(self) -> str:
+        """The count in words."""
+        return "4 numbers and an angle"
+
+    def takes(self, count: int) -> bool:
+        """Four, and the angle."""
+        return count in (4, 5)
+
+    def read(self, numbers: Sequence[float], angles: AngleConvention) -> OrientedBox:
+        """The box about a centre."""
+        x, y, width, height, angle = (*numbers, 0.0)[:5]
+        return _about(x, y, width, height, angles.sign * angle)
+
+    def write(self, shape: Shape, angles: AngleConvention, decimals: int) -> list[float]:
+        """Centre, sides and angle."""
+        box = box_of(shape)
+        if self.long_side and box.height > box.width:
+            box = _about(*box.center, box.height, box.width, box.angle - 90)
+        box = _turned(box, angles, decimals)
+        return [*box.center, box.width, box.height, box.angle]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagonal:
+    """The turned box's corners nearest to and farthest from the origin, and the angle of its longer side (VRSBench v2).
+
+    Width and height are the diagonal's components along and across the angle, which gives back the box that was
+    written. VRSBench's own scorer (`corner_to_obb`) takes the diagonal's length times cos θ and sin θ, which does not.
+    """
+
+    @property
+    def expects(self) -> str:
+        """The count in words."""
+        return "4 coordinates and an angle"
+
+    def takes(self, count: int) -> bool:
+        """Five."""
+        return count == 5
+
+    def read(self, numbers: Sequence[float], angles: AngleConvention) -> OrientedBox:
+        """The box of a turned diagonal."""
+        x1, y1, x2, y2, angle = numbers
+        turn = math.radians(angles.sign * angle)
+        across, down = x2 - x1, y2 - y1
+        width = across * math.cos(turn) + down * math.sin(turn)
+        height = down * math.cos(turn) - across * math.sin(turn)
+        return _about((x1 + x2) / 2, (y1 + y2) / 2, abs(width), abs(height), angles.sign * angle)
+
+    def write(self, shape: Shape, angles: AngleConvention, decimals: int) -> list[float]:
+        """The two corners and the angle of the longer side."""
+        box = box_of(shape)
+        if box.height > box.width:
+            box = _about(*box.center, box.height, box.width, box.angle - 90)
+        box = _turned(box, angles, decimals)
+        corners = replace(box, angle=angles.sign * box.angle).corners()
+        nearest = min(range(4), key=lambda index: math.hypot(*corners[index]))
+        return [*corners[nearest], *corners[nearest - 2], box.angle]
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """Corners of a polygon, x1 y1 x2 y2 ..., clockwise on screen from the topmost, the leftmost of these.
+
+    Attributes:
+        corners: How many, 4 for a quadrilateral; None for any number from 3.
+    """
+
+    corners: int | None = None
+
+    @property
+    def expects(self) -> str:
+        """The count in words."""
+        return f"{2 * self.corners} coordinates" if self.corners else "3 points or more"
+
+    def takes(self, count: int) -> bool:
+        """Two a corner."""
+        return count % 2 == 0 and (count == 2 * self.corners if self.corners else count >= 6)
+
+    def read(self, numbers: Sequence[float], _angles: AngleConvention) -> BaseGeometry:
+        """The polygon, its corners as they were written."""
+        return shapely.Polygon(list(zip(numbers[::2], numbers[1::2], strict=True)))
+
+    def write(self, shape: Shape, _angles: AngleConvention, _decimals: int) -> list[float]:
+        """The corners; of a shape with another number of them those of the box around it."""
+        corners = corners_of(shape)
+        if self.corners and len(corners) != self.corners:
+            corners = box_of(shape).corners()
+        return [number for corner in _clockwise(corners) for number in corner]
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A point: x y. Of a box, its centre is written.
+
+    Attributes:
+        transposed: Whether y comes before x.
+    """
+
+    transposed: bool = False
+
+    @property
+    def expects(self) -> str:
+        """The count in words."""
+        return "2 coordinates"
+
+    def takes(self, count: int) -> bool:
+        """Two."""
+        return count == 2
+
+    def read(self, numbers: Sequence[float], _angles: AngleConvention) -> BaseGeometry:
+        """The point."""
+        x, y = reversed(numbers) if self.transposed else numbers
+        return shapely.Point(x, y)
+
+    def write(self, shape: Shape, _angles: AngleConvention, _decimals: int) -> list[float]:
+        """The point, or the centre of what has an extent."""
+        x, y = shape.center if isinstance(shape, OrientedBox) else shape.centroid.coords[0]
+        return [y, x] if self.transposed else [x, y]
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Row-major indices of the cells of a grid that hold the top left and the bottom right corner (Kosmos-2).
+
+    A corner stands at its cell's middle, but at the cells' outer edges where both cells share a row or a column, as
+    `patch_index_to_coordinate` of transformers' Kosmos-2 processor. Shapes are in units of a cell.
+
+    Attributes:
+        side: Cells in a row, and rows.
+    """
+
+    side: int
+
+    @property
+    def expects(self) -> str:
+        """The count in words."""
+        return "2 cells"
+
+    def takes(self, count: int) -> bool:
+        """Two."""
+        return count == 2
+
+    def read(self, numbers: Sequence[float], _angles: AngleConvention) -> OrientedBox:
+        """The box between two cells."""
+        (top, left), (bottom, right) = (divmod(index, self.side) for index in numbers)
+        if top == bottom or left == right:
+            return OrientedBox(left, top, right + 1, bottom + 1)
+        return OrientedBox(left + 0.5, top + 0.5, right + 0.5, bottom + 0.5)
+
+    def write(self, shape: Shape, _angles: AngleConvention, _decimals: int) -> list[float]:
+        """The cells of the corners of the upright rectangle around a shape, those at the grid's edge beyond it."""
+        x1, y1, x2, y2 = bounds(shape)
+        left, top = self._inside(math.floor(x1)), self._inside(math.floor(y1))
+        right, bottom = self._inside(math.ceil(x2) - 1), self._inside(math.ceil(y2) - 1)
+        return [top * self.side + left, bottom * self.side + right]
+
+    def _inside(self, cell: int) -> int:
+        return min(max(cell, 0), self.side - 1)
+
+
+def box_of(shape: Shape) -> OrientedBox:
+    """A box, or the smallest rectangle around another shape; that of a point has no area."""
+    return shape if isinstance(shape, OrientedBox) else OrientedBox.from_polygon(shape)
+
+
+def bounds(shape: Shape) -> tuple[float, float, float, float]:
+    """The upright rectangle around a shape: left, top, right, bottom."""
+    if isinstance(shape, OrientedBox) and shape.angle == 0:
+        (x1, x2), (y1, y2) = sorted((shape.x1, shape.x2)), sorted((shape.y1, shape.y2))
+        return x1, y1, x2, y2
+    xs, ys = zip(*corners_of(shape), strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def corners_of(shape: Shape) -> tuple[tuple[float, float], ...]:
+    """The corners of a box or a polygon, each once; a point itself."""
+    if isinstance(shape, OrientedBox):
+        return shape.corners()
+    points = [(float(x), float(y)) for x, y in shapely.get_coordinates(shape)]
+    return tuple(points[:-1] if isinstance(shape, shapely.Polygon) and len(points) > 1 else points)
+
+
+def _turned(box: OrientedBox, angles: AngleConvention, decimals: int) -> OrientedBox:
+    """A box with its angle as it is written: in range and rounded, sides swapped about the centre as that needs."""
+    written = replace(box, angle=angles.sign * box.angle).normalized(angles.angle_range)
+    # Rounding may carry the angle out of the range, 0.3 to 0 in (0, 90]; the sides are then swapped before they too
+    # are rounded.
+    return replace(written, angle=round(written.angle, decimals)).normalized(angles.angle_range)
+
+
+def _about(x: float, y: float, width: float, height: float, angle: float) -> OrientedBox:
+    return OrientedBox(x - width / 2, y - height / 2, x + width / 2, y + height / 2, angle + 0.0)
+
+
+def _clockwise(corners: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Corners in their order, reversed if need be to run clockwise on screen, from the topmost and leftmost on."""
+    closed = [*corners, corners[0]]
+    area = sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in pairwise(closed))
+    ordered = list(corners) if area >= 0 else list(corners)[::-1]
+    first = min(range(len(ordered)), key=lambda index: (ordered[index][1], ordered[index][0]))
+    return ordered[first:] + ordered[:first]

@@ -1,0 +1,88 @@
+"""The Qwen-VL family, and what is built on it.
+
+Qwen-VL and Qwen2-VL write thousandths in parentheses, Qwen2.5-VL pixels of the resized image in JSON, Qwen3-VL
+thousandths in the same JSON. Nothing in the text tells the last two apart. None of them has an oriented form of its
+own; `qwen3-vl-obb` and `qwen3-vl-quad` give it RSCoVLM's keys, to be trained.
+"""
+
+from dataclasses import replace
+
+from geochat.dialects.base import Dialect, Wordings
+from geochat.dialects.json_objects import JsonSyntax
+from geochat.dialects.orders import Centre, Corners, Order, Outline, Spot
+from geochat.dialects.pairs import PairSyntax
+from geochat.dialects.rscovlm import KEYS, LONG_SIDE, RESIZED
+from geochat.dialects.tokens import TokenSyntax
+from geochat.geometry import ModelFrame
+from geochat.prompts import Task
+
+_THOUSAND = ModelFrame("image", scale=1000)
+_SHORT = ("{}\nAnswer the question using a single word or phrase.", "Answer the question using")
+_OBJECT, _BOX = ("<|object_ref_start|>", "<|object_ref_end|>"), ("<|box_start|>", "<|box_end|>")
+_POINT: tuple[tuple[str, Order], ...] = (("point_2d", Spot()),)
+
+
+def _wordings(refer: tuple[str, str], region: str = "{}") -> Wordings:
+    return Wordings(
+        defaults={
+            Task.CAPTION: "Describe the image.",
+            Task.IDENTIFY: "What is the object in",
+            Task.GROUNDING: "Locate every object in the image and name it.",
+        },
+        templates={Task.REFER: refer, Task.VQA: _SHORT},
+        region=region,
+    )
+
+
+_BBOX = _wordings(("Locate {}, output the bbox coordinates using JSON format", "using JSON format"))
+_TURNED = _wordings(("Locate {}, output the oriented bbox coordinates using JSON format", "using JSON format"))
+
+QWEN_VL = Dialect(
+    "qwen-vl",
+    PairSyntax(Corners(), ("<ref>", "</ref>"), limits=(0, 999)),
+    _wordings(("Find <ref>{}</ref> in the image", "<ref>")),
+    _THOUSAND,
+    source="QwenLM/Qwen-VL, eval_mm/evaluate_grounding.py, which divides by 999",
+)
+QWEN2_VL = Dialect(
+    "qwen2-vl",
+    PairSyntax(Corners(), _OBJECT, limits=(0, 999), tags=_BOX),
+    _wordings((f"Find the {_OBJECT[0]}{{}}{_OBJECT[1]} in the image", _OBJECT[0])),
+    _THOUSAND,
+    source="QwenLM/Qwen3-VL#866; ms-swift, docs of `legacy` boxes",
+)
+QWEN25_VL = Dialect(
+    "qwen2.5-vl",
+    JsonSyntax(Corners(), others=_POINT),
+    _BBOX,
+    RESIZED,
+    source="QwenLM/Qwen3-VL#676, #721, #866: pixels after smart_resize, factor 28",
+)
+QWEN3_VL = Dialect(
+    "qwen3-vl",
+    JsonSyntax(Corners(), limits=(0, 1000), others=_POINT),
+    _BBOX,
+    _THOUSAND,
+    source="QwenLM/Qwen3-VL, cookbooks/spatial_understanding.ipynb; Qwen3.5 the same",
+)
+QWEN3_VL_OBB = replace(
+    QWEN3_VL,
+    name="qwen3-vl-obb",
+    syntax=JsonSyntax(Centre(long_side=True), key="oriented bbox", others=(*KEYS, *_POINT)),
+    wordings=_TURNED,
+    angles=LONG_SIDE,
+    source="RSCoVLM's key over Qwen3-VL's frame; asked for in QwenLM/Qwen3-VL#2101, to be trained",
+)
+QWEN3_VL_QUAD = replace(
+    QWEN3_VL_OBB,
+    name="qwen3-vl-quad",
+    syntax=JsonSyntax(Outline(4), key="quadrant bbox", others=(*KEYS, *_POINT)),
+)
+
+REX_OMNI = Dialect(
+    "rex-omni",
+    TokenSyntax(Corners(), _OBJECT, limits=(0, 999), others=(Spot(), Outline()), around=_BOX, between=", "),
+    _wordings(("Detect {}. Output the bounding box coordinates in [x0, y0, x1, y1] format.", "Output the bounding")),
+    ModelFrame("image", scale=999),
+    source="IDEA-Research/Rex-Omni, evaluation/inference_text_prompt.py",
+)

@@ -1,0 +1,260 @@
+"""The same questions about every window of a scene, recorded in a job.
+
+Windows are read in a thread while the model computes. All questions about one window are asked together, so its image
+is read by the model once; each answer is the one that `GeoChat.ask` gives about that window.
+"""
+
+import shutil
+import tempfile
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+import shapely
+
+from geochat.assistant import Answer, Conversation, Question
+from geochat.assistant.batch import answer_each
+from geochat.assistant.interpretation import interpret
+from geochat.engines import Engine
+from geochat.errors import GeoChatError, ImageError, PromptError
+from geochat.exports import Feature
+from geochat.find.background import in_background
+from geochat.find.job import Job, Share
+from geochat.find.looking import Look
+from geochat.find.windows import Row
+from geochat.imagery import GeoImage
+from geochat.journal import Entry
+
+_AHEAD_BYTES = 2**28  # of windows read and not asked about yet
+_AHEAD = 64  # windows at most
+_HOPELESS = 50  # windows in a row of which the engine answered none
+
+
+class JobOptions(TypedDict, total=False):
+    """Where a job is kept, and which part of it is done here.
+
+    Attributes:
+        job: Its folder, by which it goes on after a kill and is shared with other processes; None keeps nothing.
+        restart: Whether what the folder holds is thrown away.
+        retry: Whether windows that failed are asked about again.
+        share: The part of the job that is done here: its number from 0, and how many parts there are.
+    """
+
+    job: str | Path | None
+    restart: bool
+    retry: bool
+    share: Share
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is.
+
+    Attributes:
+        done: Windows recorded, by whichever process.
+        total: Windows there are to look through.
+        failed: Of those recorded, how many could not be looked at.
+        found: Objects, or answered windows, so far.
+    """
+
+    done: int
+    total: int
+    failed: int
+    found: int
+
+
+class Asking:
+    """Questions about the windows of a scene, and the job in which the answers are recorded.
+
+    Args:
+        engine: What answers.
+        look: The scene and its windows.
+        questions: Asked about each window.
+        read: What is recorded of an answer, JSON-ready.
+        settings: What else makes two jobs the same, JSON-ready.
+        options: See `JobOptions`.
+
+    Raises:
+        PromptError: A question is outside what the model knows.
+        SettingsError: The folder holds another job.
+        DataError: The folder cannot be written.
+
+    Attributes:
+        look: The scene and its windows.
+        job: Where answers are recorded.
+        prompts: The questions as the model reads them.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        look: Look,
+        questions: Sequence[Question],
+        read: Callable[[Answer], dict[str, Any]],
+        settings: Mapping[str, Any],
+        **options: Unpack[JobOptions],
+    ) -> None:
+        self._engine, self.look, self._questions, self._read = engine, look, tuple(questions), read
+        self.prompts = tuple(_prompt(engine, question) for question in questions)
+        self._share = options.get("share", (0, 1))
+        folder = options.get("job")
+        if folder is None:
+            folder = tempfile.mkdtemp(prefix="geochat-")
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self.job = Job(
+            Path(folder),
+            self._asked(settings),
+            look.plan,
+            restart=options.get("restart", False),
+            retry=options.get("retry", False),
+        )
+
+    def progress(self, found: int = 0) -> Progress:
+        """How far the job is."""
+        recorded = self.job.recorded
+        return Progress(recorded.answered + recorded.failed, self.look.plan.count, recorded.failed, found)
+
+    def run(self) -> Iterator[None]:
+        """Ask about the windows that nobody has recorded or claimed; yields after each one that is recorded.
+
+        Windows that failed are asked about again at the end, and recorded as failed where they fail again.
+
+        Raises:
+            DataError: The folder cannot be written.
+            GeoChatError: The engine answers nothing any more.
+        """
+        with self.job:
+            failed: list[int] = []
+            yield from self._pass(lambda: self.job.numbers(self._share), failed.append)
+            again = tuple(failed)
+            yield from self._pass(lambda: iter(again), None)
+            self.job.refresh()
+
+    def rows(self) -> Iterator[tuple[Row, dict[int, Entry]]]:
+        """Every row of windows, from the top of the scene down, with what is recorded of its windows."""
+        for row in self.look.plan.rows():
+            found = ((number, self.job.entry(number)) for number in row.numbers)
+            yield row, {number: entry for number, entry in found if entry is not None}
+
+    def not_looked_at(self) -> Iterator[Feature]:
+        """The windows of which something is not known, with the reason, as rows of `geochat.exports.NOT_LOOKED_AT`."""
+        for row, entries in self.rows():
+            reasons = {number: _unknown(entries.get(number)) for number in row.numbers}
+            reasons |= dict.fromkeys(row.outside, "outside the area")
+            for number, reason in reasons.items():
+                if reason:
+                    window = self.look.plan.window(number)
+                    yield window_feature(window, self.look, {"window": list(window), "reason": reason})
+
+    def _pass(self, numbers: Callable[[], Iterator[int]], failed: Callable[[int], None] | None) -> Iterator[None]:
+        """Ask about windows once; `failed` takes the number of one that could not be, None records it as failed."""
+        done: deque[None] = deque()
+        windows: dict[int, list[dict[str, Any] | None]] = {}  # answers of each
+        places: dict[int, tuple[int, int]] = {}  # by question asked: window, place among its answers
+        errors: dict[int, GeoChatError] = {}
+        hopeless, started = 0, time.perf_counter()
+
+        def settle(number: int, entry: Entry) -> None:
+            nonlocal started
+            now = time.perf_counter()
+            seconds, started = now - started, now
+            if "error" in entry and failed is not None:
+                failed(number)
+                return
+            self.job.record(number, {"seconds": round(seconds, 4), **entry})
+            done.append(None)
+
+        def asked() -> Iterator[tuple[Conversation, Question]]:
+            asking = count()
+            for number, view in views:
+                if isinstance(view, GeoChatError):
+                    settle(number, {"error": str(view)})
+                elif view is None:
+                    settle(number, {"skipped": "no data"})
+                else:
+                    windows[number] = [None] * len(self._questions)
+                    conversation = Conversation(self._engine, view)
+                    for place, question in enumerate(self._questions):
+                        places[next(asking)] = number, place
+                        yield conversation, replace(question, id=f"{question.id}-{number}")
+
+        with closing(in_background(lambda: self._views(numbers()), self._ahead())) as views:
+            for index, result in answer_each(self._engine, asked(), {}):
+                number, place = places.pop(index)
+                if isinstance(result, GeoChatError):
+                    errors.setdefault(number, result)
+                windows[number][place] = {} if isinstance(result, GeoChatError) else self._read(result)
+                answers = windows[number]
+                if all(answer is not None for answer in answers):
+                    del windows[number]
+                    error = errors.pop(number, None)
+                    settle(number, {"answers": answers} if error is None else {"error": str(error)})
+                    hopeless = 0 if error is None else hopeless + 1
+                    if error is not None and hopeless == _HOPELESS and not isinstance(error, ImageError):
+                        raise type(error)(f"the last {hopeless} windows got no answer: {error}") from error
+                while done:
+                    yield done.popleft()
+            yield from done
+
+    def _views(self, numbers: Iterator[int]) -> Iterator[tuple[int, GeoImage | GeoChatError | None]]:
+        with closing(numbers):  # type: ignore[type-var]
+            for number in numbers:
+                try:
+                    yield number, self.look.view(number)
+                except GeoChatError as error:
+                    yield number, error
+
+    def _ahead(self) -> int:
+        """How many windows may be read ahead."""
+        largest = max(grid.side[0] * grid.side[1] for grid in self.look.plan.grids)
+        return max(2, min(_AHEAD, _AHEAD_BYTES // (3 * largest)))
+
+    def _asked(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        info = self._engine.info
+        return {
+            "scene": self.look.identity,
+            "windows": self.look.plan.to_dict(),
+            "prompts": list(self.prompts),
+            "model": info.name,
+            "model_sha256": info.sha256,
+            "stretch": [list(pair) for pair in self.look.stretch.limits],
+            **settings,
+        }
+
+
+def window_feature(window: Sequence[int], look: Look, properties: Mapping[str, Any]) -> Feature:
+    """A row of a layer whose polygon is a window."""
+    left, top, width, height = window
+    return Feature(shapely.box(left, top, left + width, top + height), look.place, properties)
+
+
+def _prompt(engine: Engine, question: Question) -> str:
+    """A question as the model reads it.
+
+    Raises:
+        PromptError: It is outside what the model knows, or has no words.
+    """
+    understood = interpret(question, (), engine.info)
+    if understood.reply is not None:
+        raise PromptError(understood.reply)
+    return understood.prompt
+
+
+def _unknown(entry: Entry | None) -> str:
+    """Why something of a window is not known; "" where all is."""
+    if entry is None:
+        return "not reached"
+    if "error" in entry:
+        return f"failed: {entry['error']}"
+    if "skipped" in entry:
+        return str(entry["skipped"])
+    reasons = {"length": "an answer was cut off", "repetition": "an answer repeated itself", "cancelled": "an answer was cancelled"}  # fmt: skip
+    told = [reasons[answer["finish"]] for answer in entry["answers"] if answer.get("finish") in reasons]
+    told += ["an answer could not be read" for answer in entry["answers"] if answer.get("unread")]
+    return "; ".join(dict.fromkeys(told))

@@ -1,0 +1,255 @@
+"""Finding things in a whole scene: each object once, as the windows go by, and as a layer."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+import shapely
+
+from geochat import __version__
+from geochat.assistant import Answer, Question
+from geochat.engines import Engine, GenerationSettings
+from geochat.errors import PromptError, SettingsError
+from geochat.exports import Feature, Layer, write_layer
+from geochat.find.asking import Asking, JobOptions, Progress
+from geochat.find.limiting import BoxLimit
+from geochat.find.looking import Look, LookOptions
+from geochat.find.merging import BOX, IOU, Boxes, Merger
+from geochat.find.objects import COLUMNS, FoundObject, found_objects
+from geochat.find.windows import Row
+from geochat.geometry import OrientedBox
+from geochat.geometry.overlap import box_corners
+from geochat.imagery import Scene
+from geochat.prompts import Task
+
+MAX_BOXES = 100
+"""Boxes of one answer at most."""
+
+_DIGITS = 3  # of a pixel
+
+
+class FindOptions(LookOptions, JobOptions, total=False):
+    """How things are found; see also `LookOptions` and `JobOptions`.
+
+    Attributes:
+        max_boxes: Boxes of one phrase in one window at most.
+        min_score: Objects of a lower score are left out; one without a score stays.
+        limit: How many objects are enough; the rest of the scene is not looked at. None looks at all of it.
+        iou: Intersection over union from which boxes of two windows are one object.
+        raw: Whether phrases go to the model as they are, though its settings say that it knows trained wordings only.
+        generation: How each answer is written; None is greedy, 512 tokens at most.
+        on_progress: Called after each window.
+    """
+
+    max_boxes: int
+    min_score: float | None
+    limit: int | None
+    iou: float
+    raw: bool
+    generation: GenerationSettings | None
+    on_progress: Callable[[Progress], object] | None
+
+
+class Finding:
+    """A search of a scene. Iterating computes, and gives each object as soon as no window to come can change it.
+
+    What was computed is recorded in the job's folder, so iterating again, here or after a kill, goes on where it was
+    and begins with the first object again. `objects`, `save` and `not_looked_at` read what is recorded, and compute
+    nothing: of a search that was broken off, they give what it has found so far.
+
+    Args:
+        engine: What answers.
+        scene: The scene, open.
+        phrases: What to find.
+        options: See `FindOptions`.
+
+    Raises:
+        PromptError: There is no phrase, or one is outside what the model knows.
+        SettingsError: An option is impossible, or the job's folder holds another job.
+        RegionError: The area cannot be read, or is not on the scene.
+        ImageError: The scene cannot be read.
+        DataError: The job's folder cannot be written.
+
+    Attributes:
+        phrases: What to find, each once.
+        look: The scene and the windows.
+        progress: How far it is.
+    """
+
+    def __init__(self, engine: Engine, scene: Scene, phrases: Sequence[str], **options: Unpack[FindOptions]) -> None:
+        self.phrases = tuple(dict.fromkeys(phrase.strip() for phrase in phrases if phrase.strip()))
+        if not self.phrases:
+            raise PromptError('there is nothing to find; name something, such as "ships"')
+        self._most = options.get("max_boxes", MAX_BOXES)
+        self._limit, self._iou = options.get("limit"), options.get("iou", IOU)
+        self._least, self._tell = options.get("min_score"), options.get("on_progress")
+        _check(self._most, self._limit, self._iou)
+        self._info = engine.info
+        self.look = Look(scene, engine.info, **_of(LookOptions, options))  # type: ignore[arg-type]
+        raw, generation = options.get("raw", False), options.get("generation") or GenerationSettings()
+        self._asking = Asking(
+            BoxLimit(engine, self._most),
+            self.look,
+            [Question(phrase, task=Task.REFER, raw=raw, generation=generation) for phrase in self.phrases],
+            self._record,
+            {"kind": "find", "max_boxes": self._most, "generation": repr(generation)},
+            **_of(JobOptions, options),  # type: ignore[arg-type]
+        )
+        self.progress = self._asking.progress()
+
+    def __iter__(self) -> Iterator[FoundObject]:
+        """Compute, and give the objects as they are settled, from the top of the scene down."""
+        with closing(self._asking.run()) as work:
+            for found, each in enumerate(self._found(work), 1):
+                self.progress = replace(self.progress, found=found)
+                yield each
+
+    @property
+    def complete(self) -> bool:
+        """Whether all windows are recorded, by whichever process."""
+        return self._asking.job.complete
+
+    def objects(self) -> Iterator[FoundObject]:
+        """The objects in what is recorded so far."""
+        return self._found(None)
+
+    def not_looked_at(self) -> Iterator[Feature]:
+        """The windows of which something is not known, with the reason."""
+        return self._asking.not_looked_at()
+
+    @property
+    def layer(self) -> Layer:
+        """What the objects of the layer have in common."""
+        scene = self.look.scene
+        name = scene.name if scene.path is None else str(scene.path)
+        return Layer(self.look.place, COLUMNS, self.provenance, image=name, view=self.look.overview)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where the objects came from, JSON-ready."""
+        progress = self._asking.progress()
+        identity = self.look.identity
+        return {
+            "software": f"geochat {__version__}",
+            "model": self._info.name,
+            "model_sha256": self._info.sha256,
+            "phrases": list(self.phrases),
+            "prompts": list(self._asking.prompts),
+            "image": identity["image"] if self.look.scene.path is None else str(self.look.scene.path),
+            "image_fingerprint": identity["fingerprint"],
+            "image_size": list(self.look.scene.size),
+            "crs": self.look.place.map_crs,
+            "bands": list(self.look.bands),
+            "stretch": [list(pair) for pair in self.look.stretch.limits],
+            "windows": self.look.plan.to_dict()["grids"],
+            "windows_in_all": progress.total,
+            "windows_recorded": progress.done,
+            "windows_failed": progress.failed,
+            "merged_at_iou": self._iou,
+            "min_score": self._least,
+        }
+
+    def save(self, path: str | Path, format: str | None = None) -> Path:  # noqa: A002 - the word `write_layer` uses
+        """Write a layer of the objects recorded so far, and beside them the windows that were not looked at.
+
+        Args:
+            path: Its suffix chooses the format; see `geochat.exports.write_layer`.
+            format: A name of `geochat.exports.EXPORTERS`, in place of the suffix.
+
+        Raises:
+            ExportError: It cannot be written.
+        """
+        prompts = dict(zip(self.phrases, self._asking.prompts, strict=True))
+        model = {"model": self._info.name, "model_sha256": self._info.sha256}
+        features = (each.to_feature({"prompt": prompts[each.phrase], **model}) for each in self.objects())
+        return write_layer(path, self.layer, features, format=format, not_looked_at=self.not_looked_at())
+
+    def _found(self, work: Iterator[None] | None) -> Iterator[FoundObject]:
+        """The objects, from the top of the scene down.
+
+        Args:
+            work: Records a window each time it is advanced; where it ends early, other processes do the rest. None
+                takes what is recorded.
+        """
+        merger, found = Merger(self.look.scene.size, self._iou), 0
+        for boxes in self._settled(merger, work):
+            for each in found_objects(self._wanted(boxes), self.phrases, self.look.place):
+                found += 1
+                yield each
+                if found == self._limit:
+                    return
+
+    def _settled(self, merger: Merger, work: Iterator[None] | None) -> Iterator[Boxes]:
+        for row in self.look.plan.rows():
+            yield merger.settled(row.top)
+            if work is not None and not self._awaited(row, work):
+                return
+            merger.add(self._boxes(row))
+        yield merger.settled()
+
+    def _awaited(self, row: Row, work: Iterator[None]) -> bool:
+        """Have all windows of a row recorded; returns whether they are."""
+        for number in row.numbers:
+            while number not in self._asking.job:
+                if next(work, work) is work:
+                    return False
+                self.progress = self._asking.progress(self.progress.found)
+                if self._tell is not None:
+                    self._tell(self.progress)
+        return True
+
+    def _boxes(self, row: Row) -> Boxes:
+        """What the windows of a row showed."""
+        boxes: list[tuple[object, ...]] = []
+        for number in row.numbers:
+            entry = self._asking.job.entry(number) or {}
+            bounds = self.look.plan.window(number).bounds
+            for phrase, answer in enumerate(entry.get("answers", ())):
+                for *box, score in answer["boxes"]:
+                    boxes.append((box, np.nan if score is None else score, phrase, bounds, number))
+        return np.array(boxes, BOX)
+
+    def _wanted(self, objects: Boxes) -> Boxes:
+        """Objects of enough score on the area; one whose score is not known is one."""
+        kept = np.ones(len(objects), np.bool_)
+        if self._least is not None:
+            kept &= ~(objects["score"] < self._least)
+        if self.look.plan.area is not None:
+            kept &= shapely.intersects(self.look.plan.area, shapely.polygons(box_corners(objects["box"])))
+        return objects[kept]
+
+    def _record(self, answer: Answer) -> dict[str, Any]:
+        """What is recorded of an answer; regions that the model itself calls by another name are counted alone."""
+        named = [region for region in answer.regions if region.as_asked is not False]
+        boxes = [[*_numbers(region.geometry), region.score] for region in named[: self._most]]
+        record: dict[str, Any] = {"boxes": boxes}
+        if others := len(answer.regions) - len(named):
+            record["others"] = others
+        if answer.finish != "stop":
+            record["finish"] = answer.finish
+        if answer.problems:
+            record["unread"] = len(answer.problems)
+        return record
+
+
+def _numbers(shape: OrientedBox | shapely.Geometry) -> list[float]:
+    """A region in pixels as the box around it."""
+    box = shape if isinstance(shape, OrientedBox) else OrientedBox.from_polygon(shape)
+    return [round(number, _DIGITS) for number in (box.x1, box.y1, box.x2, box.y2, box.angle)]
+
+
+def _of(kind: type, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those options that are of a kind."""
+    return {name: value for name, value in options.items() if name in kind.__annotations__}
+
+
+def _check(most: int, limit: int | None, iou: float) -> None:
+    if most < 1:
+        raise SettingsError(f"max_boxes={most} leaves nothing to be found; give 1 or more")
+    if limit is not None and limit < 1:
+        raise SettingsError(f"limit={limit} asks for no object; give 1 or more, or None for all")
+    if not 0 < iou <= 1:
+        raise SettingsError(f"iou={iou:g} is no intersection over union; give more than 0 and at most 1")

@@ -1,0 +1,200 @@
+"""A job: one folder, in which any number of processes look through the windows of a scene.
+
+job.json         what is asked, of which scene and model, through which windows
+journal/N.jsonl  what process N has recorded, one line a window; only ever appended to
+claims/N.lock    held by the process that works on block N of the windows
+
+A process takes a block by its lock, which the operating system frees when the process ends, killed or not; then it
+reads what all journals hold of the block and asks about the rest. So each window is recorded once, and a kill costs
+what was being computed. The processes need no network between them, only the folder.
+"""
+
+import json
+import math
+import shutil
+import threading
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+
+from geochat.errors import DataError, SettingsError
+from geochat.files import atomic_draft
+from geochat.find.windows import WindowPlan
+from geochat.journal import Entry, Journal, Recorded, busy
+
+Share = tuple[int, int]
+"""The part of a job that a process does: its number from 0, and how many parts there are."""
+
+_LEAST_BLOCK = 16  # windows
+_MOST_BLOCKS = 1024  # each is a file
+_SHOWN = 60  # characters of a value in a message
+
+
+class Job:
+    """Windows of a plan, claimed by processes and recorded once each.
+
+    Args:
+        folder: Created where it is missing.
+        asked: What the job is, JSON-ready; a folder of another job is refused.
+        plan: The windows.
+        restart: Whether what the folder holds is thrown away.
+        retry: Whether windows that failed are asked about again.
+
+    Raises:
+        SettingsError: The folder holds another job.
+        DataError: It cannot be written, is damaged, or is to be emptied while another process works in it.
+
+    Attributes:
+        folder: The folder.
+        plan: The windows.
+        recorded: What all processes have recorded, as far as it was read.
+    """
+
+    def __init__(
+        self, folder: Path, asked: Mapping[str, Any], plan: WindowPlan, *, restart: bool = False, retry: bool = False
+    ) -> None:
+        self.folder, self.plan = folder, plan
+        self._claims, self._journals = folder / "claims", folder / "journal"
+        try:
+            for path in (self._claims, self._journals):
+                path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"the folder {folder} cannot be created: {error.strerror}; choose another") from error
+        with FileLock(folder / ".lock"):
+            if restart:
+                self._empty()
+            self._identify(json.loads(json.dumps(dict(asked))))
+        self.recorded = Recorded(self._journals, len(plan), _is_record, retry=retry)
+        self._journal = Journal(self._journals)
+        self._guard = threading.RLock()  # of what follows, and of `recorded`
+        self._held: dict[int, tuple[FileLock, set[int]]] = {}  # by block: its windows that are not recorded yet
+        self._blocks: dict[int, int] = {}  # by window
+
+    def __enter__(self) -> Self:
+        """Open a journal of this process."""
+        self._journal.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close it, and give back what was claimed."""
+        self._journal.__exit__(*exception)
+        with self._guard:
+            for lock, _ in self._held.values():
+                lock.release()
+            self._held.clear()
+
+    def numbers(self, share: Share = (0, 1)) -> Iterator[int]:
+        """Claim windows that nobody has recorded or claimed, until there are none; may run in another thread.
+
+        Args:
+            share: The part of the job to take windows of.
+        """
+        size = max(_LEAST_BLOCK, math.ceil(self.plan.count / _MOST_BLOCKS))
+        claimed = True
+        while claimed:
+            claimed = False
+            for block, windows in enumerate(self._in_blocks(size)):
+                if block % share[1] == share[0] and (free := self._claim(block, windows)):
+                    claimed = True
+                    yield from free
+
+    def record(self, number: int, entry: Entry) -> None:
+        """Write the entry of a claimed window.
+
+        Raises:
+            DataError: It cannot be written.
+        """
+        self._journal.write({"number": number, **entry})
+        with self._guard:
+            self.recorded.refresh()
+            block = self._blocks.pop(number)
+            lock, left = self._held[block]
+            left.discard(number)
+            if not left:
+                del self._held[block]
+                lock.release()
+
+    def __contains__(self, number: int) -> bool:
+        """Whether a window is recorded, as far as it was read."""
+        with self._guard:
+            return number in self.recorded
+
+    def entry(self, number: int) -> Entry | None:
+        """What is recorded of a window; None where nothing is yet."""
+        with self._guard:
+            return self.recorded.entry(number) if number in self.recorded else None
+
+    def refresh(self) -> None:
+        """Read what other processes have recorded."""
+        with self._guard:
+            self.recorded.refresh()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every window of the plan's area is recorded, by whichever process, as far as it was read."""
+        with self._guard:
+            return self.recorded.answered + self.recorded.failed >= self.plan.count
+
+    def _in_blocks(self, size: int) -> Iterator[list[int]]:
+        """The plan's windows, from the top of the scene down, in blocks."""
+        numbers = (number for row in self.plan.rows() for number in row.numbers)
+        while block := list(islice(numbers, size)):
+            yield block
+
+    def _claim(self, block: int, windows: list[int]) -> list[int]:
+        """The windows of a block that this process is to ask about; none of a block that another one holds."""
+        with self._guard:
+            if block in self._held or all(number in self.recorded for number in windows):
+                return []
+            lock = FileLock(self._claims / f"{block}.lock", thread_local=False)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                return []
+            self.recorded.refresh()
+            free = [number for number in windows if number not in self.recorded]
+            if not free:
+                lock.release()
+                return []
+            self._held[block] = lock, set(free)
+            self._blocks.update(dict.fromkeys(free, block))
+            return free
+
+    def _empty(self) -> None:
+        if busy(self._journals):
+            raise DataError(f"another process is at work in {self.folder}; wait for it, or choose another folder")
+        (self.folder / "job.json").unlink(missing_ok=True)
+        for path in (self._claims, self._journals):
+            shutil.rmtree(path)
+            path.mkdir()
+
+    def _identify(self, asked: dict[str, Any]) -> None:
+        """Write down what the job is, or see that it is the one that was begun."""
+        path = self.folder / "job.json"
+        if not path.exists():
+            with atomic_draft(path) as draft:
+                draft.write_text(json.dumps(asked, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            return
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+            differing = [name for name in asked if known.get(name) != asked[name]]
+        except (OSError, ValueError, AttributeError) as error:
+            raise DataError(f"{path} is damaged ({error}); restore it, or begin anew (restart)") from error
+        if differing:
+            name = differing[0]
+            raise SettingsError(
+                f"{self.folder} holds another job: {name} is {_shown(known.get(name))} there and {_shown(asked[name])} "
+                "here; choose another folder, or begin anew (restart)"
+            )
+
+
+def _is_record(entry: Entry) -> bool:
+    return isinstance(entry.get("answers"), list) or "error" in entry or "skipped" in entry
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

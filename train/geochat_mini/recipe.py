@@ -1,0 +1,125 @@
+"""The stages of the model: which images each draws, and how it is trained.
+
+Each stage leaves a state on the disk that the next reads, and goes on where it was stopped.
+"""
+
+import random
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from transformers import CLIPVisionModel
+
+from geochat.vision import interpolate_positions
+from geochat_data.augment import Augmentation
+from geochat_data.records import LabelledImage
+from geochat_mini import shape
+from geochat_mini.auxiliary_heads import AuxiliaryHeads, head_targets
+from geochat_mini.material import Material
+from geochat_mini.stages import Perception, run_stage
+from geochat_mini.teacher_cache import TeacherFeatures, pixels
+from geochat_mini.views import FixedViews, Pool, Views
+
+GRID = shape.CHAT_SIZE // shape.PATCH
+_SMALL = 2  # views at half the resolution beside each at the whole
+_SCENE = Augmentation(zoom=(0.55, 1.0), tilt=10)
+_WHOLE = Augmentation(zoom=(0.8, 1.1), tilt=10)
+_OBJECTS = Augmentation(zoom=(0.5, 1.0), tilt=180)
+_COMPOSED = Augmentation(zoom=(0.75, 1.0))
+_MOSAIC = Augmentation(zoom=(0.6, 1.0))
+_RENDERED = Augmentation(zoom=(0.5, 1.05))
+_CUT = "more/rsod", "more/ships-google-earth"
+
+
+def scene_pools(material: Material, share: float) -> list[Pool]:
+    """Photographs with a scene class; those of small sources are drawn more often for their number."""
+    weights = {"ucm": 0.35, "more/aid-rsicd": 0.4, "more/nwpu-resisc": 0.13, "more/rsscn7": 0.12}
+    return [Pool(material.of(name), share * weight, _SCENE) for name, weight in weights.items()]
+
+
+def object_pools(material: Material, share: float) -> list[Pool]:
+    """Photographs with objects, mostly seen about one of them, which then has any size."""
+    boxed = [image for image in material.of("ucm") if image.objects]
+    rows = (
+        (boxed, 0.2, _SCENE, 0.3),
+        (material.of("more/rsod"), 0.33, _OBJECTS, 0.75),
+        (material.of("more/ships-google-earth"), 0.2, _OBJECTS, 0.7),
+        (material.of("more/pools-cannes"), 0.07, _OBJECTS, 0.7),
+        (material.of("more/drone-vehicles"), 0.05, _OBJECTS, 0.5),
+        (material.of("more/aerial-cars"), 0.08, _OBJECTS, 0.7),
+        (material.of("more/lakes-bhuvan"), 0.02, _OBJECTS, 0.5),
+        (material.of("more/solar-drone"), 0.03, _OBJECTS, 0.6),
+        (material.of("more/solar-roofs"), 0.02, _WHOLE, 0.0),
+    )
+    return [Pool(images, share * weight, how, focus) for images, weight, how, focus in rows]
+
+
+def made_pools(material: Material, share: float) -> list[Pool]:
+    """Composites, mosaics and rendered scenes."""
+    return [
+        Pool(material.composites, 0.25 * share, _COMPOSED, 0.4),
+        Pool(material.mosaics, 0.15 * share, _MOSAIC, 0.4),
+        Pool(material.rendered, 0.6 * share, _RENDERED, 0.4),
+    ]
+
+
+def fixed_views(material: Material, count: int, seed: int) -> FixedViews:
+    """The views that the teacher sees: photographs alone."""
+    pools = [*scene_pools(material, 0.7), *object_pools(material, 0.3)]
+    return FixedViews([pool for pool in pools if pool.images], seed, count, weight=0.5)
+
+
+class _Paired(Dataset[dict[str, Tensor]]):
+    """An item of each view and of some smaller ones beside it, whose names begin with "small_"."""
+
+    def __init__(self, views: Views[dict[str, Tensor]], small: Views[dict[str, Tensor]]) -> None:
+        self.views, self.small = views, small
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        beside = [self.small[index * _SMALL + number] for number in range(_SMALL)]
+        return {**self.views[index], **{f"small_{name}": torch.stack([b[name] for b in beside]) for name in beside[0]}}
+
+
+def perceive(
+    material: Material,
+    fixed: FixedViews,
+    taught: TeacherFeatures,
+    out: Path,
+    *,
+    start: CLIPVisionModel | None,
+    steps: int,
+    batch: int,
+    rate: float,
+    seed: int,
+) -> CLIPVisionModel:
+    """Train the tower, that of `start` or a new one, under the auxiliary heads."""
+    torch.manual_seed(seed)
+    tower = shape.build_tower(shape.CHAT_SIZE)
+    if start is not None:
+        weights = shape.deepened(start.state_dict(), shape.LAYERS)
+        tower.load_state_dict(_at_resolution(weights, GRID))
+
+    def make(view: LabelledImage, _: random.Random, number: int | None) -> dict[str, Tensor]:
+        grid = view.width // shape.PATCH
+        return {"views": pixels(view), **head_targets(view, grid), **taught.targets(number, grid)}
+
+    sights = [*scene_pools(material, 0.12), *object_pools(material, 0.55), *made_pools(material, 0.33)]
+    small = [*scene_pools(material, 0.55), *object_pools(material, 0.3), *made_pools(material, 0.15)]
+    model = Perception(tower, AuxiliaryHeads(shape.WIDTH))
+    count = steps * batch
+    data = _Paired(
+        Views(sights, make, size=shape.CHAT_SIZE, length=count, seed=f"{seed}/perceive", fixed=fixed),
+        Views(small, make, size=shape.CHAT_SIZE // 2, length=_SMALL * count, seed=f"{seed}/small", fixed=fixed),
+    )
+    run_stage(model, data, out / "perceive", steps=steps, batch=batch, rate=rate * batch**0.5, seed=seed)
+    return model.tower
+
+
+def _at_resolution(weights: dict[str, Tensor], grid: int) -> dict[str, Tensor]:
+    """A tower's weights with its position embeddings interpolated to `grid` x `grid` patches."""
+    name = next(name for name in weights if name.endswith("position_embedding.weight"))
+    return {**weights, name: interpolate_positions(weights[name], grid)}

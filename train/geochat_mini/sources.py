@@ -1,0 +1,228 @@
+"""The photographs the model is made from, by source and by what their terms allow.
+
+Only `train` parts are read. The parts kept for validation and testing, and everything under `evaluation-only`, are
+compared with what is read by perceptual hashes, and a photograph that looks like one of them is left out.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from geochat_data.readers.boxes import read_boxes, read_jsonl
+from shapely import Polygon as Shape
+from shapely import box
+
+from geochat.errors import DataError
+from geochat.geometry import OrientedBox
+from geochat_data.checking import hash_images
+from geochat_data.duplicates import find_matches
+from geochat_data.readers import Report, read_ucm
+from geochat_data.readers.source import DataSource
+from geochat_data.records import LabelledImage, LabelledObject, Polygon, as_polygon
+from geochat_data.splits import read_list
+from geochat_mini.classes import absent
+from geochat_mini.orientation import MEASURED, oriented
+
+_LOG = logging.getLogger(__name__)
+Terms = Literal["permissive", "all"]
+Split = Literal["train", "val"]
+_VEHICLES = frozenset({"car", "van", "bus", "truck"})
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source of photographs.
+
+    Attributes:
+        folder: Where it is below the imagery.
+        labels: Its file of labels.
+        permissive: Whether its terms allow any use; else it is for research.
+        terms: Its terms, for the model's card.
+        labelled: Categories whose objects are all marked; None where that depends on the photograph.
+        missing: Categories that are certainly in no photograph.
+        upright: Whether its boxes of turned objects are upright ones, from which the object's own are derived.
+    """
+
+    folder: str
+    labels: str
+    permissive: bool
+    terms: str
+    labelled: frozenset[str] | None = frozenset()
+    missing: frozenset[str] = frozenset()
+    upright: bool = False
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.folder.rpartition("/")[2]
+
+
+_STREET = frozenset({"airplane", "ship", "storage tank", "tennis court", "baseball diamond", "ground track field"})
+SOURCES: tuple[Source, ...] = (
+    Source("ucm", "captions.jsonl", True, "UC Merced (USGS, public domain)", None),
+    Source("more/ships-google-earth", "boxes.jsonl", True, "Ships in Google Earth (CC BY 4.0)", frozenset({"ship"}),
+           frozenset({"airplane", "tennis court", "baseball diamond"}), True),
+    Source("more/aerial-cars", "boxes.jsonl", True, "aerial cars (CC BY 3.0, CC BY-SA)", _VEHICLES, _STREET, True),
+    Source("more/solar-roofs", "questions.jsonl", True, "USGS roofs (public domain)", None),
+    Source("more/rsod", "boxes.jsonl", False, "RSOD (research use)", None, upright=True),
+    Source("more/aid-rsicd", "captions.jsonl", False, "AID and RSICD (research use)"),
+    Source("more/nwpu-resisc", "scenes.jsonl", False, "NWPU-RESISC45 (research use)"),
+    Source("more/rsscn7", "scenes.jsonl", False, "RSSCN7 (research use)"),
+    Source("more/pools-cannes", "boxes.jsonl", False, "swimming pools of Cannes (terms not stated)",
+           frozenset({"swimming pool"}), frozenset({"airplane", "storage tank", "baseball diamond"})),
+    Source("more/drone-vehicles", "boxes.jsonl", False, "drone vehicles of Madison (terms not stated)",
+           frozenset({"vehicle"}), _STREET, True),
+    Source("more/lakes-bhuvan", "boxes.jsonl", False, "lakes of Bhuvan (terms not stated)", frozenset({"lake"})),
+    Source("more/solar-drone", "boxes.jsonl", False, "solar panels by drone (terms not stated)",
+           frozenset({"solar panel"}), _STREET - {"tennis court"}),
+)  # fmt: skip
+SCENE_SOURCES = ("ucm", "aid-rsicd", "nwpu-resisc", "rsscn7")
+_RSOD: Mapping[str, str] = MappingProxyType(
+    {"aircraft": "airplane", "oiltank": "storage tank", "overpass": "overpass", "playground": "ground track field"}
+)
+
+
+def chosen(terms: Terms) -> tuple[Source, ...]:
+    """The sources whose terms allow what the weights are for."""
+    return tuple(source for source in SOURCES if source.permissive or terms == "all")
+
+
+def licence(terms: Terms) -> str:
+    """The sentence on the weights' licence for the model's card and settings."""
+    used = ", ".join(source.terms for source in chosen(terms))
+    if terms == "permissive":
+        return f"Apache-2.0; trained on {used} and own drawings; captions of UCM-captions (research use)"
+    return f"research use: trained on images whose terms are for research or not stated ({used}), and own drawings"
+
+
+def read_photographs(imagery: Path, terms: Terms, report: Report, split: Split = "train") -> list[LabelledImage]:
+    """The photographs of one split of all sources that the terms allow; `val` is for validation alone.
+
+    A record's name is its path below `imagery`.
+
+    Raises:
+        DataError: A source's labels cannot be read.
+    """
+    found = [replace(image, name=_place(image, imagery)) for image in _all(imagery, terms, report, split)]
+    return [clipped(image) for image in found]
+
+
+def _all(imagery: Path, terms: Terms, report: Report, split: Split) -> Iterator[LabelledImage]:
+    for source in chosen(terms):
+        folder = imagery / source.folder
+        if not folder.is_dir():
+            raise DataError(f"{folder} is missing; give the folder that holds {source.folder}, or other --sources")
+        if source.name == "ucm":
+            yield from _ucm(folder, split, report)
+        elif (folder / split).is_dir():
+            images = _roofs if source.name == "solar-roofs" else _boxed
+            yield from images(source, folder, split, report)
+
+
+def _ucm(folder: Path, split: Split, report: Report) -> Iterator[LabelledImage]:
+    """UC Merced's train part, of which a list is kept for validation; what overlaps its test part is left out."""
+    validation = read_list("ucm_val")
+    left_out = read_list("ucm_overlap") | (validation if split == "train" else frozenset())
+    for image in read_ucm(folder, "train", leave_out=left_out, report=report):
+        if split == "train" or (image.path is not None and image.path.name in validation):
+            yield image
+
+
+def _boxed(source: Source, folder: Path, split: Split, report: Report) -> Iterator[LabelledImage]:
+    """A source of boxes, scenes or captions, with what its labels and classes say of absence."""
+    turned = _turned(folder / source.labels, report)
+    for image in read_boxes(DataSource(folder / source.labels, folder, split, report=report, split_asked=True)):
+        assert image.path is not None
+        known = source.labelled
+        if known is None:  # RSOD marks in each photograph the category that its file is named after
+            known = frozenset({_RSOD[image.path.name.partition("_")[0]]})
+        if image.scene:
+            known = known | absent(image.scene, image.captions)
+        objects = tuple(_with_own_box(thing, turned.get(image.path.name, ())) for thing in image.objects)
+        found = replace(image, objects=objects, labelled=known | source.missing)
+        yield oriented(found) if source.upright else found
+
+
+def _roofs(source: Source, folder: Path, split: Split, report: Report) -> Iterator[LabelledImage]:
+    """Roofs with and without solar panels; of those with panels nothing says where."""
+    for _, row in read_jsonl(folder / source.labels, report):
+        if row["split"] == split:
+            known = frozenset({"solar panel"}) if row["answer"] == "no" else frozenset[str]()
+            captions = () if known else ("There are solar panels on a roof.",)
+            path = folder / row["image"]
+            yield LabelledImage(path, 101, 101, captions=captions, split=split, labelled=known | _STREET)
+
+
+def _turned(labels: Path, report: Report) -> dict[str, list[Polygon]]:
+    """The oriented boxes that a source has beside its upright ones, by the photograph's name."""
+    found: dict[str, list[Polygon]] = {}
+    for _, row in read_jsonl(labels, report):
+        boxes = [as_polygon(thing["oriented"]) for thing in row.get("objects", ()) if "oriented" in thing]
+        if boxes:
+            found.setdefault(Path(row["image"]).name, []).extend(boxes)
+    return found
+
+
+def _with_own_box(thing: LabelledObject, boxes: Sequence[Polygon]) -> LabelledObject:
+    """The object with the oriented box whose centre lies at its own, if there is one that fills its upright box."""
+    x, y = thing.center
+    side = max(abs(thing.polygon[2][0] - thing.polygon[0][0]), abs(thing.polygon[2][1] - thing.polygon[0][1]))
+    for polygon in boxes:
+        cx, cy = sum(p[0] for p in polygon) / 4, sum(p[1] for p in polygon) / 4
+        if max(abs(cx - x), abs(cy - y)) < 0.1 * side and Shape(polygon).area < 1.1 * thing.area:
+            return replace(thing, polygon=polygon, attributes=(MEASURED,))
+    return thing
+
+
+def clipped(image: LabelledImage) -> LabelledImage:
+    """The image with the boxes of truncated objects fitted to the part that shows: what lies outside cannot be seen."""
+    frame = box(0, 0, image.width, image.height)
+    return replace(image, objects=tuple(_fitted(thing, frame) for thing in image.objects))
+
+
+def _fitted(thing: LabelledObject, frame: Shape) -> LabelledObject:
+    shape = Shape(thing.polygon)
+    if not thing.truncated and frame.contains(shape):
+        return thing
+    return replace(thing, polygon=as_polygon(OrientedBox.from_polygon(shape.intersection(frame)).corners()))
+
+
+def held_back(imagery: Path) -> Iterator[Path]:
+    """The images that training may not touch: all test and validation parts, `evaluation-only`, and HIT-UAV."""
+    validation = read_list("ucm_val")
+    for path in sorted(imagery.rglob("*.jpg")):
+        parts = path.relative_to(imagery).parts
+        if parts[0] in {"evaluation-only", "hit-uav"} or {"test", "val"} & set(parts) or path.name in validation:
+            yield path
+
+
+def distinct(images: Sequence[LabelledImage], kept: Iterable[Path], report: Report) -> list[LabelledImage]:
+    """The images without those that look like one of `kept`, or like an earlier one of another source."""
+    paths = [image.path for image in images if image.path is not None]
+    mine, hashes = hash_images(paths)
+    theirs, others = hash_images(kept)
+    copies: set[Path] = set()
+    for match in find_matches(hashes, others):
+        report.skip("photograph like one that is held back", f"{mine[match.first]} is like {theirs[match.second]}")
+        copies.add(mine[match.first])
+    for match in find_matches(hashes, hashes):
+        first, second = mine[match.first], mine[match.second]
+        if match.first < match.second and first.parent.parts[-3:] != second.parent.parts[-3:]:
+            report.skip("photograph of two sources", f"{second} is like {first}")
+            copies.add(second)
+    return [image for image in images if image.path not in copies]
+
+
+def _place(image: LabelledImage, imagery: Path) -> str:
+    assert image.path is not None
+    return image.path.relative_to(imagery).as_posix()
+
+
+def source_of(image: LabelledImage) -> str | None:
+    """The name of the source of scenes an image is from; None for others and for what was made."""
+    parts = (image.name or "").split("/")
+    name = parts[1] if parts[0] == "more" and len(parts) > 1 else parts[0]
+    return name if name in SCENE_SOURCES else None
