@@ -1,6 +1,6 @@
 """The door most users come through."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack, cast, overload
 
@@ -9,12 +9,13 @@ from geochat.assistant.batch import answer_each
 from geochat.assistant.conversation import AnswerStream, Conversation
 from geochat.assistant.question import AskOptions, Question, QuestionOptions, ViewOptions
 from geochat.engines import Engine
+from geochat.engines.registry import EngineOptions, open_engine
 from geochat.errors import GeoChatError, ImageError
-from geochat.imagery import GeoImage, ImageSource, open_image
-from geochat.models.finding import check_checkpoint
+from geochat.imagery import GeoImage, ImageSource, Scene, open_image
 
 if TYPE_CHECKING:
     from geochat.engines import EngineLimits
+    from geochat.find import Finding, FindOptions, Survey, SurveyOptions
 
 ImageLike = ImageSource | GeoImage
 Pair = tuple[ImageLike, str | Question]
@@ -58,15 +59,75 @@ class GeoChat:
             CheckpointError: There is no such checkpoint or it is damaged.
             SettingsError: The device, dtype or quantization does not exist here.
         """
-        check_checkpoint(source, base=base)  # before torch is imported, which takes seconds
-        from geochat.checkpoints import load  # noqa: PLC0415 - imports torch, which other engines do not need
-        from geochat.engines import LocalEngine, SecondLook  # noqa: PLC0415
-
-        checkpoint = load(
-            source, base=base, device=device, dtype=dtype, quantization=quantization, allow_download=allow_download
+        options = EngineOptions(
+            source,
+            base=base,
+            device=device,
+            dtype=dtype,
+            quantization=quantization,
+            allow_download=allow_download,
+            limits=limits,
         )
-        engine = LocalEngine(checkpoint, limits)
-        return cls(SecondLook(engine) if checkpoint.settings.second_look else engine)
+        return cls(open_engine("local", options))
+
+    def find(
+        self, scene: ImageSource | Scene, phrases: str | Sequence[str], **options: "Unpack[FindOptions]"
+    ) -> "Finding":
+        """Find things in a whole scene, window by window, each object once.
+
+        >>> finding = chat.find("scene.tif", ["ships", "storage tanks"], job="ports.job")
+        >>> for each in finding:
+        ...     print(each.phrase, each.score, each.map)
+        >>> finding.save("ships.gpkg")
+
+        Args:
+            scene: A path, an array, a Pillow image, or a scene already opened.
+            phrases: What to find.
+            options: Windows, job and limits; see `geochat.find.FindOptions`.
+
+        Returns:
+            An iterator of objects, which computes, with the layer that they make.
+
+        Raises:
+            GeoChatError: As `geochat.find.Finding`.
+        """
+        from geochat.find import Finding  # noqa: PLC0415 - questions about one view do without
+
+        opened = scene if isinstance(scene, Scene) else Scene.open(scene)
+        return Finding(self.engine, opened, [phrases] if isinstance(phrases, str) else phrases, **options)
+
+    def survey(
+        self,
+        scene: ImageSource | Scene,
+        asks: Sequence[str] = (),
+        *,
+        classes: Sequence[str] | None = None,
+        **options: "Unpack[SurveyOptions]",
+    ) -> "Survey":
+        """Describe a whole scene, window by window: caption, scene class, answers to questions.
+
+        >>> survey = chat.survey("scene.tif", ["Is there water?"])
+        >>> for each in survey:
+        ...     print(each.window, each.values["scene"], each.values["is_there_water"])
+        >>> survey.save("grid.gpkg")
+
+        Args:
+            scene: As in `find`.
+            asks: Questions about each window.
+            classes: Scene classes; None takes those that the model knows.
+            options: Windows and job; see `geochat.find.SurveyOptions`.
+
+        Returns:
+            An iterator of answers window by window, which computes, with the layer that they make.
+
+        Raises:
+            GeoChatError: As `geochat.find.Survey`.
+        """
+        from geochat.find import Survey, survey_questions  # noqa: PLC0415 - questions about one view do without
+
+        opened = scene if isinstance(scene, Scene) else Scene.open(scene)
+        known = self.engine.info.settings.scene_classes if classes is None else classes
+        return Survey(self.engine, opened, survey_questions(asks, known), **options)
 
     def start(self, image: ImageLike, **view: Unpack[ViewOptions]) -> Conversation:
         """Open an image and start a conversation about it.

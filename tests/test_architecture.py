@@ -28,6 +28,7 @@ HEAVY = {"torch", "transformers", "peft", "accelerate", "gradio"}
 ROOMS = {  # room of geochat -> rooms it may import
     "errors": set(),
     "files": {"errors"},
+    "progress": set(),
     "registry": {"errors"},
     "geometry": {"errors"},
     "prompts": {"errors"},
@@ -55,6 +56,7 @@ ROOMS = {  # room of geochat -> rooms it may import
 WITHOUT_TORCH = {
     "errors",
     "files",
+    "progress",
     "registry",
     "geometry",
     "prompts",

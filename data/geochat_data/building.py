@@ -156,9 +156,9 @@ def _cropped(record: LabelledImage, dialect: Dialect) -> LabelledImage:
 
     Objects more than half outside the square are ignored, those with less than 98 % inside are truncated.
     """
-    image, scale = rectangle(0, 0, record.width, record.height), dialect.model_frame.scale
-    to_view = Frame((record.width, record.height), model=dialect.model_frame).model_to_view
-    square = transform_geometry(rectangle(0, 0, scale, scale), to_view)
+    size = (record.width, record.height)
+    image, to_view = rectangle(0, 0, *size), Frame(size, model=dialect.model_frame).model_to_view
+    square = transform_geometry(rectangle(0, 0, *dialect.model_frame.extent(size)), to_view)
     if square.buffer(_TOLERANCE).covers(image):
         return record
     kept: list[LabelledObject] = []

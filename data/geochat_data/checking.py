@@ -109,16 +109,19 @@ def _digest(*parts: str | None) -> bytes:
 
 
 def _regions(sample: Sample, dialect: Dialect) -> list[str]:
-    """Faults of regions. Corners may lie outside the model's square, as those of turned boxes do; a whole box may not."""
-    found = []
-    square = rectangle(0, 0, dialect.model_frame.scale, dialect.model_frame.scale)
+    """Faults of regions. Corners may lie outside the model's square, as those of turned boxes do; a whole box may not.
+
+    Where numbers are pixels of an image, whose size is not in the file, that is not checked.
+    """
+    found, scale = [], dialect.model_frame.scale
+    square = None if scale is None else rectangle(0, 0, scale, scale)
     for message in sample.messages:
         read = dialect.parse(message.text)
         found += [f"unreadable region ({problem.reason})" for problem in read.problems]
         for region in read.regions:
-            if region.box.area == 0:
+            if region.box.area == 0 and region.geometry is None:
                 found.append("region without area")
-            elif not region.box.polygon().intersects(square):
+            elif square is not None and not region.box.polygon().intersects(square):
                 found.append("region outside the image")
     return found
 

@@ -2,8 +2,8 @@
 
 The chat template renders the conversation and marks the assistant's words with `{% generation %}`; only those, with the
 end token, are supervised (`preprocess_v1` in the original's `train.py`). Rows are padded on the right. Nothing is
-truncated: a sample that is too long is refused when it is indexed, with its length. Samples are not packed into one row;
-batches of similar length, by the index's `lengths`, waste little.
+truncated: a sample that is too long is refused when it is indexed, with its length. Samples are not packed into one
+row; batches of similar length, by the index's `lengths`, waste little.
 """
 
 from collections.abc import Sequence

@@ -19,6 +19,7 @@ CELL = 320  # pixels, the side of an image on the sheet
 TEXT = 96  # pixels for the text below it
 _QUESTION, _ANSWER, _INK, _PAPER, _BAR = (255, 200, 0), (0, 255, 120), (30, 30, 30), (255, 255, 255), (70, 110, 170)
 _SIZES = ((1, "under 1 %"), (4, "1-4 %"), (16, "4-16 %"), (1e9, "over 16 %"))
+_UNKNOWN = "unknown"
 Charts = dict[str, dict[str, int]]
 
 
@@ -66,19 +67,20 @@ def _turn(question: Message, answer: Message, counts: dict[str, Counter[str]], d
         counts["short answers"][answer.text.lower()] += 1
     regions = dialect.parse(answer.text).regions
     counts["boxes"][f"{len(regions)}" if len(regions) < 10 else "10 or more"] += 1
-    percent = dialect.model_frame.scale**2 / 100  # of the square's area
+    scale = dialect.model_frame.scale  # None if numbers are pixels, which are no share of the image
     for region in regions:
         box = region.box if 0 <= region.box.angle <= 90 else region.box.normalized("(0,90]")
         low = max(0, math.ceil(box.angle / 15) - 1) * 15  # the range is open at its lower end
         counts["angle"][f"{low} to {low + 15}"] += 1
-        counts["box area"][next(name for limit, name in _SIZES if box.area < limit * percent)] += 1
+        share = None if scale is None else 100 * box.area / scale**2
+        counts["box area"][_UNKNOWN if share is None else next(name for most, name in _SIZES if share < most)] += 1
 
 
 def _ordered(name: str, bars: Counter[str]) -> dict[str, int]:
     if name in ("task", "short answers", "samples"):
         return dict(bars.most_common(20))
     if name == "box area":
-        return {size: bars[size] for _, size in _SIZES if size in bars}
+        return {size: bars[size] for size in (*(name for _, name in _SIZES), _UNKNOWN) if size in bars}
     return dict(sorted(bars.items(), key=lambda bar: int("".join(filter(str.isdigit, bar[0].split(" to ")[0])) or 0)))
 
 

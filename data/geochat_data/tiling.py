@@ -49,7 +49,7 @@ def crop_around_objects(
     categories: Container[str] | None = None,
     report: Report | None = None,
 ) -> Iterator[LabelledImage]:
-    """Cut a window of `side` pixels around each object of `categories`, or of any; the object is the first in its window.
+    """Cut a window of `side` pixels around each object of `categories`, or of any; the object comes first in it.
 
     A window that would extend beyond its image is moved into it. An object too large to be half visible in its window
     has none. Windows have no captions or scene class. An image that cannot be read is counted in `report`, or is an

@@ -45,7 +45,8 @@ def _is_too_small(box: OrientedBox, image: GeoImage, info: ModelInfo) -> bool:
     """Whether a region is smaller than a patch both ways, or loses its area once it is written."""
     written = box.transform(image.frame.between("image", "model"))
     patch = info.patch_size or info.image_size / _USUAL_PATCHES
-    seen = max(written.width, written.height) / info.frame.scale * info.image_size
+    across, down = info.frame.extent(image.frame.view_size)
+    seen = max(written.width / across, written.height / down) * info.image_size
     try:
         return seen < patch or not info.dialect.keeps_area(written)
     except RegionError:  # too large to be written: not too small

@@ -141,6 +141,17 @@ class Conversation:
         """Every answer so far, oldest first."""
         return tuple(self._history)
 
+    @property
+    def remembered(self) -> tuple[Answer, ...]:
+        """The answers that the model sees with the next question about this view.
+
+        These are the last ones that the model itself gave, as many as its settings allow (`earlier_turns`). An answer
+        without words is left out: no model was trained on one.
+        """
+        taken = [a for a in self._history if a.text and a.interpretation.reply is None and a.image is self.image]
+        most = self.info.settings.earlier_turns
+        return tuple(taken if most is None else taken[len(taken) - min(most, len(taken)) :])
+
     def take_back(self, answer: Answer) -> None:
         """Forget an answer, and what was asked, as if neither had been said. Idempotent."""
         self._history = [kept for kept in self._history if kept is not answer]
@@ -246,10 +257,7 @@ class Conversation:
         return Prepared(understood, request, image, notices, read)
 
     def _earlier(self) -> Iterator[Message]:
-        """The last turns the model has taken part in, about this view; one without words is none it was trained on."""
-        taken = [a for a in self._history if a.text and a.interpretation.reply is None and a.image is self.image]
-        most = self.info.settings.earlier_turns
-        for answer in taken if most is None else taken[len(taken) - min(most, len(taken)) :]:
+        for answer in self.remembered:
             yield Message("user", answer.prompt)
             yield Message("assistant", answer.text)
 

@@ -19,7 +19,8 @@ class Numbering:
     def number(self, region: Region) -> int:
         """The number of a region: that of an earlier one on the same object, else a new one."""
         for number, other in enumerate(self.regions, 1):
-            if other.phrase == region.phrase and other.box.iou(region.box) > SAME_OBJECT:
+            same = other.shape == region.shape or other.box.iou(region.box) > SAME_OBJECT
+            if other.phrase == region.phrase and same:
                 return number
         self.regions.append(region)
         return len(self.regions)

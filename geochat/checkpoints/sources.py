@@ -65,7 +65,7 @@ class Source:
             CheckpointError: One of their files is missing or damaged, or the tokenizer is another model's.
         """
         if self.text.is_dir():
-            return native_processor(self.text, self.config, self.settings.fit)
+            return native_processor(self.text, self.config, self.settings.fit or "pad")
         vision: Any = self.config.vision_config
         tokenizer = llama_tokenizer(self.text, self.config.get_text_config().max_position_embeddings)
         known = len(tokenizer) - 1  # without <image>
@@ -75,7 +75,7 @@ class Source:
                 f"vocab_size={self.config.image_token_id}; copy the checkpoint's tokenizer.model and, where tokens "
                 "were added in training, its added_tokens.json there"
             )
-        return build_processor(tokenizer, vision.image_size, vision.patch_size, chat_template(), self.settings.fit)
+        return build_processor(tokenizer, vision.image_size, vision.patch_size, chat_template(), self.settings.fit or "pad")
 
 
 def recognise(

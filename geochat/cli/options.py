@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geochat.cli import values
+from geochat.cli import engines, values
 from geochat.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--dtype", metavar="NAME", help="float32, bfloat16 or float16 (default: by device)")
     group.add_argument("--quantization", choices=("4bit", "8bit"), help="load the language model in fewer bits")
     add_download_option(group)
+    engines.add_engine_options(parser)
 
 
 def add_download_option(parser: "argparse._ActionsContainer") -> None:
@@ -44,21 +45,12 @@ def add_download_option(parser: "argparse._ActionsContainer") -> None:
 
 
 def load_model(args: argparse.Namespace) -> "GeoChat":
-    """Load the model of `add_model_options`.
+    """Open the engine of `add_model_options` with its model.
 
     Raises:
         GeoChatError: It cannot be loaded; errors in its names and small files come before torch is imported.
     """
-    from geochat.chat import GeoChat
-
-    return GeoChat.from_pretrained(
-        args.model,
-        base=args.base,
-        device=args.device,
-        dtype=args.dtype,
-        quantization=args.quantization,
-        allow_download=args.allow_download,
-    )
+    return engines.open_chat(args)
 
 
 def add_encoder_options(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
@@ -185,14 +177,19 @@ def add_dialect_option(
     what: str,
     default: str = "the published GeoChat",
     option: str = "--for",
+    *,
+    named: bool = True,
 ) -> None:
-    """Declare `--for MODEL`: whose dialect a file is in, where no model is loaded; `dialect_of` reads it.
+    """Declare `--for MODEL` and `--dialect NAME`, where no model is loaded.
+
+    `stated_dialect` and `dialect_of` read them.
 
     Args:
         group: A parser or a group of options.
         what: The model in words, in the help: "the model FILE was built for".
         default: The model whose dialect is taken without the option.
         option: Another name, where a command has two.
+        named: False where the command has `--dialect` among its model's options.
     """
     group.add_argument(
         option,
@@ -200,25 +197,37 @@ def add_dialect_option(
         dest=_attribute(option),
         help=f"{what}, a checkpoint folder or geochat-mini: boxes have its angles and its frame (default: {default})",
     )
+    if named:
+        name = option.replace("--for", "--dialect")
+        group.add_argument(name, metavar="NAME", help="the same by the name of its dialect, such as qwen2.5-vl")
 
 
 def stated_dialect(args: argparse.Namespace, option: str = "--for") -> "Dialect | None":
-    """The dialect of `--for`, None without it.
+    """The dialect of `--dialect` or `--for`, None without both.
 
     Raises:
         CheckpointError: There is no such checkpoint, or its settings are damaged.
+        SettingsError: There is no such dialect, or both are given.
     """
+    from geochat.dialects import find_dialect
+    from geochat.errors import SettingsError
     from geochat.models.reading import read_dialect
 
-    model = getattr(args, _attribute(option))
+    named = option.replace("--for", "--dialect")
+    model, name = getattr(args, _attribute(option)), getattr(args, named.strip("-").replace("-", "_"))
+    if model is not None and name is not None:
+        raise SettingsError(f"{option} {model} and {named} {name} both say how boxes are written; leave one out")
+    if name is not None:
+        return find_dialect(name)
     return None if model is None else read_dialect(model)
 
 
 def dialect_of(args: argparse.Namespace) -> "Dialect":
-    """The dialect of `--for`, the published GeoChat's without it.
+    """The dialect of `--dialect` or `--for`, the published GeoChat's without both.
 
     Raises:
         CheckpointError: There is no such checkpoint, or its settings are damaged.
+        SettingsError: There is no such dialect, or both are given.
     """
     from geochat.dialects import GEOCHAT
 

@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from affine import Affine
+
 from geochat.dialects.events import Region, merge_text
 from geochat.dialects.orders import Shape
 from geochat.dialects.parsed import ParsedText
 from geochat.dialects.reader import Reader
 from geochat.dialects.syntax import Named, Syntax
 from geochat.errors import PromptError
-from geochat.geometry import AngleConvention, ModelFrame, OrientedBox
+from geochat.geometry import AngleConvention, ModelFrame, OrientedBox, transform_geometry
 from geochat.geometry.model_frame import Layout
 from geochat.prompts import Task
 
@@ -148,6 +150,18 @@ class Dialect:
         """
         inside = region.phrase_span is not None and region.span[0] <= region.phrase_span[0] < region.span[1]
         return self.syntax.region(shape, region.phrase if inside else None, self.angles, self.decimals)
+
+    def carried(self, shape: Shape, affine: Affine) -> Shape:
+        """A region through an affine map to this dialect's numbers.
+
+        A box stays one where its angle is written; elsewhere its corners are carried, which a map that stretches makes
+        those of a parallelogram.
+        """
+        if isinstance(shape, OrientedBox):
+            if self.syntax.order.turned:
+                return shape.transform(affine)
+            shape = shape.polygon()
+        return transform_geometry(shape, affine)
 
     def keeps_area(self, box: OrientedBox) -> bool:
         """Whether a box, given in the model's numbers, still has an area once it is written; True of points."""

@@ -55,7 +55,7 @@ class BracketSyntax(Syntax):
             openings,
             phrase=self.phrase,
             delimiters=sorted({*self.tags, *self.silent} - {""}),
-            silent=[outer],
+            silent=[outer] if len(self.brackets[0]) == 1 else [],
             ends=self.ends,
             ignored=self.brackets[1],
         )

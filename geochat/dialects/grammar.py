@@ -112,7 +112,7 @@ class Grammar:
         longest: Of such a beginning, in characters.
         telling: An unfinished mark at the end of a text that is no mere punctuation.
         bare: Whether the words directly before a region name it, without marks.
-        ignored: Characters that are silent directly after a region or a mark.
+        ignored: Characters that are silent after a region or a mark, with nothing but spaces between.
         shown: What is shown of marks that are not silent.
     """
 

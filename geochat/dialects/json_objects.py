@@ -69,7 +69,7 @@ class JsonSyntax(Syntax):
                 Opening(rf",{_WIDE}(?={opened})", rf",{_WIDE}(?:\{{{_WIDE})?"),
             ],
             ends=ENDS,
-            ignored=" \t\r\n]}",
+            ignored="]}",
             shown=((",", ", "),),
         )
 

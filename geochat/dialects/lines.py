@@ -21,6 +21,7 @@ class LineSyntax(Syntax):
     """Numbers parted by commas, a space and the label, to the end of the line."""
 
     prose: ClassVar[bool] = False
+    terminator: ClassVar[str] = "\n"
 
     @property
     def labelled(self) -> bool:

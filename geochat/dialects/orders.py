@@ -28,6 +28,11 @@ class Order(Protocol):
         """How many numbers a region has, in words: "4 coordinates"."""
         ...
 
+    @property
+    def turned(self) -> bool:
+        """Whether an angle is written; otherwise the corners are, or what follows from them."""
+        ...
+
     def takes(self, count: int) -> bool:
         """Return whether a region may have so many numbers."""
         ...
@@ -57,6 +62,11 @@ class Corners:
     def expects(self) -> str:
         """The count in words."""
         return "4 coordinates"
+
+    @property
+    def turned(self) -> bool:
+        """Only where oriented."""
+        return self.oriented
 
     def takes(self, count: int) -> bool:
         """Four, and the angle."""
@@ -93,6 +103,11 @@ class Centre:
         """The count in words."""
         return "4 numbers and an angle"
 
+    @property
+    def turned(self) -> bool:
+        """Always."""
+        return True
+
     def takes(self, count: int) -> bool:
         """Four, and the angle."""
         return count in (4, 5)
@@ -123,6 +138,11 @@ class Diagonal:
     def expects(self) -> str:
         """The count in words."""
         return "4 coordinates and an angle"
+
+    @property
+    def turned(self) -> bool:
+        """Always."""
+        return True
 
     def takes(self, count: int) -> bool:
         """Five."""
@@ -163,6 +183,11 @@ class Outline:
         """The count in words."""
         return f"{2 * self.corners} coordinates" if self.corners else "3 points or more"
 
+    @property
+    def turned(self) -> bool:
+        """Never."""
+        return False
+
     def takes(self, count: int) -> bool:
         """Two a corner."""
         return count % 2 == 0 and (count == 2 * self.corners if self.corners else count >= 6)
@@ -193,6 +218,11 @@ class Spot:
     def expects(self) -> str:
         """The count in words."""
         return "2 coordinates"
+
+    @property
+    def turned(self) -> bool:
+        """Never."""
+        return False
 
     def takes(self, count: int) -> bool:
         """Two."""
@@ -226,6 +256,11 @@ class Cells:
     def expects(self) -> str:
         """The count in words."""
         return "2 cells"
+
+    @property
+    def turned(self) -> bool:
+        """Never."""
+        return False
 
     def takes(self, count: int) -> bool:
         """Two."""

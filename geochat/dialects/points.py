@@ -7,6 +7,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from geochat.dialects.grammar import MAX_HELD, NUMBER, SPACES, Grammar, Kind, Opening, Token
 from geochat.dialects.orders import Shape
@@ -35,6 +36,8 @@ class PointSyntax(Syntax):
     """
 
     tenths: bool = False
+
+    in_place: ClassVar[bool] = False
 
     @property
     def labelled(self) -> bool:

@@ -91,16 +91,13 @@ class Reader:
 
     def _words(self, words: str, span: Span, after_mark: bool) -> Iterator[Event]:
         ignored = self._grammar.ignored
-        silent = len(words) - len(words.lstrip(ignored)) if after_mark and ignored else 0
-        if silent:
-            yield Text("", (span[0], span[0] + silent))
-        self._after_mark = after_mark and silent == len(words)
-        if silent == len(words):
-            return
-        self._gap += words[silent:]
+        begun = len(words) - len(words.lstrip(f"{ignored} \t\r\n")) if after_mark and ignored else 0
+        self._after_mark = after_mark and begun == len(words)
+        shown = "".join(char for char in words[:begun] if char not in ignored) + words[begun:]
+        self._gap += shown
         if len(self._gap) > _LONGEST_JOINER:  # keeps a long text from being gathered here
             self._phrase, self._phrase_span, self._gap = None, None, ""
-        yield Text(words[silent:], (span[0] + silent, span[1]))
+        yield Text(shown, span)
 
     def _begin_phrase(self, words: str, begin: int) -> None:
         begin += len(words) - len(words.lstrip())

@@ -38,6 +38,12 @@ class Syntax(ABC):
     prose: ClassVar[bool] = True
     """Whether regions stand between the words of sentences; otherwise an answer is one list of them."""
 
+    in_place: ClassVar[bool] = True
+    """Whether each region's text can be replaced by itself."""
+
+    terminator: ClassVar[str] = ""
+    """What parts a region from words that follow it, where they would be taken for its label."""
+
     closers: ClassVar[str] = ""
     limit: ClassVar[int] = MAX_HELD
 

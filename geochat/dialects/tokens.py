@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from geochat.dialects.grammar import MAX_HELD, SPACES, Grammar, Kind, Opening, Token
 from geochat.dialects.orders import Order, Shape
@@ -45,6 +45,8 @@ class TokenSyntax(Syntax):
     around: tuple[str, str] = ("", "")
     between: str = ""
     silent: tuple[str, ...] = ()
+
+    terminator: ClassVar[str] = ";"
 
     @property
     def labelled(self) -> bool:

@@ -25,20 +25,26 @@ from geochat.engines.protocol import (
 if TYPE_CHECKING:
     from geochat.engines.batching import EngineLimits
     from geochat.engines.local import LocalEngine
+    from geochat.engines.openai import OpenAIEngine, RemoteLimits
     from geochat.engines.prefix import PrefixStats
+    from geochat.engines.registry import ENGINES, EngineOptions, open_engine
     from geochat.engines.second_look import SecondLook
 
 __all__ = [
+    "ENGINES",
     "BatchEvent",
     "ChoiceScore",
     "Chunk",
     "Completion",
     "Engine",
     "EngineLimits",
+    "EngineOptions",
     "Finish",
     "GenerationSettings",
     "LocalEngine",
+    "OpenAIEngine",
     "PrefixStats",
+    "RemoteLimits",
     "Request",
     "SecondLook",
     "TokenScore",
@@ -46,10 +52,21 @@ __all__ = [
     "complete",
     "complete_all",
     "one_by_one",
+    "open_engine",
 ]
 
 
-_LATER = {"EngineLimits": "batching", "LocalEngine": "local", "PrefixStats": "prefix", "SecondLook": "second_look"}
+_LATER = {
+    "ENGINES": "registry",
+    "EngineLimits": "batching",
+    "EngineOptions": "registry",
+    "LocalEngine": "local",
+    "OpenAIEngine": "openai",
+    "PrefixStats": "prefix",
+    "RemoteLimits": "openai",
+    "SecondLook": "second_look",
+    "open_engine": "registry",
+}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - the module protocol has no narrower type

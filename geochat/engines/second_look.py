@@ -33,7 +33,7 @@ SHARE = 0.6
 """Of each side of the image, in the surroundings."""
 
 SMALL = 0.25
-"""Of the model's square, below which both extents of a box must lie to be looked at again."""
+"""Of what the model sees, below which both extents of a box must lie to be looked at again."""
 
 _AGREE = 0.1  # intersection over union of the two looks' boxes, below which the second saw something else
 _TOGETHER = 32  # second looks computed together
@@ -158,9 +158,9 @@ class SecondLook:
         if first.finish != "stop" or len(regions) != 1:
             return None
         (region,) = regions
-        if max(np.ptp(np.array(region.box.corners()), axis=0)) > SMALL * self.info.frame.scale:
-            return None
         (image,) = request.images
+        if any(np.ptp(np.array(region.box.corners()), axis=0) > SMALL * np.array(self.info.frame.extent(image.size))):
+            return None
         frame = Frame(image.size, model=self.info.frame)
         window = Window.whole(image.size).shrink_towards(frame.model_to_view @ region.box.center, SHARE)
         closer = frame.window(*window)
@@ -211,7 +211,7 @@ class _Look:
         if box.iou(self.region.box) < _AGREE:
             return self.first
         start, end = self.region.span
-        written = dialect.write_box(box)
+        written = dialect.rewrite(self.region, box)
         grown = len(written) - (end - start)
         tokens = [
             *(token for token in self.first.tokens if token.end <= start),

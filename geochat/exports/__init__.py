@@ -9,7 +9,7 @@ from geochat.exports.collection import Collection
 from geochat.exports.files import check_target, write_atomically
 from geochat.exports.geojson import PIXELS, WGS84, to_geojson, write_geojson
 from geochat.exports.geopackage import write_geopackage
-from geochat.exports.grounded import GroundedRegion, Point, Quadrilateral, Role, box_numbers
+from geochat.exports.grounded import GroundedRegion, Point, Role, box_numbers
 from geochat.exports.layer import EXPORTERS, NOT_LOOKED_AT, Exporter, Feature, Layer, exporter_for, write_layer
 from geochat.exports.overlay import PALETTE, draw, write_picture
 from geochat.exports.vector_layer import VectorLayer, read_vector_layer
@@ -26,7 +26,6 @@ __all__ = [
     "GroundedRegion",
     "Layer",
     "Point",
-    "Quadrilateral",
     "Role",
     "VectorLayer",
     "answered_geojson",

@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeAlias
 
 import shapely
 from affine import Affine
@@ -25,7 +25,7 @@ from geochat.exports.files import check_target, draft_of, write_atomically
 from geochat.exports.grounded import GroundedRegion, box_numbers, region_properties, renamed
 from geochat.exports.layer import NOT_LOOKED_AT, Feature, Layer
 from geochat.exports.tables import PIXEL_DIGITS, json_value
-from geochat.geometry import ImagePlace, outline_to_geographic
+from geochat.geometry import ImagePlace, geometry_to_geographic, outline_to_geographic, transform_geometry
 
 WGS84 = "WGS 84 longitude, latitude"
 PIXELS = "image pixels, y down"
@@ -34,6 +34,7 @@ _DEGREE_DIGITS = 8  # a millimetre
 _OUTLINE_DIGITS = 6
 
 Ring = Sequence[Sequence[float]]
+Located: TypeAlias = shapely.Polygon | shapely.MultiPolygon | shapely.Point
 OUTSIDE = "nothing of it lies on the image"
 BEYOND = "it lies beyond what the image's CRS covers"
 
@@ -84,7 +85,7 @@ def to_geojson(
     for number, (region, more) in enumerate(zip(regions, beside or [{}] * len(regions), strict=True), 1):
         said = {"number": number, **more, **region_properties(region, (*_OWN, *more))}
         said["box"] = None if region.box is None else box_numbers(region.box)
-        features.append(_feature(number, Feature(region.geometry.polygon(), region.place), said, crs))
+        features.append(_feature(number, Feature(region.shape, region.place), said, crs))
     return {"type": "FeatureCollection", "features": features, "geochat": _members(crs, provenance)}
 
 
@@ -99,24 +100,25 @@ def write_geojson(path: str | Path, document: Mapping[str, Any]) -> Path:
     return write_atomically(target, text.encode() + b"\n")
 
 
-def outline_shape(
-    ring: Ring, image_to_map: Affine | None, crs: str | None
-) -> shapely.Polygon | shapely.MultiPolygon | None:
+def outline_shape(ring: Ring, image_to_map: Affine | None, crs: str | None) -> Located | None:
     """The geometry of a feature, not rounded: the outline of a region in longitude and latitude, or in pixels.
 
     Args:
-        ring: The outline in pixels, empty where nothing of it lies on the image.
+        ring: The outline in pixels, of one corner for a point, empty where nothing of it lies on the image.
         image_to_map: The image's geotransform.
         crs: The image's CRS; None, as for the geotransform, leaves pixels.
 
     Returns:
         None where there is nothing, or the projection does not reach.
     """
-    if len(ring) < 3:
+    if len(ring) in (0, 2):
         return None
-    return (
-        shapely.Polygon(ring) if image_to_map is None or crs is None else outline_to_geographic(ring, image_to_map, crs)
-    )
+    shape = shapely.Point(ring[0]) if len(ring) == 1 else shapely.Polygon(ring)
+    if image_to_map is None or crs is None:
+        return shape
+    if isinstance(shape, shapely.Point):
+        return geometry_to_geographic(transform_geometry(shape, image_to_map), crs)
+    return outline_to_geographic(ring, image_to_map, crs)
 
 
 def _stream(file: TextIO, layer: Layer, features: Iterable[Feature]) -> None:
@@ -151,7 +153,9 @@ def _members(crs: str | None, provenance: Mapping[str, Any]) -> dict[str, Any]:
     return {"coordinates": PIXELS if crs is None else WGS84, **provenance}
 
 
-def _geometry(shape: shapely.Polygon | shapely.MultiPolygon, digits: int) -> dict[str, Any]:
+def _geometry(shape: Located, digits: int) -> dict[str, Any]:
+    if isinstance(shape, shapely.Point):
+        return {"type": "Point", "coordinates": [round(shape.x, digits), round(shape.y, digits)]}
     if isinstance(shape, shapely.MultiPolygon):
         return {"type": "MultiPolygon", "coordinates": [[_ring(part, digits)] for part in shape.geoms]}
     return {"type": "Polygon", "coordinates": [_ring(shape, digits)]}

@@ -89,9 +89,7 @@ def write_geopackage(
     columns = {name: kind_of([row.get(name) for row in rows], numeric=name in _NUMBERS) for name in names}
     columns |= dict.fromkeys(_BOX, float)
     columns |= {name: kind_of([row.get(name) for row in rows]) for name in (*own, *notes)}
-    features = [
-        Feature(region.geometry.polygon(), region.place, row) for region, row in zip(regions, rows, strict=True)
-    ]
+    features = [Feature(region.shape, region.place, row) for region, row in zip(regions, rows, strict=True)]
     shapes = map_shapes(features, crs)
     if any(shape is None for shape in shapes):
         columns["unlocated"] = str
@@ -141,6 +139,8 @@ def _write_features(draft: Path, layer: Layer, features: Iterable[Feature]) -> l
         shapes = map_shapes(batch, layer.map_crs)
         if not written and any(isinstance(shape, shapely.MultiPolygon) for shape in shapes):
             kind = "MultiPolygon"
+        if not written and any(isinstance(shape, shapely.Point) for shape in shapes):
+            kind = "Unknown"
         if kind == "MultiPolygon":
             shapes = [None if shape is None else shapely.MultiPolygon(shapely.get_parts(shape)) for shape in shapes]
         _append(draft, layer, shapes, table(batch, layer, written + 1), None if written else notes, kind)

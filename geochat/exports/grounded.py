@@ -2,15 +2,15 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self
 
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from geochat.dialects import Region
-from geochat.geometry import Frame, ImagePlace, OrientedBox
+from geochat.geometry import Frame, ImagePlace, OrientedBox, transform_geometry
 
 Point = tuple[float, float]
-Quadrilateral = tuple[Point, Point, Point, Point]
 Role = Literal["found", "asked"]
 
 PROPERTIES = ("phrase", "score", "role", "answer", "as_asked", "width_m", "height_m", "area_m2")
@@ -23,17 +23,18 @@ class GroundedRegion:
 
     Attributes:
         phrase: What the model says it is, None where it did not say.
-        geometry: The region in pixels of the whole image at full resolution, y down, as it was written: it may reach
-            beyond the image.
+        geometry: The region's box in pixels of the whole image at full resolution, y down, as it was written: it may
+            reach beyond the image. Of what was not written as a box, the smallest rectangle around it.
         place: The image it lies on.
         box: What the model wrote, in its own numbers (for GeoChat percent of the square it sees); the angle turns
-            clockwise on screen. None for a region that was not written by a model.
+            clockwise on screen. None for a region that was not written by a model, and for a point.
         score: How sure the model was of what it wrote, from 0 to 1: the geometric mean of the probabilities of the
             tokens that wrote the coordinates and the phrase. None where the engine gives no probabilities.
         role: "found" by the model, or "asked" about.
         as_asked: Whether `phrase` names what was asked for; None where that cannot be told.
         answer: Of a region asked about: the answer in words.
         attributes: Of a region asked about: what its vector layer says of it.
+        written: The point or polygon in pixels, where that is what was written.
     """
 
     phrase: str | None
@@ -45,6 +46,7 @@ class GroundedRegion:
     as_asked: bool | None = None
     answer: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    written: BaseGeometry | None = None
 
     @classmethod
     def placed(cls, region: Region, frame: Frame, place: ImagePlace, score: float | None = None) -> Self:
@@ -56,22 +58,31 @@ class GroundedRegion:
             place: The image the view shows a part of.
             score: How sure the model was.
         """
-        return cls(region.phrase, region.box.transform(frame.model_to_image), place, region.box, score)
+        if region.geometry is None:
+            return cls(region.phrase, region.box.transform(frame.model_to_image), place, region.box, score)
+        shape = transform_geometry(region.geometry, frame.model_to_image)
+        box = None if isinstance(shape, shapely.Point) else region.box
+        return cls(region.phrase, OrientedBox.from_polygon(shape), place, box, score, written=shape)
 
     @property
-    def pixels(self) -> Quadrilateral:
-        """Corners (x, y) in pixels of the whole image, clockwise on screen, as written."""
-        return cast(Quadrilateral, self.geometry.corners())
+    def shape(self) -> BaseGeometry:
+        """What was written as a shapely geometry in pixels: a polygon or a point."""
+        return self.geometry.polygon() if self.written is None else self.written
 
     @property
-    def map(self) -> Quadrilateral | None:
+    def pixels(self) -> tuple[Point, ...]:
+        """Corners (x, y) in pixels of the whole image, as written, of boxes clockwise on screen; one of a point."""
+        return self.geometry.corners() if self.written is None else corners_of(self.written)
+
+    @property
+    def map(self) -> tuple[Point, ...] | None:
         """Corners (x, y) in the image's CRS, as written; None for an image without one."""
-        return cast(Quadrilateral | None, self._on_map(self.pixels))
+        return self._on_map(self.pixels)
 
     @property
     def outline(self) -> tuple[Point, ...]:
         """Corners in pixels of the part that lies on the image, clockwise on screen; empty where none does."""
-        return ring_points(self.place.clip(self.geometry.polygon()))
+        return outline_of(self.shape, self.place)
 
     @property
     def map_outline(self) -> tuple[Point, ...] | None:
@@ -80,12 +91,25 @@ class GroundedRegion:
 
     @property
     def ground_size(self) -> tuple[float, float, float] | None:
-        """Metres along the first and second side, and square metres; None without a place on Earth."""
-        return self.place.ground_size(self.pixels)
+        """Metres along the first and second side of the box, and square metres; None of a point or off the Earth."""
+        return None if isinstance(self.written, shapely.Point) else self.place.ground_size(self.geometry.corners())
 
     def _on_map(self, points: tuple[Point, ...]) -> tuple[Point, ...] | None:
         on_map = self.place.to_map(points)
         return None if on_map is None else tuple((float(x), float(y)) for x, y in on_map)
+
+
+def outline_of(shape: BaseGeometry, place: ImagePlace) -> tuple[Point, ...]:
+    """Corners in pixels of the part of a polygon, or a point, that lies on an image; empty where none does."""
+    if isinstance(shape, shapely.Point):
+        return corners_of(shape) if shapely.box(0, 0, place.width, place.height).covers(shape) else ()
+    return ring_points(place.clip(shape)) if isinstance(shape, shapely.Polygon) else ()
+
+
+def corners_of(shape: BaseGeometry) -> tuple[Point, ...]:
+    """Corners of a polygon, each once; a point itself."""
+    points = [(float(x), float(y)) for x, y in shapely.get_coordinates(shape)]
+    return tuple(points[:-1] if isinstance(shape, shapely.Polygon) else points)
 
 
 def ring_points(polygon: shapely.Polygon | None) -> tuple[Point, ...]:

@@ -23,7 +23,7 @@ import shapely
 
 from geochat.errors import ExportError
 from geochat.exports.files import check_target
-from geochat.exports.grounded import Point, ring_points
+from geochat.exports.grounded import Point, corners_of, outline_of
 from geochat.geometry import ImagePlace
 from geochat.registry import Registry
 
@@ -42,12 +42,13 @@ class Feature:
     """One row of a layer.
 
     Attributes:
-        polygon: In pixels of the whole image, y down, as found: it may reach beyond the image, where it is cut.
+        polygon: In pixels of the whole image, y down, as found: it may reach beyond the image, where it is cut. Of an
+            answer in points, a point.
         place: The image it lies on.
         properties: Values by column; a missing one is null.
     """
 
-    polygon: shapely.Polygon
+    polygon: shapely.Polygon | shapely.Point
     place: ImagePlace
     properties: Mapping[str, Any] = field(default_factory=dict)
 
@@ -59,12 +60,12 @@ class Feature:
     @property
     def pixels(self) -> tuple[Point, ...]:
         """Corners in pixels of the whole image, as found."""
-        return tuple((float(x), float(y)) for x, y in list(self.polygon.exterior.coords)[:-1])
+        return corners_of(self.polygon)
 
     @property
     def outline(self) -> tuple[Point, ...]:
         """Corners in pixels of the part that lies on the image, clockwise on screen; empty where none does."""
-        return ring_points(self.place.clip(self.polygon))
+        return outline_of(self.polygon, self.place)
 
 
 @dataclass(frozen=True)

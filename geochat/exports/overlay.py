@@ -121,6 +121,9 @@ def _shortened(phrase: str) -> str:
 
 def _stroke(pen: ImageDraw.ImageDraw, outline: Sequence[Point], size: tuple[int, int], colour: str, width: int) -> None:
     """Draw a closed outline, cut at the canvas: a model may write boxes far outside, which Pillow would trace."""
+    if len(outline) == 1:
+        _dot(pen, outline[0], size, colour, width)
+        return
     margin = 4 * width
     canvas = shapely.box(-margin, -margin, size[0] + margin, size[1] + margin)
     ring = [*outline, outline[0]]
@@ -132,6 +135,15 @@ def _stroke(pen: ImageDraw.ImageDraw, outline: Sequence[Point], size: tuple[int,
         for x, y in (line[0] for line in lines):  # round joints
             radius = (thickness - 1) / 2
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill)
+
+
+def _dot(pen: ImageDraw.ImageDraw, point: Point, size: tuple[int, int], colour: str, width: int) -> None:
+    """Draw a point as a disc with a dark rim; nothing outside the canvas."""
+    x, y = point
+    if not (0 <= x <= size[0] and 0 <= y <= size[1]):
+        return
+    for fill, radius in ((_DARK, 2.5 * width + 1), (colour, 2.5 * width)):
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill)
 
 
 class _Labels:

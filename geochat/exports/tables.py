@@ -8,15 +8,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
+from affine import Affine
 from numpy.typing import NDArray
 
 from geochat.exports.grounded import renamed
 from geochat.exports.layer import Feature, Layer
-from geochat.geometry import ImagePlace, outline_to_geographic, transform_points
+from geochat.geometry import (
+    ImagePlace,
+    geometry_to_geographic,
+    outline_to_geographic,
+    transform_geometry,
+    transform_points,
+)
 
 UNDEFINED_CARTESIAN = 'LOCAL_CS["Undefined Cartesian SRS",UNIT["metre",1]]'
 PIXELS_UP = "image pixels, y negated"
 PIXEL_DIGITS = 3
+_POINT = 0  # of shapely.get_type_id
 RESERVED = ("fid", "geom", "geometry", "bbox", "number", "pixels")
 """Names that the formats or every table use for something else."""
 
@@ -82,16 +90,21 @@ def _placed(shapes: np.ndarray, place: ImagePlace, crs: str | None) -> np.ndarra
         return shapely.transform(parts, lambda points: points * (1, -1))  # type: ignore[no-any-return]
     if place.map_crs == crs:
         return shapely.transform(parts, lambda points: transform_points(points, affine))  # type: ignore[no-any-return]
-    rings = (None if part is None else part.exterior.coords[:-1] for part in parts)
     placed = np.full(len(parts), None, dtype=object)
-    placed[:] = [None if ring is None else outline_to_geographic(ring, affine, place.map_crs) for ring in rings]
+    placed[:] = [None if part is None else _geographic(part, affine, place.map_crs) for part in parts]
     return placed
+
+
+def _geographic(part: shapely.Polygon | shapely.Point, affine: Affine, crs: str) -> shapely.Geometry | None:
+    if isinstance(part, shapely.Point):
+        return geometry_to_geographic(transform_geometry(part, affine), crs)
+    return outline_to_geographic(part.exterior.coords[:-1], affine, crs)
 
 
 def _clipped(shapes: np.ndarray, place: ImagePlace) -> np.ndarray:
     left, top, right, bottom = shapely.bounds(shapes).T
     inside = (left >= 0) & (top >= 0) & (right <= place.width) & (bottom <= place.height)
-    inside &= shapely.is_valid(shapes) & (shapely.area(shapes) > 0)
+    inside &= shapely.is_valid(shapes) & ((shapely.area(shapes) > 0) | (shapely.get_type_id(shapes) == _POINT))
     parts = shapes.copy()
     parts[~inside] = [place.clip(shape) for shape in shapes[~inside]]
     return parts

@@ -1,17 +1,20 @@
 """Whole scenes, window by window: things found once each, windows described, objects counted.
 
-A scene is cut into overlapping windows (`windows`), each is asked about (`asking`) and recorded in a job (`job`) that
-a kill does not lose and that several processes may share, and what was boxed in several windows is made one (`merging`).
+A scene is cut into overlapping windows (`windows`). Each is asked about (`asking`) and recorded in a job (`job`), which
+a kill does not lose and several processes may share. What was boxed in several windows is made one (`merging`).
 """
 
 from geochat.find.asking import JobOptions, Progress
-from geochat.find.finding import FindOptions, Finding
+from geochat.find.counting import CellCounts
+from geochat.find.finding import Finding, FindOptions
 from geochat.find.looking import Look, LookOptions
 from geochat.find.merging import Merger
 from geochat.find.objects import FoundObject
+from geochat.find.survey import Survey, SurveyOptions, WindowAnswers, survey_questions
 from geochat.find.windows import Grid, WindowPlan, plan_windows
 
 __all__ = [
+    "CellCounts",
     "FindOptions",
     "Finding",
     "FoundObject",
@@ -21,6 +24,10 @@ __all__ = [
     "LookOptions",
     "Merger",
     "Progress",
+    "Survey",
+    "SurveyOptions",
+    "WindowAnswers",
     "WindowPlan",
     "plan_windows",
+    "survey_questions",
 ]

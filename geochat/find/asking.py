@@ -6,34 +6,37 @@ is read by the model once; each answer is the one that `GeoChat.ask` gives about
 
 import shutil
 import tempfile
-import time
 import weakref
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-import shapely
-
+from geochat import __version__
 from geochat.assistant import Answer, Conversation, Question
 from geochat.assistant.batch import answer_each
 from geochat.assistant.interpretation import interpret
 from geochat.engines import Engine
-from geochat.errors import GeoChatError, ImageError, PromptError
+from geochat.errors import GeoChatError, PromptError
 from geochat.exports import Feature
 from geochat.find.background import in_background
 from geochat.find.job import Job, Share
 from geochat.find.looking import Look
+from geochat.find.recording import AskedWindow, Recorder
 from geochat.find.windows import Row
 from geochat.imagery import GeoImage
 from geochat.journal import Entry
 
 _AHEAD_BYTES = 2**28  # of windows read and not asked about yet
 _AHEAD = 64  # windows at most
-_HOPELESS = 50  # windows in a row of which the engine answered none
+
+_ENDINGS = {
+    "length": "an answer was cut off",
+    "repetition": "an answer repeated itself",
+    "cancelled": "an answer was cancelled",
+}
 
 
 class JobOptions(TypedDict, total=False):
@@ -120,7 +123,27 @@ class Asking:
         recorded = self.job.recorded
         return Progress(recorded.answered + recorded.failed, self.look.plan.count, recorded.failed, found)
 
-    def run(self) -> Iterator[None]:
+    def provenance(self) -> dict[str, Any]:
+        """Where the answers came from, JSON-ready."""
+        look, info, progress = self.look, self._engine.info, self.progress()
+        return {
+            "software": f"geochat {__version__}",
+            "model": info.name,
+            "model_sha256": info.sha256,
+            "prompts": list(self.prompts),
+            "image": look.name,
+            "image_fingerprint": look.identity["fingerprint"],
+            "image_size": list(look.scene.size),
+            "crs": look.place.map_crs,
+            "bands": list(look.bands),
+            "stretch": [list(pair) for pair in look.stretch.limits],
+            "grids": look.plan.to_dict()["grids"],
+            "windows": progress.total,
+            "windows_recorded": progress.done,
+            "windows_failed": progress.failed,
+        }
+
+    def run(self) -> Generator[None, None, None]:
         """Ask about the windows that nobody has recorded or claimed; yields after each one that is recorded.
 
         Windows that failed are asked about again at the end, and recorded as failed where they fail again.
@@ -131,14 +154,26 @@ class Asking:
         """
         with self.job:
             failed: list[int] = []
-            yield from self._pass(lambda: self.job.numbers(self._share), failed.append)
-            again = tuple(failed)
-            yield from self._pass(lambda: iter(again), None)
+            yield from self._round(lambda: self.job.numbers(self._share), failed)
+            yield from self._round(lambda: iter(failed), None)
             self.job.refresh()
 
-    def rows(self) -> Iterator[tuple[Row, dict[int, Entry]]]:
-        """Every row of windows, from the top of the scene down, with what is recorded of its windows."""
+    def rows(
+        self, work: Iterator[None] | None = None, advanced: Callable[[], object] = lambda: None
+    ) -> Iterator[tuple[Row, dict[int, Entry]]]:
+        """Every row of windows, from the top of the scene down, with what is recorded of its windows.
+
+        Args:
+            work: What `run` gave, which is advanced until a row is recorded; the rows end where it ends, which is
+                early where other processes do the rest. None takes what is recorded.
+            advanced: Called after each window that `work` records.
+        """
         for row in self.look.plan.rows():
+            for number in row.numbers:
+                while work is not None and number not in self.job:
+                    if next(work, work) is work:
+                        return
+                    advanced()
             found = ((number, self.job.entry(number)) for number in row.numbers)
             yield row, {number: entry for number, entry in found if entry is not None}
 
@@ -146,69 +181,51 @@ class Asking:
         """The windows of which something is not known, with the reason, as rows of `geochat.exports.NOT_LOOKED_AT`."""
         for row, entries in self.rows():
             reasons = {number: _unknown(entries.get(number)) for number in row.numbers}
-            reasons |= dict.fromkeys(row.outside, "outside the area")
-            for number, reason in reasons.items():
+            for number, reason in (reasons | dict.fromkeys(row.outside, "outside the area")).items():
                 if reason:
                     window = self.look.plan.window(number)
-                    yield window_feature(window, self.look, {"window": list(window), "reason": reason})
+                    yield self.look.feature(window, {"window": list(window), "reason": reason})
 
-    def _pass(self, numbers: Callable[[], Iterator[int]], failed: Callable[[int], None] | None) -> Iterator[None]:
-        """Ask about windows once; `failed` takes the number of one that could not be, None records it as failed."""
-        done: deque[None] = deque()
-        windows: dict[int, list[dict[str, Any] | None]] = {}  # answers of each
-        places: dict[int, tuple[int, int]] = {}  # by question asked: window, place among its answers
-        errors: dict[int, GeoChatError] = {}
-        hopeless, started = 0, time.perf_counter()
+    def _round(self, numbers: Callable[[], Iterator[int]], failed: list[int] | None) -> Iterator[None]:
+        """Ask about windows once; yields after each one that is recorded.
 
-        def settle(number: int, entry: Entry) -> None:
-            nonlocal started
-            now = time.perf_counter()
-            seconds, started = now - started, now
-            if "error" in entry and failed is not None:
-                failed(number)
-                return
-            self.job.record(number, {"seconds": round(seconds, 4), **entry})
-            done.append(None)
+        Args:
+            numbers: Gives the windows; called, and iterated, in another thread.
+            failed: Takes the windows that failed; None has them recorded as failed.
+        """
+        pending: dict[int, AskedWindow] = {}  # by question asked
+        asking, settled = count(), Recorder(self.job, failed)
 
         def asked() -> Iterator[tuple[Conversation, Question]]:
-            asking = count()
             for number, view in views:
                 if isinstance(view, GeoChatError):
-                    settle(number, {"error": str(view)})
+                    settled.add(number, {"error": str(view)})
                 elif view is None:
-                    settle(number, {"skipped": "no data"})
+                    settled.add(number, {"skipped": "no data"})
                 else:
-                    windows[number] = [None] * len(self._questions)
+                    window = AskedWindow(number, [None] * len(self._questions))
                     conversation = Conversation(self._engine, view)
                     for place, question in enumerate(self._questions):
-                        places[next(asking)] = number, place
+                        pending[asked_as := next(asking)] = window
+                        window.places[asked_as] = place
                         yield conversation, replace(question, id=f"{question.id}-{number}")
 
         with closing(in_background(lambda: self._views(numbers()), self._ahead())) as views:
-            for index, result in answer_each(self._engine, asked(), {}):
-                number, place = places.pop(index)
-                if isinstance(result, GeoChatError):
-                    errors.setdefault(number, result)
-                windows[number][place] = {} if isinstance(result, GeoChatError) else self._read(result)
-                answers = windows[number]
-                if all(answer is not None for answer in answers):
-                    del windows[number]
-                    error = errors.pop(number, None)
-                    settle(number, {"answers": answers} if error is None else {"error": str(error)})
-                    hopeless = 0 if error is None else hopeless + 1
-                    if error is not None and hopeless == _HOPELESS and not isinstance(error, ImageError):
-                        raise type(error)(f"the last {hopeless} windows got no answer: {error}") from error
-                while done:
-                    yield done.popleft()
-            yield from done
+            for asked_as, result in answer_each(self._engine, asked(), {}):
+                window = pending.pop(asked_as)
+                window.take(asked_as, result if isinstance(result, GeoChatError) else self._read(result))
+                if window.complete:
+                    settled.add(window.number, window.entry())
+                    settled.require_answers(window.error)
+                yield from settled.counted()
+            yield from settled.counted()
 
-    def _views(self, numbers: Iterator[int]) -> Iterator[tuple[int, GeoImage | GeoChatError | None]]:
-        with closing(numbers):  # type: ignore[type-var]
-            for number in numbers:
-                try:
-                    yield number, self.look.view(number)
-                except GeoChatError as error:
-                    yield number, error
+    def _views(self, numbers: Iterator[int]) -> Generator[tuple[int, GeoImage | GeoChatError | None], None, None]:
+        for number in numbers:
+            try:
+                yield number, self.look.view(number)
+            except GeoChatError as error:
+                yield number, error
 
     def _ahead(self) -> int:
         """How many windows may be read ahead."""
@@ -228,10 +245,9 @@ class Asking:
         }
 
 
-def window_feature(window: Sequence[int], look: Look, properties: Mapping[str, Any]) -> Feature:
-    """A row of a layer whose polygon is a window."""
-    left, top, width, height = window
-    return Feature(shapely.box(left, top, left + width, top + height), look.place, properties)
+def options_of(kind: type, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those options that are of a kind."""
+    return {name: value for name, value in options.items() if name in kind.__annotations__}
 
 
 def _prompt(engine: Engine, question: Question) -> str:
@@ -254,7 +270,7 @@ def _unknown(entry: Entry | None) -> str:
         return f"failed: {entry['error']}"
     if "skipped" in entry:
         return str(entry["skipped"])
-    reasons = {"length": "an answer was cut off", "repetition": "an answer repeated itself", "cancelled": "an answer was cancelled"}  # fmt: skip
-    told = [reasons[answer["finish"]] for answer in entry["answers"] if answer.get("finish") in reasons]
+    told = [_ENDINGS[answer["finish"]] for answer in entry["answers"] if answer.get("finish") in _ENDINGS]
     told += ["an answer could not be read" for answer in entry["answers"] if answer.get("unread")]
+    told += ["a box has no area" for answer in entry["answers"] if answer.get("flat")]
     return "; ".join(dict.fromkeys(told))

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import TypeVar, cast
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 _END = object()
 
 
-def in_background(items: Callable[[], Iterator[T]], depth: int) -> Iterator[T]:
+def in_background(items: Callable[[], Generator[T, None, None]], depth: int) -> Generator[T, None, None]:
     """Give the items of an iterator that runs in a thread of its own, at most `depth` ahead.
 
     Errors of the iterator are raised here, behind the items before them. When the consumer leaves, the iterator is
@@ -35,12 +35,11 @@ def in_background(items: Callable[[], Iterator[T]], depth: int) -> Iterator[T]:
 
     def run() -> None:
         try:
-            made = items()
-            with closing(made):  # type: ignore[type-var]
+            with closing(items()) as made:
                 for item in made:
                     if not put(item):
                         return
-        except BaseException as error:  # noqa: BLE001 - raised again where the items are taken
+        except BaseException as error:  # raised again where the items are taken
             errors.append(error)
         put(_END)
 

@@ -9,20 +9,19 @@ from typing import Any, Unpack
 import numpy as np
 import shapely
 
-from geochat import __version__
 from geochat.assistant import Answer, Question
 from geochat.engines import Engine, GenerationSettings
 from geochat.errors import PromptError, SettingsError
 from geochat.exports import Feature, Layer, write_layer
-from geochat.find.asking import Asking, JobOptions, Progress
+from geochat.find.asking import Asking, JobOptions, Progress, options_of
 from geochat.find.limiting import BoxLimit
 from geochat.find.looking import Look, LookOptions
 from geochat.find.merging import BOX, IOU, Boxes, Merger
 from geochat.find.objects import COLUMNS, FoundObject, found_objects
-from geochat.find.windows import Row
 from geochat.geometry import OrientedBox
 from geochat.geometry.overlap import box_corners
-from geochat.imagery import Scene
+from geochat.imagery import Scene, Window
+from geochat.journal import Entry
 from geochat.prompts import Task
 
 MAX_BOXES = 100
@@ -88,7 +87,7 @@ class Finding:
         self._least, self._tell = options.get("min_score"), options.get("on_progress")
         _check(self._most, self._limit, self._iou)
         self._info = engine.info
-        self.look = Look(scene, engine.info, **_of(LookOptions, options))  # type: ignore[arg-type]
+        self.look = Look(scene, engine.info, **options_of(LookOptions, options))
         raw, generation = options.get("raw", False), options.get("generation") or GenerationSettings()
         self._asking = Asking(
             BoxLimit(engine, self._most),
@@ -96,9 +95,10 @@ class Finding:
             [Question(phrase, task=Task.REFER, raw=raw, generation=generation) for phrase in self.phrases],
             self._record,
             {"kind": "find", "max_boxes": self._most, "generation": repr(generation)},
-            **_of(JobOptions, options),  # type: ignore[arg-type]
+            **options_of(JobOptions, options),
         )
         self.progress = self._asking.progress()
+        self._has_enough = False
 
     def __iter__(self) -> Iterator[FoundObject]:
         """Compute, and give the objects as they are settled, from the top of the scene down."""
@@ -109,12 +109,17 @@ class Finding:
 
     @property
     def complete(self) -> bool:
-        """Whether all windows are recorded, by whichever process."""
-        return self._asking.job.complete
+        """Whether all windows are recorded, by whichever process, or as many objects are found as are enough."""
+        return self._has_enough or self._asking.job.complete
 
     def objects(self) -> Iterator[FoundObject]:
         """The objects in what is recorded so far."""
         return self._found(None)
+
+    def looked_at(self) -> Iterator[Window]:
+        """The windows that were looked at so far."""
+        for _, entries in self._asking.rows():
+            yield from (self.look.plan.window(number) for number, entry in entries.items() if "answers" in entry)
 
     def not_looked_at(self) -> Iterator[Feature]:
         """The windows of which something is not known, with the reason."""
@@ -123,36 +128,15 @@ class Finding:
     @property
     def layer(self) -> Layer:
         """What the objects of the layer have in common."""
-        scene = self.look.scene
-        name = scene.name if scene.path is None else str(scene.path)
-        return Layer(self.look.place, COLUMNS, self.provenance, image=name, view=self.look.overview)
+        return Layer(self.look.place, COLUMNS, self.provenance, image=self.look.name, view=self.look.overview)
 
     @property
     def provenance(self) -> dict[str, Any]:
         """Where the objects came from, JSON-ready."""
-        progress = self._asking.progress()
-        identity = self.look.identity
-        return {
-            "software": f"geochat {__version__}",
-            "model": self._info.name,
-            "model_sha256": self._info.sha256,
-            "phrases": list(self.phrases),
-            "prompts": list(self._asking.prompts),
-            "image": identity["image"] if self.look.scene.path is None else str(self.look.scene.path),
-            "image_fingerprint": identity["fingerprint"],
-            "image_size": list(self.look.scene.size),
-            "crs": self.look.place.map_crs,
-            "bands": list(self.look.bands),
-            "stretch": [list(pair) for pair in self.look.stretch.limits],
-            "windows": self.look.plan.to_dict()["grids"],
-            "windows_in_all": progress.total,
-            "windows_recorded": progress.done,
-            "windows_failed": progress.failed,
-            "merged_at_iou": self._iou,
-            "min_score": self._least,
-        }
+        own = {"phrases": list(self.phrases), "merged_at_iou": self._iou, "min_score": self._least}
+        return {**self._asking.provenance(), **own}
 
-    def save(self, path: str | Path, format: str | None = None) -> Path:  # noqa: A002 - the word `write_layer` uses
+    def save(self, path: str | Path, format: str | None = None) -> Path:
         """Write a layer of the objects recorded so far, and beside them the windows that were not looked at.
 
         Args:
@@ -180,32 +164,25 @@ class Finding:
                 found += 1
                 yield each
                 if found == self._limit:
+                    self._has_enough = True
                     return
 
     def _settled(self, merger: Merger, work: Iterator[None] | None) -> Iterator[Boxes]:
-        for row in self.look.plan.rows():
+        for row, entries in self._asking.rows(work, self._advanced):
             yield merger.settled(row.top)
-            if work is not None and not self._awaited(row, work):
-                return
-            merger.add(self._boxes(row))
-        yield merger.settled()
+            merger.add(self._boxes(entries))
+        if work is None or self.complete:
+            yield merger.settled()
 
-    def _awaited(self, row: Row, work: Iterator[None]) -> bool:
-        """Have all windows of a row recorded; returns whether they are."""
-        for number in row.numbers:
-            while number not in self._asking.job:
-                if next(work, work) is work:
-                    return False
-                self.progress = self._asking.progress(self.progress.found)
-                if self._tell is not None:
-                    self._tell(self.progress)
-        return True
+    def _advanced(self) -> None:
+        self.progress = self._asking.progress(self.progress.found)
+        if self._tell is not None:
+            self._tell(self.progress)
 
-    def _boxes(self, row: Row) -> Boxes:
-        """What the windows of a row showed."""
+    def _boxes(self, entries: Mapping[int, Entry]) -> Boxes:
+        """What windows showed."""
         boxes: list[tuple[object, ...]] = []
-        for number in row.numbers:
-            entry = self._asking.job.entry(number) or {}
+        for number, entry in entries.items():
             bounds = self.look.plan.window(number).bounds
             for phrase, answer in enumerate(entry.get("answers", ())):
                 for *box, score in answer["boxes"]:
@@ -224,26 +201,24 @@ class Finding:
     def _record(self, answer: Answer) -> dict[str, Any]:
         """What is recorded of an answer; regions that the model itself calls by another name are counted alone."""
         named = [region for region in answer.regions if region.as_asked is not False]
-        boxes = [[*_numbers(region.geometry), region.score] for region in named[: self._most]]
-        record: dict[str, Any] = {"boxes": boxes}
-        if others := len(answer.regions) - len(named):
-            record["others"] = others
-        if answer.finish != "stop":
-            record["finish"] = answer.finish
-        if answer.problems:
-            record["unread"] = len(answer.problems)
-        return record
+        boxes = [(_box(region.geometry), region.score) for region in named[: self._most]]
+        counts = {
+            "others": len(answer.regions) - len(named),
+            "flat": sum(not box.area for box, _ in boxes),
+            "unread": len(answer.problems),
+        }
+        finish = {} if answer.finish == "stop" else {"finish": answer.finish}
+        listed = [[*_numbers(box), score] for box, score in boxes if box.area]
+        return {"boxes": listed, **{name: count for name, count in counts.items() if count}, **finish}
 
 
-def _numbers(shape: OrientedBox | shapely.Geometry) -> list[float]:
-    """A region in pixels as the box around it."""
-    box = shape if isinstance(shape, OrientedBox) else OrientedBox.from_polygon(shape)
+def _box(shape: OrientedBox | shapely.Geometry) -> OrientedBox:
+    """A region in pixels, or the box around it."""
+    return shape if isinstance(shape, OrientedBox) else OrientedBox.from_polygon(shape)
+
+
+def _numbers(box: OrientedBox) -> list[float]:
     return [round(number, _DIGITS) for number in (box.x1, box.y1, box.x2, box.y2, box.angle)]
-
-
-def _of(kind: type, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those options that are of a kind."""
-    return {name: value for name, value in options.items() if name in kind.__annotations__}
 
 
 def _check(most: int, limit: int | None, iou: float) -> None:

@@ -1,7 +1,7 @@
 """How a scene is looked at: through which windows, in which colours."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -13,10 +13,10 @@ from affine import Affine
 from geochat.assistant.layers import layer_shapes
 from geochat.assistant.notices import metres
 from geochat.errors import ImageError, RegionError
-from geochat.exports import VectorLayer, read_vector_layer
+from geochat.exports import Feature, VectorLayer, read_vector_layer
 from geochat.find.windows import OVERLAP, WindowPlan, plan_windows, window_side
 from geochat.geometry import Frame, ImagePlace
-from geochat.imagery import BandChoice, GeoImage, Scene, Stretch
+from geochat.imagery import BandChoice, GeoImage, Scene, Stretch, Window
 from geochat.imagery.stretch import Method
 from geochat.models import ModelInfo
 
@@ -87,6 +87,11 @@ class Look:
             scene, options.get("bands", "auto"), Stretch(how) if isinstance(how, str) else how
         )
 
+    @property
+    def name(self) -> str:
+        """The scene's file, or what messages call it."""
+        return self.scene.name if self.scene.path is None else str(self.scene.path)
+
     def view(self, number: int) -> GeoImage | None:
         """What a window shows; None where no pixel of it holds data.
 
@@ -103,6 +108,11 @@ class Look:
             ImageError: It cannot be read, or is too large without overviews.
         """
         return self.scene.read(max_side=max_side, bands=self.bands, stretch=self.stretch, allow_blank=True)
+
+    def feature(self, window: Window, properties: Mapping[str, Any]) -> Feature:
+        """A row of a layer whose polygon is a window."""
+        left, top, right, bottom = window.bounds
+        return Feature(shapely.box(left, top, right, bottom, ccw=False), self.place, properties)
 
     @cached_property
     def identity(self) -> dict[str, Any]:

@@ -163,8 +163,8 @@ class Merger:
         iou = shared / (there.sum(axis=0) - shared)
         margin = np.minimum(*_near(windows))
         wide = [box_corners(boxes["box"][places], margin) for places in pairs]
-        covered = np.stack([shared_area(shape[0], wide[1], ground), shared_area(wide[0], shape[1], ground)])
-        covered = covered >= _COVERED * there
+        reached = np.stack([shared_area(shape[0], wide[1], ground), shared_area(wide[0], shape[1], ground)])
+        covered = reached >= _COVERED * there
         same = (
             ((iou >= self._iou) & inside.any(axis=0))
             | (cut & inside & covered).any(axis=0)

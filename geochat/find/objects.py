@@ -73,13 +73,26 @@ class FoundObject:
         on_map = self.place.to_map(self.box.corners())
         return None if on_map is None else tuple((float(x), float(y)) for x, y in on_map)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The object as JSON-ready values."""
+        on_map = self.map
+        return {
+            **self._values(),
+            "pixels": [list(point) for point in self.box.corners()],
+            "map": None if on_map is None else [list(point) for point in on_map],
+            "crs": self.place.map_crs,
+        }
+
     def to_feature(self, more: Mapping[str, Any]) -> Feature:
         """A row of a layer with `COLUMNS`.
 
         Args:
             more: Values that are not the object's own: prompt, model and its hash.
         """
-        own = {
+        return Feature(self.polygon, self.place, {**self._values(), **more})
+
+    def _values(self) -> dict[str, Any]:
+        return {
             "phrase": self.phrase,
             "score": self.score,
             "length_m": _rounded(self.length, 2),
@@ -90,7 +103,6 @@ class FoundObject:
             "boxes": self.boxes,
             "pieces": self.pieces,
         }
-        return Feature(self.polygon, self.place, {**own, **more})
 
 
 def found_objects(objects: Boxes, phrases: Sequence[str], place: ImagePlace) -> Iterator[FoundObject]:
@@ -111,7 +123,7 @@ def found_objects(objects: Boxes, phrases: Sequence[str], place: ImagePlace) -> 
         yield FoundObject(
             phrases[phrase],
             None if np.isnan(score) else score,
-            OrientedBox(*box),
+            OrientedBox(*box.tolist()),
             Window(left, top, right - left, bottom - top),
             boxes,
             pieces,

@@ -54,13 +54,14 @@ class Grid:
         if min(side) < _LEAST:
             raise SettingsError(f"a window of {side[0]} x {side[1]} pixels is too small; give at least {_LEAST} a side")
         fitted = min(side[0], size[0]), min(side[1], size[1])
-        shared = [round(overlap * full) if overlap < 1 else round(overlap) for full in side]
-        if overlap < 0 or any(part >= full for part, full in zip(shared, side, strict=True)):
+        shared = [round(overlap * full) if overlap < 1 else round(overlap) for full in fitted]
+        shared = [part if full < whole else 0 for part, full, whole in zip(shared, fitted, size, strict=True)]
+        if overlap < 0 or any(part >= full for part, full in zip(shared, fitted, strict=True)):
             raise SettingsError(
                 f"an overlap of {overlap:g} does not fit windows of {side[0]} x {side[1]} pixels; give fewer pixels"
                 " than a side, or a share below 1"
             )
-        return cls(size, fitted, (side[0] - shared[0], side[1] - shared[1]))
+        return cls(size, fitted, (fitted[0] - shared[0], fitted[1] - shared[1]))
 
     @classmethod
     def whole(cls, size: tuple[int, int]) -> "Grid":
@@ -83,9 +84,7 @@ class Grid:
     @property
     def overlap(self) -> tuple[int, int]:
         """By how many pixels neighbours overlap at least, (across, down); none where there is one window."""
-        columns, rows = self.shape
-        across, down = self.side[0] - self.step[0], self.side[1] - self.step[1]
-        return across if columns > 1 else 0, down if rows > 1 else 0
+        return self.side[0] - self.step[0], self.side[1] - self.step[1]
 
     def start(self, place: int, axis: int) -> int:
         """The first pixel of a column (axis 0) or row (axis 1) of windows."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import shapely
 from affine import Affine
+from shapely.geometry.base import BaseGeometry
 
 from geochat.geometry.ground import ground_size
 from geochat.geometry.points import Points, PointsLike, transform_points
@@ -46,8 +47,8 @@ class ImagePlace:
             return None
         return ground_size(corners, self.image_to_map, self.crs)
 
-    def clip(self, polygon: shapely.Polygon) -> shapely.Polygon | None:
-        """The part of a polygon in pixels that lies on the image; None where there is none.
+    def clip(self, polygon: BaseGeometry) -> shapely.Polygon | None:
+        """The part of a polygon in pixels that lies on the image; None where there is none, and for points.
 
         A polygon that is not convex may be cut into several parts: then the convex hull of these.
         """

@@ -13,7 +13,7 @@ from geochat.imagery import jpeg2000
 from geochat.imagery.averaging import average
 from geochat.imagery.colours import read_colours, with_infrared
 from geochat.imagery.companions import Companions, find_companions
-from geochat.imagery.files import ImageFile
+from geochat.imagery.files import RasterFile
 from geochat.imagery.gdal import QuietReader, page_directories
 from geochat.imagery.labels import Labels
 from geochat.imagery.pam import PamBand
@@ -32,12 +32,12 @@ _TRANSPARENT = 0.95  # of an alpha band's samples are 0 or full
 class FileRaster:
     """An open file, or a page of it; palettes and inks are expanded to red, green and blue."""
 
-    def __init__(self, dataset: QuietReader, file: ImageFile) -> None:
+    def __init__(self, dataset: QuietReader, file: RasterFile) -> None:
         self._dataset = dataset
         self._file = file
-        beside = find_companions(file.path) if file.page == 1 else Companions()
+        beside = find_companions(file.path) if file.page == 1 and file.path is not None else Companions()
         self._is_jpeg2000 = file.kind.driver == "JP2OpenJPEG"
-        header = jpeg2000.read_header(file.path) if self._is_jpeg2000 else None
+        header = jpeg2000.read_header(file.path) if self._is_jpeg2000 and file.path is not None else None
         # Read at once: GDAL may report damage to the file's metadata with whatever is asked first.
         self._colours = read_colours(dataset, beside.pam, header)
         self.place: Place = place_dataset(dataset, beside)

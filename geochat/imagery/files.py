@@ -1,18 +1,19 @@
-"""Which files may be opened, and how one is known again.
+"""Local image files: which may be opened, and how a change of one is noticed.
 
-Only existing local files in one of `FORMATS`, told by their first bytes and opened with that one driver: GDAL would
-otherwise follow URLs, archives and formats such as VRT that name other files.
+Files that a program finds must be in one of `FORMATS`, told by their first bytes and opened with that one driver: GDAL
+would otherwise follow URLs, archives and formats such as VRT that name other files. A name that a user typed may be in
+any raster format of GDAL's.
 """
 
 import os
 import stat
 import struct
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Protocol, Self
 
 from rasterio._err import CPLE_BaseError  # GDAL's errors that rasterio passes on unwrapped have no public name
 from rasterio.errors import RasterioError
@@ -28,7 +29,10 @@ DECODING_ERRORS = (
 
 @dataclass(frozen=True)
 class Format:
-    """A raster format: the name of GDAL's driver, and the bytes its files begin with."""
+    """A raster format: the name of GDAL's driver, and the bytes its files begin with.
+
+    `ANY` stands for all formats but `FORMATS`; GDAL finds the driver.
+    """
 
     driver: str
     signatures: tuple[bytes, ...]
@@ -43,6 +47,50 @@ FORMATS = (
     Format("BMP", (b"BM",)),
     Format("JP2OpenJPEG", (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")),
 )
+ANY = Format("", ())
+
+
+class RasterFile(Protocol):
+    """An image that GDAL opens: a local file, or one on a server.
+
+    Attributes:
+        name: What messages call it.
+        kind: Its format.
+        page: Which image in it, from 1.
+        path: Where it is; None on a server.
+        dataset: GDAL's name of it.
+        options: GDAL's settings for it, beside those of `gdal_session`.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def kind(self) -> Format: ...  # noqa: D102
+
+    @property
+    def page(self) -> int: ...  # noqa: D102
+
+    @property
+    def path(self) -> Path | None: ...  # noqa: D102
+
+    @property
+    def dataset(self) -> str: ...  # noqa: D102
+
+    @property
+    def options(self) -> Mapping[str, Any]: ...  # noqa: D102
+
+    def require_unchanged(self) -> None:
+        """Refuse a file that is no longer what was opened, where that can be told.
+
+        Raises:
+            ImageError: It has gone, or was written to or replaced.
+        """
+        ...
+
+    def decoding(self) -> AbstractContextManager[None]:
+        """Turn what GDAL raises while it reads into an `ImageError` that names the image."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -51,7 +99,7 @@ class ImageFile:
 
     Attributes:
         path: Where it is, absolute.
-        kind: What it is, by its first bytes.
+        kind: Its format, by its first bytes.
         name: What messages call it.
         head: Its first bytes.
         page: Which image in it, from 1; only a TIFF holds several.
@@ -65,13 +113,15 @@ class ImageFile:
     page: int = 1
 
     @classmethod
-    def find(cls, source: str | Path, name: str | None = None, page: int = 1) -> Self:
-        """Find an existing local file of a known format.
+    def find(cls, source: str | Path, name: str | None = None, page: int = 1, *, any_format: bool = False) -> Self:
+        """Find an existing local file.
 
         Args:
             source: Its path.
             name: What messages call it; its path by default.
             page: Which image in it, from 1.
+            any_format: Whether it may be in any raster format of GDAL's, in place of `FORMATS` alone; such a file is
+                trusted, for it may name others.
 
         Raises:
             ImageError: It is a URL, a GDAL virtual path, a folder, missing, empty, no ordinary file, not readable, of
@@ -80,17 +130,23 @@ class ImageFile:
         path, status = _local_file(os.fspath(source), name)
         called = name or str(path)
         head = _read_head(path, called)
-        kind = _identify(head, called)
+        kind = _identify(head, called, any_format=any_format)
         if page < 1 or (page > 1 and kind.driver != "GTiff"):
             raise ImageError(f"{called} has no page {page}; pages count from 1, and only a TIFF holds several")
         return cls(path, kind, called, head, _stamp(status), page)
 
-    def require_unchanged(self) -> None:
-        """Refuse a file that is no longer what was opened.
+    @property
+    def dataset(self) -> str:
+        """GDAL's name of it."""
+        return str(self.path)
 
-        Raises:
-            ImageError: It has gone, or was written to or replaced.
-        """
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """GDAL's settings for it: formats of several files need to see their neighbours."""
+        return {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"} if self.kind is ANY else {}
+
+    def require_unchanged(self) -> None:
+        """As `RasterFile.require_unchanged`."""
         try:
             now = _stamp(self.path.stat())
         except OSError as error:
@@ -149,13 +205,15 @@ def _read_head(path: Path, name: str) -> bytes:
         raise ImageError(f"{name} cannot be read ({error.strerror}); check its permissions") from error
 
 
-def _identify(head: bytes, name: str) -> Format:
+def _identify(head: bytes, name: str, *, any_format: bool) -> Format:
     """The format of a file, by its first bytes."""
     if not head:
         raise ImageError(f"{name} is empty; fetch or export it again")
     for kind in FORMATS:
         if head.startswith(kind.signatures) and _is_meant(kind, head):
             return kind
+    if any_format:
+        return ANY
     raise ImageError(f"{name} is not a TIFF, PNG, JPEG, WebP, BMP or JPEG 2000 image; convert it to one of these")
 
 

@@ -5,40 +5,57 @@ A TIFF can name another file as its overview in its own metadata; such a file is
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import rasterio
 from rasterio.enums import ColorInterp
+from rasterio.errors import RasterioIOError
 from rasterio.io import DatasetReader
+from rasterio.session import DummySession
 
 from geochat.errors import ImageError
-from geochat.imagery.files import ImageFile
+from geochat.imagery.files import ANY, RasterFile
 
 _CACHE_BYTES = 64 * 2**20  # GDAL's own default is 5 % of the machine's memory
 _WHOLE_PIXELS = 2**27  # for formats that GDAL can only decode whole
+_NETWORK = frozenset(
+    (
+        *("DAAS", "DERIVED", "EEDA", "EEDAI", "GTI", "HTTP", "KMLSUPEROVERLAY", "OGCAPI", "PLMOSAIC"),
+        *("STACIT", "STACTA", "WCS", "WMS", "WMTS"),
+    )
+)
+"""Drivers that read from elsewhere than the file."""
 
 os.environ.setdefault("OPJ_NUM_THREADS", "0")  # "one" of GDAL's would be a worker still
 
 
 @contextmanager
-def gdal_session() -> Iterator[None]:
+def gdal_session(options: Mapping[str, Any] | None = None) -> Iterator[None]:
     """Settings for every use of GDAL: a small cache, no side files, no network, an error where a JPEG breaks off.
 
     A GeoTIFF's own datum shift is read even if its CRS has a code.
 
     One thread, for what the JPEG 2000 driver's workers have to complain of reaches standard error.
+
+    Args:
+        options: Those of a `RasterFile`, which add to these, replace some, and leave out some by None.
     """
-    with rasterio.Env(
-        GDAL_CACHEMAX=_CACHE_BYTES,
-        GDAL_NUM_THREADS=1,
-        GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR",
-        GDAL_PAM_ENABLED=False,
-        CPL_VSIL_CURL_ALLOWED_EXTENSIONS="none",
-        GDAL_ERROR_ON_LIBJPEG_WARNING="YES",
-        OSR_STRIP_TOWGS84="NO",
-    ):
+    settings = {
+        "GDAL_CACHEMAX": _CACHE_BYTES,
+        "GDAL_NUM_THREADS": 1,
+        "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+        "GDAL_PAM_ENABLED": False,
+        "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "none",
+        "GDAL_VRT_ENABLE_PYTHON": "NO",
+        "GDAL_ERROR_ON_LIBJPEG_WARNING": "YES",
+        "OSR_STRIP_TOWGS84": "NO",
+        **(options or {}),
+    }
+    # A session that does nothing: rasterio's own for AWS needs boto3, where GDAL reads AWS_* itself.
+    with rasterio.Env(session=DummySession(), **{key: value for key, value in settings.items() if value is not None}):
         yield
 
 
@@ -63,7 +80,7 @@ class QuietReader(DatasetReader):  # type: ignore[misc]  # rasterio has no types
         return tuple(super().colorinterp)
 
 
-def open_dataset(file: ImageFile) -> QuietReader:
+def open_dataset(file: RasterFile) -> QuietReader:
     """Open a file, or one page of it, by the one driver of its format, within a `gdal_session`.
 
     Raises:
@@ -72,12 +89,12 @@ def open_dataset(file: ImageFile) -> QuietReader:
     """
     with file.decoding():
         if file.page == 1:
-            return _open(str(file.path), file)
+            return _open(file.dataset, file)
         pages = page_directories(file)
         if file.page > len(pages):
             there = f"pages 1 to {len(pages)}" if len(pages) > 1 else "one page"
             raise ImageError(f"{file.name} has {there}; page {file.page} is not there")
-        return _open(f"GTIFF_DIR:{pages[file.page - 1]}:{file.path}", file)
+        return _open(f"GTIFF_DIR:{pages[file.page - 1]}:{file.dataset}", file)
 
 
 def open_side_file(path: Path) -> QuietReader:
@@ -94,19 +111,27 @@ def open_side_file(path: Path) -> QuietReader:
     return dataset
 
 
-def page_directories(file: ImageFile) -> tuple[int, ...]:
+def page_directories(file: RasterFile) -> tuple[int, ...]:
     """The number of the directory of each page of a file; overviews and masks are no pages.
 
     Raises:
         RasterioError: It is damaged.
     """
-    with QuietReader(str(file.path), driver=file.kind.driver, sharing=False) as first:
+    with QuietReader(file.dataset, driver=file.kind.driver, sharing=False) as first:
         names = [name for name in first.subdatasets if name.startswith("GTIFF_DIR:")]
     return tuple(int(name.split(":", 2)[1]) for name in names) or (1,)
 
 
-def _open(name: str, file: ImageFile) -> QuietReader:
-    dataset = QuietReader(name, driver=file.kind.driver, sharing=False)
+def _open(name: str, file: RasterFile) -> QuietReader:
+    try:
+        dataset = QuietReader(name, driver=_drivers(file), sharing=False)
+    except RasterioIOError as error:
+        if file.kind is ANY and "not recognized" in str(error):
+            raise ImageError(
+                f"{file.name} is not a TIFF, PNG, JPEG, WebP, BMP or JPEG 2000 image, nor in another raster format of"
+                " GDAL's; convert it to one of these"
+            ) from error
+        raise
     try:
         _require_plain(dataset, file)
     except BaseException:
@@ -115,7 +140,15 @@ def _open(name: str, file: ImageFile) -> QuietReader:
     return dataset
 
 
-def _require_plain(dataset: QuietReader, file: ImageFile) -> None:
+def _drivers(file: RasterFile) -> str | list[str]:
+    """The driver of a file's format; of `ANY`, all that read local files, VRT only if the file is called so."""
+    if file.kind is not ANY:
+        return file.kind.driver
+    passed = _NETWORK if file.path is not None and file.path.suffix.lower() == ".vrt" else _NETWORK | {"VRT"}
+    return [name for name in rasterio.Env(session=DummySession()).drivers() if name not in passed]
+
+
+def _require_plain(dataset: QuietReader, file: RasterFile) -> None:
     """Refuse what cannot be shown, or not safely."""
     if dataset.count == 0:
         raise ImageError(f"{file.name} holds no bands; give the image file itself, not a container")

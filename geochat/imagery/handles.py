@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from geochat.errors import ImageError
 from geochat.imagery.datasets import FileRaster
-from geochat.imagery.files import ImageFile
+from geochat.imagery.files import RasterFile
 from geochat.imagery.gdal import gdal_session, open_dataset
 
 
@@ -21,7 +21,7 @@ class Handles:
         file: The file.
     """
 
-    def __init__(self, file: ImageFile) -> None:
+    def __init__(self, file: RasterFile) -> None:
         self._file = file
         self._lock = threading.Lock()
         self._idle: list[FileRaster] = []
@@ -37,7 +37,7 @@ class Handles:
         """
         self._require_open()
         self._file.require_unchanged()
-        with gdal_session():
+        with gdal_session(self._file.options):
             raster = self._take() or self._open()
             try:
                 yield raster

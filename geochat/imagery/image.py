@@ -36,7 +36,8 @@ class GeoImage:
         bands: The 1-based bands shown as red, green and blue, or the one shown as grey. A palette counts as three.
         stretch: What was done to the samples, limits filled in; give it to `open_image` for another window to have
             both in the same colours.
-        path: The file, None for an image given in memory.
+        path: The file, None for an image given in memory or on a server.
+        url: The address of an image on a server, without what may be secret.
         blank: Whether no pixel of the view holds data.
         remarks: What a user should know of how it was opened and shown.
         scene: What it is a view of, perhaps closed by now; not pickled.
@@ -50,6 +51,7 @@ class GeoImage:
     bands: tuple[int, ...]
     stretch: Stretch
     path: Path | None = None
+    url: str | None = None
     blank: bool = False
     remarks: tuple[Remark, ...] = ()
     scene: "Scene | None" = field(default=None, repr=False)
@@ -65,6 +67,11 @@ class GeoImage:
         return ImagePlace(self.width, self.height, self.frame.image_to_map, self.frame.crs)
 
     @property
+    def source(self) -> str | None:
+        """The path or the address; None for an image given in memory."""
+        return self.url if self.path is None else str(self.path)
+
+    @property
     def shrink(self) -> float:
         """How many pixels of the image lie along one of the view's: 1 at full resolution."""
         return max(self.window.width / self.frame.view_size[0], self.window.height / self.frame.view_size[1])
@@ -78,7 +85,7 @@ class GeoImage:
 
     @property
     def sha256(self) -> str:
-        """Hex digest of the file's bytes or, for an image given in memory, of the view's size and pixels.
+        """Hex digest of the file's bytes or, for an image in memory or on a server, of the view's size and pixels.
 
         Computed when first asked for, since a scene may be many gigabytes.
 

@@ -17,6 +17,7 @@ def open_image(
     stretch: Stretch | Method = "auto",
     window: Sequence[int] | None = None,
     page: int = 1,
+    asset: str | None = None,
     max_side: int = MAX_SIDE,
     max_pixels: int = MAX_PIXELS,
 ) -> GeoImage:
@@ -25,22 +26,22 @@ def open_image(
     For several views of one image, open a `Scene`, or look again with `GeoImage.look`.
 
     Args:
-        source: A local TIFF, GeoTIFF, COG, PNG, JPEG, WebP, BMP or JPEG 2000 file; a PIL image; or an array
-            (height, width) or (height, width, bands). Never a URL.
+        source: As `Scene.open`: a string that a user typed may be an address, a `Path` never is one.
         bands: Which bands to show; see `choose_bands`. True colour by default.
         stretch: How samples become 8 bits; see `Stretch`. Percentiles are those of the view read.
         window: (column, row, width, height) in pixels of the whole image, after the turn EXIF asks for; the whole
             image by default.
         page: Which image of a TIFF that holds several, from 1.
+        asset: Which asset of a STAC item.
         max_side: The view's longer side at most; larger windows are averaged down, from overviews where there are.
         max_pixels: How many pixels may be decoded for this view, against decompression bombs.
 
     Raises:
-        ImageError: The source is missing, not a local image, damaged, too large, or has no valid pixel; or the bands,
-            the window or the page are not in it.
+        ImageError: The source is missing, not an image, out of reach, damaged, too large, or has no valid pixel; or
+            the bands, the window, the page or the asset are not in it.
         SettingsError: The stretch or `max_side` has an impossible value.
     """
-    with Scene.open(source, page=page) as scene:
+    with Scene.open(source, page=page, asset=asset) as scene:
         return scene.read(window, max_side=max_side, bands=bands, stretch=stretch, max_pixels=max_pixels)
 
 

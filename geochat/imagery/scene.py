@@ -13,11 +13,12 @@ from typing import Self
 from affine import Affine
 
 from geochat.errors import ImageError, SettingsError
-from geochat.geometry import Frame, ground_sample_distance
+from geochat.geometry import Frame, ImagePlace, ground_sample_distance
 from geochat.imagery.bands import BandChoice
 from geochat.imagery.image import GeoImage
 from geochat.imagery.orientation import Orientation
 from geochat.imagery.remarks import Remark
+from geochat.imagery.remote import RemoteFile
 from geochat.imagery.rendering import Rendering, render
 from geochat.imagery.sources import ImageSource, Source, open_file, open_source
 from geochat.imagery.stretch import Method, Stretch
@@ -41,19 +42,23 @@ class Scene:
         self._closed = False
 
     @classmethod
-    def open(cls, source: ImageSource, *, name: str | None = None, page: int = 1) -> Self:
+    def open(cls, source: ImageSource, *, name: str | None = None, page: int = 1, asset: str | None = None) -> Self:
         """Open an image.
 
         Args:
-            source: A local TIFF, GeoTIFF, COG, PNG, JPEG, WebP, BMP or JPEG 2000 file; a PIL image; or an array
-                (height, width) or (height, width, bands). Never a URL.
-            name: What messages call a file; its path by default.
+            source: A string, as a user typed it: a file in any raster format of GDAL's, the https://, s3:// or gs://
+                address of a GeoTIFF, or a STAC item. A `Path`, as a program found it: a local TIFF, GeoTIFF, COG, PNG,
+                JPEG, WebP, BMP or JPEG 2000 file, nothing else. A PIL image, or an array (height, width) or (height,
+                width, bands).
+            name: What messages call a file; its path or address by default.
             page: Which image of a TIFF that holds several, from 1.
+            asset: Which asset of a STAC item; by default its only image, or "visual".
 
         Raises:
-            ImageError: The source is missing, not a local image, has no such page, or its header is damaged.
+            ImageError: The source is missing, not an image, has no such page or asset, cannot be reached, or its
+                header is damaged.
         """
-        return cls(open_source(source, name, page))
+        return cls(open_source(source, name, page, asset))
 
     def __enter__(self) -> Self:
         """The scene."""
@@ -88,6 +93,11 @@ class Scene:
         return None if self._source.file is None else self._source.file.path
 
     @property
+    def url(self) -> str | None:
+        """The address of an image on a server, without what may be secret; None for any other."""
+        return self._source.file.url if isinstance(self._source.file, RemoteFile) else None
+
+    @property
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels, after the turn its EXIF orientation asks for, as everything here."""
         return self._orientation.size
@@ -117,6 +127,20 @@ class Scene:
     def crs(self) -> str | None:
         """What the map coordinates are in, as "EPSG:32614" or WKT; None when unknown."""
         return self._source.place.crs
+
+    @property
+    def place(self) -> ImagePlace:
+        """The whole image as a place: its pixels, and where on Earth they lie."""
+        return ImagePlace(self.width, self.height, self.image_to_map, self.crs)
+
+    def require_map(self) -> None:
+        """Refuse an image that has a place on Earth, but no affine map to it, for layers.
+
+        Raises:
+            ImageError: Its place is given by rational polynomial coefficients alone.
+        """
+        if self.image_to_map is None and (told := [each for each in self.remarks if each.code == "rpc-not-used"]):
+            raise ImageError(f"{self.name} cannot be placed on a map. {told[0].text}")
 
     @property
     def gsd(self) -> float | None:
@@ -217,6 +241,7 @@ class Scene:
             bands=rendered.bands,
             stretch=rendered.stretch,
             path=self.path,
+            url=self.url,
             blank=rendered.blank,
             remarks=(*self.remarks, *rendered.remarks),
             scene=self,

@@ -1,4 +1,9 @@
-"""Where a scene's samples come from: memory, a picture that is decoded once, or a file read window by window."""
+"""Where a scene's samples come from: memory, a picture that is decoded once, or a file read window by window.
+
+A string is a name that a user typed: it may be an address, and a file of it may be in any raster format of GDAL's. A
+`Path` is a file that a program found, in a data set, a folder or an upload: it is local, and in one of the formats that
+refer to no other file.
+"""
 
 import os
 import threading
@@ -13,12 +18,14 @@ from PIL import Image
 
 from geochat.errors import ImageError
 from geochat.imagery.companions import find_companions, mask_names
-from geochat.imagery.files import ImageFile
+from geochat.imagery.files import ImageFile, RasterFile
 from geochat.imagery.handles import Handles
 from geochat.imagery.pillow import decode, from_array, from_pillow, read_header, read_orientation
 from geochat.imagery.placing import Place, place_picture
 from geochat.imagery.rasters import ArrayRaster, Facts, Raster, array_facts
 from geochat.imagery.remarks import Remark
+from geochat.imagery.remote import RemoteFile, is_address
+from geochat.imagery.stac import find_asset, is_item
 
 ImageSource = str | Path | Image.Image | NDArray[Any]
 
@@ -29,7 +36,7 @@ class Source(Protocol):
     """An image as stored, of which several threads may read at once."""
 
     @property
-    def file(self) -> ImageFile | None:
+    def file(self) -> RasterFile | None:
         """The file; None for an image in memory."""
         ...
 
@@ -66,35 +73,42 @@ class Source(Protocol):
         ...
 
 
-def open_source(source: ImageSource, name: str | None = None, page: int = 1) -> Source:
+def open_source(source: ImageSource, name: str | None = None, page: int = 1, asset: str | None = None) -> Source:
     """The source behind whatever a user calls an image; of a file, the header is read.
 
     Args:
-        source: A path, a PIL image or an array.
-        name: What messages call a file; its path by default.
+        source: A path, an address, a PIL image or an array.
+        name: What messages call a file; its path or address by default.
         page: Which image in a file, from 1.
+        asset: Which asset of a STAC item.
 
     Raises:
         ImageError: It is no image, or not one that can be opened.
     """
+    if asset is not None and (isinstance(source, Image.Image | np.ndarray) or not is_item(source)):
+        raise ImageError(f"asset {asset!r} is one of a STAC item, which ends in .json; leave it out for an image")
     if page != 1 and isinstance(source, Image.Image | np.ndarray):
         raise ImageError(f"an image in memory has one page; page {page} is not there")
     if isinstance(source, Image.Image):
         return MemorySource(*from_pillow(source))
     if isinstance(source, np.ndarray):
         return MemorySource(from_array(source))
+    if isinstance(source, str) and is_item(source):
+        source = find_asset(source, asset)
+    if is_address(source):
+        return open_file(RemoteFile.find(source, name, page))
     if isinstance(source, str | Path):
-        return open_file(ImageFile.find(source, name, page))
+        return open_file(ImageFile.find(source, name, page, any_format=isinstance(source, str)))
     raise ImageError(f"{type(source).__name__} is no image; give a path, a PIL image or a NumPy array")
 
 
-def open_file(file: ImageFile) -> Source:
+def open_file(file: RasterFile) -> Source:
     """The source of a file's samples, its header read.
 
     A picture does without GDAL, in which opening it costs more than decoding it.
     """
-    header = read_header(file)
-    if header is None:
+    header = read_header(file) if isinstance(file, ImageFile) else None
+    if header is None or not isinstance(file, ImageFile):
         return FileSource(file)
     pixels = header.size[0] * header.size[1]
     if file.kind.driver == "JP2OpenJPEG":  # GDAL reads it wrongly, if at all, but may know its place
@@ -132,13 +146,13 @@ class MemorySource:
 class FileSource:
     """A file that GDAL reads window by window; one handle a thread."""
 
-    def __init__(self, file: ImageFile) -> None:
+    def __init__(self, file: RasterFile) -> None:
         self.file = file
         self._handles = Handles(file)
         with self._handles.lease() as raster, file.decoding():
             self.facts = Facts(
                 raster.size,
-                read_orientation(file, raster.directory),
+                read_orientation(file, raster.directory) if isinstance(file, ImageFile) else 1,
                 raster.labels.names,
                 raster.descriptions,
                 raster.dtype,

@@ -35,7 +35,8 @@ def read_dialect(source: str | Path, *, base: str | Path | None = None) -> Diale
     stated = next((each for each in known if (each / SETTINGS_FILE).is_file()), None)
     settings = Settings() if stated is None else read_settings(stated)
     size = next((size for each in reversed(known) if (size := _image_size(each))), None)
-    if size is None and settings.fit == "crop":
+    fit = settings.fit or find_dialect(settings.dialect).model_frame.fit
+    if size is None and fit == "crop":
         raise CheckpointError(
             f"{folder} crops images to a square, and no {known[-1] / 'config.json'} says of which size; copy that file "
             "from the checkpoint, or name the base of an adapter"

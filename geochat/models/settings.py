@@ -5,7 +5,7 @@ GeoChat-7B's, which has no such file.
 """
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -25,8 +25,8 @@ class Settings:
     Attributes:
         name: What answers and exports call the model.
         dialect: How it is asked and writes regions, a name `geochat.dialects` knows.
-        convention: Direction and range of the angles it reads and writes.
-        fit: How an image becomes the square the model sees.
+        convention: Direction and range of the angles it reads and writes; None for the dialect's.
+        fit: How an image becomes the square the model sees; None for the dialect's.
         tasks: The tasks it was trained for.
         scene_classes: The scene classes it knows, empty when any may be asked.
         categories: The objects it knows by name, empty when any may be asked for.
@@ -42,8 +42,8 @@ class Settings:
 
     name: str = "geochat"
     dialect: str = "geochat"
-    convention: AngleConvention = field(default_factory=AngleConvention)
-    fit: Fit = "pad"
+    convention: AngleConvention | None = None
+    fit: Fit | None = None
     tasks: tuple[Task, ...] = tuple(Task)
     scene_classes: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
@@ -61,6 +61,14 @@ class Settings:
             image_size: Side of the square the model sees, in pixels.
         """
         return find_dialect(self.dialect).fitted(fit=self.fit, size=image_size, angles=self.convention)
+
+    def in_dialect(self, name: str) -> "Settings":
+        """The settings of a model that turns out to write another dialect, in that dialect's own frame and angles.
+
+        Raises:
+            SettingsError: There is no such dialect.
+        """
+        return replace(self, dialect=find_dialect(name).name, convention=None, fit=None)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON-ready values."""
@@ -84,7 +92,7 @@ class Settings:
             find_dialect(read["dialect"])
             for name in ("second_look", "trained_wordings", "repetition_guard"):
                 read[name] = _flag(name, read.get(name, getattr(cls, name)))
-            if "convention" in read:
+            if read.get("convention") is not None:
                 read["convention"] = AngleConvention(**read["convention"])
             read["earlier_turns"] = _count("earlier_turns", read.get("earlier_turns"))
             if "tasks" in read:
@@ -96,7 +104,7 @@ class Settings:
                 read["ground_resolution"] = (float(finest), float(coarsest))
         except (TypeError, ValueError, AttributeError, OverflowError, SettingsError) as error:
             raise CheckpointError(f"{SETTINGS_FILE} has an impossible value: {error}") from error
-        if read.get("fit", "pad") not in get_args(Fit):
+        if read.get("fit") is not None and read["fit"] not in get_args(Fit):
             raise CheckpointError(f"{SETTINGS_FILE} has fit={read['fit']!r}; use 'pad' or 'crop'")
         return cls(**read)
 
@@ -116,16 +124,16 @@ def read_settings(folder: Path, name: str | None = None) -> Settings:
     return Settings(name=name or folder.name, fit=_stated_fit(folder))
 
 
-def _stated_fit(folder: Path) -> Fit:
-    """How the image processor of a checkpoint in the native layout fits images; "pad", as the original, without one."""
+def _stated_fit(folder: Path) -> Fit | None:
+    """How the image processor of a checkpoint in the native layout fits images; None where it does not say."""
     if not (folder / "config.json").is_file() or "vision_config" not in read_object(folder / "config.json"):
-        return "pad"
+        return None
     for file in (folder / "processor_config.json", folder / "preprocessor_config.json"):
         values = read_object(file) if file.is_file() else {}
         stated = values.get("image_processor", values)
         if isinstance(stated, dict) and {"do_pad", "do_center_crop"} & stated.keys():
             return "pad" if stated.get("do_pad") else "crop"
-    return "pad"
+    return None
 
 
 def write_settings(settings: Settings, folder: Path) -> None:

@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, aclosing, contextmanager
 
-from geochat.assistant import GeoChat, Question
+from geochat import GeoChat
+from geochat.assistant import Question
 from geochat.dialects import Event
 from geochat.engines import GenerationSettings
 from geochat.errors import GeoChatError
@@ -166,9 +167,7 @@ class AnswerService:
 
 
 def _question(exchange: Exchange, generation: GenerationSettings | None) -> Question:
-    return Question(
-        exchange.question, regions=exchange.regions, task=TASKS[exchange.task].task, generation=generation
-    )
+    return Question(exchange.question, regions=exchange.regions, task=TASKS[exchange.task].task, generation=generation)
 
 
 def _read_for(events: Iterator[Event], seconds: float) -> list[Event]:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import gradio as gr
 from starlette.requests import Request
 
-from geochat.assistant import GeoChat
+from geochat import GeoChat
 from geochat.errors import SettingsError
 from geochat_serve.answering import AnswerService
 from geochat_serve.metrics import Metrics
@@ -162,9 +162,7 @@ def _launch(
 ) -> tuple[str, str | None]:
     """Launch Gradio's server; returns the local and the public address."""
     hosts = AllowedHosts(settings.host, settings.allowed_hosts, settings.root_path)
-    stack = build_middleware(
-        settings, page, storage=storage, authenticator=authenticator, hosts=hosts, metrics=metrics
-    )
+    stack = build_middleware(settings, page, storage=storage, authenticator=authenticator, hosts=hosts, metrics=metrics)
     host = settings.host.strip("[]")
     printed = io.StringIO()
     try:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from geochat.cli import options
+from geochat.cli import engines, options
 from geochat.cli.output import note
 
 
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help="address to listen on (%(default)s)")
     group.add_argument("--port", metavar="N", type=int, default=7860, help="port to listen on (%(default)s)")
     group.add_argument("--share", action="store_true", help="create a public link through Gradio's relay")
-    group.add_argument("--auth-file", metavar="FILE", type=Path, help="require a login; FILE has lines of name:password")
+    group.add_argument("--auth-file", metavar="FILE", type=Path, help="require a login by FILE, lines of name:password")
     group.add_argument(
         "--root-path", metavar="PATH", help="prefix under which a proxy serves the application, such as /geochat"
     )
@@ -104,7 +104,6 @@ def _handle_signals() -> Iterator[_Shutdown]:
 
 
 def _serve(args: argparse.Namespace, shutdown: _Shutdown) -> int:
-    from geochat.models.finding import check_checkpoint
     from geochat_serve.settings import ServeSettings, read_auth_file
 
     settings = ServeSettings(
@@ -119,7 +118,7 @@ def _serve(args: argparse.Namespace, shutdown: _Shutdown) -> int:
         max_upload_mb=args.max_upload_mb,
         concurrency=args.concurrency,
     )
-    check_checkpoint(args.model, base=args.base)
+    engines.check_model(args)
     if args.auth_file is not None:
         read_auth_file(args.auth_file)
     from geochat_serve import check, serve

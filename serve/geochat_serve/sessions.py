@@ -12,8 +12,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
-from geochat.assistant import AnswerStream, Conversation, GeoChat
+from geochat import GeoChat
+from geochat.assistant import AnswerStream, Conversation
 from geochat.errors import GeoChatError, ImageError
 from geochat.imagery import BandChoice, Stretch, Window
 from geochat_serve.corrections import CorrectionSet
@@ -22,8 +24,8 @@ from geochat_serve.open_scene import OpenScene
 from geochat_serve.queue import Ticket
 from geochat_serve.storage import UploadStorage
 
-_IDLE_S = 1800.0  # an idle page makes room for a new one after this time, if the server is full
-_UNUSED_S = 60.0  # a page without an image, after this time
+_IDLE_S = 1800.0  # if the server is full, a page that was idle for so long makes room
+_UNUSED_S = 60.0  # as does a page that has shown no image for so long
 
 
 @dataclass(eq=False)
@@ -59,7 +61,7 @@ class Session:
     busy: bool = False
     hashes: set[str] = field(default_factory=set)
     active_at: float = field(default_factory=time.monotonic)
-    _last_id: int = 0
+    _ids: Iterator[int] = field(default_factory=lambda: count(1))
 
     def open_scene(self, scene: OpenScene, storage: UploadStorage) -> None:
         """Show another scene, or another page of the same file; the conversation starts anew."""
@@ -94,7 +96,7 @@ class Session:
         """Check that no question is being answered.
 
         Raises:
-            GeoChatError: One is.
+            GeoChatError: One is being answered.
         """
         if self.busy:
             raise GeoChatError("an answer is being written; wait for it or stop it")
@@ -125,23 +127,20 @@ class Session:
             ImageError: No scene is open, or the window cannot be read.
         """
         scene = self.require_scene()
-        last = next((exchange for exchange in reversed(self.exchanges) if not exchange.being_edited), None)
+        last = self._last_exchange
         if last is not None and last.window == window and last.scene == scene.id:
             return last.conversation
         return chat.start(scene.view(window))
 
     def remembered(self) -> list[int]:
         """Return the ids of the exchanges that the model sees with the next question about the last view."""
-        last = next((exchange for exchange in reversed(self.exchanges) if not exchange.being_edited), None)
-        if last is None:
-            return []
-        seen = [id(answer) for answer in last.conversation.remembered]
+        last = self._last_exchange
+        seen = [] if last is None else [id(answer) for answer in last.conversation.remembered]
         return [exchange.id for exchange in self.exchanges if id(exchange.answer) in seen]
 
     def next_id(self) -> int:
         """Return the id of a new exchange."""
-        self._last_id += 1
-        return self._last_id
+        return next(self._ids)
 
     def exchange(self, exchange_id: object) -> Exchange:
         """Return an exchange of the conversation.
@@ -160,6 +159,10 @@ class Session:
             exchange.conversation.take_back(exchange.answer)
         self.exchanges = [other for other in self.exchanges if other is not exchange]
 
+    @property
+    def _last_exchange(self) -> Exchange | None:
+        return next((exchange for exchange in reversed(self.exchanges) if not exchange.being_edited), None)
+
     def close(self, storage: UploadStorage) -> None:
         """Stop the current question and delete the session's file."""
         self.stop()
@@ -167,22 +170,14 @@ class Session:
 
     def _close_scene(self, storage: UploadStorage, *, keep_file: bool = False) -> None:
         scene, self.scene = self.scene, None
-        if scene is None:
-            return
-        scene.close()
-        if scene.owned and scene.path is not None and not keep_file:
-            storage.remove(scene.path)
+        if scene is not None:
+            scene.close()
+            if scene.owned and scene.path is not None and not keep_file:
+                storage.remove(scene.path)
 
 
 class SessionStore:
-    """All sessions, limited in number.
-
-    Args:
-        storage: Storage of the sessions' files.
-        max_sessions: Largest number of sessions.
-        timeout_s: Seconds for which the session of a closed page is kept.
-        max_corrections: Largest number of corrections of a session.
-    """
+    """All sessions, limited in number. The arguments are those of `ServeSettings`."""
 
     def __init__(self, storage: UploadStorage, max_sessions: int, timeout_s: float, max_corrections: int) -> None:
         self._storage = storage
@@ -211,7 +206,10 @@ class SessionStore:
             GeoChatError: The server is full.
         """
         with self._lock:
-            self._end_expired()
+            expired_at = time.monotonic() - self._timeout_s
+            for other in self:
+                if not other.hashes and other.active_at < expired_at:
+                    self._end(other)
             found = self._by_key.get(key or "")
             session = found if found is not None and found.username == username else self._start(username, client)
             before = self._by_hash.get(session_hash)
@@ -247,13 +245,11 @@ class SessionStore:
     def detach(self, session_hash: str | None) -> None:
         """Note that a page was closed or reloaded; its current question is stopped."""
         with self._lock:
-            session = self._by_hash.pop(session_hash or "", None)
-            if session is None:
-                return
-            session.hashes.discard(session_hash or "")
-            if not session.hashes:
-                session.stop()
-                session.active_at = time.monotonic()
+            if session := self._by_hash.pop(session_hash or "", None):
+                session.hashes.discard(session_hash or "")
+                if not session.hashes:
+                    session.stop()
+                    session.active_at = time.monotonic()
 
     def close(self) -> None:
         """End all sessions."""
@@ -280,24 +276,17 @@ class SessionStore:
         for long; of the client with the most sessions, if it has at least two more than `client`.
         """
         now, counts = time.monotonic(), Counter(session.client for session in self)
-        largest, count = max(counts.items(), key=lambda item: item[1])
+        largest, most = max(counts.items(), key=lambda item: item[1])
         kinds: tuple[Callable[[Session], bool], ...] = (
             lambda session: not session.hashes,
             lambda session: session.scene is None and session.active_at < now - _UNUSED_S,
             lambda session: session.active_at < now - _IDLE_S,
-            lambda session: session.client == largest and count > counts[client] + 1,
+            lambda session: session.client == largest and most > counts[client] + 1,
         )
         for is_of_kind in kinds:
-            found = sorted(filter(is_of_kind, self), key=lambda session: (session.busy, session.active_at))
-            if found:
-                return found[0]
+            if found := list(filter(is_of_kind, self)):
+                return min(found, key=lambda session: (session.busy, session.active_at))
         return None
-
-    def _end_expired(self) -> None:
-        limit = time.monotonic() - self._timeout_s
-        for session in self:
-            if not session.hashes and session.active_at < limit:
-                self._end(session)
 
     def _end(self, session: Session) -> None:
         session.close(self._storage)

@@ -66,7 +66,7 @@ class ServeSettings:
             )
         for name in self.allowed_hosts:
             if not name or "/" in name or name.strip() != name:
-                raise SettingsError(f"allowed_hosts={name!r} is not a host; use a name such as example.org, or name:port")
+                raise SettingsError(f"allowed_hosts={name!r} is not a host; use example.org or example.org:8443")
         if self.root_path is not None and not self.root_path.startswith(("/", "http://", "https://")):
             raise SettingsError(f"root_path={self.root_path!r} is not a path; start it with /")
 

@@ -37,7 +37,7 @@ TASKS = {
     "Grounded description": PageTask(
         Task.GROUNDING, "Describes the image and marks what it mentions with boxes. No text needed.", "Press Ask"
     ),
-    "Find": PageTask(Task.REFER, "Marks the objects you name with boxes.", "the largest storage tank", needs_words=True),
+    "Find": PageTask(Task.REFER, "Marks what you name with boxes.", "the largest storage tank", needs_words=True),
     "Identify region": PageTask(
         Task.IDENTIFY, "Names what is in the region you drew (press R to draw one). No text needed.", "Press Ask"
     ),
@@ -47,7 +47,10 @@ TASKS = {
         "airport, harbor, forest",
     ),
     "Question": PageTask(
-        Task.VQA, "Gives a short answer: yes or no, a number, a word.", "How many airplanes are there?", needs_words=True
+        Task.VQA,
+        "Answers in short: yes or no, a number, a word.",
+        "How many airplanes are there?",
+        needs_words=True,
     ),
 }
 
@@ -91,7 +94,7 @@ _PAGE_TEXTS: dict[str, Callable[[str], str]] = {
     "nothing-found": lambda text: text.replace("(a window)", _ZOOM_IN),
     "page": lambda text: text.replace("with page (--page)", "under “Image and regions”"),
     "region-not-used": lambda _text: (
-        "Your region was not used: this task looks at the whole view. To ask about the region, choose “Identify region”;"
+        "Your region was not used: this task looks at the whole view. To ask about it, choose “Identify region”;"
         " to search a part of the image, zoom in and tick “Visible area only”."
     ),
     "cut-off": lambda text: f"{text.split(';')[0].rstrip('.')}.",

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from geochat import __version__
-from geochat.assistant import GeoChat
+from geochat import GeoChat, __version__
 from geochat.assistant.notices import Notice
 from geochat.dialects import Dialect
 from geochat.errors import DataError, GeoChatError
@@ -47,7 +46,7 @@ def to_json(session: Session) -> str:
 
 
 def to_markdown(session: Session) -> str:
-    """Return the conversation as Markdown, with a table of boxes after each answer; questions and answers are escaped."""
+    """Return the conversation as Markdown, with a table of boxes after each answer."""
     scene = session.scene
     lines = [f"# {_escaped(scene.name) if scene else 'Conversation'}", ""]
     for exchange in session.exchanges:
@@ -110,9 +109,7 @@ def _load_exchange(session: Session, saved: Mapping[str, Any], chat: GeoChat) ->
         raise DataError(f"there is no task {task!r}")
     window = read_window(saved["window"], scene.overview)
     conversation = session.conversation(chat, window)
-    exchange = Exchange(
-        session.next_id(), question, task, read_boxes(saved["regions"]), window, scene.id, conversation
-    )
+    exchange = Exchange(session.next_id(), question, task, read_boxes(saved["regions"]), window, scene.id, conversation)
     exchange.finish(conversation.remember(question, prompt, text, exchange.regions), session.colours)
     exchange.notices = _notices(saved.get("notices", []))
     exchange.answer_notices = _notices(saved.get("remarks", []))

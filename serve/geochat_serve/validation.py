@@ -182,7 +182,7 @@ def _check_coordinates(value: Any) -> None:  # noqa: ANN401 - decoded JSON
 def _box(value: Any) -> OrientedBox:  # noqa: ANN401 - decoded JSON
     if not isinstance(value, list) or len(value) not in (4, 5) or not all(_is_coordinate(number) for number in value):
         raise RegionError(
-            f"a region must be four or five numbers up to {_MAX_COORDINATE:,.0f}: x1, y1, x2, y2 and optionally an angle"
+            f"a region must be four or five numbers up to {_MAX_COORDINATE:,.0f}: x1, y1, x2, y2[, angle]"
         )
     return OrientedBox(*(float(number) for number in value))
 

@@ -21,6 +21,7 @@ from geochat_data.questions import (
     colour_of,
     wordings,
 )
+from geochat_data.questions.expressions import attribute_expressions
 from geochat_data.questions.subject import plural
 from geochat_data.readers import DataSource, read, read_ucm
 from geochat_data.records import LabelledImage, LabelledObject
@@ -159,7 +160,7 @@ def test_expressions_by_colour_place_and_relation_select_exactly_their_objects()
         subject = Subject(image, random.Random(0), GEOCHAT)
         for category in subject.present:
             colours = {item: subject.colour(item) for item in image.objects}
-            for expression in described(subject, category):
+            for expression in attribute_expressions(subject, category):
                 found = selected(image, category, expression.phrase, colours)
                 assert found == set(expression.objects), expression.phrase
                 kinds.update(w for w in SAMPLED if w in expression.phrase)
@@ -176,7 +177,7 @@ def test_expressions_about_real_photographs_select_exactly_their_objects(shared)
         subject = Subject(image, random.Random(0), GEOCHAT)
         colours = {item: subject.colour(item) for item in image.objects}
         for category in subject.present:
-            for expression in described(subject, category):
+            for expression in attribute_expressions(subject, category):
                 found = selected(image, category, expression.phrase, colours)
                 assert found == set(expression.objects), (image.path, expression.phrase)
                 checked += 1
@@ -185,11 +186,11 @@ def test_expressions_about_real_photographs_select_exactly_their_objects(shared)
 
 def test_a_doubtful_object_that_fits_forbids_the_expression():
     clear = painted(("car", "white", 20, 20, 40, 20), ("car", "red", 200, 200, 40, 20))
-    assert "the white car" in {e.phrase for e in described(Subject(clear, random.Random(), GEOCHAT), "car")}
+    assert "the white car" in {e.phrase for e in attribute_expressions(Subject(clear, random.Random(), GEOCHAT), "car")}
     doubtful = painted(
         ("car", "white", 20, 20, 40, 20), ("car", "red", 200, 200, 40, 20), ignore=[("car", "white", 100, 100, 40, 20)]
     )
-    phrases = {e.phrase for e in described(Subject(doubtful, random.Random(), GEOCHAT), "car")}
+    phrases = {e.phrase for e in attribute_expressions(Subject(doubtful, random.Random(), GEOCHAT), "car")}
     assert "the white car" not in phrases
     assert "the red car" in phrases
 

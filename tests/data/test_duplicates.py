@@ -9,6 +9,7 @@ from PIL import Image
 from geochat.errors import SettingsError
 from geochat_data.duplicates import find_overlaps
 from geochat_data.readers import read_ucm
+from geochat_data.splits import read_list
 
 
 def test_a_shifted_copy_is_found_and_nothing_else(tmp_path):
@@ -44,7 +45,7 @@ def test_nothing_to_compare():
 def test_lists_name_training_photographs_and_no_test_ones(shared):
     train = {i.path.name: i.scene for i in read_ucm(shared / "imagery" / "ucm", "train")}
     test = {i.path.name for i in read_ucm(shared / "imagery" / "ucm", "test")}
-    overlap, validation = read_names("ucm_overlap"), read_names("ucm_val")
+    overlap, validation = read_list("ucm_overlap"), read_list("ucm_val")
     assert (overlap | validation) <= train.keys()
     assert not (overlap | validation) & test
     assert not overlap & validation
@@ -56,4 +57,4 @@ def test_lists_name_training_photographs_and_no_test_ones(shared):
 
 def test_unknown_list():
     with pytest.raises(SettingsError, match="secret"):
-        read_names("secret")
+        read_list("secret")

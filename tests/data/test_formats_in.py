@@ -17,9 +17,8 @@ from PIL import Image
 
 from geochat.errors import DataError, ImageError
 from geochat.geometry import OrientedBox
-from geochat_data.commands.build import FORMATS
 from geochat_data.readers import READERS, DataSource, Report, read, reader
-from geochat_data.tiling import add_views
+from geochat_data.tiling import add_views, crop_around_objects, tile_images
 
 
 def picture(path, size=(100, 80)):
@@ -227,8 +226,8 @@ def test_coco_and_dota_as_they_are_published(tmp_path):
 
 def test_large_images_are_cut_with_their_labels(tmp_path):
     whole = replace(next(read("boxes", boxes(tmp_path))), captions=("A port.",), scene="harbor")
-    assert list(cut([whole], 100)) == [replace(whole, path=None, name="a")]
-    windows = {window.name: window for window in cut([whole], 50)}
+    assert list(tile_images([whole], 100)) == [replace(whole, path=None, name="a")]
+    windows = {window.name: window for window in tile_images([whole], 50)}
     assert set(windows) == {"a_0_0", "a_50_0", "a_0_40", "a_50_40"}
     (ship,) = windows["a_50_40"].objects
     assert box_of(ship).iou(OrientedBox(10, 10, 30, 20)) == pytest.approx(1)
@@ -239,7 +238,7 @@ def test_large_images_are_cut_with_their_labels(tmp_path):
 
 def test_windows_lie_around_objects_and_within_the_image(tmp_path):
     whole = replace(next(read("boxes", boxes(tmp_path))), captions=("A port.",), scene="harbor")
-    windows = list(around([whole], 60))
+    windows = list(crop_around_objects([whole], 60))
     assert len(windows) == len(whole.objects)
     assert len({window.name for window in windows}) == len(windows)
     pixels = np.asarray(whole.open())
@@ -250,9 +249,9 @@ def test_windows_lie_around_objects_and_within_the_image(tmp_path):
         assert 0 <= left <= whole.width - 60
         assert 0 <= top <= whole.height - 60
         assert (window.pixels == pixels[int(top) : int(top) + 60, int(left) : int(left) + 60]).all()
-    assert {window.objects[0].category for window in around([whole], 60, {"ship"})} == {"ship"}
-    assert [(w.width, w.height) for w in around([whole], 500, {"ship"})] == [(whole.width, whole.height)]
-    assert not list(around([whole], 2))  # each shows less than half of its object
+    assert {window.objects[0].category for window in crop_around_objects([whole], 60, {"ship"})} == {"ship"}
+    assert [(w.width, w.height) for w in crop_around_objects([whole], 500, {"ship"})] == [(whole.width, whole.height)]
+    assert not list(crop_around_objects([whole], 2))  # each shows less than half of its object
 
 
 def test_views_are_added_with_their_labels(tmp_path):
@@ -358,10 +357,6 @@ def test_what_cannot_be_read_at_all(name, content, tmp_path):
         list(read(name, DataSource(tmp_path / "file")))
     with pytest.raises(DataError, match=r"gone|nonesuch"):
         list(read(name, DataSource(tmp_path / "gone")))
-
-
-def test_every_reader_is_offered_on_the_command_line():
-    assert set(FORMATS) == set(READERS)
 
 
 def test_a_reader_may_be_added():

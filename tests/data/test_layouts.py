@@ -12,6 +12,7 @@ from PIL import Image
 from geochat.errors import DataError
 from geochat.geometry import OrientedBox
 from geochat_data.readers import DataSource, class_names, read
+from geochat_data.readers.layout import choose_split
 
 BOX = OrientedBox(10, 20, 50, 40)
 TURNED = OrientedBox(30, 30, 70, 50, 30)
@@ -226,11 +227,11 @@ def test_scenes_have_splits_too(tmp_path):
 
 def test_one_of_several_that_may_be_meant_is_not_guessed():
     source = DataSource(Path("set"), split="val")
-    assert choose(source, {"val": 1, "valid": 2}) == 1
-    assert choose(source, {"train2017": 1, "val2017": 2}) == 2
-    assert choose(source, {"river": 1, "beach": 2}) is None
+    assert choose_split(source, {"val": 1, "valid": 2}) == 1
+    assert choose_split(source, {"train2017": 1, "val2017": 2}) == 2
+    assert choose_split(source, {"river": 1, "beach": 2}) is None
     with pytest.raises(DataError, match="may mean valid, validation"):
-        choose(source, {"valid": 1, "validation": 2})
+        choose_split(source, {"valid": 1, "validation": 2})
 
 
 def test_a_split_of_a_data_set_without_splits_is_refused(tmp_path):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from geochat.errors import DataError
 from geochat_data.readers import Report, read_ucm
-from geochat_data.splits import UNSEEN_SCENES, check_manifest, held_back, read_manifest, write_manifest
+from geochat_data.splits import UNSEEN_SCENES, check_manifest, held_back, read_list, read_manifest, write_manifest
 from geochat_mini.material import read_photographs
 
 
@@ -67,7 +67,7 @@ def test_the_bundled_model_was_trained_on_nothing_held_back(shared, tmp_path):
     assert write_manifest(manifest, used, imagery) > 1400
     report = check_manifest(manifest, imagery, held_back(imagery))
     assert report.skipped == 0, report
-    assert not {path.name for path in used} & read_names("ucm_overlap")
+    assert not {path.name for path in used} & read_list("ucm_overlap")
 
 
 def test_held_back_are_all_splits_but_train(shared):
@@ -75,9 +75,9 @@ def test_held_back_are_all_splits_but_train(shared):
     kept = list(held_back(imagery))
     whole = [path for name in ("ucm/test", "hit-uav", "evaluation-only") for path in (imagery / name).rglob("*.jpg")]
     assert set(kept) > set(whole)
-    assert {path.name for path in set(kept) - set(whole)} == read_names("ucm_val")
-    assert len(kept) == len(whole) + len(read_names("ucm_val"))
-    trained_on = {path for path in (imagery / "ucm" / "train").rglob("*.jpg") if path.name not in read_names("ucm_val")}
+    assert {path.name for path in set(kept) - set(whole)} == read_list("ucm_val")
+    assert len(kept) == len(whole) + len(read_list("ucm_val"))
+    trained_on = {path for path in (imagery / "ucm" / "train").rglob("*.jpg") if path.name not in read_list("ucm_val")}
     assert len(trained_on) > 1000
     assert not trained_on & set(kept)
 

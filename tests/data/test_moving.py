@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from geochat.dialects import GEOCHAT
 from geochat.geometry import Frame, OrientedBox
 from geochat.prompts import Message
-from geochat_data.augment import Augmentation, upright_box
+from geochat_data.augment import Augmentation, transform_record, upright_box
 from geochat_data.augment_conversation import (
     augment_conversation,
     random_whole_view,
@@ -124,7 +124,8 @@ def test_labels_of_round_objects_keep_upright_boxes_too(angle):
     record = LabelledImage(None, 100, 100, (LabelledObject("storage tank", corners), LabelledObject("ship", corners)))
     turn = Affine.translation(50, 50) @ Affine.rotation(angle) @ Affine.translation(-50, -50)
     tank, ship = (
-        OrientedBox.from_polygon(o.polygon) for o in move(record, turn, Image.new("RGB", (100, 100)), 0.5).objects
+        OrientedBox.from_polygon(o.polygon)
+        for o in transform_record(record, turn, Image.new("RGB", (100, 100)), 0.5).objects
     )
     assert tank.iou(OrientedBox(40, 40, 60, 60)) == pytest.approx(1)
     assert ship.iou(OrientedBox(40, 40, 60, 60, angle)) == pytest.approx(1)

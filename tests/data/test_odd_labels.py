@@ -12,7 +12,7 @@ from PIL import Image
 from geochat.errors import DataError
 from geochat.geometry import OrientedBox
 from geochat_data.readers import DataSource, read
-from geochat_data.readers.values import declared_size, flag
+from geochat_data.readers.values import declared_size, flag, read_category_names
 
 YOLO_LINE = "0 0.3 0.375 0.4 0.25"
 
@@ -235,11 +235,11 @@ def test_a_class_is_a_name(raster):
 )
 def test_tables_of_names(tmp_path, name, content):
     (tmp_path / name).write_text(content, encoding="utf-8")
-    found = read_names(tmp_path / name)
+    found = read_category_names(tmp_path / name)
     assert (found["3"], found["5"], found.get("4")) == ("ship", "small car", None)
     (tmp_path / "bad.json").write_text("3")
     with pytest.raises(DataError, match="no table of names"):
-        read_names(tmp_path / "bad.json")
+        read_category_names(tmp_path / "bad.json")
 
 
 def test_flags_and_sizes():

@@ -10,8 +10,7 @@ from PIL import Image
 from geochat.errors import DataError
 from geochat.imagery.orientation import Orientation
 from geochat_data.readers import DataSource, Report, read
-from geochat_data.readers.alignment import AS_SHOWN, SCALED, TURNED
-from geochat_data.synthetic.canvas import place
+from geochat_data.readers.alignment import AS_SHOWN, SCALED, TURNED, align
 
 STORED = (120, 80)  # a red car at (20, 10) to (50, 30) of the picture as stored
 CAR = (20, 10, 50, 30)
@@ -147,7 +146,7 @@ def test_a_size_of_nought_declares_none(tmp_path):
 def test_sizes_agree_within_a_pixel_or_a_hundredth():
     upright = Orientation(1, (1000, 750))
     for declared in ((1000, 750), (500, 375), (333, 250), (67, 50), (1010, 750)):
-        assert place(upright, declared).size == (1000, 750)
+        assert align(upright, declared).size == (1000, 750)
     for declared in ((1000, 740), (1000, 1000), (1, 0.1)):
         with pytest.raises(DataError, match="1000 x 750"):
-            place(upright, declared)
+            align(upright, declared)

@@ -101,4 +101,4 @@ def test_objects_hardly_inside_are_doubtful():
     for x in (50, 102, 105, 200):
         canvas.label("car", oblong((x, 50.0), 20, 10, 0))
     assert [item.truncated for item in canvas.objects] == [False]
-    assert len(canvas.doubtful) == 2
+    assert len(canvas.ignored) == 2

@@ -17,6 +17,7 @@ from geochat_data.building import BuildSettings, build_samples
 from geochat_data.questions import Subject
 from geochat_data.readers import DataSource, read
 from geochat_data.readers.report import ANY
+from geochat_data.tiling import tile_images
 
 SOUND = {"category": "car", "polygon": [[10, 10], [30, 10], [30, 30], [10, 30]]}
 OTHER = {"category": "ship", "polygon": [[60, 60], [90, 60], [90, 80], [60, 80]]}
@@ -147,7 +148,7 @@ def test_a_label_that_cannot_be_used_makes_its_category_unknown(make, fault, fol
     assert "bicycle" not in (*subject.countable, *subject.absent, *subject.present)
     assert not any("bicycle" in text for text in texts(first, folder))
     assert any("bicycle" in text for text in texts(second, folder))
-    (window, *_) = cut([first], 60)
+    (window, *_) = tile_images([first], 60)
     assert window.labelled == first.labelled, "a window knows no more than its image"
 
 

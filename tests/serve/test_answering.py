@@ -1,145 +1,142 @@
-"""What happens to an answer whose reader goes away."""
+"""An answer whose reader goes away ends; what was written stays."""
 
 import asyncio
 from contextlib import suppress
 
 import pytest
+from serve_wire import run
 
 from geochat import GeoChat
 from geochat.errors import GeoChatError
-from geochat_serve.answering import Answerer
-from geochat_serve.gallery import open_sample
-from geochat_serve.queueing import FairQueue
-from geochat_serve.sessions import Sessions
+from geochat_serve.answering import AnswerService
+from geochat_serve.open_scene import open_sample
+from geochat_serve.queue import FairQueue
+from geochat_serve.sessions import SessionStore
 
 
 @pytest.fixture
-def session(workspace):
-    begun = Sessions(workspace, most=1, grace_s=1, kept=1).enter("page", None, None)
-    begun.open(open_sample("tanks.png"), workspace)
-    return begun
+def session(storage):
+    started = SessionStore(storage, max_sessions=1, timeout_s=1, max_corrections=1).attach("page", None, None)
+    started.open_scene(open_sample("tanks.png"), storage)
+    return started
 
 
 @pytest.fixture
-def answerer(engine):
-    made = Answerer(GeoChat(engine), FairQueue(1, 1))
-    yield made
-    made.close()
+def answers(engine):
+    service = AnswerService(GeoChat(engine), FairQueue(1, 1))
+    yield service
+    service.close()
 
 
-def ask(answerer, session):
-    turn = answerer.begin(session, "slow", "Question", (), None)
-    return turn, answerer.answer(session, turn)
+def start(answers, session, question="slow"):
+    exchange = answers.start(session, question, "Question", (), None)
+    return exchange, answers.answer(session, exchange)
 
 
-def assert_ended(answerer, session, engine, turn):
-    """Nothing is computed, nobody is waited for, and the words written so far stay."""
+def assert_ended(answers, session, engine, exchange):
     assert engine.running == 0
     assert not session.busy
-    assert answerer.queue._served == set()
-    assert turn.status == "stopped"
-    assert turn.raw.startswith("word0")
-    assert turn.answer.text == turn.raw
+    assert answers.queue.computing == 0
+    assert exchange.status == "stopped"
+    assert exchange.raw.startswith("word0")
+    assert exchange.answer.text == exchange.raw
 
 
-def test_a_reader_that_leaves_between_two_words(answerer, session, engine):
+def test_a_reader_that_leaves_between_two_words(answers, session, engine):
     async def scenario():
-        turn, pieces = ask(answerer, session)
-        async for _ in pieces:
-            if turn.parts:
+        exchange, updates = start(answers, session)
+        async for _ in updates:
+            if exchange.parts:
                 break
         assert engine.running == 1
-        await pieces.aclose()
-        return turn
+        await updates.aclose()
+        return exchange
 
-    assert_ended(answerer, session, engine, asyncio.run(scenario()))
+    assert_ended(answers, session, engine, run(scenario()))
 
 
-def test_a_reader_that_is_cancelled_while_a_word_is_computed(answerer, session, engine):
+def test_a_reader_that_is_cancelled_while_a_word_is_computed(answers, session, engine):
     async def scenario():
-        begun = asyncio.Event()
-        turn, pieces = ask(answerer, session)
+        writing = asyncio.Event()
+        exchange, updates = start(answers, session)
 
         async def read():
-            async for _ in pieces:
-                if turn.parts:
-                    begun.set()
+            async for _ in updates:
+                if exchange.parts:
+                    writing.set()
 
         reader = asyncio.create_task(read())
-        await begun.wait()
-        await asyncio.sleep(0)  # on to the next words
+        await writing.wait()
+        await asyncio.sleep(0)  # until the next word is awaited
         reader.cancel()
         with suppress(asyncio.CancelledError):
             await reader
-        return turn
+        return exchange
 
-    assert_ended(answerer, session, engine, asyncio.run(scenario()))
+    assert_ended(answers, session, engine, run(scenario()))
 
 
-def test_the_next_question_is_answered(answerer, session, engine):
+def test_the_next_question_is_answered(answers, session, engine):
     async def scenario():
-        _turn, pieces = ask(answerer, session)
-        async for _ in pieces:
-            await pieces.aclose()
-        turn = answerer.begin(session, "short", "Question", (), None)
-        async for _ in answerer.answer(session, turn):
+        _, updates = start(answers, session)
+        async for _ in updates:
+            await updates.aclose()
+        exchange, updates = start(answers, session, "short")
+        async for _ in updates:
             pass
-        return turn
+        return exchange
 
-    turn = asyncio.run(scenario())
-    assert (turn.status, turn.raw) == ("done", "yes")
+    exchange = run(scenario())
+    assert (exchange.status, exchange.raw) == ("done", "yes")
     assert engine.running == 0
 
 
-def test_a_question_stopped_in_the_queue_never_reaches_the_engine(answerer, session, engine):
-    asked = len(engine.requests)
+def test_a_question_stopped_in_the_queue_never_reaches_the_engine(answers, session, engine):
+    count = len(engine.requests)
 
     async def scenario():
-        turn = answerer.begin(session, "short", "Question", (), None)
-        first = answerer.queue.join("somebody else")
-        pieces = answerer.answer(session, turn)
-        await anext(pieces)
-        await anext(pieces)
-        assert turn.status == "waiting"
+        exchange, updates = start(answers, session, "short")
+        first = answers.queue.join("somebody else")
+        await anext(updates)
+        await anext(updates)
+        assert exchange.status == "waiting"
         session.stop()
         first.leave()  # its turn comes at the same moment
-        async for _ in pieces:
+        async for _ in updates:
             pass
-        return turn
+        return exchange
 
-    turn = asyncio.run(scenario())
-    assert turn.status == "stopped"
-    assert len(engine.requests) == asked
+    assert run(scenario()).status == "stopped"
+    assert len(engine.requests) == count
     assert not session.busy
 
 
-def test_stopping_cancels_by_the_request_s_id(answerer, session, engine):
+def test_stopping_cancels_by_the_request_s_id(answers, session, engine):
     async def scenario():
-        turn, pieces = ask(answerer, session)
-        async for _ in pieces:
-            if turn.parts:
+        exchange, updates = start(answers, session)
+        async for _ in updates:
+            if exchange.parts:
                 session.stop()
-        return turn
+        return exchange
 
-    turn = asyncio.run(scenario())
-    assert turn.status == "stopped"
+    exchange = run(scenario())
+    assert exchange.status == "stopped"
     assert engine.requests[-1].id in engine.cancelled
-    assert [remark.code for remark in turn.remarks] == ["cancelled"]
+    assert [notice.code for notice in exchange.answer_notices] == ["cancelled"]
 
 
-def test_an_answer_that_ended_cancels_nothing(answerer, session, engine):
+def test_an_answer_that_ended_cancels_nothing(answers, session, engine):
     async def scenario():
-        turn = answerer.begin(session, "short", "Question", (), None)
-        async for _ in answerer.answer(session, turn):
+        async for _ in start(answers, session, "short")[1]:
             pass
 
-    asyncio.run(scenario())
+    run(scenario())
     assert engine.requests[-1].id not in engine.cancelled
 
 
-@pytest.mark.parametrize(("task", "told"), [("Find", "Find needs words"), ("Auto", "question is empty")])
-def test_what_needs_words_says_so(answerer, session, task, told):
-    with pytest.raises(GeoChatError, match=told):
-        answerer.begin(session, " ", task, (), None)
-    assert session.turns == []
+@pytest.mark.parametrize(("task", "message"), [("Find", "Find needs words"), ("Auto", "question is empty")])
+def test_a_question_without_words_is_refused_if_it_needs_some(answers, session, task, message):
+    with pytest.raises(GeoChatError, match=message):
+        answers.start(session, " ", task, (), None)
+    assert session.exchanges == []
     assert not session.busy

@@ -4,7 +4,7 @@ import pytest
 
 from geochat.errors import SettingsError
 from geochat_serve import ServeSettings
-from geochat_serve.auth import read_auth_file
+from geochat_serve.settings import read_auth_file
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from geochat_serve.auth import read_auth_file
         ({"port": 70_000}, "port=70000"),
         ({"concurrency": 0}, "concurrency=0"),
         ({"max_upload_mb": 0}, "max_upload_mb=0"),
-        ({"max_upload_mb": 100, "disk_mb": 50}, "disk_mb=50"),
+        ({"max_upload_mb": 100, "max_disk_mb": 50}, "max_disk_mb=50"),
         ({"root_path": "geochat"}, "root_path='geochat'"),
     ],
 )
@@ -37,7 +37,7 @@ def test_names_and_passwords(tmp_path):
         assert not check(name, password)
 
 
-@pytest.mark.parametrize(("text", "message"), [("", "lets nobody in"), ("ada\n", "line 1"), ("a:b\n:c\n", "line 2")])
+@pytest.mark.parametrize(("text", "message"), [("", "has no users"), ("ada\n", "line 1"), ("a:b\n:c\n", "line 2")])
 def test_a_wrong_auth_file(tmp_path, text, message):
     file = tmp_path / "users"
     file.write_text(text)

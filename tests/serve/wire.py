@@ -1,10 +1,12 @@
-"""The server over the wire: raw sockets, a page without a browser, and this process's memory."""
+"""The server over the network: raw sockets, a page without a browser, and the memory of this process."""
 
+import asyncio
 import contextlib
 import json
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import httpx
@@ -12,11 +14,30 @@ import httpx
 from geochat_serve.metrics import resident_bytes
 
 MEBI = 2**20
+WAIT_S = 300  # for what takes moments on an idle machine: a busy one is slow, not wrong
 CHUNK = b"10000\r\n" + b"1" * 65536 + b"\r\n"
 
 
+def run(coroutine):
+    """Run a coroutine in a thread of its own: Playwright keeps an event loop running in this one."""
+
+    async def limited():
+        return await asyncio.wait_for(coroutine, WAIT_S)
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(limited())).result()
+
+
+def wait_until(condition):
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 class Memory:
-    """The most this process grows while it is watched, in bytes."""
+    """The growth of this process while it is watched, in bytes."""
 
     def __enter__(self):
         self.before = self.most = resident_bytes()
@@ -40,11 +61,11 @@ class Memory:
 
 def connect(url, source="127.0.0.1"):
     address = urlsplit(url)
-    return socket.create_connection((address.hostname, address.port), timeout=60, source_address=(source, 0))
+    return socket.create_connection((address.hostname, address.port), timeout=WAIT_S, source_address=(source, 0))
 
 
 def send_chunks(url, path, total, cookie="", kind="application/json"):
-    """Post so many bytes in chunks: the status, and how many bytes were taken before the server closed."""
+    """Post `total` bytes in chunks: the status, the bytes taken before the server closed, and the answer."""
     with connect(url) as connection:
         head = (
             f"POST {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nContent-Type: {kind}\r\n"
@@ -63,31 +84,6 @@ def send_chunks(url, path, total, cookie="", kind="application/json"):
     return int(answer.split(b" ", 2)[1]) if answer else None, sent, answer
 
 
-def log_in(url, name="ada", password="secret"):
-    client = httpx.Client(base_url=url, timeout=60)
-    client.post("login", data={"username": name, "password": password}).raise_for_status()
-    return client, "; ".join(f"{key}={value}" for key, value in client.cookies.items())
-
-
-def from_address(address):
-    """A client on another machine: Linux has all of 127.0.0.0/8 for this one."""
-    return httpx.HTTPTransport(local_address=address)
-
-
-def begin_ask(client, picture, question):
-    """Upload and ask, and wait for nothing: the answer to the call."""
-    (name,) = client.post("upload", files={"files": ("a.png", picture)}).json()
-    image = {"path": name, "meta": {"_type": "gradio.FileData"}}
-    return client.post("call/ask", json={"data": [image, question, "auto", []]})
-
-
-def wait_until(happened):
-    deadline = time.monotonic() + 60
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-
-
 def is_closed(connection):
     connection.setblocking(False)
     try:
@@ -98,31 +94,66 @@ def is_closed(connection):
         return True
 
 
+def from_address(address):
+    """A transport of a client on another machine: on Linux all of 127.0.0.0/8 is this one."""
+    return httpx.HTTPTransport(local_address=address)
+
+
+def api_client(server, **options):
+    return httpx.Client(base_url=f"{server.url}gradio_api/", timeout=WAIT_S, **options)
+
+
+def upload(client, content, name="a.png"):
+    """Upload a file: its public name."""
+    (public_name,) = client.post("upload", files={"files": (name, content)}).raise_for_status().json()
+    return public_name
+
+
+def file_reference(name):
+    return {"path": name, "meta": {"_type": "gradio.FileData"}}
+
+
+def begin_ask(client, picture, question):
+    """Upload and ask, and wait for nothing: the answer to the call."""
+    image = file_reference(upload(client, picture))
+    return client.post("call/ask", json={"data": [image, question, "auto", []]})
+
+
+def call(client, name, data):
+    """Call an endpoint: the status, and the stream of its events or what was said instead."""
+    content = json.dumps({"data": data})  # with NaN and Infinity, as Python writes them
+    started = client.post(f"call/{name}", content=content, headers={"content-type": "application/json"})
+    if started.status_code != 200:
+        return started.status_code, started.text
+    return 200, client.get(f"call/{name}/{started.json()['event_id']}").text
+
+
 class PageClient:
     """What a browser sends for a page, without a browser: its cookies, its hash, its events and their stream."""
 
     def __init__(self, url, session_hash="page", **options):
-        self.http = httpx.Client(base_url=url, timeout=30, **options)
+        self.http = httpx.Client(base_url=url, timeout=WAIT_S, **options)
         self.hash = session_hash
         self.first = self.http.get("")
         self.config = self.http.get("config").json()
 
-    def _dependency(self, element, event):
+    def event(self, element, name):
+        """Gradio's description of an event of an element, or of the page itself."""
         ids = {part["props"].get("elem_id"): part["id"] for part in self.config["components"]}
         return next(
             dependency
             for dependency in self.config["dependencies"]
             for target in dependency["targets"]
-            if target[1] == event and (element is None or target[0] == ids[element])
+            if target[1] == name and (element is None or target[0] == ids[element])
         )
 
-    def join(self, element, event, event_data=None, data=None, **body):
+    def join(self, element, name, event_data=None, data=None, **body):
         """Send an event; the answer to that."""
-        dependency = self._dependency(element, event)
+        event = self.event(element, name)
         content = {
-            "data": [None] * len(dependency["inputs"]) if data is None else data,
+            "data": [None] * len(event["inputs"]) if data is None else data,
             "event_data": event_data,
-            "fn_index": dependency["id"],
+            "fn_index": event["id"],
             "session_hash": self.hash,
             **body,
         }
@@ -130,25 +161,25 @@ class PageClient:
         return self.http.post("gradio_api/queue/join", content=json.dumps(content), headers=headers)
 
     def messages(self):
-        """What the stream has until all events are done."""
+        """The stream, until all events are done."""
         with self.http.stream("GET", "gradio_api/queue/data", params={"session_hash": self.hash}) as stream:
             for line in stream.iter_lines():
                 if line.startswith("data: "):
                     yield json.loads(line.removeprefix("data: "))
 
-    def trigger(self, element, event, event_data=None, data=None):
-        """Send an event and wait: its outputs, None where it failed, and the warnings told."""
-        joined = self.join(element, event, event_data, data)
+    def trigger(self, element, name, event_data=None, data=None):
+        """Send an event and wait: its outputs, None if it failed, and the notifications."""
+        joined = self.join(element, name, event_data, data)
         assert joined.status_code == 200, joined.text
-        output, warnings = None, []
+        output, notifications = None, []
         for message in self.messages():
             if message["msg"] == "log":
-                warnings.append(message["log"])
+                notifications.append(message["log"])
             if message["msg"] == "process_completed":
                 output = message["output"].get("data") if message["success"] else None
-        return output, warnings
+        return output, notifications
 
-    def enter(self, key=""):
-        """Load the page: its key, and the warnings told."""
-        output, warnings = self.trigger(None, "load", data=[key])
-        return (output[0] if output else None), warnings
+    def load(self, key=""):
+        """Load the page: the key of its session, and the notifications."""
+        output, notifications = self.trigger(None, "load", data=[key])
+        return (output[0] if output else None), notifications

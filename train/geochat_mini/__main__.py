@@ -1,7 +1,7 @@
 """Make the bundled model: `python -m geochat_mini --imagery DIR --teacher DIR --out DIR`.
 
-Stopped at any moment and started again with the same arguments, it goes on where it was. With `--start MODEL` the tower,
-the language model and the dual encoder go on from a model made before.
+Stopped at any moment and started again with the same arguments, it goes on where it was. With `--start MODEL` tower,
+language model and dual encoder go on from a model made before.
 """
 
 import argparse

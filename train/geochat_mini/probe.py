@@ -20,11 +20,11 @@ from geochat_data.readers import UCM_SCENES, read_ucm
 from geochat_data.records import LabelledImage
 from geochat_data.splits import read_list
 from geochat_mini import shape
-from geochat_mini.teacher_cache import pixels
+from geochat_mini.auxiliary_heads import CATEGORIES, Tutor
 from geochat_mini.material import clipped
 from geochat_mini.number_tokens import LOWEST
 from geochat_mini.stages import Perception
-from geochat_mini.auxiliary_heads import CATEGORIES, Tutor
+from geochat_mini.teacher_cache import pixels
 
 
 def whole(image: LabelledImage, size: int) -> LabelledImage:

@@ -25,11 +25,12 @@ GRID = shape.CHAT_SIZE // shape.PATCH
 _SMALL = 2  # views at half the resolution beside each at the whole
 _SCENE = Augmentation(zoom=(0.55, 1.0), tilt=10)
 _WHOLE = Augmentation(zoom=(0.8, 1.1), tilt=10)
-_OBJECTS = Augmentation(zoom=(0.5, 1.0), tilt=180)
+_OBJECTS = Augmentation(zoom=(0.5, 1.0), tilt=45)
+_UPRIGHT = Augmentation(zoom=(0.5, 1.0), tilt=8)  # of objects whose boxes are upright and would not turn with them
+_GROUNDS = {"overpass", "ground track field"}
 _COMPOSED = Augmentation(zoom=(0.75, 1.0))
 _MOSAIC = Augmentation(zoom=(0.6, 1.0))
 _RENDERED = Augmentation(zoom=(0.5, 1.05))
-_CUT = "more/rsod", "more/ships-google-earth"
 
 
 def scene_pools(material: Material, share: float) -> list[Pool]:
@@ -41,14 +42,16 @@ def scene_pools(material: Material, share: float) -> list[Pool]:
 def object_pools(material: Material, share: float) -> list[Pool]:
     """Photographs with objects, mostly seen about one of them, which then has any size."""
     boxed = [image for image in material.of("ucm") if image.objects]
+    rsod = material.of("more/rsod")
     rows = (
         (boxed, 0.2, _SCENE, 0.3),
-        (material.of("more/rsod"), 0.33, _OBJECTS, 0.75),
+        ([image for image in rsod if not image.labelled & _GROUNDS], 0.29, _OBJECTS, 0.75),
+        ([image for image in rsod if image.labelled & _GROUNDS], 0.05, _UPRIGHT, 0.5),
         (material.of("more/ships-google-earth"), 0.2, _OBJECTS, 0.7),
-        (material.of("more/pools-cannes"), 0.07, _OBJECTS, 0.7),
+        (material.of("more/pools-cannes"), 0.07, _UPRIGHT, 0.7),
         (material.of("more/drone-vehicles"), 0.05, _OBJECTS, 0.5),
         (material.of("more/aerial-cars"), 0.08, _OBJECTS, 0.7),
-        (material.of("more/lakes-bhuvan"), 0.02, _OBJECTS, 0.5),
+        (material.of("more/lakes-bhuvan"), 0.02, _UPRIGHT, 0.5),
         (material.of("more/solar-drone"), 0.03, _OBJECTS, 0.6),
         (material.of("more/solar-roofs"), 0.02, _WHOLE, 0.0),
     )

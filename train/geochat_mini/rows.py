@@ -15,9 +15,9 @@ from geochat.prompts import Message
 from geochat_data.encoding import IGNORED, Example, encode
 from geochat_data.questions import build_conversation, clean_caption
 from geochat_data.records import LabelledImage
-from geochat_mini.teacher_cache import pixels
 from geochat_mini.number_tokens import MINI, NUMBERS
 from geochat_mini.pointing import Pointing, join, pointing
+from geochat_mini.teacher_cache import pixels
 from geochat_train.packing import Packed, pack, pad
 
 SHARES: Mapping[str, float] = MappingProxyType(

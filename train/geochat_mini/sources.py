@@ -11,7 +11,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from geochat_data.readers.boxes import read_boxes, read_jsonl
 from shapely import Polygon as Shape
 from shapely import box
 
@@ -20,6 +19,8 @@ from geochat.geometry import OrientedBox
 from geochat_data.checking import hash_images
 from geochat_data.duplicates import find_matches
 from geochat_data.readers import Report, read_ucm
+from geochat_data.readers.boxes import read_boxes
+from geochat_data.readers.json_files import read_jsonl
 from geochat_data.readers.source import DataSource
 from geochat_data.records import LabelledImage, LabelledObject, Polygon, as_polygon
 from geochat_data.splits import read_list
@@ -98,28 +99,34 @@ def licence(terms: Terms) -> str:
     return f"research use: trained on images whose terms are for research or not stated ({used}), and own drawings"
 
 
-def read_photographs(imagery: Path, terms: Terms, report: Report, split: Split = "train") -> list[LabelledImage]:
+def read_photographs(
+    imagery: Path, terms: Terms, report: Report, split: Split = "train", *, turned: bool = True
+) -> list[LabelledImage]:
     """The photographs of one split of all sources that the terms allow; `val` is for validation alone.
 
-    A record's name is its path below `imagery`.
+    A record's name is its path below `imagery`. With `turned`, upright boxes are turned along their objects.
 
     Raises:
         DataError: A source's labels cannot be read.
     """
-    found = [replace(image, name=_place(image, imagery)) for image in _all(imagery, terms, report, split)]
-    return [clipped(image) for image in found]
+    found = []
+    for source, image in _all(imagery, terms, report, split):
+        assert image.path is not None
+        named = replace(image, name=image.path.relative_to(imagery).as_posix())
+        found.append(clipped(oriented(named) if turned and source.upright else named))
+    return found
 
 
-def _all(imagery: Path, terms: Terms, report: Report, split: Split) -> Iterator[LabelledImage]:
+def _all(imagery: Path, terms: Terms, report: Report, split: Split) -> Iterator[tuple[Source, LabelledImage]]:
     for source in chosen(terms):
         folder = imagery / source.folder
         if not folder.is_dir():
             raise DataError(f"{folder} is missing; give the folder that holds {source.folder}, or other --sources")
         if source.name == "ucm":
-            yield from _ucm(folder, split, report)
+            yield from ((source, image) for image in _ucm(folder, split, report))
         elif (folder / split).is_dir():
             images = _roofs if source.name == "solar-roofs" else _boxed
-            yield from images(source, folder, split, report)
+            yield from ((source, image) for image in images(source, folder, split, report))
 
 
 def _ucm(folder: Path, split: Split, report: Report) -> Iterator[LabelledImage]:
@@ -142,8 +149,7 @@ def _boxed(source: Source, folder: Path, split: Split, report: Report) -> Iterat
         if image.scene:
             known = known | absent(image.scene, image.captions)
         objects = tuple(_with_own_box(thing, turned.get(image.path.name, ())) for thing in image.objects)
-        found = replace(image, objects=objects, labelled=known | source.missing)
-        yield oriented(found) if source.upright else found
+        yield replace(image, objects=objects, labelled=known | source.missing)
 
 
 def _roofs(source: Source, folder: Path, split: Split, report: Report) -> Iterator[LabelledImage]:
@@ -214,11 +220,6 @@ def distinct(images: Sequence[LabelledImage], kept: Iterable[Path], report: Repo
             report.skip("photograph of two sources", f"{second} is like {first}")
             copies.add(second)
     return [image for image in images if image.path not in copies]
-
-
-def _place(image: LabelledImage, imagery: Path) -> str:
-    assert image.path is not None
-    return image.path.relative_to(imagery).as_posix()
 
 
 def source_of(image: LabelledImage) -> str | None:

@@ -22,7 +22,8 @@ from geochat_data.records import LabelledImage, LabelledObject
 
 T = TypeVar("T")
 _STRETCH = 3.0  # most that a view is magnified
-_MARGIN = 1.35  # longest side of a view, in sides of the image: beyond it the frame is padding
+_MARGIN = 1.2  # longest side of a view, in sides of the image: beyond it the frame is padding
+_INNER, _OUTER_TILT = 0.7, 10.0  # views wider than this share of the image turn by less: their corners would be padding
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,8 @@ def _view(
 ) -> LabelledImage:
     """A square part, given by centre and side, as `size` x `size` pixels, turned, mirrored, recoloured at random."""
     x, y, side = part
-    turn = 90 * rng.randrange(4) + rng.uniform(-settings.tilt, settings.tilt)
+    tilt = settings.tilt if side < _INNER * max(image.width, image.height) else min(settings.tilt, _OUTER_TILT)
+    turn = 90 * rng.randrange(4) + rng.uniform(-tilt, tilt)
     to_view = (
         Affine.translation(size / 2, size / 2)
         @ Affine.rotation(turn)

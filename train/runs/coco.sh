@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 
 draw() {  # SPLIT COUNT SEED: images and SPLIT.json
   for kind in airport tanks harbour "solar farm"; do
-    geochat data scenes "$out/$1/${kind// /_}" --kind "$kind" --count "$2" --seed "$3"
+    geochat data render "$out/$1/${kind// /_}" --kind "$kind" --count "$2" --seed "$3"
   done
   python - "$out/$1" <<'PYTHON'
 import json, sys

@@ -1,4 +1,4 @@
-"""Builders: one function for each kind of question. A builder returns None if the labels of the image do not support it.
+"""Builders, one function for each kind of question. A builder returns None if the image's labels do not support it.
 
 `scene` and `caption` ask about the whole image; `presence`, `count` and `comparison` have one-word answers; `identify`,
 `refer` and `grounding` have regions in the question or the answer; `position` and `colour` ask about one object;
@@ -8,7 +8,7 @@ Yes and no are drawn before the question is, so that neither can be guessed from
 """
 
 from geochat.prompts import Task
-from geochat.prompts.phrases import with_article
+from geochat.prompts.phrases import plural, with_article
 from geochat_data.questions import wordings
 from geochat_data.questions.expressions import (
     EXTREMES,
@@ -19,7 +19,7 @@ from geochat_data.questions.expressions import (
     expressions,
     part_of,
 )
-from geochat_data.questions.subject import MAX_COUNT, QAPair, Subject, counted, joined, plural
+from geochat_data.questions.subject import MAX_COUNT, QAPair, Subject, counted, joined
 from geochat_data.questions.wordings import Wordings
 from geochat_data.records import LabelledObject
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from geochat.dialects import Dialect
 from geochat.errors import SettingsError
 from geochat.prompts import Task
-from geochat.prompts.phrases import with_article
+from geochat.prompts.phrases import plural, with_article
 from geochat_data.questions import wordings
 from geochat_data.questions.builders import (
     caption,
@@ -29,7 +29,7 @@ from geochat_data.questions.builders import (
     scene,
 )
 from geochat_data.questions.expressions import Expression, expressions, part_of
-from geochat_data.questions.subject import MAX_COUNT, NUMBERS, QAPair, Subject, plural
+from geochat_data.questions.subject import MAX_COUNT, NUMBERS, QAPair, Subject
 from geochat_data.questions.wordings import WordingPool
 from geochat_data.readers.scene_folders import UCM_SCENES
 from geochat_data.records import LabelledImage

@@ -1,4 +1,4 @@
-"""Subject of questions: a labelled image with its categories, places and colours; and the question-answer pairs about it."""
+"""Subject of questions: a labelled image with its categories, places and colours."""
 
 import random
 from collections.abc import Sequence

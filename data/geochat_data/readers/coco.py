@@ -4,8 +4,8 @@ The box of an object is the smallest rectangle around its segmentation, polygons
 it has none. A crowd is an ignored object, at its `bbox` if it has one.
 
 A folder is read as Roboflow exports it, `<split>/_annotations.coco.json` beside the images, or as COCO is published,
-`annotations/instances_<split>.json`. Images listed twice are one; numbers may be text. The file is read in three passes,
-a row at a time, so that the memory grows with the labels and not with the file.
+`annotations/instances_<split>.json`. Images listed twice are one; numbers may be text. The file is decoded a row at a
+time, in three passes, so that only the labels are held in memory.
 """
 
 import re
@@ -111,10 +111,11 @@ def _rows(path: Path, part: str) -> Iterator[Any]:
     Raises:
         DataError: The file cannot be read, is damaged, or the part is not a list.
     """
-    count = 0
-    for count, row in enumerate(read_json_items(path, f"{part}.item"), start=1):
+    empty = True
+    for row in read_json_items(path, f"{part}.item"):
+        empty = False
         yield row
-    if count:
+    if not empty:
         return
     content = read_json(path)
     found = content.get(part) if isinstance(content, dict) else None

@@ -58,8 +58,8 @@ def is_json_array(path: Path) -> bool:
 def read_json_items(path: Path, prefix: str = "item") -> Iterator[Any]:
     """Decode the items of an array in a JSON file, one at a time.
 
-    ijson does so in constant memory (`pip install geochat[data]`). It refuses numbers that Python's json writes and JSON
-    does not have, such as NaN, Infinity and 1e999: a file with these is decoded whole, as it is without ijson.
+    ijson does so in constant memory (`pip install geochat[data]`). It refuses NaN, Infinity and 1e999, which Python
+    writes although they are not JSON: a file with these is decoded whole, as is any file without ijson.
 
     Args:
         path: The file.
@@ -76,7 +76,8 @@ def read_json_items(path: Path, prefix: str = "item") -> Iterator[Any]:
     count = 0
     try:
         with path.open("rb") as file:
-            for count, item in enumerate(ijson.items(file, prefix, use_float=True), start=1):
+            for item in ijson.items(file, prefix, use_float=True):
+                count += 1
                 yield item
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}; check the path") from error

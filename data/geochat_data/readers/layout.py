@@ -77,7 +77,7 @@ def find_image_files(folder: Path, report: Report) -> dict[str, Path]:
 
 
 def find_label_files(folder: Path, suffix: str) -> dict[str, Path]:
-    """Find the label files below a folder, by their path without suffix, relative to it; case of the suffix is ignored."""
+    """Find the label files below a folder, by their path without suffix, relative to it; the suffix in any case."""
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() == suffix and path.is_file())
     return {path.relative_to(folder).with_suffix("").as_posix(): path for path in found}
 

@@ -10,8 +10,8 @@ mmrotate's `datasets/hrsc.py` reads it. `Class_ID` is a number of a tree of kind
 (`--names "100000002=aircraft carrier,..."`) every object is a ship.
 
 FAIR1M (Sun et al. 2022, "FAIR1M: A benchmark dataset for fine-grained object recognition in high-resolution remote
-sensing imagery") has an XML file an image; tags and folders as torchgeo's `datasets/fair1m.py` reads them. An object has
-its name below `possibleresult` and five points "x,y", the last equal to the first. Points that are not pixels
+sensing imagery") has an XML file an image; tags and folders as torchgeo's `datasets/fair1m.py` reads them. An object
+has its name below `possibleresult` and five points "x,y", the last equal to the first. Points that are not pixels
 (`coordinate`) and objects with several possible names are not read.
 """
 

@@ -1,6 +1,6 @@
 """Values of label files: text, numbers, flags, sizes and category names.
 
-Tools disagree on how they write them: "0" may be text, a category may be a number, "Storage-Tank" may be "storage_tank".
+Tools write them differently: "0" may be text, a category may be a number, "Storage-Tank" may be "storage_tank".
 """
 
 import codecs

@@ -1,7 +1,7 @@
 """Pascal VOC and DIOR, and the XML label files, one an image, that they share with HRSC2016 and FAIR1M.
 
-An object has a `bndbox`, or a turned box as `robndbox`: the centre, sides and radians of roLabelImg, or the four corners
-of DIOR-R (Cheng et al. 2022, "Anchor-Free Oriented Proposal Generator for Object Detection"; tags as mmrotate's
+An object has a `bndbox`, or a turned box as `robndbox`: the centre, sides and radians of roLabelImg, or the four
+corners of DIOR-R (Cheng et al. 2022, "Anchor-Free Oriented Proposal Generator for Object Detection"; tags as mmrotate's
 `datasets/dior.py` reads them).
 """
 
@@ -17,7 +17,6 @@ from geochat_data.readers.layout import (
     find_folder,
     find_image_files,
     find_label_files,
-    read_text,
     require_no_split,
     split_folder,
 )
@@ -30,7 +29,7 @@ from geochat_data.readers.source import (
     rectangle_points,
     upright_points,
 )
-from geochat_data.readers.values import category_name, declared_size, flag
+from geochat_data.readers.values import category_name, declared_size, flag, read_text
 from geochat_data.records import LabelledImage, Point
 
 Element = Xml.Element

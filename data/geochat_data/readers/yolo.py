@@ -1,12 +1,12 @@
 """YOLO, YOLO-OBB and YOLO segmentation: a text file an image, numbers as shares of the sides of the image as shown.
 
-A line is the number of a class, then centre, width and height (4 numbers), the corners of a turned box, or the points of
-an outline (6 numbers and more); the box is the smallest rectangle around them. An empty file says that the image holds
-no object; an image without a file was not labelled, so nothing is known of it.
+A line is the number of a class, then centre, width and height (4 numbers), the corners of a turned box, or the points
+of an outline (6 numbers and more); the box is the smallest rectangle around them. An empty file says that the image
+holds no object; an image without a file was not labelled, so nothing is known of it.
 
 Three layouts are read: `images/<split>/` beside `labels/<split>/` (Ultralytics), `<split>/images/` beside
-`<split>/labels/` (Roboflow), and the entries `train`, `val` and `test` of `data.yaml`: a folder, several, or a text file
-of image paths. For an `images` folder named there, labels lie in the `labels` folder in its place.
+`<split>/labels/` (Roboflow), and the entries `train`, `val` and `test` of `data.yaml`: a folder, several, or a text
+file of image paths. For an `images` folder named there, labels lie in the `labels` folder in its place.
 Source of the formats: Ultralytics' documentation, "Object detection", "OBB" and "Instance segmentation" datasets.
 """
 
@@ -26,14 +26,13 @@ from geochat_data.readers.layout import (
     find_image_files,
     find_label_files,
     line_labels,
-    read_text,
     require_no_split,
     split_below,
     split_folder,
     usual_split,
 )
 from geochat_data.readers.source import DataSource, Label, UnreadableLabel, labelled_image, pairs, rectangle_points
-from geochat_data.readers.values import list_of, named, read_category_names
+from geochat_data.readers.values import list_of, named, read_category_names, read_text
 from geochat_data.records import LabelledImage, Point
 
 _MALFORMED = "malformed line: neither `class x y width height` nor `class x1 y1 x2 y2 x3 y3 ...` in shares of the sides"

@@ -37,7 +37,7 @@ class Airframe:
 
 
 def airframe(rng: np.random.Generator) -> Airframe:
-    """An airliner, a rear-engined jet or a light airplane."""
+    """Draw the proportions of an airliner, a rear-engined jet or a light airplane."""
     kind = rng.choice(3, p=(0.5, 0.32, 0.18))
     if kind == 0:
         span = rng.uniform(0.82, 1.02)
@@ -81,12 +81,12 @@ def _mirrored(side: list[Point]) -> list[Point]:
 
 
 def airplane_box(frame: Airframe, center: Point, angle: float, length: float) -> Polygon:
-    """The box of an airplane whose middle of the fuselage is at `center`."""
+    """The box of an airplane; the middle of its fuselage is at `center`."""
     return oblong(center, length, frame.span * length, angle)
 
 
 def shade_airplane(canvas: Canvas, frame: Airframe, center: Point, angle: float, length: float) -> None:
-    """The shadow of an airplane to be drawn after `cast`."""
+    """Collect the shadow of an airplane that is drawn after `cast`."""
     height = min(5.5 * canvas.metre, 0.14 * length)
     for part in _outlines(frame).values():
         canvas.shade(place(part, center, angle, length), height, base=height * 0.5)
@@ -96,7 +96,7 @@ def shade_airplane(canvas: Canvas, frame: Airframe, center: Point, angle: float,
 
 
 def draw_airplane(canvas: Canvas, frame: Airframe, center: Point, angle: float, length: float) -> None:
-    """One labelled airplane, nose towards `angle`."""
+    """Draw one labelled airplane, nose towards `angle`."""
     rng, parts = canvas.rng, _outlines(frame)
     livery = canvas.choose(LIVERIES, 6)
     wings = livery if rng.random() < 0.55 else canvas.jitter((196, 198, 198), 12)
@@ -132,7 +132,7 @@ def _engines(canvas: Canvas, frame: Airframe, center: Point, angle: float, *, le
 
 
 def apron(canvas: Canvas) -> str:
-    """Airplanes parked on concrete, alone, in a row or about a terminal."""
+    """Paint airplanes parked on concrete, alone, in a row or about a terminal."""
     rng, size = canvas.rng, canvas.size
     canvas.fill(canvas.choose(CONCRETE, 14), rng.uniform(0.02, 0.06), rng.uniform(0.03, 0.09))
     turn = rng.uniform(0, 2 * math.pi)
@@ -155,7 +155,7 @@ def apron(canvas: Canvas) -> str:
         building(canvas, body, gabled=False)
     for center, angle, length in vehicles:
         canvas.polygon(oblong(center, length, length * 0.4, angle), canvas.choose(PAINTS, 8))
-        canvas.doubt("car", oblong(center, length, length * 0.4, angle))
+        canvas.ignore("car", oblong(center, length, length * 0.4, angle))
     for plane in planes:
         draw_airplane(canvas, *plane)
     if rng.random() < 0.25:
@@ -187,7 +187,7 @@ def _positions(canvas: Canvas, style: str, turn: float) -> list[tuple[Airframe, 
 
 
 def _slabs(canvas: Canvas, turn: float) -> None:
-    """Joints between slabs of concrete, and darker slabs here and there."""
+    """Draw joints between slabs of concrete, and some darker slabs."""
     rng, size = canvas.rng, canvas.size
     step = rng.uniform(5, 9) * canvas.metre
     if rng.random() < 0.4:
@@ -211,7 +211,7 @@ def _stains(canvas: Canvas) -> None:
 
 
 def _verges(canvas: Canvas, turn: float) -> None:
-    """Grass or soil on both sides of a taxiway along `turn`."""
+    """Draw grass or soil on both sides of a taxiway along `turn`."""
     rng, size = canvas.rng, canvas.size
     half = rng.uniform(0.16, 0.4) * size
     colour = canvas.choose([*GRASS, *SOIL])
@@ -226,7 +226,7 @@ def _verges(canvas: Canvas, turn: float) -> None:
 
 
 def _lines(canvas: Canvas, turn: float, strip: bool) -> None:
-    """Yellow taxi lines."""
+    """Draw yellow taxi lines."""
     rng, size = canvas.rng, canvas.size
     yellow = canvas.jitter((208, 172, 70), 14)
     for _ in range(1 if strip else int(rng.integers(0, 4))):

@@ -1,8 +1,8 @@
-"""The drawing surface of a rendered scene: textured ground, shadows, shapes, and the boxes of what was drawn.
+"""Canvas of a synthetic scene: textured ground, shadows, shapes, and the boxes of the objects drawn.
 
-Coordinates are pixels of the finished image, y down; shapes are drawn at twice that size and averaged down.
-Everything is taken from one seeded generator, so a scene is a function of its seed. Shadows are collected and
-cast together, before the objects that throw them, all in one direction.
+Coordinates are pixels of the finished image, y down; shapes are drawn at twice that size and averaged down. All
+randomness comes from one seeded generator, so a scene is a function of its seed. Shadows are collected and cast
+together in one direction, before the objects that throw them are drawn.
 """
 
 import math
@@ -17,18 +17,18 @@ from shapely.geometry import box as rectangle
 from geochat_data.records import LabelledObject, Point, Polygon
 
 SUPERSAMPLING = 2
-MIN_VISIBLE = 0.5  # less of an object than this inside the image and nobody could be asked about it
+MIN_VISIBLE = 0.5  # least share of an object inside the image for it to be labelled
 MIN_SIDE = 4.0  # pixels
 Colour = tuple[float, float, float]
 
 
 class Canvas:
-    """One scene under construction.
+    """A scene being drawn.
 
     Args:
         size: Side of the finished image in pixels.
         metre: Pixels per metre.
-        rng: Where all chance comes from.
+        rng: The source of randomness.
     """
 
     def __init__(self, size: int, metre: float, rng: np.random.Generator) -> None:
@@ -44,11 +44,11 @@ class Canvas:
         self.sun = (math.cos(turn) * length, math.sin(turn) * length)  # shadow per unit of height
         self.shadow_depth = rng.uniform(0.35, 0.65)
         self.objects: list[LabelledObject] = []
-        self.doubtful: list[LabelledObject] = []
-        self._taken: list[Shape] = []
+        self.ignored: list[LabelledObject] = []
+        self._reserved: list[Shape] = []
 
     def fill(self, colour: Colour, roughness: float = 0.1, mottling: float = 0.06) -> None:
-        """Covers everything with a textured ground; see `_texture`."""
+        """Cover everything with textured ground; see `_texture`."""
         self._set(self._texture(colour, roughness, mottling, self.size))
         self._wear(colour)
 
@@ -61,7 +61,7 @@ class Canvas:
         mottling: float = 0.05,
         soft: float = 0,
     ) -> None:
-        """A textured area; `soft` blurs its edge by that many pixels."""
+        """Draw a textured area; `soft` blurs its edge by that many pixels."""
         (xs, ys), margin = zip(*points, strict=True), math.ceil(2 * soft) + 1
         left, upper = (min(self.size, max(0, math.floor(min(v)) - margin)) for v in (xs, ys))
         right, lower = (max(0, min(self.size, math.ceil(max(v)) + margin)) for v in (xs, ys))
@@ -76,22 +76,22 @@ class Canvas:
         self.image.paste(texture.crop((0, 0, *shape)), (left * SUPERSAMPLING, upper * SUPERSAMPLING), mask)
 
     def polygon(self, points: Sequence[Point], colour: Colour) -> None:
-        """A filled polygon."""
+        """Draw a filled polygon."""
         self._draw.polygon(_scaled(points), fill=_rgb(colour))
 
     def line(self, points: Sequence[Point], colour: Colour, width: float = 1) -> None:
-        """A line `width` pixels wide through the points."""
+        """Draw a line `width` pixels wide through the points."""
         pixels = max(1, round(width * SUPERSAMPLING))
         self._draw.line(_scaled(points), fill=_rgb(colour), width=pixels, joint="curve")
 
     def disc(self, center: Point, radius: float, colour: Colour) -> None:
-        """A filled circle."""
+        """Draw a filled circle."""
         x, y = center[0] * SUPERSAMPLING, center[1] * SUPERSAMPLING
         r = radius * SUPERSAMPLING
         self._draw.ellipse((x - r, y - r, x + r, y + r), fill=_rgb(colour))
 
     def shade(self, points: Sequence[Point], height: float, *, base: float = 0) -> None:
-        """Notes the shadow of an upright body between `base` and `height` pixels above ground."""
+        """Collect the shadow of an upright body between `base` and `height` pixels above ground."""
         dx, dy = self.sun
         steps = max(2, round(math.hypot(dx, dy) * (height - base) / 2))
         for step in range(steps + 1):
@@ -99,7 +99,7 @@ class Canvas:
             self._shade_draw.polygon(_scaled([(x + dx * h, y + dy * h) for x, y in points]), fill=255)
 
     def cast(self) -> None:
-        """Darkens the ground by the shadows noted so far; call it before drawing what throws them."""
+        """Darken the ground by the collected shadows, before the objects that throw them are drawn."""
         found = self._shade.getbbox()
         if found is None:
             return
@@ -113,11 +113,11 @@ class Canvas:
         self._shade.paste(0, (0, 0, *self._shade.size))
 
     def gain(self, amount: float) -> NDArray[np.float32]:
-        """Noise about 1, (size, size), that multiplies the finished picture: painted areas are not to be flat."""
+        """Noise about 1, (size, size), that multiplies the finished image, so that no area is flat."""
         return 1 + amount * self.noise(self.size, octaves=4, first=16)
 
     def label(self, category: str, polygon: Polygon, *attributes: str) -> None:
-        """Records an object just drawn: labelled, doubtful when hardly inside, forgotten when outside."""
+        """Record an object just drawn: labelled, ignored if mostly outside the image, dropped if wholly outside."""
         shape = Shape(polygon)
         inside = shape.intersection(rectangle(0, 0, self.size, self.size)).area / shape.area
         if inside == 0:
@@ -125,11 +125,11 @@ class Canvas:
         item = LabelledObject(category, polygon, inside < 0.999, attributes)
         sides = math.dist(polygon[0], polygon[1]), math.dist(polygon[1], polygon[2])
         clear = inside >= MIN_VISIBLE and min(sides) >= MIN_SIDE
-        (self.objects if clear else self.doubtful).append(item)
+        (self.objects if clear else self.ignored).append(item)
 
-    def doubt(self, category: str, polygon: Polygon) -> None:
-        """Records an object nobody should be asked about."""
-        self.doubtful.append(LabelledObject(category, polygon))
+    def ignore(self, category: str, polygon: Polygon) -> None:
+        """Record an object that no question may be about."""
+        self.ignored.append(LabelledObject(category, polygon))
 
     def sample(self) -> Colour:
         """The colour of the ground at a random place."""
@@ -138,21 +138,21 @@ class Canvas:
         return float(r), float(g), float(b)
 
     def claim(self, points: Sequence[Point], margin: float = 0) -> bool:
-        """Reserves ground, `margin` pixels more on every side; False when something is there already."""
+        """Reserve ground and `margin` pixels around it; returns False if some of it is reserved already."""
         shape = Shape(points).buffer(margin) if margin else Shape(points)
-        if any(taken.intersects(shape) for taken in self._taken):
+        if any(reserved.intersects(shape) for reserved in self._reserved):
             return False
-        self._taken.append(shape)
+        self._reserved.append(shape)
         return True
 
     def reserve(self, points: Sequence[Point]) -> None:
-        """Reserves ground, whatever is there."""
-        self._taken.append(Shape(points))
+        """Reserve ground, reserved or not."""
+        self._reserved.append(Shape(points))
 
     def free(self, points: Sequence[Point]) -> bool:
-        """Whether nothing has reserved any of this ground."""
+        """Return whether none of this ground is reserved."""
         shape = Shape(points)
-        return not any(taken.intersects(shape) for taken in self._taken)
+        return not any(reserved.intersects(shape) for reserved in self._reserved)
 
     def noise(self, side: int, *, octaves: int = 4, first: int = 4) -> NDArray[np.float32]:
         """Multi-octave value noise of mean 0 and deviation 1, (side, side)."""
@@ -165,17 +165,17 @@ class Canvas:
         return normal
 
     def jitter(self, colour: Colour, amount: float = 12) -> Colour:
-        """A colour near the one given."""
+        """A random colour near the one given."""
         shift = self.rng.normal(0, amount)
         r, g, b = (v + shift + self.rng.normal(0, amount / 3) for v in colour)
         return r, g, b
 
     def choose(self, colours: Sequence[Colour], amount: float = 12) -> Colour:
-        """One of the colours, jittered."""
+        """One of the colours at random, jittered."""
         return self.jitter(colours[int(self.rng.integers(len(colours)))], amount)
 
     def _wear(self, colour: Colour) -> None:
-        """Patches lighter, darker and barer than the ground, with ragged edges, and a track or two."""
+        """Draw patches lighter, darker and barer than the ground, with ragged edges, and up to two tracks."""
         rng, size = self.rng, self.size
         for _ in range(rng.integers(2, 8)):
             center, reach = tuple(rng.uniform(-0.1, 1.1, 2) * size), rng.uniform(0.04, 0.2) * size
@@ -196,8 +196,8 @@ class Canvas:
             self.line(place(course, middle, angle), tint, rng.uniform(0.6, 2.2) * self.metre)
 
     def _texture(self, colour: Colour, roughness: float, mottling: float, side: int) -> Image.Image:
-        """Ground of one colour: fine `roughness` and coarse `mottling`, as shares of the brightness."""
-        mottling *= 0.45  # what is coarse comes from `_wear`
+        """Ground of one colour with fine `roughness` and coarse `mottling`, as shares of the brightness."""
+        mottling *= 0.45  # `_wear` adds more
         light = 1 + 0.9 * roughness * self.noise(side, octaves=5, first=16) * self.rng.uniform(0.4, 1)
         light += mottling * self.noise(side, octaves=4, first=3) * self.rng.uniform(0.3, 1)
         tint = mottling * 0.25 * self.noise(side, octaves=3, first=3)
@@ -224,7 +224,7 @@ def oblong(center: Point, length: float, width: float, angle: float) -> Polygon:
 
 
 def circle(center: Point, radius: float, corners: int = 24) -> list[Point]:
-    """A regular polygon standing for a circle."""
+    """A regular polygon that approximates a circle."""
     turns = [2 * math.pi * k / corners for k in range(corners)]
     return [(center[0] + radius * math.cos(t), center[1] + radius * math.sin(t)) for t in turns]
 

@@ -1,4 +1,8 @@
-"""Industry."""
+"""Painters of industry: storage tanks, works with large flat roofs, and solar farms.
+
+Tanks have round roofs, a strip of wall on the side away from the viewer's zenith, and a long shadow. Works, warehouses
+and shops have yards and parked cars. Solar panels stand in rows on gravel or grass, all turned to the same sun.
+"""
 
 import math
 from collections.abc import Sequence
@@ -25,7 +29,7 @@ TANK_ROOFS: Sequence[Colour] = (
 
 
 def tank_farm(canvas: Canvas) -> str:
-    """Tanks alone or in rows on soil, grass or concrete, with a few buildings."""
+    """Paint tanks alone or in rows on soil, grass or concrete, with a few buildings."""
     rng, size = canvas.rng, canvas.size
     canvas.fill(canvas.choose([*SOIL, *GRASS, *CONCRETE, *ASPHALT], 10), 0.09, 0.1)
     turn = rng.uniform(0, math.pi)
@@ -55,7 +59,7 @@ def tank_farm(canvas: Canvas) -> str:
 
 
 def _layout(canvas: Canvas, turn: float) -> list[tuple[Point, float]]:
-    """Centres and radii of one block of tanks, or of single ones."""
+    """Draw centres and radii of one block of tanks, or of single ones."""
     rng, size = canvas.rng, canvas.size
     radius = min(0.27, max(0.035, rng.lognormal(math.log(0.115), 0.5))) * size
     middle = (rng.uniform(0.3, 0.7) * size, rng.uniform(0.3, 0.7) * size)
@@ -71,7 +75,7 @@ def _layout(canvas: Canvas, turn: float) -> list[tuple[Point, float]]:
 
 
 def draw_tank(canvas: Canvas, center: Point, r: float, away: Point, colour: Colour, *, style: str) -> None:
-    """A tank whose roof is shifted by `away` from its foot: relief displacement shows the wall."""
+    """Draw a tank whose roof is shifted by `away` from its foot, as by relief displacement, so that its wall shows."""
     rng = canvas.rng
     top = (center[0] + away[0], center[1] + away[1])
     steps = 6
@@ -95,7 +99,7 @@ def draw_tank(canvas: Canvas, center: Point, r: float, away: Point, colour: Colo
 
 
 def _fittings(canvas: Canvas, top: Point, r: float, colour: Colour) -> None:
-    """Plates, a stair and a vent on a large roof; a sunken floating roof at times."""
+    """Draw plates, a stair and a vent on a large roof, or a sunken floating roof."""
     rng = canvas.rng
     if rng.random() < 0.2:
         norm = math.hypot(*canvas.sun)
@@ -124,7 +128,7 @@ HALL_ROOFS = ((214, 214, 210), (236, 234, 228), (168, 166, 160), (146, 142, 138)
 
 
 def works(canvas: Canvas) -> str:
-    """A few halls in a yard beside a road."""
+    """Paint a few halls in a yard beside a road."""
     rng, size, m = canvas.rng, canvas.size, canvas.metre
     canvas.fill(canvas.choose([*ASPHALT, *CONCRETE], 10), 0.06, 0.07)
     turn, middle = rng.uniform(0, math.pi), (size / 2, size / 2)
@@ -154,7 +158,7 @@ def works(canvas: Canvas) -> str:
 
 
 def _hall(canvas: Canvas, body: Polygon) -> None:
-    """A labelled hall: parapet, seams of the roof, skylights and machines that throw small shadows."""
+    """Draw a labelled hall: parapet, seams of the roof, skylights and machines that throw small shadows."""
     rng, m = canvas.rng, canvas.metre
     roof: Colour = canvas.choose(HALL_ROOFS, 10)
     canvas.patch(body, roof, roughness=0.025, mottling=0.06)
@@ -179,7 +183,7 @@ def _hall(canvas: Canvas, body: Polygon) -> None:
 
 
 def _parked(canvas: Canvas, hall: Polygon) -> list[tuple[Point, float]]:
-    """Cars along one side of a hall, where nothing else is."""
+    """Places of cars along one side of a hall, on free ground."""
     rng, m = canvas.rng, canvas.metre
     a, b = hall[:2]
     across = math.atan2(b[1] - a[1], b[0] - a[0])
@@ -199,7 +203,7 @@ CELLS = ((36, 48, 82), (28, 36, 62), (44, 58, 96), (30, 34, 44))
 
 
 def solar_farm(canvas: Canvas) -> str:
-    """Tables of panels in rows, each table an object, with a track, a hut and a fence."""
+    """Paint tables of panels in rows, each table an object, with a track, a hut and a fence."""
     rng, size, m = canvas.rng, canvas.size, canvas.metre
     ground = canvas.choose([*GRASS, *SOIL], 10)
     canvas.fill(ground, 0.1, 0.09)
@@ -233,7 +237,7 @@ def solar_farm(canvas: Canvas) -> str:
 
 
 def _table(canvas: Canvas, body: Polygon, cells: tuple[float, float, float], frame: tuple[float, float, float]) -> None:
-    """One table: its panels in two rows, thin frames between them."""
+    """Draw one table: panels in two rows with thin frames."""
     canvas.polygon(body, lit_by(cells, canvas.rng.uniform(0.92, 1.08)))
     a, b, c, d = body
     width = max(0.5, 0.12 * canvas.metre)

@@ -1,4 +1,4 @@
-"""Landscape."""
+"""Painters of landscapes: fields, forest, rivers, and harbours with boats moored on both sides of piers."""
 
 import math
 from itertools import pairwise
@@ -9,7 +9,7 @@ from geochat_data.synthetic.surroundings import CONCRETE, GRASS, LEAVES, SOIL, l
 
 
 def fields(canvas: Canvas) -> str:
-    """A few parcels with crop rows."""
+    """Paint a few parcels with crop rows."""
     rng, size = canvas.rng, canvas.size
     turn, middle = rng.uniform(0, math.pi), (size / 2, size / 2)
     canvas.fill(canvas.choose([*GRASS, *SOIL]), 0.08, 0.1)
@@ -37,7 +37,7 @@ def fields(canvas: Canvas) -> str:
 
 
 def forest(canvas: Canvas) -> str:
-    """A closed canopy."""
+    """Paint a closed canopy."""
     rng, size = canvas.rng, canvas.size
     leaf = canvas.choose(LEAVES)
     canvas.fill(lit_by(leaf, 0.6), 0.2, 0.1)
@@ -51,7 +51,7 @@ def forest(canvas: Canvas) -> str:
 
 
 def river(canvas: Canvas) -> str:
-    """A winding river between wooded banks."""
+    """Paint a winding river between wooded banks."""
     rng, size = canvas.rng, canvas.size
     canvas.fill(canvas.choose([*GRASS, *SOIL]), 0.14, 0.14)
     turn, middle = rng.uniform(0, math.pi), (size / 2, size / 2)
@@ -71,7 +71,7 @@ HULL = ((0.5, 0), (0.4, 0.45), (0.2, 0.85), (-0.1, 1.0), (-0.5, 0.8))
 
 
 def harbour(canvas: Canvas) -> str:
-    """Piers with boats, and open water between them."""
+    """Paint piers with boats, bows out, and open water between them."""
     rng, size, m = canvas.rng, canvas.size, canvas.metre
     canvas.fill(canvas.choose(WATER, 6), 0.05, 0.05)
     turn, middle = rng.uniform(0, 2 * math.pi), (size / 2, size / 2)
@@ -107,7 +107,7 @@ def harbour(canvas: Canvas) -> str:
 
 
 def ship(canvas: Canvas, at: Point, angle: float, long: float, wide: float) -> None:
-    """One labelled boat, bow towards `angle`."""
+    """Draw one labelled boat, bow towards `angle`."""
     rng = canvas.rng
     hull = canvas.choose(((236, 234, 228), (236, 234, 228), (214, 214, 210), (190, 196, 204), (60, 80, 120)), 8)
     canvas.polygon(_outline(at, angle, long, wide), lit_by(hull, 0.86))

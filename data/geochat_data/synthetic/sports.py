@@ -1,4 +1,4 @@
-"""Tennis courts and baseball diamonds, laid out by the measures of the games."""
+"""Painters of sports grounds: tennis courts and baseball diamonds, to the measures of the games."""
 
 import math
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ SURFACES: Sequence[tuple[Colour, Colour]] = (  # court, surround
 
 
 def tennis(canvas: Canvas) -> str:
-    """One to eight courts side by side within a fence, in a park or among buildings."""
+    """Paint one to eight courts side by side within a fence, in a park or among buildings."""
     rng, size = canvas.rng, canvas.size
     canvas.fill(canvas.choose([*GRASS, *GRASS, *SOIL], 10), 0.12, 0.12)
     turn = rng.uniform(0, math.pi)
@@ -84,7 +84,7 @@ def _court(canvas: Canvas, center: Point, turn: float, colour: Colour, white: Co
 
 
 def diamond(canvas: Canvas) -> str:
-    """One or two baseball diamonds: an infield of dirt in a field of grass."""
+    """Paint one or two baseball diamonds: an infield of dirt in a field of grass."""
     rng, size = canvas.rng, canvas.size
     grass = canvas.choose(GRASS, 10)
     canvas.fill(grass, 0.1, rng.uniform(0.06, 0.16))
@@ -104,7 +104,7 @@ def diamond(canvas: Canvas) -> str:
 
 
 def _infield(canvas: Canvas, center: Point, side: float, turn: float, *, grass: Colour, dirt: Colour) -> None:
-    """Dirt in a square of `side` whose corner (-1, -1) is home plate and whose far corner is round."""
+    """Draw dirt in a square of `side` with home plate at its corner (-1, -1) and a round far corner."""
     rng, h = canvas.rng, side / 2
     home = (-h, -h)
     middle = rng.uniform(0.25, 0.5)  # of the arc, near the pitcher's plate, as a share of the side
@@ -140,7 +140,7 @@ def _spread(start: float, stop: float, count: int) -> list[float]:
 
 
 def _sheds(canvas: Canvas, turn: float, count: int) -> None:
-    """A few buildings on free ground."""
+    """Draw a few buildings on free ground."""
     rng, size = canvas.rng, canvas.size
     bodies = []
     for _ in range(count):
@@ -155,7 +155,7 @@ def _sheds(canvas: Canvas, turn: float, count: int) -> None:
 
 
 def _parked(canvas: Canvas, turn: float) -> None:
-    """A row of parked cars on asphalt, where there is room for it."""
+    """Draw a row of parked cars on asphalt, if there is room."""
     rng, m = canvas.rng, canvas.metre
     center = (rng.uniform(0, canvas.size), rng.uniform(0, canvas.size))
     count = int(rng.integers(3, 9))

@@ -1,4 +1,4 @@
-"""What stands around in most scenes: trees, roads, cars, plain and gabled buildings."""
+"""Surroundings of most scenes: trees, roads, cars, plain and gabled buildings."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ PAINTS: Sequence[Colour] = (
 
 
 def trees(canvas: Canvas, count: int, *, radius: tuple[float, float] = (1.5, 5)) -> None:
-    """Up to `count` trees of `radius` metres on free ground; their shadows fall at once."""
+    """Draw up to `count` trees of `radius` metres on free ground, with their shadows."""
     rng, found = canvas.rng, []
     woods = [tuple(rng.uniform(0, canvas.size, 2)) for _ in range(rng.integers(1, 4))]
     together = rng.uniform(0, 0.9)
@@ -42,7 +42,7 @@ def trees(canvas: Canvas, count: int, *, radius: tuple[float, float] = (1.5, 5))
 
 
 def clutter(canvas: Canvas) -> None:
-    """What stands about on ground that is still free: sheds and houses, parked cars, bushes, hedges, a fence."""
+    """Draw sheds and houses, parked cars, bushes and hedges on free ground."""
     rng, size, m = canvas.rng, canvas.size, canvas.metre
     turn, bodies, cars = rng.uniform(0, math.pi), [], []
     for _ in range(rng.integers(0, 9)):
@@ -68,7 +68,7 @@ def clutter(canvas: Canvas) -> None:
 
 
 def _hedges(canvas: Canvas, turn: float) -> None:
-    """Rows of bushes along and across."""
+    """Draw rows of bushes along and across."""
     rng, size, m = canvas.rng, canvas.size, canvas.metre
     leaf = canvas.choose(LEAVES)
     for _ in range(rng.integers(0, 3)):
@@ -82,7 +82,7 @@ def _hedges(canvas: Canvas, turn: float) -> None:
 
 
 def tree(canvas: Canvas, center: Point, radius: float, colour: Colour) -> None:
-    """A crown of overlapping tufts, lighter towards the sun."""
+    """Draw a crown of overlapping tufts, lighter towards the sun."""
     rng = canvas.rng
     canvas.disc(center, radius * 0.6, lit_by(colour, 0.7))
     norm = math.hypot(*canvas.sun)
@@ -95,7 +95,7 @@ def tree(canvas: Canvas, center: Point, radius: float, colour: Colour) -> None:
 
 
 def road(canvas: Canvas, points: Sequence[Point], width: float, *, marked: bool = True) -> None:
-    """A road `width` pixels wide; its centre line where `marked`."""
+    """Draw a road `width` pixels wide, with a centre line if `marked`."""
     colour = canvas.choose(ASPHALT, 8)
     if canvas.rng.random() < 0.5:
         canvas.line(points, canvas.choose(CONCRETE, 6), width * 1.35)
@@ -105,7 +105,7 @@ def road(canvas: Canvas, points: Sequence[Point], width: float, *, marked: bool 
 
 
 def car(canvas: Canvas, center: Point, angle: float, *, length: float = 4.6) -> None:
-    """A car `length` metres long, its roof and windows, labelled."""
+    """Draw a labelled car `length` metres long, with its windows."""
     size = length * canvas.metre * canvas.rng.uniform(0.93, 1.07)
     width = size * canvas.rng.uniform(0.38, 0.43)
     paint = canvas.choose(PAINTS, 8)
@@ -119,13 +119,13 @@ def car(canvas: Canvas, center: Point, angle: float, *, length: float = 4.6) -> 
 
 
 def shade_car(canvas: Canvas, center: Point, angle: float, *, length: float = 4.6) -> None:
-    """The shadow of a car to be drawn after `cast`."""
+    """Collect the shadow of a car that is drawn after `cast`."""
     size = length * canvas.metre
     canvas.shade(oblong(center, size, size * 0.4, angle), 1.3 * canvas.metre)
 
 
 def building(canvas: Canvas, body: Polygon, *, gabled: bool) -> None:
-    """A labelled building on `body`, whose first side is the ridge's direction when gabled."""
+    """Draw a labelled building on `body`; the ridge of a gabled one runs along its first side."""
     roof = canvas.choose(ROOFS, 10)
     if gabled:
         _gable(canvas, body, roof)
@@ -172,5 +172,5 @@ def _mix(p: Point, q: Point, share: float) -> Point:
 
 
 def lit_by(colour: Colour, factor: float) -> Colour:
-    """The colour made lighter or darker."""
+    """The colour, lighter or darker by a factor."""
     return colour[0] * factor, colour[1] * factor, colour[2] * factor

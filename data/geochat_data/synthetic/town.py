@@ -1,4 +1,4 @@
-"""Town."""
+"""Painters of towns: residential streets, car parks, junctions with traffic, and runways."""
 
 import math
 
@@ -19,7 +19,7 @@ from geochat_data.synthetic.surroundings import (
 
 
 def residential(canvas: Canvas) -> str:
-    """Houses in rows along streets, with gardens, drives, trees and cars."""
+    """Paint houses in rows along streets, with gardens, drives, trees and cars."""
     rng, size, m = canvas.rng, canvas.size, canvas.metre
     canvas.fill(canvas.choose([*GRASS, *GRASS, *SOIL], 12), 0.14, 0.14)
     turn = rng.uniform(0, math.pi)
@@ -61,7 +61,7 @@ def residential(canvas: Canvas) -> str:
 
 
 def car_park(canvas: Canvas) -> str:
-    """Double rows of marked bays, more or less full."""
+    """Paint double rows of marked bays, more or less full."""
     rng, size, m = canvas.rng, canvas.size, canvas.metre
     canvas.fill(canvas.choose(ASPHALT, 10), 0.04, 0.05)
     turn = rng.uniform(0, math.pi)
@@ -101,7 +101,7 @@ Spot = tuple[Point, float]
 
 
 def junction(canvas: Canvas) -> str:
-    """Two roads crossing, or one ending at another, with cars that keep to their lanes."""
+    """Paint two roads that cross, or one that ends at another, with cars in their lanes."""
     rng, size, m = canvas.rng, canvas.size, canvas.metre
     canvas.fill(canvas.choose([*GRASS, *GRASS, *SOIL], 10), 0.1, 0.08)
     turn, middle = rng.uniform(0, math.pi), (size * rng.uniform(0.38, 0.62), size * rng.uniform(0.38, 0.62))
@@ -132,7 +132,7 @@ def junction(canvas: Canvas) -> str:
 
 
 def _markings(canvas: Canvas, middle: Point, angle: float, lanes: int, *, half: float, zebra: bool) -> None:
-    """Centre line, lane lines, stop line and, at times, a crossing, on one arm."""
+    """Draw the centre line, lane lines, stop line and perhaps a crossing on one arm."""
     m, size, white = canvas.metre, canvas.size, canvas.jitter((206, 204, 196), 12)
     thin, start = max(0.5, 0.18 * m), half + (5 * m if zebra else 1.5 * m)
     yellow: Colour = canvas.jitter((196, 170, 84), 10)
@@ -153,7 +153,7 @@ def _markings(canvas: Canvas, middle: Point, angle: float, lanes: int, *, half: 
 
 
 def _traffic(canvas: Canvas, arms: list[tuple[float, int]], middle: Point, half: float) -> list[Spot]:
-    """Cars on the lanes: on the right, facing the way they drive."""
+    """Places of cars in the lanes: on the right, facing their direction of travel."""
     rng, m = canvas.rng, canvas.metre
     found, dense = [], rng.uniform(0.1, 0.6)
     for angle, lanes in arms:
@@ -168,7 +168,7 @@ def _traffic(canvas: Canvas, arms: list[tuple[float, int]], middle: Point, half:
 
 
 def _corners(canvas: Canvas, middle: Point, turn: float, half: float) -> None:
-    """Buildings and car parks in the quarters between the roads."""
+    """Draw buildings and car parks in the quarters between the roads."""
     rng, m = canvas.rng, canvas.metre
     bodies = []
     for k in range(4):
@@ -189,7 +189,7 @@ def _corners(canvas: Canvas, middle: Point, turn: float, half: float) -> None:
 
 
 def runway(canvas: Canvas) -> str:
-    """A runway with its centre line, edges, tyre marks and, at its end, the threshold's bars."""
+    """Paint a runway with its centre line, edges, tyre marks and, at its end, the bars of the threshold."""
     rng, size, m = canvas.rng, canvas.size, canvas.metre
     canvas.fill(canvas.choose([*GRASS, *SOIL], 10), 0.1, 0.1)
     turn, middle = rng.uniform(0, 2 * math.pi), (size * rng.uniform(0.35, 0.65), size * rng.uniform(0.35, 0.65))

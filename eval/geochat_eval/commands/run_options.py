@@ -72,7 +72,7 @@ def _add_answers(answers: Any) -> None:  # noqa: ANN401
         help="offer scenes and yes-or-no questions their possible answers; published figures are of free text",
     )
     answers.add_argument("--answers", metavar="FILE", type=Path, help="take answers from FILE, not from a model")
-    add_dialect_option(answers, "the model that gave the answers of --answers")
+    add_dialect_option(answers, "the model that gave the answers of --answers", named=False)
     answers.add_argument(
         "--canned", metavar="RUN", type=Path, help="answer with one caption for each class named in RUN, of ucmerced"
     )

@@ -141,7 +141,8 @@ def _dialect(args: argparse.Namespace) -> "Dialect | None":
 
     if args.answers or args.classifier or args.canned:
         return stated_dialect(args) or GEOCHAT
-    if args.model is None or Path(args.model).is_dir():
+    stated = args.dialect or args.settings or "://" in args.engine
+    if not stated and (args.model is None or Path(args.model).is_dir()):
         return read_dialect(args.model or bundled_path(), base=args.base)
     return None
 
@@ -159,20 +160,12 @@ def _answerer(args: argparse.Namespace, dialect: "Dialect") -> "Answerer":
 
 
 def _chat(args: argparse.Namespace) -> "ChatAnswerer":
-    from geochat.chat import GeoChat
-    from geochat.engines import EngineLimits
+    from geochat.cli.engines import open_chat
     from geochat_eval.running import ChatAnswerer
 
-    chat = GeoChat.from_pretrained(
-        args.model,
-        base=args.base,
-        device=args.device or _own_device(),
-        dtype=args.dtype,
-        quantization=args.quantization,
-        allow_download=args.allow_download,
-        limits=EngineLimits(batch_rows=args.batch_rows),
-    )
-    return ChatAnswerer(chat.engine)
+    local = args.engine == "local"
+    device = args.device or (_own_device() if local else None)
+    return ChatAnswerer(open_chat(args, device=device, together=args.batch_rows).engine)
 
 
 def _own_device() -> str | None:

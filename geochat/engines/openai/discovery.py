@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from geochat.dialects import find_dialect
 from geochat.engines.openai.connection import Connection
 from geochat.engines.openai.questions import OPTIONS, hello
 from geochat.engines.openai.refusals import NoSuchModelError, UnknownOptionError
@@ -17,7 +18,7 @@ from geochat.models.objects import read_object
 from geochat.models.settings import read_settings
 
 _ATTEMPTS = 3  # at first contact, where a wrong address should be told soon
-_UNKNOWN_SIZE = 336  # pixels of a side, for a model of which nothing is known; LLaVA-1.5's
+_SQUARE, _FLEXIBLE = 504, 1024  # pixels of a side that are presumed where nobody says them; the former is GeoChat-7B's
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def _info(
     if stated is None:
         stated = Settings(name=about["id"])
     if dialect is not None:
-        stated = replace(stated, dialect=dialect)
+        stated = stated.in_dialect(dialect)
     context = about.get("max_model_len")
     known = folder is not None and (folder / "config.json").is_file()
     info = described(folder, stated) if folder and known else ModelInfo(stated, _image_size(stated))
@@ -134,7 +135,9 @@ def _settings(path: str | Path) -> Settings:
 
 
 def _image_size(settings: Settings) -> int:
-    return settings.dialect_for(_UNKNOWN_SIZE).model_frame.size or _UNKNOWN_SIZE
+    """The side of what a model sees where its config is not at hand: by how its dialect fits images."""
+    frame = find_dialect(settings.dialect).model_frame
+    return frame.size or (_SQUARE if (settings.fit or frame.fit) in ("pad", "crop") else _FLEXIBLE)
 
 
 def _tells_logprobs(told: Mapping[str, Any]) -> bool:

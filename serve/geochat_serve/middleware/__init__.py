@@ -73,9 +73,7 @@ def build_middleware(
         Middleware(OriginCheck, hosts=hosts),
         Middleware(RequestLimits),
         Middleware(BlockedRoutes, root_path=root_path),
-        Middleware(
-            LoginMiddleware, authenticator=authenticator, cookie=f"geochat-login-{suffix}", root_path=root_path
-        ),
+        Middleware(LoginMiddleware, authenticator=authenticator, cookie=f"geochat-login-{suffix}", root_path=root_path),
         Middleware(UploadRoute, storage=storage, max_bytes=max_upload, root_path=root_path),
         Middleware(BodyLimits, root_path=root_path),
         Middleware(SessionBinding, cookie=f"geochat-{suffix}", root_path=root_path),

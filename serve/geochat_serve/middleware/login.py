@@ -181,9 +181,7 @@ class LoginMiddleware:
         root_path: The prefix under which a proxy serves the application.
     """
 
-    def __init__(
-        self, app: ASGIApp, authenticator: Authenticator, cookie: str, root_path: str | None = None
-    ) -> None:
+    def __init__(self, app: ASGIApp, authenticator: Authenticator, cookie: str, root_path: str | None = None) -> None:
         self._app = app
         self._auth = authenticator
         self._cookie = cookie

@@ -194,7 +194,7 @@ class ChatHandlers:
 
     def _attach(self, key: str, request: gr.Request) -> Session:
         if not is_page(request.session_hash):
-            raise GeoChatError("the page was not loaded from here, or this browser blocks cookies; allow them and reload")
+            raise GeoChatError("the page was not loaded here, or this browser blocks cookies; allow them and reload")
         client = client_name(request.client.host if request.client else None, request.username)
         return self.sessions.attach(str(request.session_hash), request.username, key, client)
 

@@ -5,7 +5,7 @@ asks for URLs, which this server refuses. Here a data URL becomes an upload like
 """
 
 import base64
-import binascii
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +13,7 @@ from gradio_client import Client
 
 from geochat_serve.storage import UploadStorage
 
+_BASE64 = re.compile(r"data:[^,]*;base64,(.+)", re.DOTALL)
 _DATA_URL = "The image as a data URL, such as data:image/png;base64,..."
 
 
@@ -70,12 +71,10 @@ def _store(value: object, storage: UploadStorage) -> str:
         ValueError: The value is not a data URL.
         StorageFullError: The upload does not fit.
     """
-    header, comma, content = value.partition(",") if isinstance(value, str) else ("", "", "")
+    found = _BASE64.fullmatch(value) if isinstance(value, str) else None
     try:
-        if not (header.startswith("data:") and header.endswith(";base64") and comma):
-            raise ValueError
-        data = base64.b64decode(content, validate=True)
-    except (binascii.Error, ValueError) as error:
+        data = base64.b64decode(found[1] if found else "=", validate=True)
+    except ValueError as error:
         raise ValueError("the image is not a data URL; send data:image/png;base64,...") from error
     with storage.reserve(len(data), "mcp"):
         path = storage.new_path("image", "mcp")

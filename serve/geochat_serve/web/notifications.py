@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
-from geochat.assistant import GeoChat
+from geochat import GeoChat
 from geochat.errors import GeoChatError
 from geochat_serve.corrections import editable_text
 from geochat_serve.sessions import Session
@@ -77,18 +77,14 @@ def conversation_update(session: Session, chat: GeoChat) -> str:
 def _memory(session: Session, remembered: int, chat: GeoChat) -> str:
     """Say how much of the conversation the model sees with the next question about the same view."""
     total = sum(exchange.answer is not None and not exchange.being_edited for exchange in session.exchanges)
+    settings = chat.engine.info.settings
     if not total:
         return ""
-    settings = chat.engine.info.settings
     if settings.earlier_turns == 0:
         follow_ups = " Short follow-ups, such as “and the ships?”, still work." if settings.trained_wordings else ""
-        return f"This model answers each question on its own; it does not see earlier ones.{follow_ups}"
-    if remembered == 0:
-        return "The model sees none of these exchanges with your next question."
+        return f"This model answers each question on its own and does not remember earlier ones.{follow_ups}"
     if remembered == total:
-        return f"The model sees {_exchanges(total)} with your next question about this view."
-    return f"The model sees the last {remembered} of {total} exchanges with your next question about this view."
-
-
-def _exchanges(count: int) -> str:
-    return "this exchange" if count == 1 else f"all {count} exchanges"
+        return "The model remembers all of this conversation when you ask about the same view again."
+    if remembered == 0:
+        return "The model remembers none of this conversation."
+    return f"The model remembers only the last {remembered} of these {total} exchanges."

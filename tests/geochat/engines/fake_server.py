@@ -3,6 +3,7 @@
 What it writes depends on the question alone, so that an answer which comes late, anew or in another order is known.
 """
 
+import contextlib
 import json
 import math
 import socket
@@ -268,8 +269,6 @@ def _pump(source, target, limit):
     except OSError:
         pass
     for end in (source, target):
-        try:
+        with contextlib.suppress(OSError):
             end.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         end.close()

@@ -198,7 +198,9 @@ def test_in_a_batch_an_answer_may_begin_anew_with_other_words(server, engine):
 
 def test_a_proxy_that_cuts_connections(server, connect):
     draw = random.Random(1)
-    proxy = CuttingProxy(server.port, lambda number: draw.randrange(3000) if number > 2 and draw.random() < 0.5 else None)
+    proxy = CuttingProxy(
+        server.port, lambda number: draw.randrange(3000) if number > 2 and draw.random() < 0.5 else None
+    )
     engine = connect(proxy.url)
     questions = [f"question {number}" for number in range(40)]
     results = dict(complete_all(engine.stream_batch(map(about, questions))))
@@ -282,7 +284,9 @@ def test_https_to_a_server_that_does_not_speak_it(server, connect):
         connect(server.url.replace("http:", "https:"))
 
 
-@pytest.mark.parametrize("url", ["host:8000", "ftp://host/v1", "http://", "http://user:secret@host/v1", "http://host/?k=secret"])
+@pytest.mark.parametrize(
+    "url", ["host:8000", "ftp://host/v1", "http://", "http://user:secret@host/v1", "http://host/?k=secret"]
+)
 def test_addresses_that_are_none(url):
     with pytest.raises(SettingsError) as caught:
         checked_url(url)

@@ -6,6 +6,7 @@ A source is a file, or FILE|layername=NAME. All are drawn into the picture, the 
 """
 
 import json
+import os
 import sys
 
 from qgis.core import (
@@ -56,8 +57,8 @@ def main(picture, sources):
     job.waitForFinished()
     job.renderedImage().save(picture)
     sys.stdout.write(json.dumps(seen))
-    layers.clear()
-    application.exitQgis()
+    sys.stdout.flush()
+    os._exit(0)  # QGIS may crash while it is taken down
 
 
 main(sys.argv[1], sys.argv[2:])

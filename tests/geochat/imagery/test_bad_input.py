@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,9 +27,9 @@ def picture(tmp_path, noise):
 @pytest.mark.parametrize(
     "source",
     [
-        "http://127.0.0.1:9/image.tif",
-        "https://example.org/image.png",
-        "s3://bucket/image.tif",
+        Path("https://example.org/image.png"),
+        Path("s3://bucket/image.tif"),
+        "ftp://example.org/image.tif",
         "file:///etc/hostname",
         "/vsicurl/http://127.0.0.1:9/image.tif",
         "/vsizip//tmp/image.zip/image.tif",

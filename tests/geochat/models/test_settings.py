@@ -29,8 +29,8 @@ def test_round_trip(tmp_path, settings):
 
 def test_without_a_file_the_published_model_is_meant(tmp_path):
     assert read_settings(tmp_path) == Settings(name=tmp_path.name)
-    assert Settings().convention == AngleConvention("clockwise", "(0,90]")
-    assert Settings().fit == "pad"
+    dialect = Settings().dialect_for(504)
+    assert (dialect.angles, dialect.model_frame.fit) == (AngleConvention("clockwise", "(0,90]"), "pad")
     assert Settings().tasks == tuple(Task)
 
 

@@ -1,21 +1,21 @@
-// Shapes in pixels of the whole image, y down; angles in degrees, clockwise on screen.
+// Geometry in pixels of the whole image, y down; angles in degrees, clockwise on screen.
 
-const rad = (degrees) => (degrees * Math.PI) / 180;
+const radians = (degrees) => (degrees * Math.PI) / 180;
 
-function turned([x, y], degrees) {
-  const cos = Math.cos(rad(degrees));
-  const sin = Math.sin(rad(degrees));
+function rotatePoint([x, y], degrees) {
+  const cos = Math.cos(radians(degrees));
+  const sin = Math.sin(radians(degrees));
   return [x * cos - y * sin, x * sin + y * cos];
 }
 
-// A region is {cx, cy, w, h, angle}: its centre, its sides before it is turned, and the turn.
+// A region is {cx, cy, w, h, angle}: its centre, its sides before rotation, and the rotation.
 function corners(r) {
-  return [[-1, -1], [1, -1], [1, 1], [-1, 1]].map((corner) => at(r, corner));
+  return [[-1, -1], [1, -1], [1, 1], [-1, 1]].map((corner) => pointAt(r, corner));
 }
 
 // The point of a region at (hx, hy), each -1, 0 or 1: a corner, the middle of a side or the centre.
-function at(r, [hx, hy]) {
-  const [x, y] = turned([(hx * r.w) / 2, (hy * r.h) / 2], r.angle);
+function pointAt(r, [hx, hy]) {
+  const [x, y] = rotatePoint([(hx * r.w) / 2, (hy * r.h) / 2], r.angle);
   return [r.cx + x, r.cy + y];
 }
 
@@ -23,7 +23,7 @@ function fromCorners([x1, y1], [x2, y2]) {
   return { cx: (x1 + x2) / 2, cy: (y1 + y2) / 2, w: Math.abs(x2 - x1), h: Math.abs(y2 - y1), angle: 0 };
 }
 
-// Four corners in order, such as an answer's box, as a region.
+// The region of four corners in order, such as those of an answer's box.
 function fromPoints(points) {
   const [a, b, c] = points;
   return {
@@ -35,28 +35,28 @@ function fromPoints(points) {
   };
 }
 
-// Pull the handle (hx, hy) to a point; what lies opposite stays where it is.
+// Drag the handle (hx, hy) to a point; the opposite side stays in place.
 function resized(r, [hx, hy], point) {
-  const [px, py] = turned([point[0] - r.cx, point[1] - r.cy], -r.angle);
+  const [px, py] = rotatePoint([point[0] - r.cx, point[1] - r.cy], -r.angle);
   const anchor = [(-hx * r.w) / 2, (-hy * r.h) / 2];
   const w = hx ? Math.max(1, Math.abs(px - anchor[0])) : r.w;
   const h = hy ? Math.max(1, Math.abs(py - anchor[1])) : r.h;
   const middle = [hx ? (px + anchor[0]) / 2 : 0, hy ? (py + anchor[1]) / 2 : 0];
-  const [dx, dy] = turned(middle, r.angle);
+  const [dx, dy] = rotatePoint(middle, r.angle);
   return { ...r, cx: r.cx + dx, cy: r.cy + dy, w, h };
 }
 
-// Turn the middle of the top side (-1) or the bottom side (1) towards a point; `step` degrees at a time.
-function rotated(r, point, step, side) {
+// Rotate the middle of the top side (-1) or the bottom side (1) towards a point, in steps of `step` degrees.
+function rotatedTowards(r, point, step, side) {
   const degrees = (Math.atan2(point[1] - r.cy, point[0] - r.cx) * 180) / Math.PI - side * 90;
   return { ...r, angle: ((Math.round(degrees / step) * step) % 360 + 360) % 360 };
 }
 
 function contains(r, point) {
-  const [x, y] = turned([point[0] - r.cx, point[1] - r.cy], -r.angle);
+  const [x, y] = rotatePoint([point[0] - r.cx, point[1] - r.cy], -r.angle);
   return Math.abs(x) <= r.w / 2 && Math.abs(y) <= r.h / 2;
 }
 
-// As the server takes it: x1, y1, x2, y2 before the turn, and the turn.
+// The server's form: x1, y1, x2, y2 before rotation, and the rotation.
 const toNumbers = (r) => [r.cx - r.w / 2, r.cy - r.h / 2, r.cx + r.w / 2, r.cy + r.h / 2, r.angle];
 const fromNumbers = ([x1, y1, x2, y2, angle]) => ({ ...fromCorners([x1, y1], [x2, y2]), angle });

@@ -1,8 +1,8 @@
-// Mouse, pen and touch: one pointer pans, draws, moves, resizes or turns; two zoom.
+// Mouse, pen and touch: one pointer pans, draws, moves, resizes or rotates; two zoom.
 
 const stage = element.querySelector(".gv-stage");
 const pointers = new Map();
-let gesture = null; // {kind, ...} of the one-pointer gesture in progress
+let gesture = null; // {kind, ...} of the gesture in progress
 let drawing = false; // whether the next drag draws a region
 
 function local(event) {
@@ -14,20 +14,20 @@ const near = (a, b, reach) => Math.hypot(a[0] - b[0], a[1] - b[1]) <= reach;
 
 function setDrawing(on) {
   drawing = on;
-  element.querySelector(".gv").dataset.mode = on ? "draw" : "look";
-  hint(on ? "Drag to draw a region; Enter places one in the middle; Esc cancels" : "");
+  element.querySelector(".gv").dataset.mode = on ? "draw" : "pan";
+  hint(on ? "Drag to draw a region. Enter places one in the middle, Esc cancels." : "");
   updateBar();
 }
 
-// What a pointer at `screen` takes hold of.
-function grasp(screen, coarse) {
+// The gesture that a pointer at `screen` starts.
+function hitTest(screen, coarse) {
   const point = camera.toImage(screen);
   const chosen = regions.get(regions.selected);
   const reach = coarse ? 22 : 11;
   if (chosen) {
     const side = knobSide(chosen);
-    if (near(screen, knobOf(chosen, side), reach)) return { kind: "turn", region: chosen, side };
-    const handle = HANDLES.find((h) => near(screen, camera.toScreen(at(chosen, h)), reach));
+    if (near(screen, knobPoint(chosen, side), reach)) return { kind: "rotate", region: chosen, side };
+    const handle = HANDLES.find((h) => near(screen, camera.toScreen(pointAt(chosen, h)), reach));
     if (handle) return { kind: "resize", region: chosen, handle };
   }
   const region = [...regions.list].reverse().find((other) => contains(other, point));
@@ -46,7 +46,7 @@ stage.addEventListener("pointerdown", (event) => {
   if (pointers.size > 2) return;
   if (event.button === 1) gesture = { kind: "pan", at: screen };
   else if (drawing || event.shiftKey) gesture = { kind: "draw", from: camera.toImage(screen), start: screen };
-  else gesture = grasp(screen, event.pointerType !== "mouse");
+  else gesture = hitTest(screen, event.pointerType !== "mouse");
   gesture.began = screen;
   if (gesture.region) {
     regions.selected = gesture.region.id;
@@ -95,11 +95,11 @@ function drag(screen, shift) {
     regions.replace({ ...region, cx: region.cx + point[0] - from[0], cy: region.cy + point[1] - from[1] });
   } else if (gesture.kind === "resize") {
     regions.replace(resized(gesture.region, gesture.handle, point));
-  } else if (gesture.kind === "turn") {
-    regions.replace(rotated(gesture.region, point, shift ? 15 : 1, gesture.side));
+  } else if (gesture.kind === "rotate") {
+    regions.replace(rotatedTowards(gesture.region, point, shift ? 15 : 1, gesture.side));
   }
   drawShapes();
-  tellSoon();
+  publishSoon();
 }
 
 function release(event) {
@@ -115,22 +115,22 @@ function release(event) {
   } else if (ended.kind === "pan" && still) {
     const box = boxAt(camera.toImage(ended.began));
     if (regions.selected && !box) regions.selected = null;
-    light(box?.key ?? null);
+    highlight(box?.key ?? null);
   }
   drawShapes();
   updateBar();
-  tell();
+  publish();
 }
 stage.addEventListener("pointerup", release);
 stage.addEventListener("pointercancel", release);
 stage.addEventListener("pointerleave", () => {
-  if (!pointers.size) light(null);
+  if (!pointers.size) highlight(null);
 });
 
 function hover(screen) {
-  const held = drawing ? { kind: "draw" } : grasp(screen, false);
-  stage.dataset.hold = held.kind;
-  light(held.kind === "pan" ? (boxAt(camera.toImage(screen))?.key ?? null) : null);
+  const hit = drawing ? { kind: "draw" } : hitTest(screen, false);
+  stage.dataset.gesture = hit.kind;
+  highlight(hit.kind === "pan" ? (boxAt(camera.toImage(screen))?.key ?? null) : null);
 }
 
 stage.addEventListener(

@@ -1,4 +1,4 @@
-// The keyboard, while the viewer has the focus. With a region selected the arrows move it, otherwise they pan.
+// Keys, while the viewer has the focus. Arrows move the selected region or, without one, pan.
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
@@ -12,8 +12,8 @@ element.querySelector(".gv").addEventListener("keydown", (event) => {
     if (chosen) nudge(chosen, arrow, event);
     else camera.pan(-arrow[0] * (event.shiftKey ? 200 : 50), -arrow[1] * (event.shiftKey ? 200 : 50));
   } else if ((event.key === "[" || event.key === "]") && chosen) {
-    const turn = (event.key === "]" ? 1 : -1) * (event.shiftKey ? 1 : 5);
-    regions.replace({ ...chosen, angle: (chosen.angle + turn + 360) % 360 });
+    const step = (event.key === "]" ? 1 : -1) * (event.shiftKey ? 1 : 5);
+    regions.replace({ ...chosen, angle: (chosen.angle + step + 360) % 360 });
   } else if ((event.key === "{" || event.key === "}") && chosen) {
     regions.replace({ ...chosen, angle: (chosen.angle + (event.key === "}" ? 1 : -1) + 360) % 360 });
   } else if ((event.key === "Delete" || event.key === "Backspace") && chosen) {
@@ -22,21 +22,21 @@ element.querySelector(".gv").addEventListener("keydown", (event) => {
   } else if (event.key === "Escape") {
     if (drawing) setDrawing(false);
     else regions.selected = null;
-    light(null);
+    highlight(null);
     stage.focus();
   } else if (event.key === "Enter" && drawing) {
     placeInMiddle();
   } else if (event.key === "Enter" && focused) {
     regions.selected = focused;
   } else {
-    const does = { r: "draw", f: "fit", 0: "fit", "+": "in", "=": "in", "-": "out", b: "boxes", o: "open" }[event.key.toLowerCase()];
-    if (!does || event.altKey) return;
-    act(does);
+    const action = { r: "draw", f: "fit", 0: "fit", "+": "in", "=": "in", "-": "out", b: "boxes", o: "open" }[event.key.toLowerCase()];
+    if (!action || event.altKey) return;
+    run(action);
   }
   event.preventDefault();
   refresh();
   updateBar();
-  tellSoon();
+  publishSoon();
 });
 
 function nudge(region, [dx, dy], event) {
@@ -49,7 +49,7 @@ function nudge(region, [dx, dy], event) {
   }
 }
 
-// A region without a pointer: a third of the view, in its middle.
+// Add a region without a pointer: in the middle of the view, a third of its size.
 function placeInMiddle() {
   const [left, top, width, height] = camera.window();
   const side = Math.min(width, height) / 3;

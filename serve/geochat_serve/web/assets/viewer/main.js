@@ -1,5 +1,55 @@
-// The toolbar, and what holds the parts together.
+// The status line, the toolbar and the scene, which connect the other parts.
 
+// The status line: scale bar, cursor position in pixels, map coordinates and degrees, zoom.
+const show = (name, text) => (element.querySelector(".gv-" + name).textContent = text);
+
+function showCursor(screen) {
+  const scene = camera.scene;
+  if (!scene) return;
+  const [x, y] = camera.toImage(screen);
+  const inside = x >= 0 && y >= 0 && x < scene.width && y < scene.height;
+  show("pixel", inside ? "x " + Math.floor(x) + "  y " + Math.floor(y) : "");
+  if (!inside || !scene.affine) {
+    show("map", "");
+    show("lonlat", "");
+    return;
+  }
+  const [a, b, c, d, e, f] = scene.affine;
+  const [mx, my] = [a * x + b * y + c, d * x + e * y + f];
+  const digits = Math.abs(a) < 0.01 ? 6 : 1;
+  show("map", (scene.crs ? scene.crs + "  " : "") + mx.toFixed(digits) + ", " + my.toFixed(digits));
+  show("lonlat", scene.lonlat ? degrees(lonlatAt(x, y)) : "");
+}
+
+// Longitude and latitude, interpolated between the points of the grid.
+function lonlatAt(x, y) {
+  const { lonlat, width, height } = camera.scene;
+  const last = lonlat.length - 1;
+  const [u, v] = [(x / width) * last, (y / height) * last];
+  const [i, j] = [Math.min(Math.floor(u), last - 1), Math.min(Math.floor(v), last - 1)];
+  const mix = (p, q, t) => [p[0] + (q[0] - p[0]) * t, p[1] + (q[1] - p[1]) * t];
+  return mix(mix(lonlat[j][i], lonlat[j][i + 1], u - i), mix(lonlat[j + 1][i], lonlat[j + 1][i + 1], u - i), v - j);
+}
+
+function degrees([lon, lat]) {
+  const east = ((lon + 540) % 360) - 180;
+  return Math.abs(lat).toFixed(6) + "° " + (lat < 0 ? "S" : "N") + "  " + Math.abs(east).toFixed(6) + "° " + (east < 0 ? "W" : "E");
+}
+
+function showScale() {
+  const bar = element.querySelector(".gv-scale");
+  const scene = camera.scene;
+  bar.hidden = !scene?.gsd;
+  show("zoom", scene ? Math.round(camera.scale * 100) + " %" : "");
+  if (bar.hidden) return;
+  const most = (110 / camera.scale) * scene.gsd; // metres in 110 pixels
+  const power = 10 ** Math.floor(Math.log10(most));
+  const length = [5, 2, 1].map((step) => step * power).find((step) => step <= most);
+  bar.querySelector("i").style.width = (length / scene.gsd) * camera.scale + "px";
+  bar.querySelector("b").textContent = length >= 1000 ? length / 1000 + " km" : length >= 1 ? length + " m" : Math.round(length * 100) + " cm";
+}
+
+// The toolbar.
 const actions = {
   open: () => showOpen(cover.hidden),
   "close-open": () => showOpen(false),
@@ -12,17 +62,17 @@ const actions = {
   boxes: () => (answers.shown = !answers.shown),
 };
 
-function act(name) {
+function run(name) {
   actions[name]();
   refresh();
   updateBar();
-  tellSoon();
+  publishSoon();
 }
 
-element.querySelectorAll("[data-do]").forEach((button) => button.addEventListener("click", () => act(button.dataset.do)));
+element.querySelectorAll("[data-action]").forEach((button) => button.addEventListener("click", () => run(button.dataset.action)));
 
 function updateBar() {
-  const button = (name) => element.querySelector('.gv-bar [data-do="' + name + '"]');
+  const button = (name) => element.querySelector('.gv-bar [data-action="' + name + '"]');
   button("draw").setAttribute("aria-pressed", drawing);
   button("boxes").setAttribute("aria-pressed", answers.shown);
   button("delete").disabled = regions.selected === null;
@@ -33,11 +83,11 @@ function refresh() {
   paint();
   drawShapes();
   showScale();
-  tellSoon();
-  wantDetail();
+  publishSoon();
+  requestDetail();
 }
 
-// A new scene is shown whole and without regions; the same image in other colours stays as it lies.
+// A new scene is shown whole and without regions; another rendering of the same image keeps view and regions.
 async function showScene() {
   const scene = props.scene ? JSON.parse(props.scene) : null;
   setBusy("");
@@ -48,32 +98,36 @@ async function showScene() {
     return;
   }
   const overview = await loadPicture(scene.source);
-  const same = camera.scene && camera.scene.image === scene.image;
+  const same = camera.scene && camera.scene.image_id === scene.image_id;
   camera.scene = scene;
   [pictures.overview, pictures.detail] = [overview, null];
   show("name", scene.name);
   element.querySelector(".gv-name").title = scene.name + ", " + scene.width + " × " + scene.height + " px";
   showOpen(false);
   if (!same) {
-    regions.endCorrecting();
-    regions.list = [];
-    regions.selected = null;
+    regions.clear();
     camera.fit();
   }
   refresh();
   updateBar();
-  tell();
+  publish();
 }
 
 watch("scene", showScene);
 watch("problem", () => setBusy(""));
-watch("placed", () => {
-  const placed = props.placed && JSON.parse(props.placed);
-  if (!placed || placed.scene !== camera.scene?.id) return;
-  placed.regions.forEach((numbers) => regions.add(fromNumbers(numbers)));
+watch("cleared", () => {
+  regions.clear();
   refresh();
   updateBar();
-  tell();
+  publish();
+});
+watch("added", () => {
+  const added = props.added && JSON.parse(props.added);
+  if (!added || added.scene !== camera.scene?.id) return;
+  added.regions.forEach((numbers) => regions.add(fromNumbers(numbers)));
+  refresh();
+  updateBar();
+  publish();
 });
 
 new ResizeObserver(() => {
@@ -82,11 +136,11 @@ new ResizeObserver(() => {
   const fitted = camera.scene && Math.abs(camera.scale / camera.fitScale() - 1) < 0.05;
   [camera.width, camera.height] = [box.width, box.height];
   if (camera.scene && fitted) camera.fit();
-  else camera.hold();
+  else camera.clamp();
   refresh();
 }).observe(stage);
 
 updateBar();
 showOpen(true);
 if (props.scene) showScene();
-document.dispatchEvent(new CustomEvent("geochat:hello"));
+document.dispatchEvent(new CustomEvent("geochat:viewer-ready"));

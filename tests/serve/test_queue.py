@@ -1,22 +1,19 @@
-"""Whose turn it is."""
+"""The queue is fair to pages and to clients."""
 
 import asyncio
 
 import pytest
+from serve_wire import run
 
-from geochat_serve.queueing import FairQueue, QueueFullError
-
-
-def run(scenario):
-    return asyncio.run(asyncio.wait_for(scenario, 10))
+from geochat_serve.queue import FairQueue, QueueFullError
 
 
 async def serve_all(queue, users):
-    """Everybody joins at once; the order in which turns are had."""
+    """Let everybody join at once: the order in which they are served."""
     served = []
 
     async def one(user):
-        async with queue.turn(user):
+        async with queue.slot(user):
             served.append(user)
             await asyncio.sleep(0)
 
@@ -24,7 +21,7 @@ async def serve_all(queue, users):
     return served
 
 
-def test_users_take_turns_however_much_one_asks():
+def test_pages_take_turns_however_much_one_asks():
     assert run(serve_all(FairQueue(1, 8), "aaaabc")) == ["a", "b", "c", "a", "a", "a"]
 
 
@@ -34,10 +31,10 @@ def test_no_more_at_once_than_there_are_slots():
 
         async def one(user):
             nonlocal now, most
-            async with queue.turn(user):
+            async with queue.slot(user):
                 now += 1
                 most = max(most, now)
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0)
                 now -= 1
 
         await asyncio.gather(*(one(f"user {number}") for number in range(10)))
@@ -46,21 +43,21 @@ def test_no_more_at_once_than_there_are_slots():
     assert run(scenario()) == 3
 
 
-def test_places_are_told_and_fall():
+def test_positions_are_reported_and_fall():
     async def scenario():
         queue = FairQueue(1, 8)
         first, second, third = (queue.join(user) for user in "abc")
-        places = third.places()
-        seen = [await anext(places)]
+        positions = third.positions()
+        seen = [await anext(positions)]
         first.leave()
-        seen.append(await anext(places))
+        seen.append(await anext(positions))
         second.leave()
-        return [*seen, *[place async for place in places]], third.served
+        return [*seen, *[place async for place in positions]], third.served
 
     assert run(scenario()) == ([1, 0], True)
 
 
-def test_one_that_leaves_while_waiting_holds_up_nobody():
+def test_a_ticket_that_leaves_while_waiting_delays_nobody():
     async def scenario():
         queue = FairQueue(1, 8)
         first, second, third = (queue.join(user) for user in "aab")
@@ -72,7 +69,7 @@ def test_one_that_leaves_while_waiting_holds_up_nobody():
     assert run(scenario())
 
 
-def test_a_user_may_have_so_many_waiting():
+def test_a_page_may_have_so_many_waiting():
     async def scenario():
         queue = FairQueue(1, 2)
         for _ in range(3):  # one served, two waiting
@@ -84,21 +81,21 @@ def test_a_user_may_have_so_many_waiting():
     run(scenario())
 
 
-def test_nothing_is_remembered_of_users_who_left():
+def test_nothing_is_remembered_of_pages_that_left():
     async def scenario():
         queue = FairQueue(2, 2)
         await serve_all(queue, [str(number) for number in range(50)])
-        return queue._lines, queue._served
+        return queue.clients, queue.length, queue.computing
 
-    assert run(scenario()) == ({}, set())  # nothing keeps growing
+    assert run(scenario()) == ((), 0, 0)
 
 
-def test_many_pages_of_one_client_hold_up_no_other_client():
+def test_many_pages_of_one_client_delay_no_other_client():
     async def scenario():
         queue, served = FairQueue(1, 8), []
 
         async def one(user, client):
-            async with queue.turn(user, client):
+            async with queue.slot(user, client):
                 served.append(user)
                 await asyncio.sleep(0)
 
@@ -114,14 +111,14 @@ def test_pages_of_one_client_take_turns():
         queue, served = FairQueue(1, 8), []
 
         async def one(user):
-            async with queue.turn(user, "school"):
+            async with queue.slot(user, "school"):
                 served.append(user)
                 await asyncio.sleep(0)
 
         await asyncio.gather(*(one(user) for user in "aaab"))
-        return served, queue._lines, queue._last
+        return served, queue.clients
 
-    assert run(scenario()) == (["a", "b", "a", "a"], {}, {})
+    assert run(scenario()) == (["a", "b", "a", "a"], ())
 
 
 def test_a_client_may_have_so_many_waiting():
@@ -130,7 +127,7 @@ def test_a_client_may_have_so_many_waiting():
         for number in range(9):  # one served, eight waiting
             queue.join(f"page {number}", "greedy")
         assert queue.length == 8
-        with pytest.raises(QueueFullError, match="8 questions from where you are"):
+        with pytest.raises(QueueFullError, match="8 questions from your login or address"):
             queue.join("page 9", "greedy")
         queue.join("other", "other")
 

@@ -1,4 +1,4 @@
-"""Regions and windows from what a browser sends or a user pastes."""
+"""Regions and windows, from what a browser sends or a user pastes."""
 
 import json
 
@@ -8,7 +8,7 @@ import pytest
 from geochat.errors import RegionError
 from geochat.geometry import OrientedBox, to_geographic, transform_points
 from geochat.imagery import open_image
-from geochat_serve.placing import read_boxes, read_places, read_window
+from geochat_serve.validation import read_boxes, read_places, read_window
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_numbers_are_pixels_where_there_is_no_map(plain):
         ("[" * 100_000, "paste GeoJSON"),
     ],
 )
-def test_what_is_no_region_is_refused(place, text, message):
+def test_other_text_is_refused(place, text, message):
     with pytest.raises(RegionError, match=message):
         read_places(text, place)
 
@@ -79,11 +79,16 @@ def test_degrees_need_a_map(plain):
 
 
 @pytest.mark.parametrize(
-    "values", [None, "x", [[1, 2, 3]], [[1, 2, 3, 4, "5"]], [[1, 2, 3, 4, float("nan")]], [[0] * 5] * 201]
+    "values",
+    [None, "x", [[1, 2, 3]], [[1, 2, 3, 4, 5, 6]], [[1, 2, 3, 4, "5"]], [[1, 2, 3, 4, float("nan")]], [[0] * 5] * 201],
 )
 def test_boxes_of_a_client_are_checked(values):
     with pytest.raises(RegionError):
         read_boxes(values)
+
+
+def test_the_angle_of_a_box_may_be_left_out():
+    assert read_boxes([[1, 2, 3, 4], [1, 2, 3, 4, 30]]) == (OrientedBox(1, 2, 3, 4), OrientedBox(1, 2, 3, 4, 30))
 
 
 @pytest.mark.parametrize(
@@ -96,11 +101,11 @@ def test_boxes_of_a_client_are_checked(values):
         ([590, 290, 100, 100], (590, 290, 10, 10)),
     ],
 )
-def test_windows_are_cut_to_the_image(plain, sent, read):
+def test_windows_are_clipped_to_the_image(plain, sent, read):
     assert read_window(sent, plain) == read
 
 
 @pytest.mark.parametrize("sent", [[700, 0, 10, 10], [0, 0, 1], "all", [0, 0, float("inf"), 1], [5, 5, -3, 2]])
-def test_windows_without_a_pixel_are_refused(plain, sent):
+def test_windows_outside_the_image_are_refused(plain, sent):
     with pytest.raises(RegionError):
         read_window(sent, plain)

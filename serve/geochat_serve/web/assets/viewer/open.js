@@ -1,4 +1,4 @@
-// Opening an image: choosing, dropping, pasting, or one of the bundled scenes.
+// Opening an image: chosen, dropped, pasted, or a bundled scene.
 
 const busy = element.querySelector(".gv-busy");
 const file = element.querySelector(".gv-file");
@@ -15,25 +15,25 @@ function hint(text) {
 
 function showOpen(on) {
   cover.hidden = !on;
-  element.querySelector('[data-do="close-open"]').hidden = !camera.scene;
+  element.querySelector('[data-action="close-open"]').hidden = !camera.scene;
 }
 
 async function open(picked) {
   if (!picked) return;
-  const limit = props.limit_mb;
+  const limit = props.max_upload_mb;
   if (picked.size > limit * 1024 * 1024) {
     hint("");
-    trigger("refused", { message: picked.name + " has " + Math.ceil(picked.size / 1048576) + " MB; up to " + limit + " MB are taken" });
+    trigger("upload_failed", { message: picked.name + " has " + Math.ceil(picked.size / 1048576) + " MB; the limit is " + limit + " MB" });
     return;
   }
   setBusy("Uploading " + picked.name + " …");
   try {
     const { path } = await upload(picked);
     setBusy("Opening " + picked.name + " …");
-    trigger("opened", { upload: path, name: picked.name });
+    trigger("uploaded", { upload: path, name: picked.name });
   } catch (error) {
     setBusy("");
-    trigger("refused", { message: picked.name + " could not be uploaded; try again" });
+    trigger("upload_failed", { message: picked.name + " could not be uploaded; try again" });
   }
 }
 

@@ -1,0 +1,281 @@
+"""Options of the commands that look through whole scenes, and their progress."""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geochat.cli import values
+from geochat.cli.output import note
+
+_REASONS = 10  # that are told
+
+if TYPE_CHECKING:
+    from geochat.find import Finding, Progress, Survey
+    from geochat.imagery import Scene
+
+    Work = Finding | Survey
+
+
+def add_window_options(parser: argparse.ArgumentParser, overlap: str) -> None:
+    """Declare how a scene is cut into windows and shown; `scene_of` and `look_options` read them.
+
+    Args:
+        parser: The command's.
+        overlap: The default of `--overlap`, as it is typed.
+    """
+    group = parser.add_argument_group("windows")
+    group.add_argument(
+        "--window",
+        metavar="N|W,H",
+        type=_side,
+        help="side of a window in pixels of the scene (default: by its ground resolution and what the model knows)",
+    )
+    group.add_argument(
+        "--overlap",
+        metavar="N|N%",
+        type=_overlap,
+        default=_overlap(overlap),
+        help=f"of neighbouring windows, in pixels or as a share of their side (default: {overlap.replace('%', '%%')})",
+    )
+    group.add_argument(
+        "--scales",
+        metavar="1,2,whole",
+        type=_scales,
+        default=_scales("1"),
+        help="window sizes as factors of --window, and the whole image at once (default: 1)",
+    )
+    group.add_argument("--aoi", metavar="FILE", type=Path, help="polygons outside of which nothing is looked at")
+    group.add_argument("--page", metavar="N", type=int, default=1, help="page of a multi-page TIFF (default: 1)")
+    group.add_argument(
+        "--bands",
+        metavar="r,g,b",
+        type=values.bands,
+        default="auto",
+        help="band numbers from 1, or rgb, nir, swir, or as landsat8:nir",
+    )
+    group.add_argument(
+        "--stretch",
+        metavar="HOW",
+        type=values.stretch,
+        default={},
+        help="band values to brightness, one for all windows: auto, none, percentile, percentile:1,99, or low,high",
+    )
+
+
+def add_job_options(parser: argparse.ArgumentParser) -> None:
+    """Declare where a job is kept and which part of it is done; `job_options` reads them."""
+    group = parser.add_argument_group("job")
+    group.add_argument(
+        "--job",
+        metavar="DIR",
+        type=Path,
+        help="folder in which each window is recorded: a killed command goes on there when it is run again, and "
+        "several processes share it (default: the name of the first -o FILE and .job)",
+    )
+    group.add_argument("--restart", action="store_true", help="throw away what the folder holds")
+    group.add_argument("--retry", action="store_true", help="ask again about windows that failed")
+    group.add_argument(
+        "--split", metavar="i/n", type=_share, default=(0, 1), help="do the i-th of n parts, as in an array of jobs"
+    )
+
+
+def add_output_options(parser: argparse.ArgumentParser, what: str) -> None:
+    """Declare the files that are written; `check_outputs` reads them.
+
+    Args:
+        parser: The command's.
+        what: What a row of the layer is, in the plural.
+    """
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help=f"write the {what} in the format of FILE's ending (.gpkg, .geojson, .fgb, .parquet, ...); may be repeated",
+    )
+    parser.add_argument(
+        "--format",
+        metavar="NAME",
+        choices=values.RegistryNames("geochat.exports:EXPORTERS"),
+        help="format of the files, in place of their endings: %(choices)s",
+    )
+
+
+def check_outputs(args: argparse.Namespace) -> None:
+    """Check that every file can be written, before the model is loaded.
+
+    Raises:
+        ExportError: One cannot.
+    """
+    from geochat.exports import exporter_for
+
+    for path in args.output:
+        exporter_for(path, args.format)
+
+
+def scene_of(args: argparse.Namespace) -> "Scene":
+    """Open the scene of a command.
+
+    Raises:
+        ImageError: It cannot be read, or has no such page.
+    """
+    from geochat.imagery import Scene
+
+    return Scene.open(args.scene, page=args.page)
+
+
+def look_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of `add_window_options`, as `geochat.find.LookOptions`."""
+    from geochat.imagery import Stretch
+
+    scales, whole = args.scales
+    return {
+        "window": args.window,
+        "overlap": args.overlap,
+        "scales": scales,
+        "whole": whole,
+        "area": args.aoi,
+        "bands": args.bands,
+        "stretch": Stretch(**args.stretch),
+    }
+
+
+def job_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of `add_job_options`, as `geochat.find.JobOptions`."""
+    folder = args.job
+    if folder is None and args.output:
+        folder = args.output[0].with_name(f"{args.output[0].name}.job")
+    return {"job": folder, "restart": args.restart, "retry": args.retry, "share": args.split}
+
+
+class ProgressBar:
+    """Windows, their rate and the time left on standard error, with what is found so far; from the first window on."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def show(self, progress: "Progress") -> None:
+        """Show how far a job is."""
+        from tqdm import tqdm
+
+        if self._bar is None:
+            watched = sys.stderr.isatty()
+            self._bar = tqdm(
+                total=progress.total,
+                initial=progress.done - 1,
+                unit=" windows",
+                mininterval=0.2 if watched else 60,
+                dynamic_ncols=watched,
+                leave=watched,
+            )
+        failed = f", {progress.failed} failed" if progress.failed else ""
+        self._bar.set_postfix_str(f"{progress.found} found{failed}", refresh=False)
+        self._bar.update(progress.done - self._bar.n)
+
+    def close(self) -> None:
+        """End it."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def compute(args: argparse.Namespace, work: "Work", bar: ProgressBar, show: Callable[[Any], object]) -> bool:
+    """Look through the windows that are left.
+
+    Where the user interrupts, the files are written with what is recorded so far.
+
+    Args:
+        args: With `output`, `format` and the job's options.
+        work: What is to be done.
+        bar: Shows the progress, and is closed.
+        show: Takes each result.
+
+    Returns:
+        Whether the job is complete; where it is not, other processes do the rest, which is said.
+    """
+    try:
+        for each in work:
+            show(each)
+    except KeyboardInterrupt:
+        bar.close()
+        folder = job_options(args)["job"]
+        going_on = f"; the same command goes on from {folder}" if folder else ""
+        note(f"interrupted; {work.progress.done} of {work.progress.total} windows are done{going_on}")
+        write_results(args, work, work.save)
+        raise
+    bar.close()
+    if not work.complete:
+        left = work.progress.total - work.progress.done
+        note(f"{left} windows are left to other processes; the last of them to end writes the results")
+    return work.complete
+
+
+def write_results(args: argparse.Namespace, work: "Work", write: Callable[[Path, str | None], Path]) -> int:
+    """Write the files with what is recorded so far, and say what of the scene is not known.
+
+    Args:
+        args: With `output` and `format`.
+        work: What was done.
+        write: Writes one file.
+
+    Returns:
+        The exit status: 1 where windows failed.
+    """
+    for path in args.output:
+        note(f"wrote {write(path, args.format)}")
+    reasons = Counter(str(window.properties["reason"]) for window in work.not_looked_at())
+    for reason, count in reasons.most_common(_REASONS):
+        note(f"{count} window{'s' if count > 1 else ''}: {reason}")
+    return 1 if work.progress.failed else 0
+
+
+def _side(text: str) -> int | tuple[int, int]:
+    """A window's side, or its width and height."""
+    numbers = _whole_numbers(text)
+    if len(numbers) == 1:
+        return numbers[0]
+    if len(numbers) == 2:
+        return numbers[0], numbers[1]
+    raise argparse.ArgumentTypeError(f"{text!r} has {len(numbers)} numbers; give a side, or width,height")
+
+
+def _overlap(text: str) -> float:
+    """Pixels, or a share of a window's side with a percent sign."""
+    try:
+        if text.endswith("%"):
+            share = float(text[:-1]) / 100
+            if 0 <= share < 1:
+                return share
+        elif int(text) >= 0:
+            return int(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is no overlap; give pixels, as 64, or a share below 100 %, as 25%")
+
+
+def _scales(text: str) -> tuple[tuple[float, ...], bool]:
+    """Factors of the window's side, and whether the whole image is looked at."""
+    words = text.split(",")
+    try:
+        return tuple(float(word) for word in words if word != "whole"), "whole" in words
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of factors; give such as 1,2 or 1,whole") from None
+
+
+def _share(text: str) -> tuple[int, int]:
+    """The i-th of n parts, from 1, as a number from 0 and a count."""
+    part, _, parts = text.partition("/")
+    if part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts):
+        return int(part) - 1, int(parts)
+    raise argparse.ArgumentTypeError(f"{text!r} is no part of a job; give i/n, such as 2/8, with i from 1 to n")
+
+
+def _whole_numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not whole numbers separated by commas") from None

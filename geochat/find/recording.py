@@ -1,0 +1,88 @@
+"""Windows that are being asked about, and what becomes of them."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from geochat.errors import GeoChatError
+from geochat.find.job import Job
+from geochat.journal import Entry
+
+_HOPELESS = 50  # windows in a row that the engine did not answer
+
+
+@dataclass(slots=True)
+class AskedWindow:
+    """A window that is being asked about.
+
+    Attributes:
+        number: In the plan.
+        answers: What is recorded of each answer; None until it is there.
+        places: By question asked: its place among the answers.
+        error: The first that kept a question from an answer.
+    """
+
+    number: int
+    answers: list[dict[str, Any] | None]
+    places: dict[int, int] = field(default_factory=dict)
+    error: GeoChatError | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every question has come to an end."""
+        return all(answer is not None for answer in self.answers)
+
+    def take(self, asked_as: int, result: dict[str, Any] | GeoChatError) -> None:
+        """Take what is recorded of a question's answer, or what kept it from one."""
+        if isinstance(result, GeoChatError):
+            self.error = self.error or result
+            result = {}
+        self.answers[self.places[asked_as]] = result
+
+    def entry(self) -> Entry:
+        """The answers, or why there is one missing."""
+        return {"answers": self.answers} if self.error is None else {"error": str(self.error)}
+
+
+class Recorder:
+    """Records windows, and counts them for whoever waits.
+
+    Args:
+        job: Where they are recorded.
+        failed: Takes the windows that failed; None has them recorded as failed.
+    """
+
+    def __init__(self, job: Job, failed: list[int] | None) -> None:
+        self._job, self._failed = job, failed
+        self._count, self._unanswered = 0, 0
+        self._since = time.perf_counter()
+
+    def add(self, number: int, entry: Entry) -> None:
+        """Record a window, or put it off where it failed and will be asked about again."""
+        now = time.perf_counter()
+        seconds, self._since = now - self._since, now
+        if "error" in entry and self._failed is not None:
+            self._failed.append(number)
+            return
+        self._job.record(number, {"seconds": round(seconds, 4), **entry})
+        self._count += 1
+
+    def require_answers(self, error: GeoChatError | None) -> None:
+        """Give up where the engine has answered none of many windows in a row.
+
+        Args:
+            error: What kept the last window from its answers, if anything did.
+
+        Raises:
+            GeoChatError: That error.
+        """
+        self._unanswered = 0 if error is None else self._unanswered + 1
+        if error is not None and self._unanswered >= _HOPELESS:
+            raise type(error)(f"the last {self._unanswered} windows got no answer: {error}") from error
+
+    def counted(self) -> Iterator[None]:
+        """Once for each window recorded since."""
+        while self._count:
+            self._count -= 1
+            yield None

@@ -1,0 +1,116 @@
+"""STAC items: the image that an item's asset is.
+
+An item is JSON at an https:// address or in a local file, read by pystac (the extra "stac"). Its assets may be on
+servers; files beside it only where the item itself is a file.
+"""
+
+import json
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from geochat.errors import ImageError
+from geochat.imagery.remote import is_address, is_loopback, open_address, require_address
+
+if TYPE_CHECKING:
+    import pystac
+
+_MOST_BYTES = 16 * 2**20
+_ENDINGS = (".json", ".geojson")
+_RASTERS = ("image/tiff", "image/vnd.stac.geotiff", "image/jp2", "image/png", "image/jpeg")
+_RASTER_ENDINGS = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg")
+_ASIDE = {"thumbnail", "overview", "metadata"}
+
+
+def is_item(source: str | Path) -> bool:
+    """Whether a source is named like a STAC item."""
+    path = urlsplit(source).path if is_address(source) else str(source)
+    return path.lower().endswith(_ENDINGS)
+
+
+def find_asset(source: str | Path, asset: str | None = None) -> str | Path:
+    """The image of an item's asset: an address, or a local file.
+
+    Args:
+        source: An https:// address as typed, or the path of a file.
+        asset: The asset's name; by default the only image there is, or "visual".
+
+    Raises:
+        ImageError: The item cannot be read, has no such asset or no image, or several of which none is chosen; or its
+            asset is on this machine while the item is on another; or pystac is not installed.
+    """
+    item, name = _read(source)
+    chosen = item.assets[_choose(item, asset, name)]
+    href = chosen.get_absolute_href() or chosen.href
+    if is_address(href):
+        require_address(href)
+        if not _is_here(source) and is_loopback(urlsplit(href).hostname or ""):
+            raise ImageError(f"{name} names an asset on this machine ({href}), which is not opened")
+        return href
+    if is_address(source):
+        raise ImageError(f"{name} names the local file {href} as its asset, which is not opened; download the asset")
+    return Path(href)
+
+
+def _read(source: str | Path) -> tuple["pystac.Item", str]:
+    try:
+        import pystac  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ImageError(f"{source} is a STAC item; install geochat[stac], or give the image itself") from error
+    name = require_address(source) if is_address(source) else str(source)
+    document = _load(source, name)
+    if document.get("type") != "Feature" or "assets" not in document:
+        kind = document.get("type", "no type")
+        raise ImageError(f"{name} is no STAC item ({kind}); give the address of one item, as a search finds them")
+    try:
+        return pystac.Item.from_dict(document, href=str(source), preserve_dict=False), name
+    except Exception as error:  # whatever a malformed item makes pystac raise
+        raise ImageError(f"{name} cannot be read as a STAC item ({error}); check it with stac-validator") from error
+
+
+def _load(source: str | Path, name: str) -> dict[str, Any]:
+    try:
+        if not is_address(source):
+            with Path(source).open("rb") as file:
+                text = file.read(_MOST_BYTES + 1)
+        elif urlsplit(source).scheme in ("http", "https"):
+            with open_address(urllib.request.Request(str(source), headers={"Accept": "application/json"})) as reply:
+                text = reply.read(_MOST_BYTES + 1)
+        else:
+            raise ImageError(f"{name} is read by https:// only; give the item's https:// address, or download it")
+    except OSError as error:
+        raise ImageError(f"{name} cannot be read ({error.strerror or error}); check it") from error
+    if len(text) > _MOST_BYTES:
+        raise ImageError(f"{name} is larger than {_MOST_BYTES >> 20} MB, which no STAC item is; check the address")
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ImageError(f"{name} is no STAC item: it is not JSON ({error})") from error
+    return document if isinstance(document, dict) else {}
+
+
+def _choose(item: "pystac.Item", asset: str | None, name: str) -> str:
+    images = [key for key, each in item.assets.items() if _is_image(each)]
+    listed = ", ".join(images) or "none"
+    if asset is not None:
+        if asset in item.assets:
+            return asset
+        raise ImageError(f"{name} has no asset {asset!r}; its images are: {listed}")
+    data = [key for key in images if not _ASIDE & set(item.assets[key].roles or ())] or images
+    if not data:
+        others = ", ".join(item.assets) or "none"
+        raise ImageError(f"{name} has no asset that is an image; its assets are: {others}")
+    if len(data) > 1 and "visual" not in data:
+        raise ImageError(f"{name} has several images: {listed}; choose one with asset (--asset)")
+    return "visual" if "visual" in data else data[0]
+
+
+def _is_image(asset: "pystac.Asset") -> bool:
+    media = (asset.media_type or "").split(";")[0].strip().lower()
+    return media in _RASTERS or (not media and urlsplit(asset.href).path.lower().endswith(_RASTER_ENDINGS))
+
+
+def _is_here(source: str | Path) -> bool:
+    """Whether an item is on this machine."""
+    return not is_address(source) or is_loopback(urlsplit(source).hostname or "")
