@@ -46,6 +46,10 @@ class Registry(Generic[T]):
 
         return add
 
+    def unregister(self, name: str) -> None:
+        """Remove a member that was registered; a built-in or offered one of that name is found again."""
+        self._members.pop(name, None)
+
     def __getitem__(self, name: str) -> T:
         """The member of that name.
 

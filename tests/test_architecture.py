@@ -30,6 +30,7 @@ ROOMS = {  # room of geochat -> rooms it may import
     "files": {"errors"},
     "progress": set(),
     "registry": {"errors"},
+    "journal": {"errors"},
     "geometry": {"errors"},
     "prompts": {"errors"},
     "dialects": {"errors", "registry", "geometry", "prompts"},
@@ -40,24 +41,20 @@ ROOMS = {  # room of geochat -> rooms it may import
     "checkpoints": {"errors", "files", "geometry", "prompts", "dialects", "models", "vision"},
     "engines": {"errors", "registry", "geometry", "prompts", "dialects", "imagery", "models", "vision", "checkpoints"},
     "clip": {"errors", "registry", "imagery", "models", "vision", "checkpoints"},
-    "assistant": {
-        "errors",
-        "registry",
-        "geometry",
-        "prompts",
-        "dialects",
-        "imagery",
-        "models",
-        "exports",
-        "engines",
-        "checkpoints",
+    "assistant": {"errors", "geometry", "prompts", "dialects", "imagery", "models", "exports", "engines"},
+    "find": {
+        *("errors", "files", "journal", "geometry", "prompts", "dialects", "imagery", "models", "exports", "engines"),
+        "assistant",
     },
+    "chat": {"errors", "imagery", "engines", "assistant", "find"},
+    "verification": {"geometry", "prompts", "imagery", "engines", "assistant", "chat"},
 }
 WITHOUT_TORCH = {
     "errors",
     "files",
     "progress",
     "registry",
+    "journal",
     "geometry",
     "prompts",
     "dialects",
@@ -65,6 +62,9 @@ WITHOUT_TORCH = {
     "models",
     "exports",
     "assistant",
+    "find",
+    "chat",
+    "verification",
 }
 LIGHT_MODULES = ("geochat", "geochat.assistant", "geochat.engines", "geochat.exports", "geochat.models")
 
@@ -119,5 +119,5 @@ def test_what_users_import_loads_no_torch(module):
     code = f"import sys, {module}; print(sorted({HEAVY!r} & sys.modules.keys()))"
     if module == "geochat":
         code = f"import sys; from geochat import GeoChat; print(sorted({HEAVY!r} & sys.modules.keys()))"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

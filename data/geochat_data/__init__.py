@@ -1,1 +1,1 @@
-"""Instruction data: readers of labelled imagery, question builders, synthetic scenes, collation."""
+"""Instruction data: readers of labelled imagery, question builders, synthetic scenes, indexing and collation."""

@@ -2,7 +2,7 @@
 
 A training file holds text instead of labels, so only views that keep the whole image are safe: the eight symmetries of
 the square, small turns and margins. Boxes are rewritten by the affine map of the pixels. A turn that mentions sides
-("at the top left") is no longer true, and later turns may depend on it, so the view ends before the first such turn.
+("at the top left") is no longer true, and later turns may depend on it: the conversation is cut before the first such turn.
 Crops need labels: `augment` changes a record before questions are built.
 """
 

@@ -49,7 +49,7 @@ def cut_objects(images: Iterable[LabelledImage]) -> list[Cutout]:
         whole = [item for item in image.objects if not item.truncated and frame.contains(Polygon(item.polygon))]
         if whole:
             pixels = image.open()
-            found += [_cut(pixels, OrientedBox.from_polygon(item.polygon), item.category) for item in whole]
+            found += [_cut(pixels, item.box, item.category) for item in whole]
     return found
 
 

@@ -97,7 +97,7 @@ def _with_placeholder(messages: Sequence[Message], *, with_image: bool) -> list[
 
 @dataclass(frozen=True)
 class Collator:
-    """Maker of batches for `LlavaForConditionalGeneration`; a `data_collator` for transformers' `Trainer`.
+    """Collator of samples for `LlavaForConditionalGeneration`; a `data_collator` for transformers' `Trainer`.
 
     Attributes:
         processor: Provides the tokenizer, the chat template and the image processor.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from geochat.errors import ImageError
+from geochat.geometry import OrientedBox
 from geochat.imagery import Scene, Stretch, Window
 
 Point = tuple[float, float]
@@ -35,6 +36,11 @@ class LabelledObject:
     polygon: Polygon
     truncated: bool = False
     attributes: tuple[str, ...] = ()
+
+    @property
+    def box(self) -> OrientedBox:
+        """The oriented box of the corners, in pixels."""
+        return OrientedBox.from_polygon(self.polygon)
 
     @property
     def center(self) -> Point:

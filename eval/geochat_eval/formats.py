@@ -79,7 +79,11 @@ class Answer:
     @property
     def grounded(self) -> GroundedText:
         """The answer taken apart, its boxes in its model's numbers."""
-        return self.read_boxes(self.text, self.dialect)
+        return self.read_text(self.text, self.dialect)
+
+    def read_text(self, text: str, dialect: Dialect) -> GroundedText:
+        """A text taken apart: as its dialect reads it; the published one's also in the way of the format."""
+        return self.read_boxes(text, dialect) if dialect.name == "geochat" else read_markup(text, dialect)
 
     def group(self, *names: str) -> str | None:
         """The first of the fields `names` that is there, as a word."""

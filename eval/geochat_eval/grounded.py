@@ -8,7 +8,10 @@ or `<ref>phrase</ref>`. Where no phrase is marked, the words since the last box 
 import re
 from dataclasses import dataclass
 
+from shapely.geometry.base import BaseGeometry
+
 from geochat.dialects import Dialect, Region, Text
+from geochat.dialects.orders import Corners, box_around
 from geochat.geometry import OrientedBox
 
 _NUMBER = r"\s*([-+]?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9}))\s*"
@@ -27,24 +30,27 @@ class GroundedText:
         words: The text without boxes and marks.
         boxes: The boxes, in the numbers they were written in.
         phrases: For each box the words it belongs to, empty where there are none.
+        shapes: For each box the point or polygon that was written in its place, None for a box; empty for boxes alone.
     """
 
     words: str
     boxes: tuple[OrientedBox, ...] = ()
     phrases: tuple[str, ...] = ()
+    shapes: tuple[BaseGeometry | None, ...] = ()
 
 
 def read_markup(text: str, dialect: Dialect) -> GroundedText:
     """Read what the dialect writes, for GeoChat `<p>phrase</p> {<x1><y1><x2><y2>|<θ>}`."""
     parsed = dialect.parse(text)
-    boxes, phrases, words = [], [], ""
+    boxes, shapes, phrases, words = [], [], [], ""
     for event in parsed.events:
         if isinstance(event, Region):
             boxes.append(event.box)
+            shapes.append(event.geometry)
             phrases.append(event.phrase if event.phrase is not None else last_clause(words))
         elif isinstance(event, Text) and not _only_joins(event.text):
             words = event.text
-    return GroundedText(parsed.plain_text, tuple(boxes), tuple(phrases))
+    return GroundedText(parsed.plain_text, tuple(boxes), tuple(phrases), tuple(shapes))
 
 
 def read_brackets(text: str, dialect: Dialect) -> GroundedText:
@@ -71,9 +77,10 @@ def read_any(text: str, dialect: Dialect) -> GroundedText:
 
 
 def box_of(numbers: list[float], dialect: Dialect) -> OrientedBox:
-    """A box of four numbers, or of five with the angle as the dialect writes it."""
-    x1, y1, x2, y2, angle = (*numbers, 0.0)[:5]
-    return OrientedBox(x1, y1, x2, y2, dialect.angles.sign * angle + 0.0)  # + 0.0: never -0.0
+    """A box of four numbers, or of five with the angle, in the dialect's order where it takes so many."""
+    order = dialect.syntax.order
+    known = order if order.takes(len(numbers)) else Corners(oriented=True)
+    return box_around(known.read(numbers, dialect.angles))
 
 
 def last_clause(words: str) -> str:

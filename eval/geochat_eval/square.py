@@ -5,16 +5,19 @@ benchmarks are in it, so that they are the same for every model; answers are in 
 and are brought into it, so that rules, baselines and pictures mean the same for every model too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import zip_longest
 
 from affine import Affine
+from shapely.geometry.base import BaseGeometry
 
 from geochat.dialects import GEOCHAT, Dialect
-from geochat.geometry import Frame, ModelFrame, transform_points
+from geochat.geometry import Frame, ModelFrame, OrientedBox, transform_geometry, transform_points
 from geochat_eval.grounded import GroundedText
 
 SQUARE = GEOCHAT.model_frame
+_PERCENT = 100.0
 
 Size = tuple[int, int]
 """(width, height) in pixels."""
@@ -38,8 +41,8 @@ def to_square(frame: ModelFrame, size: Callable[[], Size]) -> Affine | None:
         frame: The model's.
         size: The image's size, which is asked for only where it matters.
     """
-    if frame.fit == SQUARE.fit:
-        return None if frame.scale == SQUARE.scale else Affine.scale(SQUARE.scale / frame.scale)
+    if frame.fit == SQUARE.fit and frame.scale is not None and not frame.bins:
+        return None if frame.scale == _PERCENT else Affine.scale(_PERCENT / frame.scale)
     known = size()
     return pixels_to_square(known) @ Frame(known, model=frame).model_to_view
 
@@ -55,10 +58,19 @@ def in_square(found: GroundedText, dialect: Dialect, size: Callable[[], Size]) -
     if not found.boxes:
         return found
     moved = to_square(dialect.model_frame, size)
-    boxes = found.boxes if moved is None else tuple(box.transform(moved) for box in found.boxes)
+    boxes = found.boxes if moved is None else tuple(_moved(*pair, moved) for pair in _shapes(found))
     if dialect.angles != GEOCHAT.angles:
         boxes = tuple(box.normalized(GEOCHAT.angles.angle_range) for box in boxes)
     return replace(found, boxes=boxes)
+
+
+def _shapes(found: GroundedText) -> Iterator[tuple[OrientedBox, BaseGeometry | None]]:
+    return zip_longest(found.boxes, found.shapes)
+
+
+def _moved(box: OrientedBox, shape: BaseGeometry | None, affine: Affine) -> OrientedBox:
+    """A box through a map, or the rectangle around what was not written as one."""
+    return box.transform(affine) if shape is None else OrientedBox.from_polygon(transform_geometry(shape, affine))
 
 
 def rewritten(text: str, dialect: Dialect, size: Callable[[], Size]) -> str:
@@ -75,8 +87,8 @@ def rewritten(text: str, dialect: Dialect, size: Callable[[], Size]) -> str:
     regions = GEOCHAT.parse(text).regions
     moved = to_square(dialect.model_frame, size) if regions else None
     for region in regions:
-        box = region.box if moved is None else region.box.transform(~moved)
-        pieces += [text[end : region.span[0]], dialect.write_box(box)]
+        shape = region.box if moved is None else dialect.carried(region.box, ~moved)
+        pieces += [text[end : region.span[0]], dialect.write_box(shape)]
         end = region.span[1]
     return "".join((*pieces, text[end:]))
 

@@ -3,7 +3,7 @@
 Truths are written as in the answers, or as lists, decoded or JSON in a text: boxes of four or five numbers, or polygons
 in pixels of the image (GeoChat-Bench). A text without a box means that there is none to find, but one that holds
 numbers is an error. A polygon becomes the smallest rectangle around it, and needs the image's size, as the numbers of
-a model do that cuts a square from the middle: `width` and `height`, or `image_size`, in the line, or a folder of images
+a model do that cuts a square from the middle or writes pixels: `width` and `height`, or `image_size`, in the line, or a folder of images
 in which `image_id` or `image` is looked up.
 """
 
@@ -26,7 +26,8 @@ _DEEPEST = 5  # lists of lists of polygons, and one to spare
 _FARTHEST = 1e9  # a coordinate beyond it is a mistake
 _ENDINGS = ("", ".png", ".jpg", ".tif")
 _IN_PIXELS = "its truth is in pixels, of an image of unknown size"
-_CUT = "its boxes are those of a model that cuts a square from an image of unknown size"
+_UNSIZED = "its numbers depend on the size of its image, which is unknown"
+_SQUARE = (1000, 1000)
 
 
 def found_boxes(answer: Answer, images: Path | None = None) -> GroundedText:
@@ -39,7 +40,7 @@ def found_boxes(answer: Answer, images: Path | None = None) -> GroundedText:
     Raises:
         ValueError: It is needed and unknown.
     """
-    return in_square(answer.grounded, answer.dialect, partial(_size, answer, images, _CUT))
+    return in_square(answer.grounded, answer.dialect, partial(_size_or_square, answer, images))
 
 
 def true_boxes(answer: Answer, images: Path | None = None) -> GroundedText:
@@ -54,9 +55,9 @@ def true_boxes(answer: Answer, images: Path | None = None) -> GroundedText:
     """
     if answer.truth is None:
         raise ValueError("it has no ground truth")
-    size = partial(_size, answer, images, _CUT)
+    size = partial(_size_or_square, answer, images)
     if isinstance(answer.truth, str):
-        found = answer.read_boxes(answer.truth, answer.truth_dialect)
+        found = answer.read_text(answer.truth, answer.truth_dialect)
         shapes = decoded(answer.truth) if not found.boxes else None
         if shapes is None:
             _check_read(answer.truth, found, answer.truth_dialect)
@@ -88,7 +89,7 @@ def clip_of(answer: Answer, images: Path | None = None) -> shapely.Polygon | Non
         return None
     if not (isinstance(clip, list) and len(clip) == 4 and all(isinstance(number, int | float) for number in clip)):
         raise ValueError("its clip is not [x1, y1, x2, y2]")
-    moved = to_square(answer.truth_dialect.model_frame, partial(_size, answer, images, _CUT))
+    moved = to_square(answer.truth_dialect.model_frame, partial(_size_or_square, answer, images))
     if moved is not None:
         (x1, y1), (x2, y2) = transform_points([clip[:2], clip[2:]], moved).tolist()
         clip = [x1, y1, x2, y2]
@@ -117,12 +118,26 @@ def _is_point(value: object) -> bool:
 def _box(shape: list[Any], answer: Answer, images: Path | None) -> OrientedBox:
     if _is_number(shape[0]) and len(shape) in (4, 5):
         found = GroundedText("", (box_of([float(number) for number in shape], answer.truth_dialect),), ("",))
-        (box,) = in_square(found, answer.truth_dialect, partial(_size, answer, images, _CUT)).boxes
+        (box,) = in_square(found, answer.truth_dialect, partial(_size_or_square, answer, images)).boxes
         return box
     points = [(float(x), float(y)) for x, y in (shape if _is_point(shape[0]) else zip(shape[::2], shape[1::2]))]  # noqa: B905
     if len(points) < 3 or (_is_number(shape[0]) and len(shape) % 2):
         raise ValueError("its ground truth is neither boxes of 4 or 5 numbers nor polygons")
     return OrientedBox.from_polygon(points).transform(pixels_to_square(_size(answer, images, _IN_PIXELS)))
+
+
+def _size_or_square(answer: Answer, images: Path | None) -> Size:
+    """The size of the line's image, or any square where it is unknown and changes nothing.
+
+    Numbers over the whole image are stretched with it, found and true ones alike, which leaves their overlap as it is.
+    """
+    frame = answer.dialect.model_frame
+    try:
+        return _size(answer, images, _UNSIZED)
+    except ValueError:
+        if frame.fit == "image" and frame == answer.truth_dialect.model_frame:
+            return _SQUARE
+        raise
 
 
 def _size(answer: Answer, images: Path | None, unknown: str) -> Size:

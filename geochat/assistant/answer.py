@@ -173,7 +173,7 @@ class Answer:
             "question": self.question,
             "task": self.task.value,
             "prompt": self.prompt,
-            "image": None if image.path is None else str(image.path),
+            "image": image.source,
             "image_sha256": image.sha256,
             "image_size": [image.width, image.height],
             "crs": self.crs,
@@ -202,7 +202,7 @@ class Answer:
             "image": {
                 "width": image.width,
                 "height": image.height,
-                "path": None if image.path is None else str(image.path),
+                "path": image.source,
                 "window": list(image.window),
                 "bands": list(image.bands),
                 "stretch": dataclasses.asdict(image.stretch),

@@ -75,7 +75,9 @@ class Source:
                 f"vocab_size={self.config.image_token_id}; copy the checkpoint's tokenizer.model and, where tokens "
                 "were added in training, its added_tokens.json there"
             )
-        return build_processor(tokenizer, vision.image_size, vision.patch_size, chat_template(), self.settings.fit or "pad")
+        return build_processor(
+            tokenizer, vision.image_size, vision.patch_size, chat_template(), self.settings.fit or "pad"
+        )
 
 
 def recognise(

@@ -11,7 +11,7 @@ from geochat.assistant import Answer, Question
 from geochat.assistant.table import Row
 from geochat.chat import GeoChat
 from geochat.cli import options, output
-from geochat.cli.images import open_errors
+from geochat.cli.images import ImageName, label_of, open_errors
 from geochat.cli.output import NoticeLog, note, print_error
 from geochat.cli.results import check_targets, in_order, table_writer
 from geochat.errors import ExportError, GeoChatError, ImageError, RegionError
@@ -32,7 +32,7 @@ class _ImageResult:
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
-def run(args: argparse.Namespace, images: Sequence[Path], question: Question) -> int:
+def run(args: argparse.Namespace, images: Sequence[ImageName], question: Question) -> int:
     """Ask about each image, print and write; exit status 1 where one failed.
 
     Raises:
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace, images: Sequence[Path], question: Question) ->
         return 1
     layer = Collection() if args.geojson or args.geopackage else None
     if layer is not None:
-        _require_georeference(images)
+        _require_georeference(images, args)
     chat = options.load_model(args)
     notices, failed, placeless = NoticeLog("image"), 0, list[str]()
     with table_writer(args.table) as write_row:
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace, images: Sequence[Path], question: Question) ->
 
 
 def _results(
-    chat: GeoChat, args: argparse.Namespace, images: Sequence[Path], question: Question
+    chat: GeoChat, args: argparse.Namespace, images: Sequence[ImageName], question: Question
 ) -> Iterator[tuple[int, _ImageResult]]:
     """The place of each image in `images` and its result; an image is opened when its turn comes."""
     places: list[int] = []  # of the images that could be opened
@@ -97,17 +97,17 @@ def _results(
     yield from unopened
 
 
-def _result(answer: Answer, image: Path, args: argparse.Namespace) -> _ImageResult:
-    row = Row.of(str(image), answer)
-    line = output.json_text({"file": str(image), **answer.to_dict()}) if args.json else f"{image}: {row.answer}"
+def _result(answer: Answer, image: ImageName, args: argparse.Namespace) -> _ImageResult:
+    row = Row.of(label_of(image), answer)
+    line = output.json_text({"file": row.image, **answer.to_dict()}) if args.json else f"{row.image}: {row.answer}"
     if not (args.geojson or args.geopackage):
         return _ImageResult(row, line)
     provenance = answer.provenance if answer.crs is not None else {}
     return _ImageResult(row, line, answer.crs, answer.features, provenance)
 
 
-def _failure(image: Path, error: GeoChatError) -> _ImageResult:
-    return _ImageResult(Row(str(image), error=" ".join(str(error).split())))
+def _failure(image: ImageName, error: GeoChatError) -> _ImageResult:
+    return _ImageResult(Row(label_of(image), error=" ".join(str(error).split())))
 
 
 class _Overlays:
@@ -117,7 +117,7 @@ class _Overlays:
         self._folder = folder
         self._names: set[str] = set()
 
-    def save(self, answer: Answer, image: Path) -> None:
+    def save(self, answer: Answer, image: ImageName) -> None:
         """Write one.
 
         Raises:
@@ -125,10 +125,11 @@ class _Overlays:
         """
         if self._folder is None:
             return
-        name, number = image.stem, 1
+        stem = Path(label_of(image)).stem
+        name, number = stem, 1
         while name in self._names:  # of images in different folders, or in different formats
             number += 1
-            name = f"{image.stem}-{number}"
+            name = f"{stem}-{number}"
         self._names.add(name)
         answer.save_overlay(self._folder / f"{name}.png")
 
@@ -157,7 +158,7 @@ def _write_layer(layer: Collection, placeless: Sequence[str], args: argparse.Nam
         layer.to_geopackage(args.geopackage)
 
 
-def _require_georeference(images: Sequence[Path]) -> None:
+def _require_georeference(images: Sequence[ImageName], args: argparse.Namespace) -> None:
     """Check that at least one image is georeferenced.
 
     Raises:
@@ -165,7 +166,7 @@ def _require_georeference(images: Sequence[Path]) -> None:
     """
     for image in images:
         try:
-            with Scene.open(image) as scene:
+            with Scene.open(image, page=args.page, asset=args.asset) as scene:
                 if scene.image_to_map is not None and scene.crs is not None:
                     return
         except ImageError:

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from geochat.assistant import Answer, Question
@@ -12,6 +11,7 @@ from geochat.assistant.region_input import pixel_boxes
 from geochat.assistant.table import Row
 from geochat.chat import GeoChat
 from geochat.cli import options, output
+from geochat.cli.images import ImageName, label_of
 from geochat.cli.output import NoticeLog, note, print_error
 from geochat.cli.results import check_targets, in_order, table_writer, write_files
 from geochat.cli.text import print_stream
@@ -31,7 +31,7 @@ from geochat.imagery import GeoImage
 from geochat.prompts import Task
 
 
-def run(args: argparse.Namespace, image: Path, question: Question) -> int:
+def run(args: argparse.Namespace, image: ImageName, question: Question) -> int:
     """Ask, print and write; returns the exit status.
 
     Raises:
@@ -40,6 +40,8 @@ def run(args: argparse.Namespace, image: Path, question: Question) -> int:
     check_targets(args)
     layers = _read_layers(args)
     view = options.open_view(args, image)
+    if view.scene is not None and (args.geojson or args.geopackage):
+        view.scene.require_map()
     pixel_boxes(args.region, view.frame)  # errors in regions are reported before the model is loaded
     boxes = [layer_boxes(layer, view.frame) for layer in layers]
     if question.task not in (None, Task.IDENTIFY):
@@ -115,7 +117,7 @@ class _FeatureResult:
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
-def _ask_features(args: argparse.Namespace, image: Path, features: _Features) -> int:
+def _ask_features(args: argparse.Namespace, image: ImageName, features: _Features) -> int:
     """Ask about each feature: a line a feature, and the layer with the answers; exit status 1 where one failed."""
     results: list[_FeatureResult] = []
     notices = NoticeLog("feature")
@@ -130,7 +132,7 @@ def _ask_features(args: argparse.Namespace, image: Path, features: _Features) ->
 
 
 def _feature_results(
-    args: argparse.Namespace, image: Path, features: _Features
+    args: argparse.Namespace, image: ImageName, features: _Features
 ) -> Iterator[tuple[int, _FeatureResult]]:
     asked = ask_features(features.chat.engine, features.view, features.boxes, features.question)
     for place, answer in asked:
@@ -138,14 +140,14 @@ def _feature_results(
 
 
 def _feature_result(
-    args: argparse.Namespace, image: Path, number: int, answer: Answer | Skipped | GeoChatError
+    args: argparse.Namespace, image: ImageName, number: int, answer: Answer | Skipped | GeoChatError
 ) -> _FeatureResult:
     if isinstance(answer, Skipped):
-        row = Row(str(image), number, error=f"skipped: {answer.reason}")
+        row = Row(label_of(image), number, error=f"skipped: {answer.reason}")
         return _FeatureResult(row, skipped=answer.reason)
     if isinstance(answer, GeoChatError):
-        return _FeatureResult(Row(str(image), number, error=str(answer)), skipped=str(answer), failed=True)
-    row = Row.of(str(image), answer, number)
+        return _FeatureResult(Row(label_of(image), number, error=str(answer)), skipped=str(answer), failed=True)
+    row = Row.of(label_of(image), answer, number)
     line = output.json_text({"feature": number, **answer.to_dict()}) if args.json else f"{number}: {row.answer}"
     exported = args.geojson or args.geopackage or args.overlay
     return _FeatureResult(row, line, answer.asked[0], provenance=answer.provenance if exported else {})

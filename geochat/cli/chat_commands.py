@@ -16,6 +16,7 @@ from geochat.engines import GenerationSettings
 from geochat.errors import ContextLengthError, PromptError, RegionError
 from geochat.exports import read_vector_layer
 from geochat.imagery import GeoImage
+from geochat.imagery.remote import is_address
 
 _VECTOR = (".geojson", ".json", ".gpkg", ".shp", ".fgb")
 
@@ -75,7 +76,7 @@ class Session:
     def view(self) -> str:
         """The view in a few words: file, size and, for a part of an image, its place."""
         image = self.conversation.image
-        name = "an image" if image.path is None else Path(image.path).name
+        name = "an image" if image.source is None else Path(image.source).name
         column, row, width, height = image.window
         if (width, height) == (image.width, image.height):
             return f"{name}, {width} x {height} pixels"
@@ -130,7 +131,7 @@ def _task(session: Session, words: Sequence[str]) -> None:
 
 def _image(session: Session, words: Sequence[str]) -> None:
     parser = _RaisingParser(prog="/image", add_help=False)
-    parser.add_argument("image", metavar="FILE", type=_path)
+    parser.add_argument("image", metavar="FILE", type=_typed_image)
     options.add_view_options(parser)
     args = parser.parse_args(words)
     session.open(options.open_view(args, args.image))
@@ -192,6 +193,11 @@ def _regions(word: str, view: GeoImage) -> Sequence[RegionLike]:
         return [values.region(word)]
     except argparse.ArgumentTypeError as error:
         raise RegionError(f"the region {error}; or name a file ({', '.join(_VECTOR)})") from error
+
+
+def _typed_image(word: str) -> str:
+    """An image as typed, `~` expanded in a path."""
+    return word if is_address(word) else str(_path(word))
 
 
 def _path(word: str) -> Path:

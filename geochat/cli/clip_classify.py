@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochat.cli import options, values
-from geochat.cli.images import open_errors
+from geochat.cli.images import ImageName, open_errors
 from geochat.cli.output import note, print_json
 from geochat.errors import CheckpointError, ImageError, SettingsError
 from geochat.files import is_folder
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Classify images among named classes, or with prompts learned by `geochat train coop` or `cocoop`. Images that "
         "cannot be read are reported on standard error and left out."
     )
-    parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="image, or folder of images")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="image, or folder of images")
     parser.add_argument("--classes", metavar="A,B,C", help="class names, or a .txt file with a name a line")
     parser.add_argument(
         "--templates",
@@ -65,7 +65,14 @@ def run(args: argparse.Namespace) -> int:
     from geochat.imagery import Stretch, open_image
 
     files = _image_files(args.images)
-    opener = partial(open_image, bands=args.bands, window=args.window, stretch=Stretch(**args.stretch), page=args.page)
+    opener = partial(
+        open_image,
+        bands=args.bands,
+        window=args.window,
+        stretch=Stretch(**args.stretch),
+        page=args.page,
+        asset=args.asset,
+    )
     if not _check(args, files):
         return 1
     from geochat.clip import FeatureCache
@@ -91,16 +98,17 @@ def run(args: argparse.Namespace) -> int:
     return 1 if len(failed) == len(files) else 0
 
 
-def _image_files(paths: list[Path]) -> list[Path]:
+def _image_files(words: list[str]) -> list[ImageName]:
     """The files, and the images in the folders and their sub-folders, in the order of their names.
 
     Raises:
         ImageError: A folder holds no image.
     """
-    files: list[Path] = []
-    for path in paths:
+    files: list[ImageName] = []
+    for word in words:
+        path = Path(word)
         if not is_folder(path):
-            files.append(path)
+            files.append(word)
             continue
         found = sorted(file for file in path.rglob("*") if file.suffix.lower() in _ENDINGS and file.is_file())
         if not found:
@@ -109,7 +117,7 @@ def _image_files(paths: list[Path]) -> list[Path]:
     return files
 
 
-def _check(args: argparse.Namespace, files: list[Path]) -> bool:
+def _check(args: argparse.Namespace, files: list[ImageName]) -> bool:
     """Check the arguments before torch is imported; return whether any image can be opened, reporting each if not.
 
     Raises:
@@ -143,7 +151,7 @@ def _classifier(args: argparse.Namespace) -> "Classifier":
     return Classifier.zero_shot(options.load_encoder(args), classes or (), templates)
 
 
-def _table(classes: Sequence[str], files: Sequence[Path]) -> Printer:
+def _table(classes: Sequence[str], files: Sequence[ImageName]) -> Printer:
     """A line an image: its name, the label, its probability, and the runner-up."""
     name_width = min(max((len(str(file)) for file in files), default=0), _WIDEST)
     label_width = max(map(len, classes))
@@ -156,7 +164,7 @@ def _table(classes: Sequence[str], files: Sequence[Path]) -> Printer:
     return show
 
 
-def _csv(classes: Sequence[str], _files: Sequence[Path]) -> Printer:
+def _csv(classes: Sequence[str], _files: Sequence[ImageName]) -> Printer:
     """A header, then a row an image: its name, the label and a probability for each class."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["image", "label", *classes])
@@ -168,7 +176,7 @@ def _csv(classes: Sequence[str], _files: Sequence[Path]) -> Printer:
     return show
 
 
-def _json_lines(_classes: Sequence[str], _files: Sequence[Path]) -> Printer:
+def _json_lines(_classes: Sequence[str], _files: Sequence[ImageName]) -> Printer:
     """An object an image: its name, the label and probabilities by class."""
 
     def show(found: "Classification") -> None:

@@ -53,6 +53,7 @@ COMMANDS = (
     Command("train", "geochat_train.commands", "train a model on your imagery"),
     Command("eval", "geochat_eval.commands", "measure models on benchmarks"),
     Command("clip", "geochat.cli.clip", "classify scenes with a dual encoder"),
+    Command("engines", "geochat.cli.engines", "list engines and running vLLM servers, and end these"),
     Command("doctor", "geochat.cli.doctor", "check the installation, or the folder of a model"),
 )
 

@@ -13,14 +13,17 @@ from pathlib import Path
 _PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pillow", "shapely", "rasterio", "pyogrio", "gradio")
 _RASTER_DRIVERS = ("GTiff", "PNG", "JPEG", "WEBP", "JP2OpenJPEG")
 _VECTOR_DRIVERS = ("GPKG", "GeoJSON")
+_EXTENSION_GROUPS = tuple(
+    f"geochat.{kind}" for kind in ("readers", "dialects", "engines", "exporters", "benchmarks", "scorers")
+)
 _VERDICTS = {"refused": "FAIL", "ignored": "LEFT", "note": "note"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
-        "Check versions, device, memory, file formats, write access and the bundled model; exit status 1 when a check "
-        "fails. With --security, check the folder of a model instead."
+        "Check versions, device, memory, file formats, extensions, write access and the bundled model; exit status 1 "
+        "when a check fails. With --security, check the folder of a model instead."
     )
     parser.add_argument(
         "--security",
@@ -118,6 +121,19 @@ def _outer(target: str) -> str:
     return finding
 
 
+def _extensions() -> str:
+    """Load every member that installed packages offer to a registry."""
+    names = []
+    for group in _EXTENSION_GROUPS:
+        for point in metadata.entry_points(group=group):
+            try:
+                point.load()
+            except Exception as error:  # an installed package may fail in any way
+                raise RuntimeError(f"{group} {point.name} ({point.value}): {error}; repair its package") from error
+            names.append(f"{group.removeprefix('geochat.')} {point.name}")
+    return ", ".join(names) or "none"
+
+
 def _write_access() -> str:
     for folder in (Path.cwd(), Path(tempfile.gettempdir())):
         with tempfile.TemporaryFile(dir=folder):
@@ -140,6 +156,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "rasters": _rasters,
     "vectors": _vectors,
     "captions": partial(_outer, "geochat_eval.scorers.caption_tools:finding"),
+    "extensions": _extensions,
     "write access": _write_access,
     "model": _model,
 }

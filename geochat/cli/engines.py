@@ -1,4 +1,7 @@
-"""Options that say who computes the answers, and the engine made of them. Imports nothing heavy."""
+"""Who computes the answers: the options that say it, the engine made of them, and `geochat engines`.
+
+Imports nothing heavy.
+"""
 
 import argparse
 from pathlib import Path
@@ -68,3 +71,26 @@ def check_model(args: argparse.Namespace) -> None:
 
     if "://" not in args.engine:
         check_checkpoint(args.model, base=args.base)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `geochat engines`."""
+    parser.description = (
+        "List the engines that --engine names, and your vLLM servers that --engine vllm has started. They end by "
+        "themselves when no command uses them any more."
+    )
+    parser.add_argument("--stop", action="store_true", help="end those servers, also where a command uses them")
+
+
+def run(args: argparse.Namespace) -> int:
+    """List engines and servers, or end the servers."""
+    from geochat.engines.registry import ENGINES
+    from geochat.engines.vllm import keeper, sharing
+
+    if not args.stop:
+        print(f"engines: {', '.join(ENGINES)}, or the address of an OpenAI-compatible server")
+    for url, folder in sharing.running():
+        if args.stop:
+            sharing.stop(folder)
+        print(f"vLLM at {url} {'has ended' if args.stop else f'runs; its log is {folder / keeper.LOG}'}")
+    return 0

@@ -1,28 +1,33 @@
 """The images that a command line names, and the question among its words."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from geochat.cli import values
 from geochat.errors import ImageError, PromptError
 from geochat.files import is_folder, is_there
 
 ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".jp2", ".j2k")
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S+$", re.IGNORECASE)
 _BESIDE = (".ovr", ".msk")  # TIFFs that belong to another image
+
+ImageName: TypeAlias = str | Path
+"""An image as `Scene.open` takes it: a word that was typed, or a file found in a folder."""
 
 
 class Words(NamedTuple):
     """The words of a command line, taken apart.
 
     Attributes:
-        images: Image files as named, or those of a named folder.
+        images: Image files and addresses as named, or the files of a named folder.
         question: The question; "" without one.
         several: Whether more than one image was named, or a folder; each image then has its own answer.
     """
 
-    images: list[Path]
+    images: list[ImageName]
     question: str
     several: bool
 
@@ -45,25 +50,32 @@ def split_words(words: Sequence[str], question: str | None = None) -> Words:
         question = _typed(named.pop())
     if stray := next((word for word in named[1:] if not _is_image(word)), None):
         raise ImageError(f"{stray!r} is no image file or folder; put a question of several words into quotation marks")
-    images: list[Path] = []
+    images: list[ImageName] = []
     several = len(named) > 1
-    for path in map(Path, named):
-        if is_folder(path):
-            images += _inside(path)
+    for word in named:
+        if is_folder(Path(word)):
+            images += _inside(Path(word))
             several = True
         else:
-            images.append(path)
+            images.append(word)
     return Words(images, question or "", several)
 
 
-def open_errors(images: Sequence[Path]) -> list[ImageError]:
+def label_of(image: ImageName) -> str:
+    """An image's name in output: as it was typed, but for what an address may hold that is secret."""
+    from geochat.imagery.remote import is_address, require_address
+
+    return require_address(image) if is_address(image) else str(image)
+
+
+def open_errors(images: Sequence[ImageName]) -> list[ImageError]:
     """The error of each image where none can be opened, empty where one can; checked before a model is loaded."""
-    from geochat.imagery.files import ImageFile
+    from geochat.imagery.sources import check_source
 
     errors = []
     for image in images:
         try:
-            ImageFile.find(image)
+            check_source(image)
         except ImageError as error:
             errors.append(error)
         else:
@@ -80,7 +92,9 @@ def _typed(word: str) -> str:
 
 
 def _is_image(word: str) -> bool:
-    """Return whether a word names an existing file or folder, or ends like an image file."""
+    """Return whether a word names an existing file or folder, ends like an image file, or is an address."""
+    if _ADDRESS.match(word):
+        return True
     try:
         return word.lower().endswith(ENDINGS) or (bool(word) and is_there(Path(word)))
     except (OSError, ValueError):  # such as a question too long to be a file's name

@@ -12,6 +12,7 @@ from geochat.errors import CheckpointError
 
 if TYPE_CHECKING:
     from geochat.chat import GeoChat
+    from geochat.cli.images import ImageName
     from geochat.clip import DualEncoder
     from geochat.dialects import Dialect
     from geochat.engines import GenerationSettings
@@ -109,7 +110,7 @@ def add_view_options(parser: argparse.ArgumentParser) -> "argparse._ArgumentGrou
     """Declare the part of an image that is read and its rendering; `open_view` reads them."""
     group = parser.add_argument_group("view of the image")
     group.add_argument("--window", metavar="col,row,width,height", type=values.window, help="read this part only")
-    group.add_argument("--page", metavar="N", type=int, default=1, help="page of a multi-page TIFF (default: 1)")
+    add_source_options(group)
     group.add_argument(
         "--bands",
         metavar="r,g,b",
@@ -127,7 +128,13 @@ def add_view_options(parser: argparse.ArgumentParser) -> "argparse._ArgumentGrou
     return group
 
 
-def open_view(args: argparse.Namespace, image: Path) -> "GeoImage":
+def add_source_options(group: "argparse._ArgumentGroup") -> None:
+    """Declare which of several images a file or a STAC item stands for."""
+    group.add_argument("--page", metavar="N", type=int, default=1, help="page of a multi-page TIFF (default: 1)")
+    group.add_argument("--asset", metavar="NAME", help='asset of a STAC item (default: its only image, or "visual")')
+
+
+def open_view(args: argparse.Namespace, image: "ImageName") -> "GeoImage":
     """Open an image with the options of `add_view_options`.
 
     Raises:
@@ -136,7 +143,14 @@ def open_view(args: argparse.Namespace, image: Path) -> "GeoImage":
     """
     from geochat.imagery import Stretch, open_image
 
-    return open_image(image, bands=args.bands, window=args.window, stretch=Stretch(**args.stretch), page=args.page)
+    return open_image(
+        image,
+        bands=args.bands,
+        window=args.window,
+        stretch=Stretch(**args.stretch),
+        page=args.page,
+        asset=args.asset,
+    )
 
 
 def add_generation_options(parser: argparse.ArgumentParser) -> None:

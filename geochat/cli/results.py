@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from geochat.assistant import Answer
 from geochat.assistant.table import ENDINGS, AnswerTable, Row
+from geochat.cli.images import ImageName, label_of
 from geochat.cli.output import note
 from geochat.errors import ExportError
 from geochat.exports import check_target
@@ -43,7 +44,7 @@ def check_targets(args: argparse.Namespace, *, several: bool = False) -> None:
             _check_writable(check_target(path, endings))
 
 
-def write_files(answer: Answer, args: argparse.Namespace, image: Path) -> None:
+def write_files(answer: Answer, args: argparse.Namespace, image: ImageName) -> None:
     """Write the files of `--overlay`, `--geojson`, `--geopackage` and `--table` for one answer.
 
     Raises:
@@ -57,7 +58,7 @@ def write_files(answer: Answer, args: argparse.Namespace, image: Path) -> None:
         answer.to_geopackage(args.geopackage)
     if args.table:
         with AnswerTable(args.table) as table:
-            table.write(Row.of(str(image), answer))
+            table.write(Row.of(label_of(image), answer))
 
 
 @contextmanager

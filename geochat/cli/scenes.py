@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geochat.cli import values
+from geochat.cli import options, values
 from geochat.cli.output import note
 
 _REASONS = 10  # that are told
@@ -48,7 +48,7 @@ def add_window_options(parser: argparse.ArgumentParser, overlap: str) -> None:
         help="window sizes as factors of --window, and the whole image at once (default: 1)",
     )
     group.add_argument("--aoi", metavar="FILE", type=Path, help="polygons outside of which nothing is looked at")
-    group.add_argument("--page", metavar="N", type=int, default=1, help="page of a multi-page TIFF (default: 1)")
+    options.add_source_options(group)
     group.add_argument(
         "--bands",
         metavar="r,g,b",
@@ -122,11 +122,14 @@ def scene_of(args: argparse.Namespace) -> "Scene":
     """Open the scene of a command.
 
     Raises:
-        ImageError: It cannot be read, or has no such page.
+        ImageError: It cannot be read, has no such page or asset, or cannot be placed on the map that is to be written.
     """
     from geochat.imagery import Scene
 
-    return Scene.open(args.scene, page=args.page)
+    scene = Scene.open(args.scene, page=args.page, asset=args.asset)
+    if args.output:
+        scene.require_map()
+    return scene
 
 
 def look_options(args: argparse.Namespace) -> dict[str, Any]:

@@ -80,8 +80,10 @@ class JsonSyntax(Syntax):
         limit = start + _LONGEST
         found = _BODY.match(text, start + 1, limit)
         end = found.end() if found else start + 1
-        if not final and len(text) < limit and _UNFINISHED.match(text, end):
-            return None
+        if _UNFINISHED.match(text, end):  # inside a string, or where anything may follow
+            if not final and len(text) < limit:
+                return None
+            end = min(len(text), limit)
         closed = text.startswith("}", end)
         read = self._read(text, start, end, angles)
         if read is None:

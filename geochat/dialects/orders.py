@@ -82,7 +82,7 @@ class Corners:
     def write(self, shape: Shape, angles: AngleConvention, decimals: int) -> list[float]:
         """The corners and, where oriented, the angle."""
         if self.oriented:
-            box = _turned(box_of(shape), angles, decimals)
+            box = _turned(box_around(shape), angles, decimals)
             return [box.x1, box.y1, box.x2, box.y2, box.angle]
         x1, y1, x2, y2 = bounds(shape)
         return [y1, x1, y2, x2] if self.transposed else [x1, y1, x2, y2]
@@ -119,7 +119,7 @@ class Centre:
 
     def write(self, shape: Shape, angles: AngleConvention, decimals: int) -> list[float]:
         """Centre, sides and angle."""
-        box = box_of(shape)
+        box = box_around(shape)
         if self.long_side and box.height > box.width:
             box = _about(*box.center, box.height, box.width, box.angle - 90)
         box = _turned(box, angles, decimals)
@@ -159,7 +159,7 @@ class Diagonal:
 
     def write(self, shape: Shape, angles: AngleConvention, decimals: int) -> list[float]:
         """The two corners and the angle of the longer side."""
-        box = box_of(shape)
+        box = box_around(shape)
         if box.height > box.width:
             box = _about(*box.center, box.height, box.width, box.angle - 90)
         box = _turned(box, angles, decimals)
@@ -200,7 +200,7 @@ class Outline:
         """The corners; of a shape with another number of them those of the box around it."""
         corners = corners_of(shape)
         if self.corners and len(corners) != self.corners:
-            corners = box_of(shape).corners()
+            corners = box_around(shape).corners()
         return [number for corner in _clockwise(corners) for number in corner]
 
 
@@ -284,7 +284,7 @@ class Cells:
         return min(max(cell, 0), self.side - 1)
 
 
-def box_of(shape: Shape) -> OrientedBox:
+def box_around(shape: Shape) -> OrientedBox:
     """A box, or the smallest rectangle around another shape; that of a point has no area."""
     return shape if isinstance(shape, OrientedBox) else OrientedBox.from_polygon(shape)
 

@@ -48,12 +48,12 @@ class PairSyntax(Syntax):
         if box := _BOX.match(text, start, limit):
             shape = self.order.read([float(number) for number in box.groups()], angles)
             return Token(Kind.REGION, box.end(), shapes=((box.end(), shape),))
-        if marked and (point := _POINT.match(text, start, limit)):
-            place = _SPOT.read([float(number) for number in point.groups()], angles)
-            return Token(Kind.REGION, point.end(), shapes=((point.end(), place),))
         if not marked:
             return Token(Kind.TEXT, inside)
-        written = start + len(text[start:end].rstrip(" \t\n,"))
+        written = start + len(text[start:end].rstrip())
+        if point := _POINT.fullmatch(text, start, written):
+            place = _SPOT.read([float(number) for number in point.groups()], angles)
+            return Token(Kind.REGION, written, shapes=((written, place),))
         return Token(Kind.UNREADABLE, max(written, inside), reason="a region is written (x1,y1),(x2,y2)")
 
     def region(self, shape: Shape, _label: str | None, angles: AngleConvention, decimals: int) -> str:

@@ -50,7 +50,7 @@ class PointSyntax(Syntax):
             Opening(r"<points?\s", r"<(?:p(?:o(?:i(?:n(?:ts?)?)?)?)?)?"),
             Opening(rf"(?:Click)?\({SPACES}(?=[-+.]?[0-9])", rf"(?:C(?:l(?:i(?:ck?)?)?)?|(?:Click)?\({SPACES}[-+.]?)"),
         ]
-        return Grammar.of(openings, ends=ENDS)
+        return Grammar.of(openings, delimiters=("</point>", "</points>"), ends=ENDS)
 
     def element(
         self, text: str, start: int, inside: int, *, final: bool, marked: bool, angles: AngleConvention

@@ -13,6 +13,7 @@ from geochat.dialects.orders import Shape
 from geochat.geometry import OrientedBox
 
 _LONGEST_JOINER = 64
+_MARKS = (Kind.DELIMITER, Kind.REGION, Kind.UNREADABLE)
 
 
 class Reader:
@@ -40,7 +41,7 @@ class Reader:
         self._phrase: str | None = None
         self._phrase_span: Span | None = None
         self._gap = ""  # words since that phrase or its last region
-        self._after_mark = False  # directly after a silent mark or a region
+        self._after_mark = False  # directly after a silent mark, a region or what could not be read
 
     def feed(self, piece: str) -> list[Event]:
         """Read on; the events that `piece` made certain."""
@@ -71,7 +72,7 @@ class Reader:
     def _events(self, token: Token, start: int) -> Iterator[Event]:
         source = self._held[start : token.end]
         span = (self._offset + start, self._offset + token.end)
-        after_mark, self._after_mark = self._after_mark, token.kind in (Kind.DELIMITER, Kind.REGION)
+        after_mark, self._after_mark = self._after_mark, token.kind in _MARKS
         match token.kind:
             case Kind.TEXT:
                 yield from self._words(source, span, after_mark)

@@ -154,7 +154,10 @@ class Asking:
         """
         with self.job:
             failed: list[int] = []
-            yield from self._round(lambda: self.job.numbers(self._share), failed)
+            claimed = -1
+            while claimed < self.job.claimed:  # meanwhile other processes may have ended, and left some
+                claimed = self.job.claimed
+                yield from self._round(lambda: self.job.numbers(self._share), failed)
             yield from self._round(lambda: iter(failed), None)
             self.job.refresh()
 

@@ -51,6 +51,7 @@ class Job:
         folder: The folder.
         plan: The windows.
         recorded: What all processes have recorded, as far as it was read.
+        claimed: How many windows this process has claimed.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Job:
                 self._empty()
             self._identify(json.loads(json.dumps(dict(asked))))
         self.recorded = Recorded(self._journals, len(plan), _is_record, retry=retry)
+        self.claimed = 0
         self._journal = Journal(self._journals)
         self._guard = threading.RLock()  # of what follows, and of `recorded`
         self._held: dict[int, tuple[FileLock, set[int]]] = {}  # by block: its windows that are not recorded yet
@@ -87,19 +89,15 @@ class Job:
             self._held.clear()
 
     def numbers(self, share: Share = (0, 1)) -> Iterator[int]:
-        """Claim windows that nobody has recorded or claimed, until there are none; may run in another thread.
+        """Claim the windows that nobody has recorded or claimed; may run in another thread.
 
         Args:
             share: The part of the job to take windows of.
         """
         size = max(_LEAST_BLOCK, math.ceil(self.plan.count / _MOST_BLOCKS))
-        claimed = True
-        while claimed:
-            claimed = False
-            for block, windows in enumerate(self._in_blocks(size)):
-                if block % share[1] == share[0] and (free := self._claim(block, windows)):
-                    claimed = True
-                    yield from free
+        for block, windows in enumerate(self._in_blocks(size)):
+            if block % share[1] == share[0]:
+                yield from self._claim(block, windows)
 
     def record(self, number: int, entry: Entry) -> None:
         """Write the entry of a claimed window.
@@ -161,6 +159,7 @@ class Job:
                 return []
             self._held[block] = lock, set(free)
             self._blocks.update(dict.fromkeys(free, block))
+            self.claimed += len(free)
             return free
 
     def _empty(self) -> None:

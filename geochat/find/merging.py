@@ -215,14 +215,16 @@ class Merger:
         return (numbers, score, int(best["phrase"]), window, int(best["number"]), len(found.members), len(pieces))
 
     def _needed(self, members: list[int]) -> list[tuple[int, shapely.Geometry]]:
-        """The pieces, in their windows, that show ground which no larger one's window saw; the largest first."""
-        kept: list[tuple[int, shapely.Geometry, shapely.Geometry]] = []
+        """The pieces, as their windows show them, that reach beyond the windows of all larger ones; largest first."""
+        kept: list[int] = []
+        windows = self._boxes["window"]
         for place in sorted(members, key=lambda box: -self._area[box]):
-            window = shapely.box(*self._boxes["window"][place])
-            shape = shapely.Polygon(box_corners(self._boxes["box"][[place]])[0]).intersection(window)
-            if not any(shape.intersection(seen).area >= _INSIDE * shape.area for _, _, seen in kept):
-                kept.append((place, shape, window))
-        return [(place, shape) for place, shape, _ in kept]
+            beyond = np.hstack([windows[kept] - self._bounds[place], self._bounds[place] - windows[kept]])  # (K, 8)
+            reach = beyond[:, [0, 1, 6, 7]].max(axis=1, initial=0)  # over the left, top, right or bottom edge
+            if not (reach <= _near(windows[kept])).any():
+                kept.append(place)
+        shapes = shapely.polygons(box_corners(self._boxes["box"][kept]))
+        return list(zip(kept, shapely.intersection(shapes, shapely.box(*windows[kept].T)), strict=True))
 
     def _forget(self, gone: NDArray[np.bool_]) -> None:
         left = ~gone

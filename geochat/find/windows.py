@@ -131,10 +131,8 @@ class WindowPlan:
 
     def rows(self) -> "Iterator[Row]":
         """The rows of all grids from the top of the scene down, rows that begin at one pixel row as one."""
-        beginnings = (
-            ((grid.start(row, 1), place, row) for row in range(grid.shape[1])) for place, grid in enumerate(self.grids)
-        )
-        for top, together in groupby(heapq.merge(*beginnings), key=lambda each: each[0]):
+        beginnings = heapq.merge(*(self._beginnings(place) for place in range(len(self.grids))))
+        for top, together in groupby(beginnings, key=lambda each: each[0]):
             numbers = [self._row(place, row) for _, place, row in together]
             joined = np.concatenate(numbers)
             inside = self._inside(joined)
@@ -152,6 +150,11 @@ class WindowPlan:
             "grids": [{"window": list(grid.side), "overlap": list(grid.overlap)} for grid in self.grids],
             "area": None if self.area is None else hashlib.sha256(self.area.wkb).hexdigest(),
         }
+
+    def _beginnings(self, place: int) -> Iterator[tuple[int, int, int]]:
+        """The first pixel row of each row of a grid, with the grid's place and the row."""
+        grid = self.grids[place]
+        return ((grid.start(row, 1), place, row) for row in range(grid.shape[1]))
 
     def _row(self, place: int, row: int) -> NDArray[np.int64]:
         """Numbers of one row of a grid."""

@@ -22,7 +22,7 @@ Size = tuple[int, int]
 class SmartResize:
     """The size Qwen2-VL and its successors bring an image to: sides divisible by `factor`, pixels within bounds.
 
-    The arithmetic is that of `smart_resize` in qwen-vl-utils and transformers, rounding to even included.
+    The arithmetic is that of transformers' `smart_resize`, rounding to even included.
 
     Attributes:
         factor: What both sides are multiples of: patch size times merge size, 28, or 32 for Qwen3-VL.
@@ -40,18 +40,16 @@ class SmartResize:
 
     def __call__(self, size: Size) -> Size:
         """The resized (width, height) of an image of that size."""
-        width, height = size
-        resized = (self._nearest(width), self._nearest(height))
-        pixels = resized[0] * resized[1]
-        if self.min_pixels <= pixels <= self.max_pixels:
-            return resized
-        bound, to_whole = (self.max_pixels, math.floor) if pixels > self.max_pixels else (self.min_pixels, math.ceil)
-        scale = math.sqrt(width * height / bound)
-        sides = (max(self.factor, to_whole(side / scale / self.factor) * self.factor) for side in size)
-        return next(sides), next(sides)
-
-    def _nearest(self, side: int) -> int:
-        return max(self.factor, round(side / self.factor) * self.factor)
+        width, height = (round(side / self.factor) * self.factor for side in size)
+        if self.min_pixels <= width * height <= self.max_pixels:
+            return width, height
+        if width * height > self.max_pixels:
+            shrinking = math.sqrt(size[0] * size[1] / self.max_pixels)
+            width, height = (math.floor(side / shrinking / self.factor) * self.factor for side in size)
+        else:
+            enlarging = math.sqrt(self.min_pixels / (size[0] * size[1]))
+            width, height = (math.ceil(side * enlarging / self.factor) * self.factor for side in size)
+        return max(self.factor, width), max(self.factor, height)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from geochat.imagery.pillow import decode, from_array, from_pillow, read_header,
 from geochat.imagery.placing import Place, place_picture
 from geochat.imagery.rasters import ArrayRaster, Facts, Raster, array_facts
 from geochat.imagery.remarks import Remark
-from geochat.imagery.remote import RemoteFile, is_address
+from geochat.imagery.remote import RemoteFile, is_address, require_address
 from geochat.imagery.stac import find_asset, is_item
 
 ImageSource = str | Path | Image.Image | NDArray[Any]
@@ -100,6 +100,18 @@ def open_source(source: ImageSource, name: str | None = None, page: int = 1, ass
     if isinstance(source, str | Path):
         return open_file(ImageFile.find(source, name, page, any_format=isinstance(source, str)))
     raise ImageError(f"{type(source).__name__} is no image; give a path, a PIL image or a NumPy array")
+
+
+def check_source(source: str | Path) -> None:
+    """Check what the name of an image or a STAC item tells, without opening it or asking a server.
+
+    Raises:
+        ImageError: It is missing, no image, or an address that is not opened.
+    """
+    if is_address(source):
+        require_address(source)
+    else:
+        ImageFile.find(source, any_format=isinstance(source, str))
 
 
 def open_file(file: RasterFile) -> Source:

@@ -83,4 +83,6 @@ def weights_sha256(files: Iterable[Path]) -> str:
     try:
         return sha256_of(*files)
     except OSError as error:
-        raise CheckpointError(f"{error.filename} cannot be read ({error.strerror}); copy the checkpoint again") from error
+        raise CheckpointError(
+            f"{error.filename} cannot be read ({error.strerror}); copy the checkpoint again"
+        ) from error

@@ -67,13 +67,11 @@ class UploadStorage:
         return path.relative_to(self.uploads).as_posix()
 
     def find(self, name: object) -> Path | None:
-        """Return the path of an upload, given its public name or the path Gradio has for it; None if there is none."""
-        parts = Path(name).parts[-2:] if isinstance(name, str) and "\0" not in name else ()
-        if len(parts) != 2 or not _FOLDER.fullmatch(parts[0]) or parts[1] in (".", ".."):
+        """Return the path of an upload, given its public name; None if there is none."""
+        folder, _, file = name.partition("/") if isinstance(name, str) else ("", "", "")
+        if not _FOLDER.fullmatch(folder) or "/" in file or "\0" in file or file in ("", ".", ".."):
             return None
-        path = self.uploads.joinpath(*parts)
-        if name not in (str(path), "/".join(parts)):
-            return None
+        path = self.uploads / folder / file
         try:
             return path if path.is_file() and not path.is_symlink() else None
         except OSError:  # the name is longer than the file system allows

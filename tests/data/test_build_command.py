@@ -12,7 +12,6 @@ from affine import Affine
 from PIL import Image
 from rasterio.windows import Window
 
-from geochat.cli import build_parser
 from geochat.dialects import GEOCHAT
 from geochat.errors import DataError, ImageError, SettingsError
 from geochat.files import locked
@@ -21,16 +20,10 @@ from geochat_data.building import BuildSettings, build_samples
 from geochat_data.checking import check_samples
 from geochat_data.questions.colour import colours_of
 from geochat_data.readers import DataSource, Report, read
-from geochat_data.records import LabelledImage, LabelledObject
 from geochat_data.samples import read_samples
 from geochat_data.tiling import add_views, crop_around_objects, tile_images
 
 SQUARE = [[10, 10], [40, 10], [40, 40], [10, 40]]
-
-
-def geochat_data(*argv):
-    args = build_parser().parse_args(["data", *map(str, argv)])
-    return args.run(args)
 
 
 def labelled(folder, images=3, category="ship"):
@@ -44,7 +37,7 @@ def labelled(folder, images=3, category="ship"):
     return folder
 
 
-def test_a_second_build_into_one_file_is_refused_by_name(tmp_path):
+def test_a_second_build_into_one_file_is_refused_by_name(tmp_path, geochat_data):
     labelled(tmp_path / "set")
     out = tmp_path / "train.json"
     with locked(out, what="geochat data build"), pytest.raises(SettingsError, match=r"train\.json is being written by"):
@@ -69,16 +62,16 @@ def test_builds_at_once_leave_a_whole_file(tmp_path):
 
 NOTHING = [
     (("--holding", "plane"), "image without an object of --holding"),
-    (("--around", 20, "--holding", "plane"), "image without an object to show"),
-    (("--kinds", "scene", "--dialogues", 0), "image about which no question of these kinds can be asked"),
+    (("--around", 20, "--holding", "plane"), "image without an object to crop around"),
+    (("--kinds", "scene", "--dialogues", 0), "image that supports no question of these kinds"),
     (("--images", "elsewhere"), "3 image missing or unreadable"),
     (("--images", "gone"), "gone does not exist; check --images"),
-    (("--split", "val"), "has no splits, so none is called 'val'"),
+    (("--split", "val"), "has no splits, so 'val' does not exist"),
 ]
 
 
 @pytest.mark.parametrize(("options", "reason"), NOTHING, ids=str)
-def test_no_samples_are_an_error_that_says_why(options, reason, tmp_path, monkeypatch):
+def test_no_samples_are_an_error_that_says_why(options, reason, tmp_path, monkeypatch, geochat_data):
     labelled(tmp_path / "set")
     (tmp_path / "elsewhere").mkdir()
     out = tmp_path / "train.json"
@@ -90,17 +83,17 @@ def test_no_samples_are_an_error_that_says_why(options, reason, tmp_path, monkey
     assert not (tmp_path / "train_images").exists()
 
 
-def test_unusable_labels_alone_are_no_data(tmp_path):
+def test_unusable_labels_alone_are_no_data(tmp_path, geochat_data):
     folder = labelled(tmp_path / "set")
     lines = (folder / "boxes.jsonl").read_text().replace("[40, 10], [40, 40]", "[10, 10], [10, 40]")
     (folder / "boxes.jsonl").write_text(lines)
     report = tmp_path / "report.json"
-    with pytest.raises(DataError, match=r"no question can be asked.*3 degenerate box .*labels unused: 3"):
+    with pytest.raises(DataError, match=r"supports no question.*3 degenerate box .*labels unused: 3"):
         geochat_data("build", "boxes", folder, "--out", tmp_path / "f.json", "--report", report)
     assert json.loads(report.read_text())["unused_labels"] == 3, "what was wrong is written down all the same"
 
 
-def test_folders_are_looked_for_before_the_work(tmp_path):
+def test_folders_are_looked_for_before_the_work(tmp_path, geochat_data):
     folder = labelled(tmp_path / "set")
     with pytest.raises(SettingsError, match="no folder"):
         geochat_data("build", "boxes", folder, "--out", tmp_path / "f.json", "--report", tmp_path / "no" / "r.json")
@@ -111,7 +104,7 @@ def test_folders_are_looked_for_before_the_work(tmp_path):
     assert not list(tmp_path.glob("*.json"))
 
 
-def test_numbers_are_named_on_the_command_line(tmp_path):
+def test_numbers_are_named_on_the_command_line(tmp_path, geochat_data):
     folder = labelled(tmp_path / "set", category="3")
     (tmp_path / "names.txt").write_text("a\nb\nc\nLarge-Ship\n")
     out = tmp_path / "f.jsonl"
@@ -143,7 +136,7 @@ def huge(tmp_path_factory):
     return path
 
 
-def test_an_image_of_182_megapixels_is_asked_about(huge, tmp_path, monkeypatch):
+def test_an_image_of_182_megapixels_is_asked_about(huge, tmp_path, monkeypatch, geochat_data):
     read_pixels = Counter()
     whole = Scene.read
 
@@ -159,22 +152,6 @@ def test_an_image_of_182_megapixels_is_asked_about(huge, tmp_path, monkeypatch):
                         "--kinds", "identify,presence") == 0  # fmt: skip
     colours_of(next(read("boxes", DataSource(huge.parent))))
     assert sum(read_pixels.values()) < 10**7, "no more than a view and the object is read"
-
-
-def test_colours_are_those_of_the_windows_of_the_objects(tmp_path):
-    pixels = np.full((200, 3000, 3), (90, 120, 60), np.uint8)  # wider than what a view shows
-    pixels[40:80, 50:110], pixels[150:190, 2900:2990] = (220, 30, 30), (30, 30, 220)
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    corners = (((50, 40), (110, 40), (110, 80), (50, 80)), ((2900, 150), (2990, 150), (2990, 190), (2900, 190)))
-    things = tuple(LabelledObject("car", polygon) for polygon in corners)
-    told = LabelledObject("car", ((0, 0), (9, 0), (9, 9), (0, 9)), attributes=("white",))
-    person = LabelledObject("person", corners[0])
-    record = LabelledImage(tmp_path / "a.png", 3000, 200, (*things, told, person))
-    assert list(colours_of(record).values()) == ["red", "blue", "white", None]
-    (tmp_path / "a.png").unlink()
-    assert list(colours_of(LabelledImage(tmp_path / "a.png", 3000, 200, (told,))).values()) == ["white"]
-    with pytest.raises(ImageError):
-        colours_of(record)
 
 
 def test_an_image_that_cannot_be_decoded_is_skipped_and_told(tmp_path):

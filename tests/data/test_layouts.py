@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from geochat.errors import DataError
 from geochat.geometry import OrientedBox
@@ -18,24 +17,12 @@ BOX = OrientedBox(10, 20, 50, 40)
 TURNED = OrientedBox(30, 30, 70, 50, 30)
 
 
-def picture(path, size=(100, 80)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, "white").save(path)
-
-
-def text(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content)
-
-
-def box_of(item):
-    return OrientedBox.from_polygon(item.polygon)
-
-
 def coco_file(path, name="a.png"):
     annotation = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 20, 40, 20]}
     rows = {"images": [{"id": 1, "file_name": name}], "annotations": [annotation]}
-    text(path, json.dumps(rows | {"categories": [{"id": 0, "name": "none"}, {"id": 1, "name": "ship"}]}))
+    categories = [{"id": 0, "name": "none"}, {"id": 1, "name": "ship"}]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(rows | {"categories": categories}))
 
 
 SHIP = {"category": "ship", "polygon": [[10, 20], [50, 20], [50, 40], [10, 40]]}
@@ -43,46 +30,46 @@ YOLO_LINE = "0 0.3 0.375 0.4 0.25"
 
 
 def roboflow_coco(folder, split):
-    picture(folder / split / f"{split}.png")
+    folder.picture(f"{split}/{split}.png")
     coco_file(folder / split / "_annotations.coco.json", f"{split}.png")
     return "coco"
 
 
 def published_coco(folder, split):
-    picture(folder / f"{split}2017" / f"{split}.png")
+    folder.picture(f"{split}2017/{split}.png")
     coco_file(folder / "annotations" / f"instances_{split}2017.json", f"{split}.png")
-    text(folder / "annotations" / f"captions_{split}2017.json", "{}")
+    folder.text(f"annotations/captions_{split}2017.json", "{}")
     return "coco"
 
 
 def roboflow_yolo(folder, split):
-    picture(folder / split / "images" / f"{split}.png")
-    text(folder / split / "labels" / f"{split}.txt", YOLO_LINE)
-    text(folder / "data.yaml", "train: ../train/images\nval: ../valid/images\nnc: 1\nnames: ['ship']\n")
+    folder.picture(f"{split}/images/{split}.png")
+    folder.text(f"{split}/labels/{split}.txt", YOLO_LINE)
+    folder.text("data.yaml", "train: ../train/images\nval: ../valid/images\nnc: 1\nnames: ['ship']\n")
     return "yolo"
 
 
 def ultralytics_yolo(folder, split):
-    picture(folder / "images" / split / f"{split}.png")
-    text(folder / "labels" / split / f"{split}.TXT", f"\ufeff{YOLO_LINE}\r\n")
-    text(folder / "classes.txt", "\ufeffship\r\n")
+    folder.picture(f"images/{split}/{split}.png")
+    folder.text(f"labels/{split}/{split}.TXT", f"\ufeff{YOLO_LINE}\r\n")
+    folder.text("classes.txt", "\ufeffship\r\n")
     return "yolo"
 
 
 def described_yolo(folder, split):
-    picture(folder / "set" / "pictures" / "images" / split / f"{split}.png")
-    text(folder / "set" / "pictures" / "labels" / split / f"{split}.txt", YOLO_LINE)
+    folder.picture(f"set/pictures/images/{split}/{split}.png")
+    folder.text(f"set/pictures/labels/{split}/{split}.txt", YOLO_LINE)
     entries = "\n".join(f"{name}: images/{name}" for name in ("train", "valid", "test"))
-    text(folder / "data.yaml", f"path: set/pictures\n{entries}\nnames: {{0: ship}}\n")
+    folder.text("data.yaml", f"path: set/pictures\n{entries}\nnames: {{0: ship}}\n")
     return "yolo"
 
 
 def listed_yolo(folder, split):
-    picture(folder / "all" / "images" / f"{split}.png")
-    text(folder / "all" / "labels" / f"{split}.txt", YOLO_LINE)
-    text(folder / f"{split}.txt", f"./all/images/{split}.png\n")
+    folder.picture(f"all/images/{split}.png")
+    folder.text(f"all/labels/{split}.txt", YOLO_LINE)
+    folder.text(f"{split}.txt", f"./all/images/{split}.png\n")
     entries = "\n".join(f"{name}: {name}.txt" for name in ("train", "valid", "test"))
-    text(folder / "data.yaml", f"{entries}\nnames: [ship]\n")
+    folder.text("data.yaml", f"{entries}\nnames: [ship]\n")
     return "yolo"
 
 
@@ -92,45 +79,45 @@ def voc_text(shape=None, size=""):
 
 
 def roboflow_voc(folder, split):
-    picture(folder / split / f"{split}.jpg")
-    text(folder / split / f"{split}.XML", voc_text())
+    folder.picture(f"{split}/{split}.jpg")
+    folder.text(f"{split}/{split}.XML", voc_text())
     return "voc"
 
 
 def published_voc(folder, split):
-    picture(folder / "JPEGImages" / f"{split}.jpg")
-    text(folder / "Annotations" / f"{split}.xml", voc_text())
-    text(folder / "ImageSets" / "Main" / f"{split}.txt", f"{split}\n")
-    text(folder / "ImageSets" / "Main" / f"ship_{split}.txt", f"{split} 1\n")
+    folder.picture(f"JPEGImages/{split}.jpg")
+    folder.text(f"Annotations/{split}.xml", voc_text())
+    folder.text(f"ImageSets/Main/{split}.txt", f"{split}\n")
+    folder.text(f"ImageSets/Main/ship_{split}.txt", f"{split} 1\n")
     if split == "test":  # some lists name the files
-        text(folder / "ImageSets" / "Main" / f"{split}.txt", f"{split}.jpg\n{split}.jpg\n")
+        folder.text(f"ImageSets/Main/{split}.txt", f"{split}.jpg\n{split}.jpg\n")
     return "voc"
 
 
 def dota(folder, split):
-    picture(folder / split / "images" / f"{split}.png")
-    text(folder / split / "labelTxt" / f"{split}.txt", "gsd:0.1\n10 20 50 20 50 40 10 40 ship 0")
+    folder.picture(f"{split}/images/{split}.png")
+    folder.text(f"{split}/labelTxt/{split}.txt", "gsd:0.1\n10 20 50 20 50 40 10 40 ship 0")
     return "dota"
 
 
 def dota_inside(folder, split):
-    picture(folder / "images" / split / f"{split}.png")
-    text(folder / "labelTxt" / split / f"{split}.txt", "10 20 50 20 50 40 10 40 ship 0")
+    folder.picture(f"images/{split}/{split}.png")
+    folder.text(f"labelTxt/{split}/{split}.txt", "10 20 50 20 50 40 10 40 ship 0")
     return "dota"
 
 
 def boxes_file(folder, split):
-    picture(folder / f"{split}.png")
+    folder.picture(f"{split}.png")
     row = {
         "image": f"{split}.png",
         "objects": [{"category": "ship", "polygon": [[10, 20], [50, 20], [50, 40], [10, 40]]}],
     }
-    text(folder / f"{split}.jsonl", json.dumps(row))
+    folder.text(f"{split}.jsonl", json.dumps(row))
     return "boxes"
 
 
 def boxes_rows(folder, split):
-    picture(folder / f"{split}.png")
+    folder.picture(f"{split}.png")
     row = {"image": f"{split}.png", "split": split, "objects": [SHIP]}
     with (folder / "boxes.jsonl").open("a") as file:
         file.write(json.dumps(row) + "\n")
@@ -138,10 +125,10 @@ def boxes_rows(folder, split):
 
 
 def fair1m(folder, split):
-    picture(folder / split / "part1" / "images" / f"{split}.tif")
+    folder.picture(f"{split}/part1/images/{split}.tif")
     points = "".join(f"<point>{x},{y}</point>" for x, y in [(10, 20), (50, 20), (50, 40), (10, 40), (10, 20)])
-    text(
-        folder / split / "part1" / "labelXml" / f"{split}.xml",
+    folder.text(
+        f"{split}/part1/labelXml/{split}.xml",
         "<annotation><size><width>100</width><height>80</height></size><objects><object><coordinate>pixel</coordinate>"
         f"<possibleresult><name>ship</name></possibleresult><points>{points}</points></object></objects></annotation>",
     )
@@ -149,15 +136,15 @@ def fair1m(folder, split):
 
 
 def hrsc(folder, split):
-    picture(folder / split.title() / "AllImages" / f"{split}.bmp")
-    text(folder / split.title() / "Annotations" / f"{split}.xml", hrsc_text((30, 30, 40, 20, 0)))
+    folder.picture(f"{split.title()}/AllImages/{split}.bmp")
+    folder.text(f"{split.title()}/Annotations/{split}.xml", hrsc_text((30, 30, 40, 20, 0)))
     return "hrsc"
 
 
 def hrsc_whole(folder, split):
-    picture(folder / "FullDataSet" / "AllImages" / f"{split}.bmp")
-    text(folder / "FullDataSet" / "Annotations" / f"{split}.xml", hrsc_text((30, 30, 40, 20, 0)))
-    text(folder / "ImageSets" / f"{split}.txt", f"{split}\n")
+    folder.picture(f"FullDataSet/AllImages/{split}.bmp")
+    folder.text(f"FullDataSet/Annotations/{split}.xml", hrsc_text((30, 30, 40, 20, 0)))
+    folder.text(f"ImageSets/{split}.txt", f"{split}\n")
     return "hrsc"
 
 
@@ -171,11 +158,11 @@ def hrsc_text(box):
 
 
 def dior(folder, split):
-    picture(folder / ("JPEGImages-test" if split == "test" else "JPEGImages-trainval") / f"{split}.jpg")
+    folder.picture(f"{'JPEGImages-test' if split == 'test' else 'JPEGImages-trainval'}/{split}.jpg")
     shape = voc_text().replace("<annotation>", "").replace("</annotation>", "")
-    text(folder / "Annotations" / "Oriented Bounding Boxes" / f"{split}.xml", f"<annotation>{shape}</annotation>")
-    text(folder / "Annotations" / "Horizontal Bounding Boxes" / f"{split}.xml", "<annotation/>")
-    text(folder / "ImageSets" / "Main" / f"{split}.txt", f"{split}\n")
+    folder.text(f"Annotations/Oriented Bounding Boxes/{split}.xml", f"<annotation>{shape}</annotation>")
+    folder.text(f"Annotations/Horizontal Bounding Boxes/{split}.xml", "<annotation/>")
+    folder.text(f"ImageSets/Main/{split}.txt", f"{split}\n")
     return "dior"
 
 
@@ -186,43 +173,43 @@ LAYOUTS = [
 
 
 @pytest.mark.parametrize("make", LAYOUTS)
-def test_a_split_is_read_alone_and_one_that_is_not_there_is_an_error(make, tmp_path):
+def test_a_split_is_read_alone_and_one_that_is_not_there_is_an_error(make, folder):
     for split in ("train", "valid", "test"):
-        name = make(tmp_path, split)
+        name = make(folder, split)
     for asked, read_split in (("train", "train"), ("test", "test"), ("val", "valid"), ("validation", "valid")):
-        source = DataSource(tmp_path, split=asked, split_asked=True)
+        source = DataSource(folder, split=asked, split_asked=True)
         (record,) = read(name, source)
         assert record.path.stem == read_split
         assert [item.category for item in record.objects] == ["ship"]
-        assert box_of(record.objects[0]).iou(BOX) == pytest.approx(1)
+        assert record.objects[0].box.iou(BOX) == pytest.approx(1)
         assert record.labelled == {"ship"}
         assert asked == read_split or any("is called" in note for note in source.report.notes)
         assert source.report.skipped == 0
     with pytest.raises(DataError, match=r"no split 'nonesuch'.*([Tt]est|[Tt]rain)"):
-        list(read(name, DataSource(tmp_path, split="nonesuch", split_asked=True)))
+        list(read(name, DataSource(folder, split="nonesuch", split_asked=True)))
 
 
-def test_a_yolo_set_may_be_given_by_its_description(tmp_path):
+def test_a_yolo_set_may_be_given_by_its_description(folder):
     for make in (roboflow_yolo, described_yolo):
-        make(tmp_path / make.__name__, "train")
-        (record,) = read("yolo", DataSource(tmp_path / make.__name__ / "data.yaml"))
+        make(folder / make.__name__, "train")
+        (record,) = read("yolo", DataSource(folder / make.__name__ / "data.yaml"))
         assert record.path.stem == "train"
-    (tmp_path / "data.yaml").write_text("names: [ship]\ntrain: gone/images\n")
-    with pytest.raises(DataError, match="names gone/images, which is not at"):
-        list(read("yolo", DataSource(tmp_path / "data.yaml")))
-    (tmp_path / "data.yaml").write_text("names: [ship]\n")
+    (folder / "data.yaml").write_text("names: [ship]\ntrain: gone/images\n")
+    with pytest.raises(DataError, match="names gone/images, and neither"):
+        list(read("yolo", DataSource(folder / "data.yaml")))
+    (folder / "data.yaml").write_text("names: [ship]\n")
     with pytest.raises(DataError, match="looked for images/ beside labels/"):
-        list(read("yolo", DataSource(tmp_path)))
+        list(read("yolo", DataSource(folder)))
 
 
-def test_scenes_have_splits_too(tmp_path):
+def test_scenes_have_splits_too(folder):
     for split in ("train", "valid"):
         for scene in ("river", "Beach"):
-            picture(tmp_path / split / scene / f"{split}.png")
-    assert class_names(DataSource(tmp_path, split="val")) == ("beach", "river")
-    assert {record.path.stem for record in read("folders", DataSource(tmp_path, split="val"))} == {"valid"}
+            folder.picture(f"{split}/{scene}/{split}.png")
+    assert class_names(DataSource(folder, split="val")) == ("beach", "river")
+    assert {record.path.stem for record in read("folders", DataSource(folder, split="val"))} == {"valid"}
     with pytest.raises(DataError, match="train, valid"):
-        list(read("folders", DataSource(tmp_path, split="test")))
+        list(read("folders", DataSource(folder, split="test")))
 
 
 def test_one_of_several_that_may_be_meant_is_not_guessed():
@@ -230,64 +217,64 @@ def test_one_of_several_that_may_be_meant_is_not_guessed():
     assert choose_split(source, {"val": 1, "valid": 2}) == 1
     assert choose_split(source, {"train2017": 1, "val2017": 2}) == 2
     assert choose_split(source, {"river": 1, "beach": 2}) is None
-    with pytest.raises(DataError, match="may mean valid, validation"):
+    with pytest.raises(DataError, match="has several splits for 'val': valid, validation"):
         choose_split(source, {"valid": 1, "validation": 2})
 
 
-def test_a_split_of_a_data_set_without_splits_is_refused(tmp_path):
-    coco_file(tmp_path / "labels.json")
-    picture(tmp_path / "a.png")
-    wrong = DataSource(tmp_path / "labels.json", split="val", split_asked=True)
-    with pytest.raises(DataError, match="has no splits, so none is called 'val'"):
+def test_a_split_of_a_data_set_without_splits_is_refused(folder):
+    coco_file(folder / "labels.json")
+    folder.picture("a.png")
+    wrong = DataSource(folder / "labels.json", split="val", split_asked=True)
+    with pytest.raises(DataError, match="has no splits, so 'val' does not exist"):
         list(read("coco", wrong))
     assert len(list(read("coco", replace(wrong, split_asked=False)))) == 1
-    (tmp_path / "labels.json").rename(tmp_path / "instances_val2017.json")
-    assert len(list(read("coco", replace(wrong, path=tmp_path / "instances_val2017.json")))) == 1
+    (folder / "labels.json").rename(folder / "instances_val2017.json")
+    assert len(list(read("coco", replace(wrong, path=folder / "instances_val2017.json")))) == 1
 
 
 @pytest.mark.parametrize(
     ("name", "make"), [("coco", roboflow_coco), ("yolo", roboflow_yolo), ("voc", roboflow_voc), ("dota", dota)]
 )
-def test_a_wrong_folder_of_images_is_an_error_that_names_it(name, make, tmp_path):
-    make(tmp_path / "set", "train")
-    picture(tmp_path / "elsewhere" / "z.png")
-    (tmp_path / "empty").mkdir()
+def test_a_wrong_folder_of_images_is_an_error_that_names_it(name, make, folder):
+    make(folder / "set", "train")
+    folder.picture("elsewhere/z.png")
+    (folder / "empty").mkdir()
     for images in ("elsewhere", "empty", "gone"):
         with pytest.raises(DataError, match=images):
-            list(read(name, DataSource(tmp_path / "set", images=tmp_path / images)))
+            list(read(name, DataSource(folder / "set", images=folder / images)))
 
 
-def test_outlines_and_turned_boxes(tmp_path):
-    picture(tmp_path / "yolo" / "images" / "a.png")
+def test_outlines_and_turned_boxes(folder):
+    folder.picture("yolo/images/a.png")
     outline = np.array(TURNED.corners())
     middle = (outline[0] + outline[1]) / 2
     points = np.array([outline[0], middle, *outline[1:]]) / (100, 80)
-    (tmp_path / "yolo" / "classes.txt").write_text("ship")
-    text(tmp_path / "yolo" / "labels" / "a.txt", "0 " + " ".join(f"{v:.6f}" for v in points.ravel()))
-    (record,) = read("yolo", DataSource(tmp_path / "yolo"))
-    assert box_of(record.objects[0]).iou(TURNED) == pytest.approx(1, abs=1e-3)
-    picture(tmp_path / "hrsc" / "Train" / "AllImages" / "a.bmp")
-    text(tmp_path / "hrsc" / "Train" / "Annotations" / "a.xml", hrsc_text((50, 40, 40, 20, math.radians(30))))
-    (record,) = read("hrsc", DataSource(tmp_path / "hrsc"))
-    assert box_of(record.objects[0]).iou(TURNED) == pytest.approx(1, abs=1e-6)
-    (record,) = read("hrsc", DataSource(tmp_path / "hrsc", names={"100000002": "aircraft carrier"}))
+    (folder / "yolo" / "classes.txt").write_text("ship")
+    folder.text("yolo/labels/a.txt", "0 " + " ".join(f"{v:.6f}" for v in points.ravel()))
+    (record,) = read("yolo", DataSource(folder / "yolo"))
+    assert record.objects[0].box.iou(TURNED) == pytest.approx(1, abs=1e-3)
+    folder.picture("hrsc/Train/AllImages/a.bmp")
+    folder.text("hrsc/Train/Annotations/a.xml", hrsc_text((50, 40, 40, 20, math.radians(30))))
+    (record,) = read("hrsc", DataSource(folder / "hrsc"))
+    assert record.objects[0].box.iou(TURNED) == pytest.approx(1, abs=1e-6)
+    (record,) = read("hrsc", DataSource(folder / "hrsc", names={"100000002": "aircraft carrier"}))
     assert record.objects[0].category == "aircraft carrier"
-    picture(tmp_path / "dior" / "JPEGImages-trainval" / "a.jpg")
+    folder.picture("dior/JPEGImages-trainval/a.jpg")
     corners = zip(("left_top", "right_top", "right_bottom", "left_bottom"), TURNED.corners(), strict=True)
     tags = "".join(f"<x_{corner}>{x}</x_{corner}><y_{corner}>{y}</y_{corner}>" for corner, (x, y) in corners)
     xml = voc_text(f"<robndbox>{tags}</robndbox>").replace("ship", "Golffield")
-    text(tmp_path / "dior" / "Annotations" / "Oriented Bounding Boxes" / "a.xml", xml)
-    (record,) = read("dior", DataSource(tmp_path / "dior"))
-    assert box_of(record.objects[0]).iou(TURNED) == pytest.approx(1, abs=1e-6)
+    folder.text("dior/Annotations/Oriented Bounding Boxes/a.xml", xml)
+    (record,) = read("dior", DataSource(folder / "dior"))
+    assert record.objects[0].box.iou(TURNED) == pytest.approx(1, abs=1e-6)
     assert record.objects[0].category == "golf field"
 
 
-def test_two_names_for_one_object_and_points_on_a_map_are_not_read(tmp_path):
-    fair1m(tmp_path, "train")
-    path = tmp_path / "train" / "part1" / "labelXml" / "train.xml"
+def test_two_names_for_one_object_and_points_on_a_map_are_not_read(folder):
+    fair1m(folder, "train")
+    path = folder / "train" / "part1" / "labelXml" / "train.xml"
     good = path.read_text()
     for wrong in (good.replace("pixel", "geographic"), good.replace("<name>", "<name>boat</name><name>")):
         path.write_text(wrong)
-        source = DataSource(tmp_path)
+        source = DataSource(folder)
         (record,) = read("fair1m", source)
         assert (record.objects, record.labelled, source.report.unused_labels) == ((), frozenset(), 1)

@@ -2,6 +2,7 @@
 
 import random
 import re
+from itertools import islice
 
 import pytest
 
@@ -54,13 +55,9 @@ def selected(labels, phrase):
     return set(found)
 
 
-def scenes():
-    return [render_scene(seed, 200) for seed in range(24)]
-
-
-def test_expressions_select_exactly_their_objects():
-    offered = [(scene, e) for scene in scenes() for e in expressions(Subject(scene, random.Random(0), GEOCHAT))]
-    assert len(offered) > 60
+def test_expressions_select_exactly_their_objects(scenes):
+    offered = [(scene, e) for scene in scenes for e in expressions(Subject(scene, random.Random(0), GEOCHAT))]
+    assert len(offered) > 30
     for scene, expression in offered:
         assert selected(scene, expression.phrase) == set(expression.objects), expression.phrase
 
@@ -72,17 +69,17 @@ def test_doubtful_objects_forbid_counting_and_compete_for_places():
     assert {"the airplane at the top left", "the topmost airplane"} <= phrases
     assert "the smallest airplane" not in phrases
     for seed in range(30):
-        for turn in build_conversation(labels, random.Random(seed), dialect=GEOCHAT, turns=8).turns:
+        for turn in build_conversation(labels, random.Random(seed), dialect=GEOCHAT, turns=8):
             if turn.task is Task.VQA:
                 assert "How many airplanes" not in turn.question
                 assert "number of airplanes" not in turn.question
                 assert "than" not in turn.question or "airplane" not in turn.question
 
 
-def test_answers_carry_the_labelled_boxes():
+def test_answers_carry_the_labelled_boxes(scenes):
     checked = 0
-    for scene in [*scenes(), *(render_scene(seed, 200, "airport") for seed in range(10))]:
-        for turn in build_conversation(scene, random.Random(1), dialect=GEOCHAT, turns=10).turns:
+    for scene in [*scenes, *(render_scene(seed, 128, "airport") for seed in range(8))]:
+        for turn in build_conversation(scene, random.Random(1), dialect=GEOCHAT, turns=10):
             read = GEOCHAT.parse(turn.answer)
             assert not read.problems, turn
             subject = Subject(scene, random.Random(), GEOCHAT)
@@ -97,7 +94,7 @@ def test_answers_carry_the_labelled_boxes():
 
 def test_boxes_are_percent_of_the_padded_square():
     wide = image(box("airplane", 100, 50, 100, 50), width=200, height=100)
-    turn = build_conversation(wide, random.Random(0), dialect=GEOCHAT, turns=1, shares={"identify": 1}).turns[0]
+    turn = build_conversation(wide, random.Random(0), dialect=GEOCHAT, turns=1, shares={"identify": 1})[0]
     assert turn.question == "[identify] What is the object present at {<25><0><75><100>|<90>}"
     assert turn.answer == "airplane"
     read = GEOCHAT.parse(turn.question).regions[0].box
@@ -109,7 +106,7 @@ def test_yes_and_no_are_balanced():
     labels = image(box("airplane", 50, 50), box("car", 200, 200))
     for seed in range(400):
         shares = {"presence": 1, "comparison": 1}
-        for turn in build_conversation(labels, random.Random(seed), dialect=GEOCHAT, turns=1, shares=shares).turns:
+        for turn in build_conversation(labels, random.Random(seed), dialect=GEOCHAT, turns=1, shares=shares):
             counts[turn.answer] += 1
     assert 0.85 < counts["yes"] / counts["no"] < 1.18
 
@@ -117,7 +114,7 @@ def test_yes_and_no_are_balanced():
 def test_what_nobody_labelled_is_not_asked_about():
     labels = image(box("airplane", 50, 50), labelled=frozenset({"airplane"}))
     for seed in range(40):
-        for turn in build_conversation(labels, random.Random(seed), dialect=GEOCHAT, turns=8).turns:
+        for turn in build_conversation(labels, random.Random(seed), dialect=GEOCHAT, turns=8):
             assert not re.search("tank|court|diamond|building|ship|car", turn.question)
 
 
@@ -125,8 +122,7 @@ def test_absent_objects_are_said_to_be_absent():
     answers = set()
     for seed in range(40):
         answers |= {
-            t.answer
-            for t in build_conversation(image(), random.Random(seed), dialect=GEOCHAT, shares={"refer": 1}).turns
+            t.answer for t in build_conversation(image(), random.Random(seed), dialect=GEOCHAT, shares={"refer": 1})
         }
     assert answers == {f"There is no {category} in the image." for category in OBJECT_CATEGORIES}
 
@@ -135,9 +131,7 @@ def test_wording_is_the_published_one():
     labels = image(
         box("airplane", 60, 60), box("airplane", 200, 220), scene="airplane", captions=("Two planes here .",)
     )
-    turns = [
-        t for seed in range(30) for t in build_conversation(labels, random.Random(seed), dialect=GEOCHAT, turns=9).turns
-    ]
+    turns = [t for seed in range(30) for t in build_conversation(labels, random.Random(seed), dialect=GEOCHAT, turns=9)]
     by_task = {task: {t for t in turns if t.task is task} for task in Task}
     for turn in by_task[Task.SCENE]:
         classes = re.fullmatch(
@@ -159,8 +153,8 @@ def test_wording_is_the_published_one():
 def test_the_same_seed_gives_the_same_conversation():
     scene = render_scene(3, 128, "airport")
     first, again = (build_conversation(scene, random.Random(7), dialect=GEOCHAT) for _ in range(2))
-    assert first.turns == again.turns
-    assert len({turn.question for turn in first.turns}) == len(first.turns)
+    assert first == again
+    assert len({turn.question for turn in first}) == len(first)
 
 
 def test_bad_settings():
@@ -175,12 +169,12 @@ def test_bad_settings():
 
 def test_real_photographs(shared):
     asked = 0
-    for photo in read_ucm(shared / "imagery" / "ucm", "train"):
-        for turn in build_conversation(photo, random.Random(0), dialect=GEOCHAT, turns=6).turns:
+    for photo in islice(read_ucm(shared / "imagery" / "ucm", "train"), 0, None, 5):
+        for turn in build_conversation(photo, random.Random(0), dialect=GEOCHAT, turns=6):
             asked += 1
             assert turn.question
             assert turn.answer
             assert not GEOCHAT.parse(turn.answer).problems
         for expression in expressions(Subject(photo, random.Random(0), GEOCHAT)):
             assert selected(photo, expression.phrase) == set(expression.objects), (photo.path, expression.phrase)
-    assert asked > 5000
+    assert asked > 1000

@@ -35,8 +35,7 @@ def test_a_file_gives_back_what_was_written(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("indent", [None, 1])
-def test_any_json_array_is_read_piece_by_piece(tmp_path, indent, monkeypatch):
-    monkeypatch.setattr("geochat_data.samples._PIECE", 37)
+def test_an_array_is_read_however_it_is_laid_out(tmp_path, indent):
     path = tmp_path / "train.json"
     path.write_text("\n " + json.dumps([to_published(s) for s in SAMPLES[:50]], indent=indent) + "\n")
     assert list(read_samples(path)) == SAMPLES[:50]
@@ -91,7 +90,7 @@ def test_the_image_moves_to_the_front():
         (row(("human", "Q"), ("gpt", "A"), image="a.png"), "without its"),
         (row(("human", "<image>\nQ"), ("gpt", "A")), "without its"),
         (row(("human", "<image>\nQ"), ("gpt", "A"), image=["a.png"]), "several images"),
-        (row(("human", "Q"), ("gpt", 5)), "no string"),
+        (row(("human", "Q"), ("gpt", 5)), "not a string"),
         (row(("human", "Q"), ("human", "Q"), ("gpt", "A")), "alternate"),
         (row(("robot", "Q"), ("gpt", "A")), "robot"),
         (row(("gpt", "A")), "end with"),

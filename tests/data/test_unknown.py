@@ -3,16 +3,10 @@
 import json
 import random
 
-import numpy as np
-import pyogrio
 import pytest
-import rasterio
-import shapely
-from affine import Affine
 from PIL import Image
 
 from geochat.dialects import GEOCHAT
-from geochat.errors import DataError
 from geochat_data.building import BuildSettings, build_samples
 from geochat_data.questions import Subject
 from geochat_data.readers import DataSource, read
@@ -190,67 +184,3 @@ def test_a_row_without_objects_says_nothing_of_them(folder):
     (folder / "boxes.jsonl").write_text("\n".join(map(json.dumps, rows)))
     first, second = read("boxes", DataSource(folder))
     assert (first.labelled, second.labelled) == (frozenset(), {"car"})
-
-
-@pytest.fixture
-def raster(tmp_path):
-    path = tmp_path / "ground.tif"
-    profile = {"driver": "GTiff", "width": 200, "height": 100, "count": 3, "dtype": "uint8", "crs": "EPSG:32614"}
-    with rasterio.open(path, "w", **profile, transform=Affine(0.5, 0, 500000, 0, -0.5, 4000000)) as out:
-        out.write(np.full((3, 100, 200), 90, np.uint8))
-    return path
-
-
-def ground(x, y, width, height):
-    """A box in pixels of the raster, in its map coordinates."""
-    return shapely.box(500000 + x / 2, 4000000 - (y + height) / 2, 500000 + (x + width) / 2, 4000000 - y / 2)
-
-
-def geo(raster, features):
-    path = raster.with_name("labels.gpkg")
-    path.unlink(missing_ok=True)
-    shapes, names = zip(*features, strict=True)
-    columns = [np.array(names, dtype=object)]
-    pyogrio.raw.write(path, shapely.to_wkb(shapes), columns, ["class"], geometry_type="Unknown", crs="EPSG:32614")
-    return DataSource(path, images=raster, window=100)
-
-
-def test_a_feature_that_cannot_be_used_is_unknown_where_it_lies(raster):
-    features = [
-        (ground(10, 10, 20, 20), "car"),
-        (ground(110, 10, 20, 20), "plane"),
-        (ground(50, 50, 20, 20).centroid, "plane"),
-        (ground(150, 50, 20, 20), None),
-    ]
-    source = geo(raster, features)
-    left, right = read("geo", source)
-    assert (left.labelled, right.labelled) == ({"car"}, frozenset())
-    assert [item.category for item in right.objects] == ["plane"]
-    assert source.report.reasons == {"feature that is no polygon": 1, "feature without a category": 1}
-    assert (source.report.unused_labels, source.report.unknown_images) == (2, 2)
-
-
-def test_planes_off_the_raster_are_not_absent_from_it(raster):
-    features = [(ground(10, 10, 20, 20), "car"), (ground(9000, 10, 20, 20), "car"), (ground(9000, 0, 20, 20), "plane")]
-    source = geo(raster, features)
-    left, right = read("geo", source)
-    assert left.labelled == right.labelled == {"car"}
-    assert source.report.notes == {"feature off the raster": 2}
-    assert not any("plane" in text for text in texts(right, raster.parent / "images"))
-    with pytest.raises(DataError, match=r"none of the 1 features .* pixels they reach from \(9000, 0\)"):
-        list(read("geo", geo(raster, features[2:])))
-
-
-def test_a_feature_without_a_place_is_unknown_everywhere(raster):
-    source = geo(raster, [(ground(10, 10, 20, 20), "car"), (None, "plane"), (shapely.Polygon(), "car")])
-    assert [window.labelled for window in read("geo", source)] == [frozenset(), frozenset()]
-    assert source.report.reasons == {"feature without a geometry": 2}
-    assert source.report.unknown == {"plane": 2, "car": 2}
-
-
-def test_what_only_touches_a_window_is_no_fault_of_it(raster):
-    source = geo(raster, [(ground(60, 10, 40, 20), "car"), (ground(100, 50, 20, 20), "car")])
-    left, right = read("geo", source)
-    assert (len(left.objects), len(right.objects)) == (1, 1)
-    assert left.labelled == right.labelled == {"car"}
-    assert source.report.skipped == 0

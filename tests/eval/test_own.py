@@ -9,7 +9,7 @@ from affine import Affine
 from PIL import Image
 
 from geochat.cli import main
-from geochat_data.readers import READERS, reader
+from geochat_data.readers import READERS
 from geochat_data.records import LabelledImage
 
 BOXES = {  # pixels: left, top, width, height
@@ -137,10 +137,8 @@ def test_labels_over_a_raster_are_asked_in_windows(tmp_path, run):
     assert json.loads((tmp_path / "out" / "referring" / "run.json").read_text())["root"] is None
 
 
-def test_readers_of_others_are_known_too(tmp_path, run, images, monkeypatch):
-    monkeypatch.setattr("geochat_data.registry.READERS", READERS)
-
-    @reader("theirs")
+def test_readers_of_others_are_known_too(tmp_path, run, images):
+    @READERS.register("theirs")
     def read_theirs(source):
         yield LabelledImage(images / "0.png", 100, 80, scene="port", split=source.split)
         yield LabelledImage(None, 8, 8, scene="sea", pixels=np.zeros((8, 8, 3), np.uint8), name="drawn")
@@ -148,7 +146,7 @@ def test_readers_of_others_are_known_too(tmp_path, run, images, monkeypatch):
     try:
         (scenes,) = run("own:theirs", images, ["scenes"]).values()
     finally:
-        del READERS["theirs"]
+        READERS.unregister("theirs")
     root = json.loads((tmp_path / "out" / "scenes" / "run.json").read_text())["root"]
     assert all((images.__class__(root) / row["image"]).is_file() for row in scenes)
     assert {row["ground_truth"] for row in scenes} == {"port", "sea"}

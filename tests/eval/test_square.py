@@ -83,6 +83,5 @@ def test_clips_and_lists_are_in_the_numbers_of_the_answers(score):
     assert found["constant_box"] == pytest.approx([40, 40, 60, 50, 60])  # half as many percent of twice the width
     unknown = score("referring", {**row, "width": 400, "height": 200}, row, dialect=CROPPING)["lines"]
     assert list(unknown["reasons"]) == [
-        "its boxes are those of a model that cuts a square from an image of unknown size: give width and height, or "
-        "--images"
+        "its numbers depend on the size of its image, which is unknown: give width and height, or --images"
     ]

@@ -158,7 +158,7 @@ def test_boxes_and_windows(opened, pictures, number):
 @pytest.mark.parametrize("name", ["place.tif", "wide.png"])
 def test_pasted_regions(opened, pictures, text, name):
     with pytest.raises(RegionError):
-        read_places(text, opened(pictures / name).scene.image)
+        read_places(text, opened(pictures / name).scene.overview)
 
 
 def test_large_numbers_that_are_no_coordinates_are_no_matter(opened, pictures):

@@ -1,26 +1,26 @@
-"""The page with the model that ships: from a click on the bundled scene to an answer."""
+"""The page with the model that ships: from a click on a bundled scene to an answer."""
 
 import pytest
 
 from geochat import GeoChat
-from geochat_serve import ServeSettings
+from geochat_serve import ServeSettings, serve
 
 
 @pytest.fixture(scope="module")
-def engine():
-    return GeoChat.from_pretrained().engine
-
-
-@pytest.fixture(scope="module")
-def settings():
-    return ServeSettings(port=0, concurrency=1)
+def server():
+    with serve(GeoChat.from_pretrained(), ServeSettings(port=0, concurrency=1)) as running:
+        yield running
 
 
 @pytest.mark.slow
-def test_the_bundled_scene_is_classified(user, engine):
-    user.page.set_default_timeout(60_000)
+def test_a_bundled_scene_is_classified_and_searched_in_spite_of_a_region(user, server):
+    info = server.answers.chat.engine.info
     user.open_sample()
+    assert info.name in user.page.locator(".gb-model").inner_text()
     user.ask("", "Classify")
-    assert user.page.locator(".gc-turn.done").count() == 1
-    assert user.words().strip().lower() in engine.info.settings.scene_classes
-    assert engine.info.name in user.page.locator(".gb-model").inner_text()
+    assert user.words().strip().lower() in info.settings.scene_classes
+    assert "on its own" in user.page.locator(".gc-memory").inner_text()
+    user.draw((0.7, 0.7), (0.8, 0.8))
+    user.ask("the airplane", "Find")
+    assert user.page.locator(".gc-exchange:last-child .gc-notice[data-code=region-not-used]").count() == 1
+    assert user.page.locator(".gv-box").count() >= 1

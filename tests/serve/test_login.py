@@ -1,36 +1,22 @@
-"""Without the login there is the login page and the health check; guessing is slow and shuts nobody out."""
+"""Without a login only the login page and the health check answer; guessing is slow and locks nobody out."""
 
 import re
 import time
 
 import httpx
 import pytest
-from serve_wire import from_address
+from serve_wire import WAIT_S, from_address
 from starlette.routing import Mount
 
-from geochat import GeoChat
-from geochat_serve import ServeSettings, serve
-from geochat_serve.auth import LoginThrottle, read_auth_file
+from geochat_serve.middleware.login import LoginThrottle
+from geochat_serve.settings import read_auth_file
 
 OPEN = {("/", "GET"), ("/", "HEAD"), ("/login", "POST"), ("/login/", "POST"), ("/logout", "GET")}
 
 
-@pytest.fixture(scope="module")
-def users(tmp_path_factory):
-    file = tmp_path_factory.mktemp("auth") / "users"
-    file.write_text("ada:secret\ngrace:hopper\nédith:pässword\n")
-    return file
-
-
-@pytest.fixture(scope="module")
-def guarded(engine, users):
-    with serve(GeoChat(engine), ServeSettings(port=0, auth_file=users, metrics=True)) as running:
-        yield running
-
-
 @pytest.fixture
 def client(guarded):
-    with httpx.Client(base_url=guarded.url, follow_redirects=False, timeout=30) as client:
+    with httpx.Client(base_url=guarded.url, follow_redirects=False, timeout=WAIT_S) as client:
         yield client
 
 
@@ -75,7 +61,7 @@ def test_the_login_page_tells_nothing_of_the_application(client):
     assert 'name="password"' in page
 
 
-def test_open_doors_are_closed_without_it(client):
+def test_documentation_and_streams_need_it_too(client):
     for path in ("openapi.json", "gradio_api/openapi.json", "config", "gradio_api/info", "gradio_api/mcp/", "metrics"):
         assert client.get(path).status_code == 401
     assert client.get("gradio_api/startup-events").status_code == 401
@@ -100,7 +86,7 @@ def test_it_lets_in_who_has_a_password(client):
 def test_a_browser_is_led_to_the_page_and_told_what_is_wrong(client):
     wrong = log_in(client, "<b>", "wrong", accept="text/html")
     assert wrong.status_code == 400
-    assert "do not go together" in wrong.text
+    assert "Wrong name or password" in wrong.text
     right = log_in(client, accept="text/html")
     assert (right.status_code, right.headers["location"]) == (303, ".")
 
@@ -160,20 +146,21 @@ def test_guessing_is_throttled_and_others_get_in(guarded):
 def test_a_login_that_is_there_is_not_disturbed(guarded):
     with httpx.Client(base_url=guarded.url, transport=from_address("127.0.0.33")) as client:
         log_in(client).raise_for_status()
-        for number in range(40):
-            httpx.post(f"{guarded.url}login", data={"username": f"n{number}", "password": "x"})
+        with httpx.Client(base_url=guarded.url, transport=from_address("127.0.0.34")) as other:
+            for number in range(40):
+                log_in(other, f"n{number}", "x")
         assert client.get("gradio_api/info").status_code == 200
 
 
 def throttle(now):
-    return LoginThrottle(clock=lambda: now[0])
+    return LoginThrottle(clock=lambda: now[0], max_keys=1000)
 
 
 def test_a_name_guessed_from_many_addresses_is_closed_to_those_and_open_to_its_user():
     now = [0.0]
     logins = throttle(now)
     for number in range(60):
-        logins.failed(f"address 10.0.0.{number}", "ada")
+        logins.add_failure(f"address 10.0.0.{number}", "ada")
     assert logins.wait_s("address 10.0.0.1", "ada") > 0
     assert logins.wait_s("address 10.9.9.9", "ada") == 0
     assert logins.wait_s("address 10.0.0.1", "grace") == 0
@@ -185,18 +172,18 @@ def test_what_failed_is_forgotten_and_bounded():
     now = [0.0]
     logins = throttle(now)
     for _ in range(5):
-        logins.failed("here", "ada")
+        logins.add_failure("here", "ada")
     wait = logins.wait_s("here", "ada")
     assert 0 < wait <= 60
     now[0] += wait
     assert logins.wait_s("here", "ada") == 0
-    for number in range(50_000):
-        logins.failed(f"address {number}", f"name {number}")
-    assert len(logins._pairs._failed) <= 20_000
+    for number in range(5000):
+        logins.add_failure(f"address {number}", f"name {number}")
+    assert len(logins) <= 3000
 
 
-def test_a_wrong_name_takes_as_long_as_a_wrong_password(users):
-    check = read_auth_file(users)
+def test_a_wrong_name_takes_as_long_as_a_wrong_password(auth_file):
+    check = read_auth_file(auth_file)
 
     def seconds(name, password):
         start = time.perf_counter()
@@ -206,29 +193,9 @@ def test_a_wrong_name_takes_as_long_as_a_wrong_password(users):
 
     kinds = [("ada", "s" * 1000), ("nobody", "s" * 1000), ("ada", "secret" + "s" * 994)]
     fastest = [min(seconds(*kind) for _ in range(7)) for kind in kinds]
-    assert max(fastest) < 2 * min(fastest)
+    assert max(fastest) < 3 * min(fastest)
 
 
-def test_mcp_needs_it_too_and_has_it(engine, users, pictures):
-    mcp = pytest.importorskip("mcp", reason="needs MCP (pip install 'geochat[mcp]')")
-    import asyncio
-    import base64
-
-    from mcp.client.streamable_http import streamable_http_client
-
-    picture = base64.b64encode((pictures / "wide.png").read_bytes()).decode()
-
-    async def converse(url):
-        async with (
-            httpx.AsyncClient(auth=("ada", "secret"), timeout=30) as http,
-            streamable_http_client(url, http_client=http) as (read, write, _),
-            mcp.ClientSession(read, write) as session,
-        ):
-            await session.initialize()
-            (name,) = [tool.name for tool in (await session.list_tools()).tools if "find" in tool.name]
-            return await session.call_tool(name, {"image": f"data:image/png;base64,{picture}", "phrase": "it"})
-
-    with serve(GeoChat(engine), ServeSettings(port=0, mcp=True, auth_file=users)) as server:
-        assert httpx.post(f"{server.url}gradio_api/mcp/", json={}).status_code == 401
-        found = asyncio.run(converse(f"{server.url}gradio_api/mcp/"))
-    assert not found.isError
+def test_mcp_needs_it_too(guarded):
+    """`test_mcp.py` has the tools called with it."""
+    assert httpx.post(f"{guarded.url}gradio_api/mcp/", json={}).status_code == 401

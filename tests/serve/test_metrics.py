@@ -1,12 +1,11 @@
 """Health, and counts in Prometheus' format."""
 
 import re
+from collections import Counter
 
 import httpx
-import pytest
+from serve_wire import api_client, call, file_reference, upload
 
-from geochat import GeoChat
-from geochat_serve import ServeSettings, serve
 from geochat_serve.metrics import Metrics
 
 LINE = re.compile(r'[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? -?[0-9.e+]+')
@@ -20,10 +19,11 @@ def values(text):
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
-@pytest.fixture(scope="module")
-def measured(engine):
-    with serve(GeoChat(engine), ServeSettings(port=0, metrics=True)) as running:
-        yield running
+def measure(server):
+    """The samples of the server."""
+    answer = httpx.get(f"{server.url}metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    return Counter(values(answer.text))
 
 
 def test_health(server):
@@ -32,47 +32,44 @@ def test_health(server):
     assert httpx.head(f"{server.url}healthz").status_code == 200
 
 
-def test_metrics_are_asked_for(server):
-    assert httpx.get(f"{server.url}metrics").status_code == 404
+def test_metrics_are_off_by_default(single):
+    assert httpx.get(f"{single.url}metrics").status_code == 404
 
 
-def test_what_happened_is_counted(measured, pictures):
-    client_module = pytest.importorskip("gradio_client")
-    before = values(httpx.get(f"{measured.url}metrics").text)
-    client = client_module.Client(measured.url, verbose=False)
-    image = client_module.handle_file(str(pictures / "wide.png"))
-    client.predict(image, "it", api_name="/find")
-    with pytest.raises(client_module.exceptions.AppError):
-        client.predict(image, "", "identify", [[9000, 9000, 9900, 9900, 0]], api_name="/ask")
-    answer = httpx.get(f"{measured.url}metrics")
-    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    after = values(answer.text)
-    assert after['geochat_answers_total{source="api",outcome="done"}'] == 1
-    assert after['geochat_answers_total{source="api",outcome="failed"}'] == 1
-    assert after["geochat_errors_total"] == 1
-    assert after["geochat_answer_seconds_count"] == 2
-    assert after['geochat_answer_seconds_bucket{le="+Inf"}'] == 2
-    answered = 'geochat_requests_total{method="GET",status="200"}'
-    assert after[answered] > before.get(answered, 0)
+def test_calls_are_counted(server, pictures):
+    before = measure(server)
+    with api_client(server) as client:
+        image = file_reference(upload(client, (pictures / "wide.png").read_bytes()))
+        assert "event: complete" in call(client, "find", [image, "it"])[1]
+        assert "event: error" in call(client, "ask", [image, "", "identify", [[9000, 9000, 9900, 9900, 0]]])[1]
+    after = measure(server)
+    grown = after - before
+    assert grown['geochat_answers_total{source="api",outcome="done"}'] == 1
+    assert grown['geochat_answers_total{source="api",outcome="failed"}'] == 1
+    assert grown["geochat_errors_total"] == 1
+    assert grown["geochat_answer_seconds_count"] == 2
+    assert grown['geochat_answer_seconds_bucket{le="+Inf"}'] == 2
+    assert grown['geochat_requests_total{method="GET",status="200"}'] > 0
     assert after["geochat_queue_length"] == after["geochat_computing"] == 0
     assert 50e6 < after["process_resident_memory_bytes"] < 50e9
 
 
-def test_a_page_s_answers_are_counted_too(measured, pages):
-    page = pages(measured.url)
-    page.enter()
+def test_answers_of_a_page_are_counted(server, pages):
+    before = measure(server)
+    page = pages(server, "counted")
+    page.load()
     page.trigger("scene-viewer", "sample", {"file": "airport.tif"})
     page.trigger("ask", "click", data=["where?", "Grounded description", False, ""])
-    after = values(httpx.get(f"{measured.url}metrics").text)
-    assert after['geochat_answers_total{source="page",outcome="done"}'] == 1
-    assert after["geochat_sessions"] == 1
+    grown = measure(server) - before
+    assert grown['geochat_answers_total{source="page",outcome="done"}'] == 1
+    assert grown["geochat_sessions"] == 1
 
 
 def test_the_histogram_adds_up():
     metrics = Metrics()
     for outcome in ("done", "stopped", "failed"):
-        with metrics.answer("page") as end:
-            end(outcome)
+        with metrics.time_answer("page") as set_outcome:
+            set_outcome(outcome)
     found = values(metrics.text())
     buckets = [value for name, value in found.items() if "bucket" in name]
     assert buckets == sorted(buckets)
@@ -80,7 +77,7 @@ def test_the_histogram_adds_up():
     assert found["geochat_errors_total"] == 1
 
 
-def test_methods_that_are_made_up_make_no_labels():
+def test_invented_methods_create_no_labels():
     metrics = Metrics()
     for number in range(100):
         metrics.count_request(f"X{number}", 405)

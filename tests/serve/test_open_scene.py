@@ -79,7 +79,7 @@ def test_another_page_of_an_upload_keeps_its_file(opened, storage, pictures):
     path.write_bytes((pictures / "pages.tif").read_bytes())
     session.open_scene(OpenScene.open(storage.claim(storage.public_name(path)), "pages.tif"), storage)
     session.open_scene(session.scene.open_page(2), storage)
-    assert session.scene.view((0, 0, 10, 10)).width == 10
+    assert session.scene.view((0, 0, 10, 20)).pixels.shape == (20, 10, 3)
     session.close(storage)
     assert storage.size() == 0
 

@@ -1,12 +1,12 @@
-"""Behind a reverse proxy that puts the page at a sub-path, as `--root-path` is for."""
+"""The server behind a reverse proxy that serves it under a prefix (`--root-path`)."""
 
 import threading
-import time
 from types import SimpleNamespace
 
 import httpx
 import pytest
 import uvicorn
+from serve_wire import WAIT_S, wait_until
 from starlette.applications import Starlette
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -18,7 +18,7 @@ _METHODS = ["GET", "POST", "HEAD"]
 
 
 def proxy(target):
-    """An application that hands `/geochat/...` on to `target/...`, host kept, and streams what comes back."""
+    """An application that passes `/geochat/...` on to `target/...` with its host, and streams the answer."""
 
     async def forward(request):
         path = request.url.path.removeprefix("/geochat").lstrip("/")
@@ -56,39 +56,34 @@ def server(engine):
         front = uvicorn.Server(uvicorn.Config(proxy(running.url), port=0, ws="none", log_level="critical"))
         thread = threading.Thread(target=front.run, daemon=True)
         thread.start()
-        while not front.started:
-            time.sleep(0.05)
+        wait_until(lambda: front.started)
         port = front.servers[0].sockets[0].getsockname()[1]
         yield SimpleNamespace(url=f"http://127.0.0.1:{port}/geochat/")
         front.should_exit = front.force_exit = True
-        thread.join(10)
-
-
-def test_the_page_uploads_asks_and_saves(user, pictures):
-    user.open(pictures / "wide.png")
-    user.ask("where?", "Grounded description")
-    assert user.page.locator(".gv-box").count() == 3
-    user.page.click("text=Save and load")
-    with user.page.expect_download() as saved:
-        user.page.click("#takeaway [data-kind=geojson]")
-    assert saved.value.suggested_filename == "wide-geochat.geojson"
-    assert all(url.startswith(user.url) for url in user.asked)  # nothing at the proxy's root, which is somebody else's
+        thread.join(WAIT_S)
 
 
 @pytest.mark.slow
-def test_leaving_stops_computing(user, engine, pictures):
+def test_the_page_uploads_asks_and_exports(user, pictures):
+    user.open(pictures / "wide.png")
+    user.ask("where?", "Grounded description")
+    assert user.page.locator(".gv-box").count() == 3
+    user.open_panel("Export and import")
+    assert user.export("geojson").suggested_filename == "wide-geochat.geojson"
+    assert all(url.startswith(user.url) for url in user.requested)  # nothing outside the prefix
+
+
+@pytest.mark.slow
+def test_closing_the_page_stops_the_answer(user, engine, pictures):
     user.open(pictures / "wide.png")
     user.ask("slow", wait=False)
-    user.page.wait_for_selector(".gc-turn.writing .gc-words:has-text('word3')")
+    user.wait_until_writing()
     user.page.goto("about:blank")
     user.errors.clear()  # Gradio's own, of the connection that was cut
-    deadline = time.monotonic() + 60
-    while engine.running and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert engine.running == 0
+    wait_until(lambda: engine.running == 0)
 
 
-def test_programs_find_it_too(server, pictures):
+def test_programs_use_it_too(server, pictures):
     client_module = pytest.importorskip("gradio_client")
     client = client_module.Client(server.url, verbose=False)
     image = client_module.handle_file(str(pictures / "wide.png"))

@@ -1,11 +1,6 @@
-"""No reply names a folder of the server: every byte of a session's replies, headers included, is searched."""
+"""No reply reveals a path of the server: every byte of a session's replies, headers included, is searched."""
 
 import tempfile
-
-import pytest
-
-from geochat import GeoChat
-from geochat_serve import ServeSettings, serve
 
 PATHS = (
     *("", "config", "gradio_api/info", "gradio_api/openapi.json", "metrics", "healthz", "nowhere", "theme.css"),
@@ -13,21 +8,15 @@ PATHS = (
 )
 
 
-@pytest.fixture
-def recorded(engine):
-    with serve(GeoChat(engine), ServeSettings(port=0, metrics=True, max_upload_mb=2)) as running:
-        yield running
-
-
-def test_no_reply_of_a_session_names_a_folder(recorded, pages, pictures):
-    said = []
+def test_no_reply_of_a_session_reveals_a_path(server, pages, pictures):
+    replies = []
 
     def record(response):
         response.read()
-        said.append((str(response.request.url), repr(response.headers).encode() + response.content))
+        replies.append((str(response.request.url), repr(response.headers).encode() + response.content))
 
-    page = pages(recorded.url, headers={"accept-encoding": "identity"}, event_hooks={"response": [record]})
-    page.enter()
+    page = pages(server, headers={"accept-encoding": "identity"}, event_hooks={"response": [record]})
+    page.load()
     uploads = {}
     for name in ("wide.png", "place.tif", "broken.png"):
         answer = page.http.post("gradio_api/upload", files={"files": (name, (pictures / name).read_bytes())})
@@ -37,11 +26,11 @@ def test_no_reply_of_a_session_names_a_folder(recorded, pages, pictures):
         "gradio_api/upload", content=b"nonsense", headers={"content-type": "multipart/form-data; boundary=x"}
     )
     for name in ("broken.png", "broken.png", "wide.png"):
-        page.trigger("scene-viewer", "opened", {"upload": uploads[name], "name": name})
+        page.trigger("scene-viewer", "uploaded", {"upload": uploads[name], "name": name})
     page.trigger("ask", "click", data=["where?", "Grounded description", False, ""])
     page.trigger("ask", "click", data=["explode", "Grounded description", False, ""])
     for kind in ("png", "geojson", "gpkg", "csv", "json", "markdown", "training", "nothing"):
-        page.trigger("takeaway", "download_file", {"kind": kind, "hidden": []})
+        page.trigger("exports", "export", {"kind": kind, "hidden": []})
     for upload in (uploads["place.tif"], uploads["place.tif"], "nothing", "/etc/passwd", "../x", f"{'0' * 64}/x"):
         image = {"path": upload, "meta": {"_type": "gradio.FileData"}}
         event = page.http.post("gradio_api/call/find", json={"data": [image, "it"]})
@@ -49,7 +38,7 @@ def test_no_reply_of_a_session_names_a_folder(recorded, pages, pictures):
         page.http.post("gradio_api/run/find", json={"data": [image, "it"]})
     for path in PATHS:
         page.http.get(path)
-    assert len(said) > 50
-    folder = str(recorded.workspace.uploads.parent)
+    assert len(replies) > 50
+    folder = str(server.storage.uploads.parent)
     for secret in (folder, folder.rpartition("/")[2], tempfile.gettempdir() + "/", "/secret/place"):
-        assert [url for url, content in said if secret.encode() in content] == []
+        assert [url for url, content in replies if secret.encode() in content] == []

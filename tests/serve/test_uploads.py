@@ -1,24 +1,13 @@
-"""Uploads go to disk as they come, and what is wrong with one leaves nothing there. Over real sockets."""
+"""Uploads are streamed to disk, and failed ones leave nothing there. Over real sockets."""
 
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from serve_wire import MEBI, Memory, connect, wait_until
-
-from geochat import GeoChat
-from geochat_serve import ServeSettings, serve
-
-FILE = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\nx\r\n'
+from serve_wire import MEBI, WAIT_S, Memory, connect, log_in, wait_until
 
 
-@pytest.fixture(scope="module")
-def large(engine):
-    with serve(GeoChat(engine), ServeSettings(port=0, max_upload_mb=512)) as running:
-        yield running
-
-
-def test_an_upload_goes_to_disk_as_it_comes(large):
+def test_an_upload_is_streamed_to_disk(guarded):
     head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.tif"\r\n\r\n'
     tail = b"\r\n--x--\r\n"
 
@@ -33,22 +22,21 @@ def test_an_upload_goes_to_disk_as_it_comes(large):
         "content-length": str(len(head) + 300 * MEBI + len(tail)),
     }
     with Memory() as memory:
-        answer = httpx.post(f"{large.url}gradio_api/upload", content=content(), headers=headers, timeout=60)
+        answer = log_in(guarded).post("gradio_api/upload", content=content(), headers=headers, timeout=WAIT_S)
     (name,) = answer.raise_for_status().json()
-    assert large.workspace.find(name).stat().st_size == 300 * MEBI
+    assert guarded.storage.find(name).stat().st_size == 300 * MEBI
     assert memory.growth < 48 * MEBI
-    print(f"upload of 300 MB: {memory.growth / MEBI:.1f} MB")  # noqa: T201
-    large.workspace.claim(name).unlink()
+    guarded.storage.claim(name).unlink()
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"", "no file"),
+        (b"", "has no file"),
         (b"--x--\r\n", "no file"),
         (b'--x\r\nContent-Disposition: form-data; name="files"\r\n\r\nhello\r\n--x--\r\n', "no file"),
-        (b"nonsense", "cannot be read"),
-        (b"--x\r\n" + b"A: " + b"b" * 20_000 + b"\r\n\r\n\r\n--x--\r\n", "cannot be read"),
+        (b"nonsense", "Invalid upload form"),
+        (b"--x\r\n" + b"A: " + b"b" * 20_000 + b"\r\n\r\n\r\n--x--\r\n", "Invalid upload form"),
         (
             b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\nx\r\n' * 20 + b"--x--\r\n",
             "8 files",
@@ -56,16 +44,16 @@ def test_an_upload_goes_to_disk_as_it_comes(large):
     ],
 )
 def test_a_wrong_form_is_refused_and_leaves_nothing(server, body, message):
-    server.workspace.sweep(0)
+    server.storage.remove_expired(0, 0)
     headers = {"content-type": "multipart/form-data; boundary=x"}
     answer = httpx.post(f"{server.url}gradio_api/upload", content=body, headers=headers)
     assert answer.status_code == 400
     assert message in answer.text
-    assert list(server.workspace.uploads.iterdir()) == []
+    assert list(server.storage.uploads.iterdir()) == []
 
 
 def test_an_upload_that_is_cut_off_leaves_nothing(server):
-    server.workspace.sweep(0)
+    server.storage.remove_expired(0, 0)
     with connect(server.url) as connection:
         connection.sendall(
             f"POST /gradio_api/upload HTTP/1.1\r\nHost: {urlsplit(server.url).netloc}\r\n"
@@ -73,8 +61,8 @@ def test_an_upload_that_is_cut_off_leaves_nothing(server):
             '--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'.encode()
             + bytes(200_000)
         )
-        wait_until(lambda: list(server.workspace.uploads.iterdir()))
-    wait_until(lambda: not list(server.workspace.uploads.iterdir()))
+        wait_until(lambda: list(server.storage.uploads.iterdir()))
+    wait_until(lambda: not list(server.storage.uploads.iterdir()))
 
 
 @pytest.mark.parametrize("name", ["ä.png", "x" * 4000 + ".png", b"\xff\xfe.png", "../../a.png", "a\\b.png", '"; x="'])
@@ -94,7 +82,7 @@ def test_file_names_of_every_kind_are_taken(server, pages, pictures, name):
     if answer.status_code == 400:
         return
     (upload,) = answer.raise_for_status().json()
-    page = pages(server.url, "names")
-    page.enter()
+    page = pages(server, "names")
+    page.load()
     shown = encoded.decode("utf-8", "replace")
-    assert page.trigger("scene-viewer", "opened", {"upload": upload, "name": shown})[1] == []
+    assert page.trigger("scene-viewer", "uploaded", {"upload": upload, "name": shown})[1] == []

@@ -99,13 +99,20 @@ def from_address(address):
     return httpx.HTTPTransport(local_address=address)
 
 
+def log_in(server, name="ada", password="secret"):
+    """A client that is logged in."""
+    client = httpx.Client(base_url=server.url, timeout=WAIT_S)
+    client.post("login", data={"username": name, "password": password}).raise_for_status()
+    return client
+
+
 def api_client(server, **options):
     return httpx.Client(base_url=f"{server.url}gradio_api/", timeout=WAIT_S, **options)
 
 
-def upload(client, content, name="a.png"):
+def upload(client, content, name="a.png", path="upload"):
     """Upload a file: its public name."""
-    (public_name,) = client.post("upload", files={"files": (name, content)}).raise_for_status().json()
+    (public_name,) = client.post(path, files={"files": (name, content)}).raise_for_status().json()
     return public_name
 
 
@@ -113,10 +120,9 @@ def file_reference(name):
     return {"path": name, "meta": {"_type": "gradio.FileData"}}
 
 
-def begin_ask(client, picture, question):
-    """Upload and ask, and wait for nothing: the answer to the call."""
-    image = file_reference(upload(client, picture))
-    return client.post("call/ask", json={"data": [image, question, "auto", []]})
+def begin_ask(client, image, question):
+    """Ask about an upload and wait for nothing: the answer to the call."""
+    return client.post("call/ask", json={"data": [file_reference(image), question, "auto", []]})
 
 
 def call(client, name, data):

@@ -6,18 +6,36 @@ language model and dual encoder go on from a model made before.
 
 import argparse
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from geochat.checkpoints import load
+from geochat.checkpoints import load, save_checkpoint
+from geochat.models import Settings
 from geochat_data.splits import write_manifest
+from geochat_mini.auxiliary_heads import CATEGORIES
+from geochat_mini.classes import NAMES
 from geochat_mini.material import gather
-from geochat_mini.recipe import fixed_views, perceive
+from geochat_mini.number_tokens import MINI
+from geochat_mini.recipe import fixed_views, instruct, perceive
+from geochat_mini.sources import licence
 from geochat_mini.teacher_cache import prepare
 
 _LOG = logging.getLogger(__name__)
+SETTINGS = Settings(
+    name="geochat-mini",
+    dialect=MINI.name,
+    convention=MINI.angles,
+    scene_classes=NAMES,
+    categories=tuple(sorted(CATEGORIES)),
+    trained_wordings=True,
+    repetition_guard=True,
+    earlier_turns=0,
+    ground_resolution=(0.1, 10.0),
+    second_look=True,
+)
 STAGES = ("images", "teach", "perceive", "instruct", "encode")
 
 
@@ -86,7 +104,21 @@ def main() -> None:
             rate=args.perceive_rate,
             seed=seed,
         )
-        torch.save(tower.state_dict(), out / "tower.pt")
+    if last < STAGES.index("instruct"):
+        return
+    chat, processor = instruct(
+        material,
+        tower,
+        out,
+        start=start,
+        steps=args.instruct_steps,
+        batch=args.instruct_batch,
+        rate=args.instruct_rate,
+        seed=seed,
+    )
+    settings = replace(SETTINGS, licence=licence(args.sources))
+    save_checkpoint(out / "checkpoint", chat, processor, settings, dtype=torch.bfloat16, shard_size="12MB")
+    _LOG.info("saved %s", out / "checkpoint")
 
 
 if __name__ == "__main__":

@@ -200,3 +200,46 @@ def absent(label: str, captions: tuple[str, ...]) -> frozenset[str]:
         found |= {"building", "car"}
     said = " ".join(captions).lower()
     return frozenset(name for name in found if not any(part in said for part in MENTIONS.get(name, ())))
+
+
+_HOLDS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "airplane": frozenset({"airplane"}),
+        "storage tanks": frozenset({"storage tank"}),
+        "parking lot": frozenset({"car"}),
+        "harbor": frozenset({"ship"}),
+        "tennis court": frozenset({"tennis court"}),
+        "baseball diamond": frozenset({"baseball diamond"}),
+        "overpass": frozenset({"overpass"}),
+        **dict.fromkeys(
+            (*_HOUSES, "buildings", "commercial", "industrial", "church", "school"), frozenset({"building"})
+        ),
+    }
+)
+_SAID: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "airplane": ("plane ", "planes", "aircraft"),
+        "ship": ("boat", "ship ", "ships"),
+        "swimming pool": ("swimming pool",),
+        "tennis court": ("tennis court",),
+        "ground track field": ("track",),
+        "baseball diamond": ("baseball field", "baseball diamond"),
+        "storage tank": ("tanks", "storage tank"),
+        "car": (" cars",),
+        "building": ("building", "house"),
+        "overpass": ("viaduct", "overpass"),
+        "solar panel": ("solar panel",),
+    }
+)
+_AGREED = 0.4  # of the captions that must speak of an object
+
+
+def present(label: str | None, captions: tuple[str, ...]) -> frozenset[str]:
+    """The objects certainly in an image, by its class and by what several people said of it."""
+    classes = classes_of(label) if label else ()
+    found = set(_HOLDS.get(classes[0], ())) if len(classes) == 1 else set()
+    said = [f" {caption.lower()} " for caption in captions]
+    for name, parts in _SAID.items():
+        if said and sum(any(part in caption for part in parts) for caption in said) >= max(1, _AGREED * len(said)):
+            found.add(name)
+    return frozenset(found)

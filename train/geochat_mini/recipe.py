@@ -4,24 +4,36 @@ Each stage leaves a state on the disk that the next reads, and goes on where it 
 """
 
 import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from transformers import CLIPVisionModel
+from transformers import CLIPVisionModel, LlavaForConditionalGeneration, LlavaProcessor
 
-from geochat.vision import interpolate_positions
+from geochat.checkpoints import Checkpoint
+from geochat.prompts import SYSTEM_PROMPT, chat_template
+from geochat.vision import build_processor, interpolate_positions
 from geochat_data.augment import Augmentation
+from geochat_data.questions.subject import MAX_COUNT
 from geochat_data.records import LabelledImage
 from geochat_mini import shape
 from geochat_mini.auxiliary_heads import AuxiliaryHeads, head_targets
+from geochat_mini.caption_choice import agreed
+from geochat_mini.classes import NAMES, present
 from geochat_mini.material import Material
-from geochat_mini.stages import Perception, run_stage
+from geochat_mini.number_tokens import NUMBERS
+from geochat_mini.questions import ask, spoken_names
+from geochat_mini.rows import Rows
+from geochat_mini.stages import Instruction, Perception, run_stage
 from geochat_mini.teacher_cache import TeacherFeatures, pixels
 from geochat_mini.views import FixedViews, Pool, Views
 
 GRID = shape.CHAT_SIZE // shape.PATCH
+_VOCABULARY = 2400  # tokens
 _SMALL = 2  # views at half the resolution beside each at the whole
 _SCENE = Augmentation(zoom=(0.55, 1.0), tilt=10)
 _WHOLE = Augmentation(zoom=(0.8, 1.1), tilt=10)
@@ -70,7 +82,7 @@ def made_pools(material: Material, share: float) -> list[Pool]:
 def fixed_views(material: Material, count: int, seed: int) -> FixedViews:
     """The views that the teacher sees: photographs alone."""
     pools = [*scene_pools(material, 0.7), *object_pools(material, 0.3)]
-    return FixedViews([pool for pool in pools if pool.images], seed, count, weight=0.5)
+    return FixedViews([pool for pool in pools if pool.images], seed, count, weight=0.7)
 
 
 class _Paired(Dataset[dict[str, Tensor]]):
@@ -120,6 +132,60 @@ def perceive(
     )
     run_stage(model, data, out / "perceive", steps=steps, batch=batch, rate=rate * batch**0.5, seed=seed)
     return model.tower
+
+
+def instruct(
+    material: Material,
+    tower: CLIPVisionModel,
+    out: Path,
+    *,
+    start: Checkpoint | None,
+    steps: int,
+    batch: int,
+    rate: float,
+    seed: int,
+) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
+    """Train projector and language model, new or those of `start`, on all kinds of questions; the tower is frozen."""
+    photographs = {image.name or "": image for image in material.photographs}
+    known = {name: present(image.scene, image.captions) for name, image in photographs.items()}
+    pools = instruction_pools(material)
+    tokenizer = shape.train_tokenizer(_texts(pools, seed), vocabulary=_VOCABULARY)
+    processor = build_processor(tokenizer, shape.CHAT_SIZE, shape.PATCH, chat_template(SYSTEM_PROMPT))
+    torch.manual_seed(seed)
+    chat = shape.build_model(tokenizer)
+    if start is not None:
+        shape.take_over(chat, tokenizer, start.model, start.processor.tokenizer)
+    chat.model.vision_tower.load_state_dict(tower.state_dict())
+    model = Instruction(chat, [tokenizer.get_vocab()[number] for number in NUMBERS], len(NAMES))
+    rows = Rows(processor, GRID, known)
+    views = Views(pools, rows.make, size=shape.CHAT_SIZE, length=steps * batch, seed=f"{seed}/instruct")
+    peak = rate * batch**0.5
+    run_stage(model, views, out / "instruct", steps=steps, batch=batch, rate=peak, seed=seed, collate=rows.collate)
+    return model.chat, processor
+
+
+def instruction_pools(material: Material) -> list[Pool]:
+    """The images that are talked about; those that hold several objects of a category more often."""
+    spoken = replace(material, photographs=tuple(agreed(material.photographs)))
+    several = Pool([image for image in material.rendered if _several(image)], 0.18, _RENDERED, 0.3)
+    return [*scene_pools(spoken, 0.36), *object_pools(spoken, 0.32), *made_pools(spoken, 0.14), several]
+
+
+def _several(image: LabelledImage) -> bool:
+    """Return whether the image holds several objects of a category, one of which can be asked for."""
+    counts = Counter(item.category for item in image.objects)
+    return any(1 < count <= MAX_COUNT for count in counts.values())
+
+
+def _texts(pools: Sequence[Pool], seed: int, count: int = 4000) -> list[str]:
+    """Conversations and names to learn the vocabulary from, and the system prompt as often as it will be read."""
+
+    def say(view: LabelledImage, rng: random.Random, _: int | None) -> list[str] | None:
+        return [message.text for turn in ask(view, rng) for message in turn] or None
+
+    views = Views(pools, say, size=64, length=count, seed=f"{seed}/vocabulary")
+    names = [f" {name}" for name in spoken_names() for _ in range(20)]
+    return [SYSTEM_PROMPT, *names, *(f" {text}" for index in range(count) for text in views[index])]
 
 
 def _at_resolution(weights: dict[str, Tensor], grid: int) -> dict[str, Tensor]:

@@ -157,6 +157,32 @@ def build_model(tokenizer: TokenizersBackend) -> LlavaForConditionalGeneration:
     return model
 
 
+@torch.no_grad()
+def take_over(
+    model: LlavaForConditionalGeneration,
+    tokenizer: TokenizersBackend,
+    old: Any,  # noqa: ANN401 - as loaded, whatever its classes
+    old_tokenizer: Any,  # noqa: ANN401
+) -> None:
+    """Take projector and language model over from an older model whose vocabulary is another.
+
+    A token that is new begins as the mean of what it was written with.
+    """
+    mine, theirs = model.state_dict(), old.state_dict()
+    table = old.get_input_embeddings().weight
+    known = old_tokenizer.get_vocab()
+    embedding = model.get_input_embeddings()
+    assert isinstance(embedding, nn.Embedding)
+    for token, number in tokenizer.get_vocab().items():
+        if token in known:
+            embedding.weight[number] = table[known[token]]
+        elif parts := old_tokenizer(tokenizer.decode([number]), add_special_tokens=False)["input_ids"]:
+            embedding.weight[number] = table[parts].mean(0)
+    for name, value in theirs.items():
+        if "vision_tower" not in name and name in mine and mine[name].shape == value.shape:
+            mine[name].copy_(value)
+
+
 def train_tokenizer(texts: Iterable[str], vocabulary: int = 1500) -> TokenizersBackend:
     """A byte-level BPE in which each number `<-45>`..`<120>`, task token and markup tag is one token.
 

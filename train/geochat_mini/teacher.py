@@ -64,10 +64,11 @@ class Projection:
 
     @classmethod
     def fit(cls, features: Tensor, width: int) -> "Projection":
-        """The projection of features like these (N, D)."""
+        """The projection of features like these (N, D); with fewer than `width`, the last columns are zero."""
         mean = features.mean(0)
         _, spread, directions = torch.linalg.svd(features - mean, full_matrices=False)
-        return cls(mean, directions[:width].T / spread[:width].sqrt())
+        matrix = directions[:width].T / spread[:width].clamp(min=1e-3).sqrt()
+        return cls(mean, nn.functional.pad(matrix, (0, width - matrix.shape[1])))
 
     def __call__(self, features: Tensor) -> Tensor:
         """Project (..., D) to unit vectors (..., width)."""

@@ -205,7 +205,7 @@ def _anchors(subject: Subject, category: str) -> list[Expression]:
 
 
 def _lies_beyond(item: LabelledObject, axis: int, sign: int, edge: float) -> Verdict:
-    """Whether all of an object lies beyond an edge; false if its centre does not."""
+    """Verdict on whether all of an object lies beyond an edge; false if its centre does not."""
     near = min(sign * (corner[axis] - edge) for corner in item.polygon)
     return _verdict(near > 0, sign * (item.center[axis] - edge) < 0)
 

@@ -116,7 +116,7 @@ class Subject:
         """The objects' boxes in the model's numbers: for GeoChat percent of the letterboxed square."""
         frame = Frame((self.image.width, self.image.height), model=self.dialect.model_frame)
         to_model = frame.between("view", "model")
-        return [OrientedBox.from_polygon(item.polygon).transform(to_model) for item in items]
+        return [item.box.transform(to_model) for item in items]
 
 
 def counted(category: str, count: int) -> str:

@@ -1,7 +1,7 @@
 """Alignment of labels with their image: its orientation and scale when they were drawn.
 
 An image whose EXIF orientation turns it has two sizes: as stored and as shown. Annotation tools differ in which of
-them they draw on, and the size that a label file declares tells which. If it does not tell - none is declared, or both
+them they draw on; the size that a label file declares shows which. If it does not - none is declared, or both
 are equal, as for squares and half turns - labels are taken to lie on the image as shown, as OpenCV, CVAT and Roboflow
 show it, and this is noted. Labels in shares of the sides are read likewise.
 

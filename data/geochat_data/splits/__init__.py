@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from geochat.errors import DataError, SettingsError
-from geochat.files import sha256_of
+from geochat.files import atomic_draft, sha256_of
 from geochat_data.checking import hash_images
 from geochat_data.duplicates import find_matches
 from geochat_data.readers.report import Report
@@ -62,7 +62,8 @@ def write_manifest(path: Path, files: Iterable[Path], root: Path) -> int:
     try:
         lines = sorted((file.resolve().relative_to(root.resolve()).as_posix(), sha256_of(file)) for file in set(files))
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(f"{digest}  {name}\n" for name, digest in lines), encoding="utf-8")
+        with atomic_draft(path) as draft:
+            draft.write_text("".join(f"{digest}  {name}\n" for name, digest in lines), encoding="utf-8")
     except (OSError, ValueError) as error:
         raise DataError(f"the manifest {path} cannot be written: {error}; check the files and their root") from error
     return len(lines)

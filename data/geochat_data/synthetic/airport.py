@@ -1,4 +1,4 @@
-"""Airport aprons and taxiways with airplanes seen from above.
+"""Painter of airports: aprons and taxiways with airplanes seen from above.
 
 An airplane is built from outlines in its own frame, nose at x = 0.5, tail at x = -0.5, in lengths of the
 fuselage; its box is the extent of those outlines, nose to tail by wingtip to wingtip.

@@ -70,7 +70,7 @@ def labelled_images(sources: Sources, report: Report) -> Iterator[LabelledImage]
     yield from found
 
 
-def own_source(sources: Sources, report: Report) -> Source:
+def own_source(sources: Sources, report: Report) -> DataSource:
     """One's own labels as their reader takes them.
 
     Raises:

@@ -45,13 +45,15 @@ def add_arguments(score: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the figures of a file; lines that could not be scored are told on standard error."""
     from geochat.cli.output import print_json
+    from geochat.dialects import find_dialect
     from geochat_eval.running.folder import dialects_of
     from geochat_eval.score import score_file
     from geochat_eval.scorers import ScorerSettings
     from geochat_eval.table import lines
 
     settings = ScorerSettings(args.bootstrap, args.seed, args.images, not args.no_meteor)
-    dialect, truth_dialect = dialects_of(args.file, stated_dialect(args))
+    stated = stated_dialect(args) or (find_dialect("earthdial") if args.format == "earthdial" else None)
+    dialect, truth_dialect = dialects_of(args.file, stated)
     result = score_file(
         args.file,
         args.task,

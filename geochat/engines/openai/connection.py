@@ -52,9 +52,9 @@ class RemoteLimits:
 
     concurrency: int = 16
     timeout: float = 300.0
-    attempts: int = 10
+    attempts: int = 16
     backoff: float = 0.5
-    longest_backoff: float = 20.0
+    longest_backoff: float = 10.0
     longest_wait: float = 120.0
 
     def __post_init__(self) -> None:

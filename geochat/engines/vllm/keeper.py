@@ -49,7 +49,8 @@ def keep(folder: Path) -> None:
                 alone = alone_since is not None and time.monotonic() - alone_since >= told["keep_s"]
                 if alone or (folder / STOP).exists():
                     end(server)  # in the lock: whoever comes next starts another once this one is gone
-                    (folder / SERVER).unlink(missing_ok=True)
+                    for name in (SERVER, STOP):
+                        (folder / name).unlink(missing_ok=True)
                     return
 
 

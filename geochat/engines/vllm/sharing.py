@@ -24,6 +24,7 @@ from geochat.errors import EngineError
 
 Tell = Callable[[str], None]
 
+_POLL_S = 0.2
 _TOLD_S = 15.0  # how often somebody who waits is told so
 _LINES = 12  # of the log, shown where the server does not start
 
@@ -102,15 +103,15 @@ def use(command: Command, tell: Tell) -> Use:
 def running() -> Iterator[tuple[str, Path]]:
     """The address and folder of every shared server of this user."""
     for folder in _shared().glob("vllm-*"):
-        if _is_held(folder / keeper.KEEPER) and (folder / keeper.SERVER).is_file():
+        if _is_kept(folder) and (folder / keeper.SERVER).is_file():
             yield json.loads((folder / keeper.SERVER).read_text())["url"], folder
 
 
 def stop(folder: Path) -> None:
     """End a shared server, whoever uses it, and wait until it has ended."""
     (folder / keeper.STOP).touch()
-    with FileLock(folder / keeper.KEEPER):
-        (folder / keeper.STOP).unlink(missing_ok=True)
+    while _is_kept(folder) and (folder / keeper.STOP).exists():
+        time.sleep(_POLL_S)
 
 
 def _start(folder: Path, command: Command) -> None:
@@ -143,18 +144,25 @@ def _wait(folder: Path, url: str, key: str, tell: Tell) -> None:
                 break
         except httpx.HTTPError:
             pass
-        if not _is_held(folder / keeper.KEEPER):
+        if not _is_kept(folder):
             raise EngineError(f"vLLM ended before it answered. Its log, {folder / keeper.LOG}, ends:\n"
                               f"{_tail(folder / keeper.LOG)}")  # fmt: skip
         if time.monotonic() - last > _TOLD_S:
             last = time.monotonic()
             tell(f"vLLM has been starting for {last - begun:.0f} s: {_tail(folder / keeper.LOG, 1)[-150:]}")
-        time.sleep(0.2)
+        time.sleep(_POLL_S)
     if time.monotonic() - begun > 1:
         tell(f"vLLM answers after {time.monotonic() - begun:.0f} s")
 
 
+def _is_kept(folder: Path) -> bool:
+    """Whether a folder's keeper lives."""
+    with FileLock(folder / keeper.LOCK):
+        return _is_held(folder / keeper.KEEPER)
+
+
 def _is_held(path: Path) -> bool:
+    """Whether a lock is held. To be called in the folder's own lock, or two who look would see each other."""
     try:
         with FileLock(path, timeout=0):
             return False

@@ -6,7 +6,6 @@ the page, one line per caller.
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -155,44 +154,41 @@ class UploadOnlyBlocks(gr.Blocks):
     async def preprocess_data(
         self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None, explicit_call: bool = False
     ) -> Any:  # noqa: ANN401 - Gradio's own signature
-        """Replace the public names of uploads by their paths.
+        """Give the functions the public names of uploads, and keep files from Gradio.
 
         Raises:
             gr.Error: A reference does not name an upload, or an input has the wrong type.
         """
-        inputs = [
-            _reference(value) if isinstance(block, gr.File) and isinstance(value, str) else value
-            for block, value in zip(block_fn.inputs, inputs, strict=False)
-        ]
-        for block, value in zip(block_fn.inputs, inputs, strict=False):
-            if isinstance(block, gr.File) and value is not None and not is_file_obj_with_meta(value):
-                raise gr.Error(_NOT_UPLOADED, print_exception=False)
+        is_file = [isinstance(block, gr.File) for block in block_fn.inputs]
+        files = [self._upload(value) if file else None for file, value in zip(is_file, inputs, strict=False)]
+        others = [None if file else value for file, value in zip(is_file, inputs, strict=False)]
         try:
-            for reference in _references(inputs):
-                reference["path"] = self._path(reference)
-            return await super().preprocess_data(block_fn, inputs, state, explicit_call)
+            _refuse_references(others)
+            processed = await super().preprocess_data(block_fn, others, state, explicit_call)
         except gr.Error:
             raise
         except Exception as error:
             log.debug("an input is invalid", exc_info=error)
             raise gr.Error("An input has the wrong type.", print_exception=False) from error
+        return [name if file else value for file, name, value in zip(is_file, files, processed, strict=True)]
 
-    def _path(self, reference: dict[str, Any]) -> str:
-        path = None if reference.get("url") else self._storage.find(reference["path"])
-        if path is None:
+    def _upload(self, value: object) -> str | None:
+        """Return the public name of the upload that a client's value refers to, None if there is no value."""
+        if value is None:
+            return None
+        name = value.get("path") if isinstance(value, dict) and not value.get("url") else value
+        if self._storage.find(name) is None:
             raise gr.Error(_NOT_UPLOADED, print_exception=False)
-        return str(path)
+        return str(name)
 
 
-def _reference(name: str) -> dict[str, Any]:
-    """Return Gradio's reference to a file."""
-    return {"path": name, "meta": {"_type": "gradio.FileData"}}
+def _refuse_references(value: Any) -> None:  # noqa: ANN401 - decoded JSON
+    """Refuse values that contain what Gradio takes for a file.
 
-
-def _references(value: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - decoded JSON
-    """Yield everything that Gradio takes for a file."""
+    Raises:
+        gr.Error: One does.
+    """
     if is_file_obj_with_meta(value):
-        yield value
-    if isinstance(value, dict | list | tuple):
-        for part in list(value.values()) if isinstance(value, dict) else value:
-            yield from _references(part)
+        raise gr.Error(_NOT_UPLOADED, print_exception=False)
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+        _refuse_references(part)

@@ -127,7 +127,11 @@ def exporter():
 
 
 def broken():
-    return shell("ask a.png What? --engine broken")
+    from geochat.cli import doctor
+
+    for slow in ("captions", "model"):
+        del doctor.CHECKS[slow]
+    return shell("ask a.png What? --engine broken"), shell("doctor")
 
 
 for use in (reader, reader_help, dialect, engine, exporter, broken):
@@ -189,6 +193,7 @@ def test_an_exporter(results):
 
 
 def test_a_package_that_cannot_be_loaded_is_named(results):
-    status, out, err = results["broken"]
-    assert (status, out) == (1, "")
+    (status, out, err), (sick, checks, _) = results["broken"]
+    assert (status, out, sick) == (1, "", 1)
     assert err.startswith("geochat: error: the engine 'broken' cannot be loaded from theirs:gone")
+    assert "FAIL extensions    geochat.engines broken (theirs:gone): " in checks

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from geochat.verification import verify
 from geochat.cli import main
 from geochat.errors import CheckpointError
 from geochat.models import Capabilities
+from geochat.verification import verify
 
 NAMES = [
     "load",

@@ -35,7 +35,7 @@ Fault, FakeServer, CuttingProxy, echo = (
     fake_server.echo,
 )
 
-LIMITS = RemoteLimits(concurrency=8, timeout=0.3, attempts=10, backoff=0.002, longest_backoff=0.01)
+LIMITS = RemoteLimits(concurrency=8, timeout=0.3, attempts=40, backoff=0.002, longest_backoff=0.01)
 CANARY = "sk-canary-5ecret"
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from affine import Affine
 
 from geochat.chat import GeoChat
 from geochat.dialects import GEOCHAT
@@ -21,10 +22,12 @@ from geochat.geometry import Frame, OrientedBox
 from geochat.geometry.overlap import box_corners
 from geochat.models import Capabilities, ModelInfo, Settings
 
+UTM = Affine(0.5, 0, 500_000, 0, -0.5, 4_600_000)
+
 DIALECTS.register("fine", replace(GEOCHAT, name="fine", decimals=4))
 
 
-def coded(width, height):
+def coded_pixels(width, height):
     """RGB pixels (height, width, 3): half of x and half of y in twelve bits each."""
     x, y = np.arange(width) // 2, np.arange(height) // 2
     pixels = np.empty((height, width, 3), np.uint8)
@@ -142,6 +145,12 @@ def truth():
     return SimpleNamespace(boxes=boxes, seen=seen, seen_upright=seen_upright)
 
 
+@pytest.fixture(scope="session")
+def coded():
+    """`coded(width, height)` are pixels that say where they lie."""
+    return coded_pixels
+
+
 @pytest.fixture
 def oracle():
     """`oracle({"ship": boxes}, ...)` is a `GeoChat` that knows them."""
@@ -152,12 +161,12 @@ def oracle():
 def write_scene(tmp_path):
     """Write a coded GeoTIFF with a CRS and a geotransform."""
 
-    def write(width, height, crs=None, transform=None, name="scene.tif", nodata=None, pixels=None):
+    def write(width, height, crs="EPSG:32631", transform=UTM, name="scene.tif", nodata=None, pixels=None):
         path = tmp_path / name
-        place = {} if crs is None else {"crs": crs, "transform": transform}
+        place = {"crs": crs, "transform": transform}
         options = {"tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "deflate", "nodata": nodata}
         with rasterio.open(path, "w", "GTiff", width, height, 3, dtype="uint8", **options, **place) as target:
-            target.write((coded(width, height) if pixels is None else pixels).transpose(2, 0, 1))
+            target.write((coded_pixels(width, height) if pixels is None else pixels).transpose(2, 0, 1))
         return path
 
     return write

@@ -1,14 +1,15 @@
-"""The server answers to its own names, and to pages of its own."""
+"""The server answers to its own host names, and to its own pages."""
 
 import socket
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from serve_wire import WAIT_S
 
 from geochat import GeoChat
 from geochat_serve import ServeSettings, serve
-from geochat_serve.hosts import AllowedHosts
+from geochat_serve.middleware.hosts import AllowedHosts
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def test_names_of_this_machine_are_answered(server, host):
 
 def test_a_request_without_a_host_gets_nothing(server):
     address = urlsplit(server.url)
-    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=WAIT_S) as connection:
         connection.sendall(b"GET /config HTTP/1.0\r\n\r\n")
         assert connection.recv(1000).startswith(b"HTTP/1.1 4")
 
@@ -93,7 +94,7 @@ def test_pages_of_others_may_link_here(server):
 
 def test_a_websocket_of_another_page_is_refused(server):
     address = urlsplit(server.url)
-    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=WAIT_S) as connection:
         connection.sendall(
             f"GET /gradio_api/queue/join HTTP/1.1\r\nHost: {address.netloc}\r\nOrigin: https://evil.example\r\n"
             "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"

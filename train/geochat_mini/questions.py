@@ -1,0 +1,215 @@
+"""The questions about one view: among which classes it is asked for, under which names, and what is not there.
+
+A scene is asked for among the names of its source, among any others, and under names nobody used before; which names
+may stand beside each other without both being right is for `classes` to say. Objects are asked for by their category
+or a synonym; where the labels exclude a category, the answer is that there is none.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+from geochat.prompts import Message, Task
+from geochat.prompts.phrases import plural, singular, with_article
+from geochat_data.questions import QAPair, build_conversation
+from geochat_data.questions.wordings import COUNT, GROUNDING, PRESENCE, REFER, SCENE, Wordings
+from geochat_data.records import LabelledImage, LabelledObject
+from geochat_mini.classes import SCENES, SOURCE_SCENES, against, classes_of
+from geochat_mini.number_tokens import MINI
+from geochat_mini.orientation import LOOSE
+from geochat_mini.paraphrases import asked, paraphrases
+from geochat_mini.sources import source_of
+
+OBJECT_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "airplane": ("plane", "aircraft"),
+        "ship": ("boat", "vessel"),
+        "storage tank": ("tank", "oil tank"),
+        "swimming pool": ("pool",),
+        "ground track field": ("running track", "track field"),
+        "baseball diamond": ("baseball field",),
+        "car": ("vehicle", "automobile"),
+        "vehicle": ("car", "car", "motor vehicle"),
+        "building": ("house",),
+        "solar panel": ("photovoltaic panel",),
+        "overpass": ("viaduct",),
+    }
+)
+_VEHICLES = frozenset({"car", "van", "bus", "truck"})
+_REGIONS: Mapping[str, float] = MappingProxyType({"refer": 4.5, "identify": 0.6, "grounding": 1.0})
+_WHOLE: Mapping[str, float] = MappingProxyType(
+    {"caption": 1.6, "presence": 0.8, "count": 1.4, "comparison": 0.5, "position": 0.3, "colour": 0.3, "negative": 0.2}
+)
+_CROWDED = 8.0  # times more questions about regions where there are several categories, and looking is needed
+_RICH = 0.25  # share of views asked about colours and relations too, which costs time to work out
+_SYNONYMS = 0.15  # share of views whose objects are called by another name
+_FREELY = 0.2  # share of questions asked in people's words
+_NONE = "none of these"
+
+
+def ask(
+    view: LabelledImage, rng: random.Random, present: frozenset[str] = frozenset(), turns: int = 12
+) -> list[tuple[Message, Message]]:
+    """Independent questions about a view, each with its answer; none if its labels offer nothing.
+
+    Args:
+        view: What is asked about.
+        rng: Where all chance comes from.
+        present: Objects that are known to be there though no box says where.
+        turns: The most that are wanted.
+    """
+    view = _renamed(view, rng)
+    found: list[QAPair] = []
+    if view.scene:
+        found += [pair for _ in range(rng.choice((1, 2, 2))) if (pair := scene(view, rng))]
+    found += [pair for _ in range(rng.choice((1, 2))) if (pair := absent(view, rng))]
+    if present and rng.random() < 0.6:
+        found.append(_presence(rng.choice(sorted(present)), "yes", rng))
+    if view.objects:
+        found += _about(_exact(view), rng, _region_shares(view), 5 if view.scene else 7)
+    found += _about(view, rng, _whole_shares(view), 4)
+    rng.shuffle(found)
+    return [(Message("user", pair.question), Message("assistant", pair.answer)) for pair in found[:turns]]
+
+
+def scene(view: LabelledImage, rng: random.Random) -> QAPair | None:
+    """The class among those of its source, or among others under any names, or freely."""
+    assert view.scene is not None
+    mine = classes_of(view.scene)
+    if len(mine) == 1 and rng.random() < 0.12:
+        words = rng.choice(paraphrases()["scene"].trained)
+        return QAPair(words, mine[0], Task.SCENE)
+    source = source_of(view)
+    own = SOURCE_SCENES.get(source or "", ())
+    if own and rng.random() < 0.4:
+        names = list(own)
+        right = view.scene
+        if rng.random() < 0.3:
+            others = [name for name in names if name != right]
+            names = [right, *rng.sample(others, rng.randint(1, len(others)))]
+            rng.shuffle(names)
+    elif len(mine) == 1:
+        names, right = _vocabulary(view.scene, mine[0], source, rng)
+    else:
+        return None
+    question = rng.choice((*SCENE.published, *SCENE.published, *SCENE.varied)).format(classes=", ".join(names))
+    return QAPair(question, right, Task.SCENE, "scene")
+
+
+def _vocabulary(label: str, mine: str, source: str | None, rng: random.Random) -> tuple[list[str], str]:
+    """Names to choose among, and the right one; seldom none of them is right, and the list says so."""
+    own = {one for name in SOURCE_SCENES.get(source or "", ()) for one in classes_of(name)}
+    others = sorted(against(label, None) | (own - {mine} if rng.random() < 0.5 else set()))
+    many = min(len(others), round(2 ** rng.uniform(0.6, 4.6)))
+    plain = rng.random() < 0.4  # under the usual names
+    chosen = [name if plain else _name(name, rng) for name in rng.sample(others, many)]
+    right = mine if plain else _name(mine, rng)
+    if rng.random() < 0.04:
+        chosen.append(_NONE)
+        if rng.random() < 0.5:
+            right = _NONE
+    names = list(dict.fromkeys([*chosen, right]))
+    rng.shuffle(names)
+    return names, right
+
+
+def _name(scene: str, rng: random.Random) -> str:
+    """The class's name or another for it."""
+    return scene if rng.random() < 0.25 else rng.choice(SCENES[scene])
+
+
+def absent(view: LabelledImage, rng: random.Random) -> QAPair | None:
+    """A question about what the labels exclude, or the description of a view that holds no known object."""
+    held = {thing.category for thing in (*view.objects, *view.ignore)}
+    missing = sorted(view.labelled - held)
+    if not missing:
+        return None
+    if not held and view.scene and len(missing) >= 6 and rng.random() < 0.4:
+        (mine, *_) = classes_of(view.scene) or (view.scene,)
+        question = MINI.compose(_worded(GROUNDING, rng), Task.GROUNDING)
+        return QAPair(question, f"The image shows {_some(mine)}.", Task.GROUNDING)
+    name = rng.choice(missing)
+    kind = rng.choice(("refer", "refer", "presence", "count"))
+    if kind == "refer":
+        phrase = rng.choice((f"the {name}", f"all {plural(name)}", f"all {plural(name)}"))
+        question = MINI.compose(_worded(REFER, rng).format(phrase=phrase), Task.REFER)
+        return QAPair(question, f"There is no {name} in the image.", Task.REFER, about=phrase)
+    if kind == "presence":
+        return _presence(name, "no", rng)
+    question = MINI.compose(_worded(COUNT, rng).format(many=plural(name)), Task.VQA)
+    return QAPair(question, "0", Task.VQA, kind)
+
+
+def _presence(name: str, answer: str, rng: random.Random) -> QAPair:
+    words = _worded(PRESENCE, rng).format(name=name, one=with_article(name), many=plural(name))
+    pair = QAPair(MINI.compose(words, Task.VQA), answer, Task.VQA, "presence", name)
+    return _freely(pair, rng) if rng.random() < _FREELY else pair
+
+
+def _some(scene: str) -> str:
+    """A scene class in a sentence: "a beach", "farmland"."""
+    masses = {"bare land", "farmland", "chaparral", "buildings", "storage tanks", "parked airplanes"}
+    return scene if scene in masses or scene.endswith("residential") else with_article(scene)
+
+
+def _worded(wording: Wordings, rng: random.Random) -> str:
+    return rng.choice((*wording.published, *wording.varied))
+
+
+def _about(view: LabelledImage, rng: random.Random, shares: dict[str, float], turns: int) -> list[QAPair]:
+    """The builders' questions, some of them in people's words."""
+    pairs = build_conversation(
+        view, rng, dialect=MINI, turns=turns, shares=shares, wording="varied", rich=rng.random() < _RICH
+    )
+    return [_freely(pair, rng) if rng.random() < _FREELY else pair for pair in pairs]
+
+
+def _freely(pair: QAPair, rng: random.Random) -> QAPair:
+    """The question in people's words, where these ask for the same."""
+    intent, name = pair.kind, pair.about
+    if intent == "refer":
+        intent = "refer all" if name.startswith("all ") else "refer"
+        name = singular(name.removeprefix("all ")) if intent == "refer all" else name.removeprefix("the ")
+    if intent not in paraphrases() or intent == "comparison":  # which of two is meant as the larger is not kept
+        return pair
+    return replace(pair, question=asked(rng.choice(paraphrases()[intent].trained), name))
+
+
+def _renamed(view: LabelledImage, rng: random.Random) -> LabelledImage:
+    """The view with its vehicles taken together, or its objects under other names, at times."""
+    names: dict[str, str] = {}
+    if view.labelled >= _VEHICLES and rng.random() < 0.4:
+        names |= dict.fromkeys(_VEHICLES, "vehicle")
+    if rng.random() < _SYNONYMS or ("vehicle" in view.labelled and rng.random() < 0.5):
+        names |= {name: rng.choice(OBJECT_NAMES[name]) for name in view.labelled & OBJECT_NAMES.keys() - names.keys()}
+    if not names:
+        return view
+
+    def called(things: Sequence[LabelledObject]) -> tuple[LabelledObject, ...]:
+        return tuple(replace(thing, category=names.get(thing.category, thing.category)) for thing in things)
+
+    labelled = frozenset(names.get(name, name) for name in view.labelled)
+    return replace(view, objects=called(view.objects), ignore=called(view.ignore), labelled=labelled)
+
+
+def _exact(view: LabelledImage) -> LabelledImage:
+    """The view with the objects whose boxes are loose among the doubtful ones."""
+    loose = tuple(thing for thing in view.objects if LOOSE in thing.attributes)
+    exact = tuple(thing for thing in view.objects if LOOSE not in thing.attributes)
+    return replace(view, objects=exact, ignore=(*view.ignore, *loose)) if loose else view
+
+
+def _region_shares(view: LabelledImage) -> dict[str, float]:
+    crowded = len({thing.category for thing in view.objects}) > 1
+    return {**_REGIONS, "identify": _REGIONS["identify"] * (_CROWDED if crowded else 1)}
+
+
+def _whole_shares(view: LabelledImage) -> dict[str, float]:
+    return {**_WHOLE, "caption": _WHOLE["caption"] if view.captions else 0.0}
+
+
+def spoken_names() -> list[str]:
+    """All names of scenes and objects, for learning the vocabulary."""
+    scenes = [name for scene, names in SCENES.items() for name in (scene, *names)]
+    return [*scenes, *(name for known, names in OBJECT_NAMES.items() for name in (known, *names)), _NONE]
