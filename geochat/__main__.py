@@ -1,6 +1,7 @@
-"""The process of the `geochat` command; `python -m geochat` is the same.
+"""Entry point of the `geochat` command and of `python -m geochat`.
 
-Until the command itself is under way, Ctrl-C ends the process as it ends any other, without a traceback of imports.
+While modules are imported, Ctrl-C ends the process at once, without a traceback; `geochat.cli.main` then lets it raise
+`KeyboardInterrupt`. An interrupt during the start of Python itself still prints Python's own traceback.
 """
 
 import signal
@@ -11,7 +12,7 @@ def run() -> int:
     """Load the command line and run it; returns the exit status."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from geochat.cli import main  # noqa: PLC0415 - after Ctrl-C was seen to
+    from geochat.cli import main  # noqa: PLC0415 - after the handler is set
 
     return main()
 

@@ -248,3 +248,9 @@ def test_asking_reading_and_exporting_agree(model, labels):
     ys, xs = np.nonzero(drawn.any(-1)[:, :240])
     left, _, _, bottom = SHIP.polygon().bounds
     assert (xs.min(), ys.max()) == pytest.approx((left, bottom), abs=6)
+
+
+def test_two_ways_to_say_the_dialect_contradict(model, labels, capsys):
+    argv = ["data", "check", str(labels), "--for", str(model), "--dialect", "llava"]
+    assert main(argv) == 1
+    assert "both say how boxes are written" in capsys.readouterr().err

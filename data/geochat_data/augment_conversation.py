@@ -2,8 +2,8 @@
 
 A training file holds text instead of labels, so only views that keep the whole image are safe: the eight symmetries of
 the square, small turns and margins. Boxes are rewritten by the affine map of the pixels. A turn that mentions sides
-("at the top left") is no longer true, and later turns may depend on it: the conversation is cut before the first such turn.
-Crops need labels: `augment` changes a record before questions are built.
+("at the top left") is no longer true, and later turns may depend on it, so the conversation is cut before it. Crops
+need labels: `augment` changes a record before questions are built.
 """
 
 import math
@@ -15,7 +15,7 @@ from itertools import pairwise
 from affine import Affine
 from PIL import Image
 
-from geochat.dialects import Dialect
+from geochat.dialects import Dialect, Region, Shape, convert
 from geochat.geometry import Frame, OrientedBox
 from geochat.prompts import Message
 from geochat_data.augment import CLIP_MEAN, UPRIGHT, Augmentation, recolour, upright_box
@@ -113,14 +113,13 @@ def transform_text(text: str, affine: Affine, dialect: Dialect, *, upright: bool
         dialect: The dialect of the text.
         upright: Whether the boxes are those of round objects, which stay axis-aligned.
     """
-    pieces, end = [], 0
-    for region in dialect.parse(text).regions:
-        box = region.box.transform(affine)
-        if upright and _is_axis_aligned(region.box):
-            box = upright_box(box)
-        pieces += [text[end : region.span[0]], dialect.write_box(box)]
-        end = region.span[1]
-    return "".join((*pieces, text[end:]))
+
+    def moved(region: Region) -> Shape:
+        if upright and region.geometry is None and _is_axis_aligned(region.box):
+            return upright_box(region.box.transform(affine))
+        return dialect.carried(region.shape, affine)
+
+    return convert(text, dialect, dialect, moved).text
 
 
 def _is_axis_aligned(box: OrientedBox) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from geochat.dialects import Dialect
+from geochat.dialects.shapes import corners_of
 from geochat.errors import DataError, ImageError
 from geochat.geometry import Frame
 from geochat.imagery import open_image
@@ -131,9 +132,12 @@ def _paste(cell: Image.Image, draw: ImageDraw.ImageDraw, path: Path, sample: Sam
     cell.paste(image.resize((round(image.width * scale), round(image.height * scale))), (2, 2))
     for message in sample.messages:
         for region in dialect.parse(message.text).regions:
-            corners = region.box.transform(to_view).corners()
+            colour = _QUESTION if message.role == "user" else _ANSWER
+            corners = [to_view @ corner for corner in corners_of(region.shape)]
             outline = [(2 + x * scale, 2 + y * scale) for x, y in (*corners, corners[0])]
-            draw.line(outline, _QUESTION if message.role == "user" else _ANSWER, 2)
+            draw.line(outline, colour, 2)
+            if len(corners) == 1:
+                draw.circle(outline[0], 4, colour)
 
 
 def bar_charts(charts: Mapping[str, Mapping[str, int]], width: int = 640) -> Image.Image:

@@ -10,7 +10,7 @@ that a file of any size takes a few megabytes.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,8 +126,15 @@ def read_samples(path: Path, report: Report | None = None) -> Iterator[Sample]:
             yield sample
 
 
-def write_samples(path: Path, samples: Iterable[Sample]) -> int:
+def write_samples(
+    path: Path, samples: Iterable[Sample], to_row: Callable[[Sample], dict[str, Any]] = to_published
+) -> int:
     """Write samples as .json or .jsonl by the file's name, whole or not at all; returns how many.
+
+    Args:
+        path: The file.
+        samples: In order.
+        to_row: Makes a sample's row.
 
     Raises:
         DataError: The name has another ending or the file cannot be written.
@@ -139,7 +146,7 @@ def write_samples(path: Path, samples: Iterable[Sample]) -> int:
         with atomic_draft(path) as part, part.open("w", encoding="utf-8") as file:
             file.write("[\n" if array else "")
             for count, sample in enumerate(samples, start=1):
-                row = json.dumps(to_published(sample), ensure_ascii=False)
+                row = json.dumps(to_row(sample), ensure_ascii=False)
                 file.write(f",\n{row}" if array and count > 1 else row if array else f"{row}\n")
             file.write("\n]\n" if array else "")
     except OSError as error:

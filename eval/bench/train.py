@@ -36,8 +36,8 @@ from geochat_data.synthetic import render_scene
 from geochat_train.loop import InOrder, RunFolder, training_arguments, training_order
 from geochat_train.recipe import LoraRecipe
 from geochat_train.tuning.adapting import Tuned, adapt
-from geochat_train.tuning.batches import RowCollator
-from geochat_train.tuning.material import read_rows
+from geochat_train.tuning.packing import RowCollator
+from geochat_train.tuning.rows import read_rows
 from geochat_train.tuning.trainer import TuningTrainer
 
 WAYS = ("plain", "ours", "ours, images shared")

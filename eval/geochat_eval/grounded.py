@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from shapely.geometry.base import BaseGeometry
 
 from geochat.dialects import Dialect, Region, Text
-from geochat.dialects.orders import Corners, box_around
+from geochat.dialects.orders import Corners
+from geochat.dialects.shapes import box_around
 from geochat.geometry import OrientedBox
 
 _NUMBER = r"\s*([-+]?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9}))\s*"

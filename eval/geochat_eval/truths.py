@@ -3,8 +3,8 @@
 Truths are written as in the answers, or as lists, decoded or JSON in a text: boxes of four or five numbers, or polygons
 in pixels of the image (GeoChat-Bench). A text without a box means that there is none to find, but one that holds
 numbers is an error. A polygon becomes the smallest rectangle around it, and needs the image's size, as the numbers of
-a model do that cuts a square from the middle or writes pixels: `width` and `height`, or `image_size`, in the line, or a folder of images
-in which `image_id` or `image` is looked up.
+a model do that cuts a square from the middle or writes pixels: `width` and `height`, or `image_size`, in the line, or a
+folder of images in which `image_id` or `image` is looked up.
 """
 
 from collections.abc import Iterator

@@ -247,8 +247,10 @@ class Conversation:
         if understood.reply is not None:
             return Prepared(understood, None, image, notices, read)
         earlier = () if alone or closer else tuple(self._earlier())
+        system = info.dialect.wordings.system.get(understood.task)
+        opening = () if system is None else (Message("system", system),)
         request = Request(
-            (*earlier, Message("user", understood.prompt)),
+            (*opening, *earlier, Message("user", understood.prompt)),
             (image.pil(),),
             question.generation or GenerationSettings(),
             understood.scored if info.capabilities.choices else (),

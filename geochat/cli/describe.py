@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     if not scenes.compute(args, survey, bar, show):
         return 0
     if args.grid and not args.json:
-        print("\n".join(f"{name}: {count} windows" for name, count in classes.most_common() if name))
+        print("\n".join(f"{name}: {count}" for name, count in classes.most_common() if name))
     return scenes.write_results(args, survey, survey.save)
 
 

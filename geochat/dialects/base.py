@@ -7,14 +7,22 @@ from typing import Self
 from affine import Affine
 
 from geochat.dialects.events import Region, merge_text
-from geochat.dialects.orders import Shape
 from geochat.dialects.parsed import ParsedText
 from geochat.dialects.reader import Reader
+from geochat.dialects.shapes import Shape
 from geochat.dialects.syntax import Named, Syntax
 from geochat.errors import PromptError
 from geochat.geometry import AngleConvention, ModelFrame, OrientedBox, transform_geometry
 from geochat.geometry.model_frame import Layout
 from geochat.prompts import Task
+
+
+PLAIN: Mapping[Task, str] = {
+    Task.CAPTION: "Describe the image.",
+    Task.GROUNDING: "Describe the image in detail with the positions of the objects.",
+    Task.IDENTIFY: "What is the object in",
+}
+"""Questions without words of one's own, for models of which no better ones are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +39,7 @@ class Wordings:
     """
 
     tokens: Mapping[Task, str] = field(default_factory=dict)
-    defaults: Mapping[Task, str] = field(default_factory=dict)
+    defaults: Mapping[Task, str] = field(default_factory=lambda: dict(PLAIN))
     templates: Mapping[Task, tuple[str, str]] = field(default_factory=dict)
     region: str = "{}"
     system: Mapping[Task, str] = field(default_factory=dict)
@@ -163,8 +171,8 @@ class Dialect:
             shape = shape.polygon()
         return transform_geometry(shape, affine)
 
-    def keeps_area(self, box: OrientedBox) -> bool:
-        """Whether a box, given in the model's numbers, still has an area once it is written; True of points."""
+    def keeps_area(self, box: Shape) -> bool:
+        """Whether a region, given in the model's numbers, still has an area once it is written; True of points."""
         regions = self.parse(self.write_box(box)).regions
         return bool(regions) and (regions[0].box.area > 0 or regions[0].geometry is not None)
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from geochat.dialects.grammar import MAX_HELD, NUMBER_AHEAD, SPACES, Grammar, Kind, Opening, Token
-from geochat.dialects.orders import Shape
+from geochat.dialects.shapes import Shape
 from geochat.dialects.syntax import Named, Syntax
 from geochat.geometry import AngleConvention
 

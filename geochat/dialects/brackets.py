@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from geochat.dialects.grammar import MAX_HELD, NUMBER, NUMBER_AHEAD, SPACES, Grammar, Kind, Opening, Token
-from geochat.dialects.orders import Shape
+from geochat.dialects.shapes import Shape
 from geochat.dialects.syntax import ENDS, Named, Syntax
 from geochat.geometry import AngleConvention
 

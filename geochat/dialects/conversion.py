@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from geochat.dialects.base import Dialect
 from geochat.dialects.events import Event, Phrase, Region, Text, Unreadable
 from geochat.dialects.grammar import JOINER
-from geochat.dialects.orders import Shape
+from geochat.dialects.shapes import Shape
 from geochat.errors import RegionError
 from geochat.geometry import Frame, ModelFrame
 from geochat.geometry.model_frame import Size
@@ -16,6 +16,7 @@ Move = Callable[[Region], Shape]
 """A region of the first dialect in the numbers of the second."""
 
 _SQUARE = (1000, 1000)
+_JOINING = " \t\n,;"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,29 +149,42 @@ class _Passage:
 def _passages(events: Sequence[Event], *, merging: bool) -> Iterator[_Passage]:
     """Split events into words and runs of regions; a run has one phrase unless `merging`."""
     groups: list[tuple[str | None, list[Region]]] = []
-    named, joiner, continued = None, "", False
+    named: Phrase | None = None
+    last: Phrase | None = None  # the phrase that was written last, which is not written again
+    joiner = ""
     for index, event in enumerate(events):
+        parted = bool(joiner.strip(_JOINING))
         if isinstance(event, Region):
-            if joiner.strip(" \t\n,;") or (groups and not merging and event.phrase != groups[-1][0]):
-                yield from _closed(groups, joiner)
-                groups, continued = [], bool(joiner.strip(" \t\n,;")) and event.phrase is not None and named is None
-            if groups and groups[-1][0] == event.phrase and named is None:
-                groups[-1][1].append(event)
-            else:
-                groups.append((None if continued else event.phrase, [event]))
-            named, joiner, continued = None, "", False
-        elif isinstance(event, Phrase) and _names_region(events, index):
-            if groups and (not merging or joiner.strip(" \t\n,;")):
+            if groups and (parted or (not merging and named is not None)):
                 yield from _closed(groups, joiner)
                 groups, joiner = [], ""
-            named = event.text
+            elif not groups and joiner:
+                joiner = ""
+            if groups and named is None and groups[-1][1][-1].phrase_span == event.phrase_span:
+                groups[-1][1].append(event)
+            else:
+                groups.append((None if named is None and _stands_in(event, last) else event.phrase, [event]))
+            named, joiner, last = None, "", named or last
+        elif isinstance(event, Phrase) and _names_region(events, index):
+            if groups and (not merging or parted):
+                yield from _closed(groups, joiner)
+                groups, joiner = [], ""
+            named = event
         elif isinstance(event, Text) and (groups or named is not None) and JOINER.fullmatch(event.text):
             joiner += event.text if named is None else ""
         else:
             yield from _closed(groups, joiner)
             groups, named, joiner = [], None, ""
+            last = event if isinstance(event, Phrase) else last
             yield _plain(event)
     yield from _closed(groups, joiner)
+
+
+def _stands_in(region: Region, phrase: Phrase | None) -> bool:
+    """Whether a region's phrase is that of an earlier event."""
+    if region.phrase_span is None or phrase is None:
+        return False
+    return phrase.span[0] <= region.phrase_span[0] < phrase.span[1]
 
 
 def _closed(groups: list[tuple[str | None, list[Region]]], joiner: str) -> Iterator[_Passage]:

@@ -4,7 +4,7 @@ Florence-2 tells boxes from quadrilaterals by nothing but the number of tokens, 
 dialect says which were asked for. Falcon marks its own.
 """
 
-from geochat.dialects.base import Dialect, Wordings
+from geochat.dialects.base import PLAIN, Dialect, Wordings
 from geochat.dialects.orders import Corners, Order, Outline
 from geochat.dialects.tokens import TokenSyntax
 from geochat.geometry import ModelFrame
@@ -36,7 +36,7 @@ FLORENCE_QUAD = Dialect(
     TokenSyntax(Outline(4), limits=_LAST, token=("<loc_", ">"), count=8, label="before"),
     Wordings(
         tokens={Task.REFER: "<OCR_WITH_REGION>", Task.IDENTIFY: "<REGION_TO_OCR>"},
-        defaults={Task.REFER: "", Task.IDENTIFY: ""},
+        defaults={**PLAIN, Task.REFER: "", Task.IDENTIFY: ""},
     ),
     _BINS,
     source=_SOURCE,
@@ -56,10 +56,7 @@ def _falcon(name: str, order: Order, tag: str, boxes: str) -> Dialect:
             silent=_TAGS,
         ),
         Wordings(
-            defaults={
-                Task.CAPTION: "Describe the image.",
-                Task.IDENTIFY: "Use one or a few words. Classify the region of",
-            },
+            defaults={**PLAIN, Task.IDENTIFY: "Use one or a few words. Classify the region of"},
             templates={
                 Task.REFER: (f"Detect all {{}} in the image.\nUse {boxes} bounding boxes.", "bounding boxes"),
                 Task.SCENE: ("Classify the image.\nUse one of: {}.", "Classify the image"),

@@ -1,6 +1,6 @@
 """Dialects of general vision-language models: brackets, tokens, JSON and points."""
 
-from geochat.dialects.base import Dialect, Wordings
+from geochat.dialects.base import PLAIN, Dialect, Wordings
 from geochat.dialects.brackets import BracketSyntax
 from geochat.dialects.json_objects import JsonSyntax
 from geochat.dialects.orders import Cells, Corners, Spot
@@ -14,12 +14,8 @@ _SHORT = ("{}\nAnswer the question using a single word or phrase.", "Answer the 
 _LLAVA = ("Please provide the bounding box coordinate of the region this sentence describes: {}", "Please provide the")
 
 
-def _wordings(refer: tuple[str, str], identify: str = "What is the object in", region: str = "{}") -> Wordings:
-    return Wordings(
-        defaults={Task.CAPTION: "Describe the image.", Task.IDENTIFY: identify},
-        templates={Task.REFER: refer, Task.VQA: _SHORT},
-        region=region,
-    )
+def _wordings(refer: tuple[str, str], identify: str = PLAIN[Task.IDENTIFY]) -> Wordings:
+    return Wordings(defaults={**PLAIN, Task.IDENTIFY: identify}, templates={Task.REFER: refer, Task.VQA: _SHORT})
 
 
 LLAVA = Dialect(
@@ -60,11 +56,7 @@ DEEPSEEK_VL2 = Dialect(
     ),
     Wordings(
         tokens={Task.GROUNDING: "<|grounding|>"},
-        defaults={
-            Task.CAPTION: "Describe the image.",
-            Task.GROUNDING: "Describe the image in detail.",
-            Task.IDENTIFY: "What is the object in",
-        },
+        defaults={**PLAIN, Task.GROUNDING: "Describe the image in detail."},
         templates={Task.REFER: ("<|ref|>{}<|/ref|>.", "<|ref|>"), Task.VQA: _SHORT},
     ),
     ModelFrame("image", scale=999),
@@ -124,7 +116,7 @@ PALIGEMMA = Dialect(
     ),
     Wordings(
         tokens={Task.REFER: "detect", Task.CAPTION: "caption", Task.VQA: "answer", Task.IDENTIFY: "describe"},
-        defaults={Task.CAPTION: "en", Task.IDENTIFY: "en"},
+        defaults={Task.CAPTION: "en", Task.IDENTIFY: "en", Task.GROUNDING: "detect the objects"},
         templates={Task.VQA: ("en {}", "")},
     ),
     ModelFrame("image", scale=1023),

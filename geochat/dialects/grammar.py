@@ -13,7 +13,7 @@ from enum import Enum, auto
 from itertools import product
 from typing import Protocol
 
-from geochat.dialects.orders import Shape
+from geochat.dialects.shapes import Shape
 
 MAX_HELD = 256
 """Greatest length of the words of a phrase, and of most regions, in characters."""

@@ -13,7 +13,8 @@ from functools import cache
 from typing import ClassVar
 
 from geochat.dialects.grammar import NUMBER, Grammar, Kind, Opening, Token
-from geochat.dialects.orders import Order, Shape
+from geochat.dialects.orders import Order
+from geochat.dialects.shapes import Shape
 from geochat.dialects.syntax import ENDS, Named, Syntax
 from geochat.geometry import AngleConvention
 

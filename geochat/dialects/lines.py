@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from geochat.dialects.grammar import MAX_HELD, Grammar, Kind, Opening, Token
-from geochat.dialects.orders import Shape
+from geochat.dialects.shapes import Shape
 from geochat.dialects.syntax import ENDS, Named, Syntax
 from geochat.geometry import AngleConvention
 

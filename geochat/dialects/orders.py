@@ -8,16 +8,13 @@ range. A box that an order has no angle for is written as the upright rectangle 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from geochat.dialects.shapes import Shape, bounds, box_about, box_around, clockwise, corners_of, turned_as_written
 from geochat.geometry import AngleConvention, OrientedBox
-
-Shape: TypeAlias = OrientedBox | BaseGeometry
-"""A region in a model's numbers, or in pixels: a box, or a point or polygon where that is what was written."""
 
 
 class Order(Protocol):
@@ -82,7 +79,7 @@ class Corners:
     def write(self, shape: Shape, angles: AngleConvention, decimals: int) -> list[float]:
         """The corners and, where oriented, the angle."""
         if self.oriented:
-            box = _turned(box_around(shape), angles, decimals)
+            box = turned_as_written(box_around(shape), angles, decimals)
             return [box.x1, box.y1, box.x2, box.y2, box.angle]
         x1, y1, x2, y2 = bounds(shape)
         return [y1, x1, y2, x2] if self.transposed else [x1, y1, x2, y2]
@@ -115,14 +112,14 @@ class Centre:
     def read(self, numbers: Sequence[float], angles: AngleConvention) -> OrientedBox:
         """The box about a centre."""
         x, y, width, height, angle = (*numbers, 0.0)[:5]
-        return _about(x, y, width, height, angles.sign * angle)
+        return box_about(x, y, width, height, angles.sign * angle)
 
     def write(self, shape: Shape, angles: AngleConvention, decimals: int) -> list[float]:
         """Centre, sides and angle."""
         box = box_around(shape)
         if self.long_side and box.height > box.width:
-            box = _about(*box.center, box.height, box.width, box.angle - 90)
-        box = _turned(box, angles, decimals)
+            box = box_about(*box.center, box.height, box.width, box.angle - 90)
+        box = turned_as_written(box, angles, decimals)
         return [*box.center, box.width, box.height, box.angle]
 
 
@@ -155,14 +152,14 @@ class Diagonal:
         across, down = x2 - x1, y2 - y1
         width = across * math.cos(turn) + down * math.sin(turn)
         height = down * math.cos(turn) - across * math.sin(turn)
-        return _about((x1 + x2) / 2, (y1 + y2) / 2, abs(width), abs(height), angles.sign * angle)
+        return box_about((x1 + x2) / 2, (y1 + y2) / 2, abs(width), abs(height), angles.sign * angle)
 
     def write(self, shape: Shape, angles: AngleConvention, decimals: int) -> list[float]:
         """The two corners and the angle of the longer side."""
         box = box_around(shape)
         if box.height > box.width:
-            box = _about(*box.center, box.height, box.width, box.angle - 90)
-        box = _turned(box, angles, decimals)
+            box = box_about(*box.center, box.height, box.width, box.angle - 90)
+        box = turned_as_written(box, angles, decimals)
         corners = replace(box, angle=angles.sign * box.angle).corners()
         nearest = min(range(4), key=lambda index: math.hypot(*corners[index]))
         return [*corners[nearest], *corners[nearest - 2], box.angle]
@@ -201,7 +198,7 @@ class Outline:
         corners = corners_of(shape)
         if self.corners and len(corners) != self.corners:
             corners = box_around(shape).corners()
-        return [number for corner in _clockwise(corners) for number in corner]
+        return [number for corner in clockwise(corners) for number in corner]
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,46 +279,3 @@ class Cells:
 
     def _inside(self, cell: int) -> int:
         return min(max(cell, 0), self.side - 1)
-
-
-def box_around(shape: Shape) -> OrientedBox:
-    """A box, or the smallest rectangle around another shape; that of a point has no area."""
-    return shape if isinstance(shape, OrientedBox) else OrientedBox.from_polygon(shape)
-
-
-def bounds(shape: Shape) -> tuple[float, float, float, float]:
-    """The upright rectangle around a shape: left, top, right, bottom."""
-    if isinstance(shape, OrientedBox) and shape.angle == 0:
-        (x1, x2), (y1, y2) = sorted((shape.x1, shape.x2)), sorted((shape.y1, shape.y2))
-        return x1, y1, x2, y2
-    xs, ys = zip(*corners_of(shape), strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
-
-
-def corners_of(shape: Shape) -> tuple[tuple[float, float], ...]:
-    """The corners of a box or a polygon, each once; a point itself."""
-    if isinstance(shape, OrientedBox):
-        return shape.corners()
-    points = [(float(x), float(y)) for x, y in shapely.get_coordinates(shape)]
-    return tuple(points[:-1] if isinstance(shape, shapely.Polygon) and len(points) > 1 else points)
-
-
-def _turned(box: OrientedBox, angles: AngleConvention, decimals: int) -> OrientedBox:
-    """A box with its angle as it is written: in range and rounded, sides swapped about the centre as that needs."""
-    written = replace(box, angle=angles.sign * box.angle).normalized(angles.angle_range)
-    # Rounding may carry the angle out of the range, 0.3 to 0 in (0, 90]; the sides are then swapped before they too
-    # are rounded.
-    return replace(written, angle=round(written.angle, decimals)).normalized(angles.angle_range)
-
-
-def _about(x: float, y: float, width: float, height: float, angle: float) -> OrientedBox:
-    return OrientedBox(x - width / 2, y - height / 2, x + width / 2, y + height / 2, angle + 0.0)
-
-
-def _clockwise(corners: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Corners in their order, reversed if need be to run clockwise on screen, from the topmost and leftmost on."""
-    closed = [*corners, corners[0]]
-    area = sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in pairwise(closed))
-    ordered = list(corners) if area >= 0 else list(corners)[::-1]
-    first = min(range(len(ordered)), key=lambda index: (ordered[index][1], ordered[index][0]))
-    return ordered[first:] + ordered[:first]

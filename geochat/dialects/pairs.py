@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import shapely
 
 from geochat.dialects.grammar import MAX_HELD, NUMBER, Grammar, Kind, Opening, Token
-from geochat.dialects.orders import Shape, Spot
+from geochat.dialects.orders import Spot
+from geochat.dialects.shapes import Shape
 from geochat.dialects.syntax import ENDS, Named, Syntax, decimal
 from geochat.geometry import AngleConvention
 

@@ -7,7 +7,7 @@ own; `qwen3-vl-obb` and `qwen3-vl-quad` give it RSCoVLM's keys, to be trained.
 
 from dataclasses import replace
 
-from geochat.dialects.base import Dialect, Wordings
+from geochat.dialects.base import PLAIN, Dialect, Wordings
 from geochat.dialects.json_objects import JsonSyntax
 from geochat.dialects.orders import Centre, Corners, Order, Outline, Spot
 from geochat.dialects.pairs import PairSyntax
@@ -24,11 +24,7 @@ _POINT: tuple[tuple[str, Order], ...] = (("point_2d", Spot()),)
 
 def _wordings(refer: tuple[str, str], region: str = "{}") -> Wordings:
     return Wordings(
-        defaults={
-            Task.CAPTION: "Describe the image.",
-            Task.IDENTIFY: "What is the object in",
-            Task.GROUNDING: "Locate every object in the image and name it.",
-        },
+        defaults={**PLAIN, Task.GROUNDING: "Locate every object in the image and name it."},
         templates={Task.REFER: refer, Task.VQA: _SHORT},
         region=region,
     )

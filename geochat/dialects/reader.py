@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from geochat.dialects.events import Event, Phrase, Region, Span, Text, Unreadable
 from geochat.dialects.grammar import JOINER, Grammar, Kind, RegionReader, Token
-from geochat.dialects.orders import Shape
+from geochat.dialects.shapes import Shape
 from geochat.geometry import OrientedBox
 
 _LONGEST_JOINER = 64

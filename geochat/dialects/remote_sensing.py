@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from geochat.dialects.base import Dialect, Wordings
+from geochat.dialects.base import PLAIN, Dialect, Wordings
 from geochat.dialects.braces import BraceSyntax
 from geochat.dialects.brackets import BracketSyntax
 from geochat.dialects.geochat import WORDINGS
@@ -15,7 +15,6 @@ _PERCENT = ModelFrame("image", scale=100)
 _THOUSAND = ModelFrame("image", scale=1000)
 _UNIT = ModelFrame("image", scale=1)
 _PLAIN = Wordings(
-    defaults={Task.CAPTION: "Describe the image.", Task.IDENTIFY: "What is the object in"},
     templates={
         Task.REFER: ("Give me the bounding box of {}.", "bounding box"),
         Task.VQA: WORDINGS.templates[Task.VQA],
@@ -30,7 +29,6 @@ SKYSENSEGPT = Dialect(
     BraceSyntax(Centre(), around=("<rbox>(", ")</rbox>"), between=", "),
     Wordings(
         tokens={Task.REFER: "[detection]"},
-        defaults={Task.CAPTION: "Describe the image.", Task.IDENTIFY: "What is the object in"},
         templates={Task.REFER: ("Detect all <p>{}</p> in the image.", "<p>"), Task.VQA: WORDINGS.templates[Task.VQA]},
     ),
     decimals=2,
@@ -97,7 +95,7 @@ TEOCHAT = Dialect(
     "teochat",
     BracketSyntax(Corners(), lists="flat", limits=(0, 100)),
     Wordings(
-        defaults={Task.CAPTION: "Describe the image.", Task.IDENTIFY: "What is this?"},
+        defaults={**PLAIN, Task.IDENTIFY: "What is this?"},
         templates={
             Task.REFER: (
                 "Identify the location of {}. Include bounding boxes of the form [x_min, y_min, x_max, y_max] for each "
@@ -114,7 +112,6 @@ TEOCHAT = Dialect(
 
 _VHM_WORDINGS = Wordings(
     tokens={Task.REFER: "{VG}"},
-    defaults={Task.CAPTION: "Describe the image.", Task.IDENTIFY: "What is the object in"},
     templates={Task.VQA: WORDINGS.templates[Task.VQA]},
 )
 VHM = Dialect(

@@ -32,7 +32,6 @@ def _rscovlm(name: str, syntax: Syntax, system: str, asked: str, mark: str) -> D
         name,
         syntax,
         Wordings(
-            defaults={Task.CAPTION: "Describe the image.", Task.IDENTIFY: "What is the object in"},
             templates={
                 Task.REFER: (asked, mark),
                 Task.VQA: ("{}\nAnswer the question using a single word or phrase.", "Answer the question using"),

@@ -9,10 +9,13 @@ from typing import ClassVar, TypeAlias
 
 from geochat.dialects.events import Phrase, Region, Unreadable, merge_text
 from geochat.dialects.grammar import MAX_HELD, Grammar, Token
-from geochat.dialects.orders import Order, Shape
+from geochat.dialects.orders import Order
 from geochat.dialects.reader import Reader
+from geochat.dialects.shapes import Shape
 from geochat.errors import RegionError
 from geochat.geometry import AngleConvention
+
+_MOST = 1e9  # numbers have nine digits before the point
 
 Named: TypeAlias = tuple[str | None, Sequence[Shape]]
 """A phrase, or None, and its regions in the model's numbers."""
@@ -107,10 +110,17 @@ class Syntax(ABC):
         """What `write` writes, unchecked."""
 
     def numbers(self, shape: Shape, angles: AngleConvention, decimals: int) -> list[str]:
-        """The numbers of a region as they are written, within the limits."""
+        """The numbers of a region as they are written, within the limits.
+
+        Raises:
+            RegionError: One is too large to be read back.
+        """
         numbers = self.order.write(shape, angles, decimals)
         low, high = self.limits or (-math.inf, math.inf)
-        return [decimal(min(max(number, low), high), decimals) for number in numbers]
+        within = [min(max(number, low), high) for number in numbers]
+        if max(map(abs, within)) >= _MOST:
+            raise RegionError(f"{shape} is too large to be written; coordinates of text lie near what the model sees")
+        return [decimal(number, decimals) for number in within]
 
     def named(self, phrase: str | None, regions: str, inline: bool, gap: str = "") -> str:
         """A phrase before its regions: between its marks, or as plain words where it stands in a sentence."""

@@ -12,7 +12,8 @@ from functools import cache
 from typing import ClassVar, Literal, NamedTuple
 
 from geochat.dialects.grammar import MAX_HELD, SPACES, Grammar, Kind, Opening, Token
-from geochat.dialects.orders import Order, Shape
+from geochat.dialects.orders import Order
+from geochat.dialects.shapes import Shape
 from geochat.dialects.syntax import ENDS, Named, Syntax
 from geochat.geometry import AngleConvention
 

@@ -8,7 +8,7 @@
               border, since Ultralytics drops a whole image for one coordinate beyond it.
 
 The category is the phrase. Polygons of other than four corners become the smallest rectangle around them in DOTA and
-YOLO-OBB, which have no others. What does not lie on the image is left out of COCO and YOLO-OBB, and counted.
+YOLO-OBB, which have no others. A feature without an area on the image is left out of COCO and YOLO-OBB, and counted.
 """
 
 import json
@@ -55,7 +55,7 @@ class Coco:
                 written += 1
                 row = _annotation(written, categories[feature.phrase or _UNNAMED], feature, part)
                 file.write(("\n" if written == 1 else ",\n") + json.dumps(row, ensure_ascii=False))
-            info = {"description": layer.name, **layer.provenance, "left_out_beyond_the_image": outside}
+            info = {"description": layer.name, **layer.provenance, "left_out": outside}
             if not_looked_at is not None:
                 info["not_looked_at"] = [dict(window.properties) for window in not_looked_at]
             image = {"id": 1, "file_name": layer.image, "width": place.width, "height": place.height}
@@ -174,6 +174,6 @@ def _four(corners: Sequence[Point]) -> Sequence[Point]:
 def _data_yaml(layer: Layer, classes: _Numbers, outside: int) -> str:
     names = {number: name for name, number in classes.items()}
     document = {"path": ".", "train": "images", "val": "images", "names": names}
-    told = f"# Labels of {layer.image}; put it into images/. Left out beyond the image: {outside}.\n"
+    told = f"# Labels of {layer.image}; put it into images/. Left out, without an area on it: {outside}.\n"
     provenance = "".join(f"# {key}: {json.dumps(json_value(value))}\n" for key, value in layer.provenance.items())
     return told + provenance + str(yaml.safe_dump(document, allow_unicode=True, sort_keys=False))

@@ -72,7 +72,7 @@ def write_answered_geopackage(
 
 
 def _names(layer: VectorLayer, added: Mapping[str, Sequence[Any]]) -> dict[str, str]:
-    """What each column of the layer is called; its mark of coordinates, which is written anew, is left out."""
+    """New names of the layer's columns; its mark of coordinates, which is written anew, is left out."""
     marked = layer.coordinates != "map" or "coordinates" in added
     own = [name for name in layer.columns if not (marked and name == "coordinates")]
     return renamed(own, (*added, *_RESERVED))

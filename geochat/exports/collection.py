@@ -16,8 +16,8 @@ _OF_AN_IMAGE = ("image", "image_sha256", "image_size", "crs", "bands", "stretch"
 class Collection:
     """Regions gathered image by image; pixels are not held.
 
-    A region has the property `image`, as the image was named. What the provenance of all answers has in common is said
-    once; what belongs to an image is said by image in GeoJSON, and beside each region in a GeoPackage.
+    A region has the property `image`, as the image was named. Provenance that all answers share is written once;
+    that of single images is listed by image in GeoJSON, and repeated beside each region in a GeoPackage.
     """
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class Collection:
         return write_geopackage(path, self._regions, self.crs, common, [own[name] for name in self._images])
 
     def _common(self) -> dict[str, Any]:
-        """What the provenance of all images has in common, beside what belongs to an image."""
+        """Provenance that all images share, without that of single images."""
         first, *rest = self._provenance.values()
         return {
             key: value

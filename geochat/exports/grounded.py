@@ -8,13 +8,14 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from geochat.dialects import Region
+from geochat.dialects.shapes import corners_of
 from geochat.geometry import Frame, ImagePlace, OrientedBox, transform_geometry
 
 Point = tuple[float, float]
 Role = Literal["found", "asked"]
 
 PROPERTIES = ("phrase", "score", "role", "answer", "as_asked", "width_m", "height_m", "area_m2")
-"""What every exported region says, in this order."""
+"""Properties of every exported region, in this order."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class GroundedRegion:
 
     @property
     def shape(self) -> BaseGeometry:
-        """What was written as a shapely geometry in pixels: a polygon or a point."""
+        """The region as written, as a shapely polygon or point in pixels."""
         return self.geometry.polygon() if self.written is None else self.written
 
     @property
@@ -104,12 +105,6 @@ def outline_of(shape: BaseGeometry, place: ImagePlace) -> tuple[Point, ...]:
     if isinstance(shape, shapely.Point):
         return corners_of(shape) if shapely.box(0, 0, place.width, place.height).covers(shape) else ()
     return ring_points(place.clip(shape)) if isinstance(shape, shapely.Polygon) else ()
-
-
-def corners_of(shape: BaseGeometry) -> tuple[Point, ...]:
-    """Corners of a polygon, each once; a point itself."""
-    points = [(float(x), float(y)) for x, y in shapely.get_coordinates(shape)]
-    return tuple(points[:-1] if isinstance(shape, shapely.Polygon) else points)
 
 
 def ring_points(polygon: shapely.Polygon | None) -> tuple[Point, ...]:

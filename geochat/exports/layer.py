@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import shapely
 
+from geochat.dialects.shapes import corners_of
 from geochat.errors import ExportError
 from geochat.exports.files import check_target
-from geochat.exports.grounded import Point, corners_of, outline_of
+from geochat.exports.grounded import Point, outline_of
 from geochat.geometry import ImagePlace
 from geochat.registry import Registry
 

@@ -23,7 +23,7 @@ from geochat.exports.tables import PIXELS_UP
 from geochat.geometry.geographic import WGS84
 
 Coordinates = Literal["map", "pixels", "pixels up"]
-"""What a layer's coordinates are: of its CRS, pixels of the image with y down, or the same with y negated."""
+"""The frame of a layer's coordinates: its CRS, pixels of the image with y down, or the same with y negated."""
 
 _TEXT = (".geojson", ".json")
 _PARQUET = b"PAR1"
@@ -38,7 +38,7 @@ class VectorLayer:
         name: Of the layer.
         geometries: One a feature, None where it has none.
         columns: Attributes by name, each with a value a feature.
-        coordinates: What the geometries are in.
+        coordinates: The frame of the geometries.
         crs: Their CRS; None for pixels.
         geometry_type: As OGR names it.
         others: The file's other layers.
@@ -54,7 +54,7 @@ class VectorLayer:
     others: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        """How many features there are."""
+        """The number of features."""
         return len(self.geometries)
 
 
@@ -133,7 +133,7 @@ def _shape(geometry: object, where: str) -> shapely.Geometry | None:
 
 
 def _has_own_crs(document: Mapping[str, Any]) -> bool:
-    """Whether GeoJSON says that it is in another CRS than longitude and latitude."""
+    """Return whether GeoJSON says that it is in another CRS than longitude and latitude."""
     crs = document.get("crs")
     properties = crs.get("properties") if isinstance(crs, dict) else None
     named = str(properties.get("name", "")) if isinstance(properties, dict) else str(crs)

@@ -30,7 +30,7 @@ from geochat.imagery import GeoImage
 from geochat.journal import Entry
 
 _AHEAD_BYTES = 2**28  # of windows read and not asked about yet
-_AHEAD = 64  # windows at most
+_AHEAD = 32  # windows at most
 
 _ENDINGS = {
     "length": "an answer was cut off",

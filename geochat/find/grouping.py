@@ -12,8 +12,10 @@ class Edge(NamedTuple):
         one: The first box.
         other: The second.
         iou: Their intersection over union on the ground that both windows saw.
-        one_inside: Whether the first lies inside the second's window.
-        other_inside: Whether the second lies inside the first's.
+        one_inside: Whether most of the first lies inside the second's window.
+        other_inside: Whether most of the second lies inside the first's.
+        one_within: Whether all of the first, to within rounding, lies inside the second's window.
+        other_within: Whether all of the second lies inside the first's.
     """
 
     one: int
@@ -21,6 +23,8 @@ class Edge(NamedTuple):
     iou: float
     one_inside: bool
     other_inside: bool
+    one_within: bool
+    other_within: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ def group(ranked: Sequence[int], edges: Sequence[Edge], cut: set[int], windows: 
     for box, whole in owner.items():
         groups.setdefault(whole, []).append(box)
     left = [box for box in ranked if box not in owner]
-    return [*(Group(best, members) for best, members in groups.items()), *_joined(left, near, windows)]
+    return [*(Group(best, members) for best, members in groups.items()), *_joined(left, edges, windows)]
 
 
 def _too_short(edges: Iterable[Edge], cut: set[int]) -> Iterable[int]:
@@ -73,25 +77,34 @@ def _too_short(edges: Iterable[Edge], cut: set[int]) -> Iterable[int]:
             yield edge.one
 
 
-def _joined(left: Sequence[int], near: dict[int, list[tuple[float, int]]], windows: dict[int, int]) -> list[Group]:
-    """Pieces linked to pieces; a link holds where each is the other's best in its window."""
-    among = set(left)
-    best = {
-        (box, windows[other]): other
-        for box in left
-        for _, other in sorted((iou, other) for iou, other in near[box] if other in among)  # the last one stays
-    }
-    groups: list[Group] = []
-    seen: set[int] = set()
-    for first in left:
-        if first in seen:
-            continue
-        seen.add(first)
-        members = [first]
-        for box in members:  # grows meanwhile
-            for (one, _), other in best.items():
-                if one == box and other not in seen and best.get((other, windows[box])) == box:
-                    seen.add(other)
-                    members.append(other)
-        groups.append(Group(None, members))
-    return groups
+def _joined(left: Sequence[int], edges: Sequence[Edge], windows: dict[int, int]) -> list[Group]:
+    """Pieces linked to pieces, the most alike first.
+
+    A piece that lies within the window of another one shows nothing more than that, and links nothing. A link that
+    would put two boxes of one window together is none.
+    """
+    rank = {box: place for place, box in enumerate(left)}
+    alike = sorted((edge for edge in edges if edge.one in rank and edge.other in rank), key=lambda edge: -edge.iou)
+    covering: dict[int, int] = {}  # by piece, the most alike one whose window shows all of it
+    for edge in alike:
+        both = edge.one_within and edge.other_within
+        if edge.one_within and not (both and rank[edge.one] < rank[edge.other]):
+            covering.setdefault(edge.one, edge.other)
+        elif edge.other_within:
+            covering.setdefault(edge.other, edge.one)
+    groups = {box: [box] for box in left}
+
+    def link(first: int, second: int) -> None:
+        one, other = groups[first], groups[second]
+        if one is not other:
+            one += other
+            groups.update(dict.fromkeys(other, one))
+
+    for edge in alike:
+        if edge.one not in covering and edge.other not in covering:
+            used = [{windows[box] for box in groups[end]} for end in (edge.one, edge.other)]
+            if not used[0] & used[1]:
+                link(edge.one, edge.other)
+    for piece, cover in covering.items():
+        link(cover, piece)
+    return [Group(None, members) for members in {id(members): members for members in groups.values()}.values()]

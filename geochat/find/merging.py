@@ -8,9 +8,8 @@ Two boxes of one phrase from two windows are compared on the ground that both wi
     union reaches `iou`; where the one inside is cut, half of it covered by the other does. Where neither is inside the
     other's window and one is cut, each must cover half of the other. Boxes of one window are never the same.
 *One*: of boxes that are the same, the best-scored one that is not cut stands for the object (non-maximum suppression:
-    a chain of boxes that each overlap the next is not one object). Where all are cut, they are joined: the smallest box
-    around what the windows saw of them. Pieces join where each is the best match of the other in its window, so
-    neighbours that touch stay two.
+    a chain of boxes that each overlap the next is not one object). Where all are cut, they are joined, the most alike
+    first, and never two of one window, so neighbours that touch stay two: the smallest box around what the windows saw.
 
 Boxes come in rows of windows from the top of the scene down; an object is settled once no later window reaches it, so
 what is held does not grow with the scene.
@@ -56,7 +55,12 @@ Boxes = NDArray[np.void]
 _NEAR = 0.02  # of a window's side
 _INSIDE = 0.8  # of a box, in another's window
 _COVERED = 0.5  # of a cut box
-_EDGE = np.dtype([("one", "i8"), ("other", "i8"), ("iou", "f8"), ("one_inside", "?"), ("other_inside", "?")])
+_EDGE = np.dtype(
+    [
+        *[("one", "i8"), ("other", "i8"), ("iou", "f8")],
+        *[(name, "?") for name in ("one_inside", "other_inside", "one_within", "other_within")],
+    ]
+)
 
 
 class Merger:
@@ -170,8 +174,14 @@ class Merger:
             | (cut & inside & covered).any(axis=0)
             | (cut.any(axis=0) & ~inside.any(axis=0) & covered.all(axis=0))
         )
+        within = np.stack(
+            [
+                _reach(self._bounds[places], window) <= _near(window)
+                for places, window in zip(pairs, windows[::-1], strict=True)
+            ]
+        )
         edges = np.empty(int(same.sum()), _EDGE)
-        for name, values in zip(_EDGE.names or (), (*pairs, iou, *inside), strict=True):
+        for name, values in zip(_EDGE.names or (), (*pairs, iou, *inside, *within), strict=True):
             edges[name] = values[same]
         return edges
 
@@ -219,9 +229,7 @@ class Merger:
         kept: list[int] = []
         windows = self._boxes["window"]
         for place in sorted(members, key=lambda box: -self._area[box]):
-            beyond = np.hstack([windows[kept] - self._bounds[place], self._bounds[place] - windows[kept]])  # (K, 8)
-            reach = beyond[:, [0, 1, 6, 7]].max(axis=1, initial=0)  # over the left, top, right or bottom edge
-            if not (reach <= _near(windows[kept])).any():
+            if not (_reach(self._bounds[place], windows[kept]) <= _near(windows[kept])).any():
                 kept.append(place)
         shapes = shapely.polygons(box_corners(self._boxes["box"][kept]))
         return list(zip(kept, shapely.intersection(shapes, shapely.box(*windows[kept].T)), strict=True))
@@ -234,6 +242,12 @@ class Merger:
         self._edges = edges
         self._boxes, self._order, self._area = self._boxes[left], self._order[left], self._area[left]
         self._bounds = self._bounds[left]
+
+
+def _reach(bounds: Array, windows: Array) -> Array:
+    """By how many pixels boxes (..., 4) reach beyond windows (..., 4), over whichever edge they do so most."""
+    before, behind = windows[..., :2] - bounds[..., :2], bounds[..., 2:] - windows[..., 2:]
+    return np.asarray(np.maximum(before, behind).max(axis=-1))
 
 
 def _near(windows: Array) -> Array:

@@ -7,6 +7,7 @@ An intersection over union counts as reaching a threshold when it does so within
 percents, so many lie exactly on 0.5, and rounding must not decide about them.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,7 +22,7 @@ Pairs = NDArray[np.int64]
 
 SLACK = 1e-9
 _GRID = 1e-10  # of a percent: without one, GEOS 3.14 finds nothing shared by some boxes equal but for rounding
-_SHRINK = 1e-9  # of a shape's size, by which edges on one line are told apart
+_SHRINK = 1e-7  # of a shape's size, by which edges on one line are told apart
 
 
 def rotated(boxes: Sequence[OrientedBox]) -> Polygons:
@@ -105,12 +106,6 @@ def rectangle_corners(bounds: Array) -> Array:
     return bounds[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
 
 
-def polygon_area(shapes: Array) -> Array:
-    """Area (N,) of polygons (N, K, 2) whose vertices run clockwise on screen, y down."""
-    following = np.roll(shapes, -1, axis=1)
-    return np.asarray(_cross(shapes - shapes[:, :1], following - shapes[:, :1]).sum(axis=1) / 2)
-
-
 def crossing_pairs(bounds: Array, others: Array) -> Pairs:
     """Indices (2, M) of pairs of upright rectangles that touch, given as left, top, right and bottom a row."""
     tree = shapely.STRtree(shapely.box(*others.T))
@@ -121,26 +116,28 @@ def shared_area(*shapes: Array) -> Array:
     """Area that convex polygons have in common, row by row.
 
     The boundary of an intersection is made of the parts of each polygon's edges that lie in all others, so its area is
-    the sum of theirs (Green's theorem): no polygon is built. Each polygon is first shrunk by its own few billionths,
-    because edges that coincide would else count twice or not at all.
+    the sum of theirs (Green's theorem): no polygon is built. Each polygon is first shrunk by some ten-millionths, in
+    irrational ratios, because edges that coincide would else count twice or not at all.
 
     Args:
         shapes: Two or more arrays (N, K, 2) of polygons whose vertices run clockwise on screen, y down.
 
     Returns:
-        Shape (N,), right to some 1e-8 of the smallest polygon's area.
+        Shape (N,), right to some millionths of the smallest polygon's area.
     """
     origin = shapes[0].mean(axis=1, keepdims=True)  # far from zero, areas would lose digits
     moved = []
     for number, shape in enumerate(shapes):
         center = shape.mean(axis=1, keepdims=True)
-        moved.append((shape - center) * (1 - _SHRINK * (number + 1)) + (center - origin))
-    area: Array = np.zeros(len(origin))
+        moved.append((shape - center) * (1 - _SHRINK * math.sqrt(number + 2)) + (center - origin))
+    area, smallest = np.zeros(len(origin)), np.full(len(origin), np.inf)
     for number, shape in enumerate(moved):
         step = np.roll(shape, -1, axis=1) - shape
         length = _length_inside(shape, step, moved[:number] + moved[number + 1 :])
-        area += (_cross(shape, step) * length).sum(axis=1) / 2
-    return np.maximum(area, 0)
+        parts = _cross(shape, step) / 2
+        area += (parts * length).sum(axis=1)
+        smallest = np.minimum(smallest, parts.sum(axis=1))
+    return np.clip(area, 0, np.maximum(smallest, 0))
 
 
 def _length_inside(start: Array, step: Array, others: Sequence[Array]) -> Array:

@@ -218,7 +218,7 @@ def _identify(head: bytes, name: str, *, any_format: bool) -> Format:
 
 
 def _is_meant(kind: Format, head: bytes) -> bool:
-    """Whether the bytes after a short signature are that format's too."""
+    """Return whether the bytes after a short signature are that format's too."""
     if kind.driver == "WEBP":
         return head[8:12] == b"WEBP"
     return kind.driver != "BMP" or head[6:10] == bytes(4)  # reserved

@@ -76,7 +76,7 @@ class QuietReader(DatasetReader):  # type: ignore[misc]  # rasterio has no types
 
     @property
     def colours(self) -> tuple[ColorInterp, ...]:
-        """What each band shows, as the file says."""
+        """Colour interpretation of each band, as the file says."""
         return tuple(super().colorinterp)
 
 

@@ -1,4 +1,4 @@
-"""Where an image lies: which of the things that may say so is believed, and what is said about it.
+"""The place of an image: the order in which its sources are believed, and the remarks on them.
 
 A geotransform in a side file comes before the image's own, ground control points follow, then a world file. Control
 points become an affine map, whose misses are said; where they show that no affine map will do, and for rational
@@ -31,7 +31,7 @@ _RPC = (
 
 @dataclass(frozen=True)
 class Place:
-    """Where the pixels as stored lie.
+    """The place of the pixels as stored.
 
     Attributes:
         transform: Pixels to map coordinates, None for want of a place.
@@ -69,7 +69,7 @@ def place_dataset(dataset: QuietReader, companions: Companions) -> Place:
 
 @dataclass(frozen=True)
 class _Own:
-    """What an image says itself of where it lies."""
+    """The place as the image itself states it."""
 
     transform: Affine | None = None
     crs: CRS | str | None = None
@@ -163,7 +163,7 @@ def _written(crs: CRS | str | None, said: list[Remark], origin: tuple[float, flo
 
 
 def _is_wkt_or_code(text: str) -> bool:
-    """Whether text is WKT or an EPSG code: what else PROJ reads may name a file or an address."""
+    """Return whether text is WKT or an EPSG code: what else PROJ reads may name a file or an address."""
     return text.lstrip()[:1].isalpha() and ("[" in text[:20] or text.upper().startswith("EPSG:"))
 
 

@@ -136,7 +136,7 @@ class RemoteFile:
 
 
 def is_address(source: object) -> TypeGuard[str]:
-    """Whether a source is a string that names something on a server."""
+    """Return whether a source is a string that names something on a server."""
     return isinstance(source, str) and "://" in source
 
 
@@ -162,7 +162,7 @@ def require_address(address: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
+    """Return whether a host is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

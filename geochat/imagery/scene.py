@@ -79,12 +79,12 @@ class Scene:
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
+        """Return whether it was closed."""
         return self._closed
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """The name in messages."""
         return "the image" if self._source.file is None else self._source.file.name
 
     @property
@@ -125,7 +125,7 @@ class Scene:
 
     @property
     def crs(self) -> str | None:
-        """What the map coordinates are in, as "EPSG:32614" or WKT; None when unknown."""
+        """The CRS of the map coordinates, as "EPSG:32614" or WKT; None when unknown."""
         return self._source.place.crs
 
     @property
@@ -152,7 +152,7 @@ class Scene:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What each band shows, such as "red", "nir" or "alpha"; "" where the file does not say.
+        """The content of each band, such as "red", "nir" or "alpha"; "" where the file does not say.
 
         A palette counts as three bands, or as four in a picture with transparency.
         """
@@ -160,12 +160,12 @@ class Scene:
 
     @property
     def band_count(self) -> int:
-        """How many bands there are to choose from."""
+        """The number of bands to choose from."""
         return len(self.labels)
 
     @property
     def descriptions(self) -> tuple[str, ...]:
-        """What the file calls each band, word for word; "" where it does not."""
+        """The name of each band in the file, word for word; "" where it has none."""
         return self._source.facts.descriptions
 
     @property
@@ -180,12 +180,12 @@ class Scene:
 
     @property
     def pages(self) -> int:
-        """How many images the file holds; this is one of them."""
+        """The number of images in the file; this is one of them."""
         return self._source.facts.pages
 
     @property
     def remarks(self) -> tuple[Remark, ...]:
-        """What a user should know of how it was opened and placed; a view adds what is to be said of its colours."""
+        """Remarks on how it was opened and placed; a view adds those on its colours."""
         return self._source.remarks
 
     @property

@@ -1,4 +1,4 @@
-"""Where a scene's samples come from: memory, a picture that is decoded once, or a file read window by window.
+"""Sources of a scene's samples: memory, a picture that is decoded once, or a file read window by window.
 
 A string is a name that a user typed: it may be an address, and a file of it may be in any raster format of GDAL's. A
 `Path` is a file that a program found, in a data set, a folder or an upload: it is local, and in one of the formats that
@@ -42,12 +42,12 @@ class Source(Protocol):
 
     @property
     def facts(self) -> Facts:
-        """What is known without reading."""
+        """Facts known without reading."""
         ...
 
     @property
     def place(self) -> Place:
-        """Where the pixels as stored lie.
+        """The place of the pixels as stored.
 
         Raises:
             ImageError: It cannot be read.
@@ -56,7 +56,7 @@ class Source(Protocol):
 
     @property
     def remarks(self) -> tuple[Remark, ...]:
-        """What is to be said of how it was opened and placed."""
+        """Remarks on how it was opened and placed."""
         ...
 
     @contextmanager

@@ -24,7 +24,7 @@ _ASIDE = {"thumbnail", "overview", "metadata"}
 
 
 def is_item(source: str | Path) -> bool:
-    """Whether a source is named like a STAC item."""
+    """Return whether a source is named like a STAC item."""
     path = urlsplit(source).path if is_address(source) else str(source)
     return path.lower().endswith(_ENDINGS)
 
@@ -112,5 +112,5 @@ def _is_image(asset: "pystac.Asset") -> bool:
 
 
 def _is_here(source: str | Path) -> bool:
-    """Whether an item is on this machine."""
+    """Return whether an item is on this machine."""
     return not is_address(source) or is_loopback(urlsplit(source).hostname or "")

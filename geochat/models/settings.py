@@ -63,12 +63,17 @@ class Settings:
         return find_dialect(self.dialect).fitted(fit=self.fit, size=image_size, angles=self.convention)
 
     def in_dialect(self, name: str) -> "Settings":
-        """The settings of a model that turns out to write another dialect, in that dialect's own frame and angles.
+        """The settings of a model that writes another dialect, in that dialect's own angles.
+
+        Its fit stays where that dialect's numbers lie over a square too: the image processor is still the model's.
 
         Raises:
             SettingsError: There is no such dialect.
         """
-        return replace(self, dialect=find_dialect(name).name, convention=None, fit=None)
+        if name == self.dialect:
+            return self
+        square = find_dialect(name).model_frame.fit in get_args(Fit)
+        return replace(self, dialect=name, convention=None, fit=self.fit if square else None)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON-ready values."""

@@ -2,7 +2,7 @@
 
 import argparse
 import signal
-import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -57,13 +57,11 @@ class _Shutdown:
 
     def __init__(self) -> None:
         self._number: int | None = None
-        self._event = threading.Event()
 
     def handle(self, number: int, _frame: object) -> None:
         """Handle a signal; only the first one counts."""
         if self._number is None:
             self._number = number
-            self._event.set()
             raise _ShutdownError(number)
 
     @property
@@ -77,9 +75,10 @@ class _Shutdown:
             raise _ShutdownError(self._number)
 
     def wait(self) -> None:
-        """Wait for a signal."""
-        self._event.wait()
-        self.check()
+        """Wait for a signal, waking up every second for one that arrived just before the wait began."""
+        while True:
+            self.check()
+            time.sleep(1)
 
 
 @contextmanager

@@ -172,11 +172,14 @@ def _words(region: GroundedRegion) -> list[object]:
 
 
 def _pixels(region: GroundedRegion) -> list[object]:
-    """Return the box in pixels as written, and the part on the image as WKT."""
+    """Return the box in pixels as written, or around what was, and the part on the image as WKT."""
     box = region.geometry
     sizes = [round(value, 2) for value in (*box.center, box.width, box.height, box.angle)]
-    corners = [round(value, 2) for point in region.pixels for value in point]
-    ring = ", ".join(f"{x:.2f} {y:.2f}" for x, y in (*region.outline, *region.outline[:1]))
+    corners = [round(value, 2) for point in box.corners() for value in point]
+    outline = region.outline
+    if len(outline) == 1:
+        return [*sizes, *corners, f"POINT ({outline[0][0]:.2f} {outline[0][1]:.2f})"]
+    ring = ", ".join(f"{x:.2f} {y:.2f}" for x, y in (*outline, *outline[:1]))
     return [*sizes, *corners, f"POLYGON (({ring}))" if ring else "POLYGON EMPTY"]
 
 

@@ -42,8 +42,8 @@ def test_all_eight_symmetries_occur():
     assert len(views) == 8
 
 
-def test_what_leaves_the_view_is_dropped_or_doubtful():
-    seen = {"kept": 0, "doubtful": 0, "gone": 0}
+def test_what_leaves_the_view_is_dropped_or_ignored():
+    seen = {"kept": 0, "ignored": 0, "gone": 0}
     for seed in range(100):
         view = augment(painted_image(), 64, Augmentation(zoom=(0.3, 0.5), visible=0.5), random.Random(seed))
         frame = Polygon([(0, 0), (64, 0), (64, 64), (0, 64)])
@@ -51,7 +51,7 @@ def test_what_leaves_the_view_is_dropped_or_doubtful():
             share = Polygon(thing.polygon).intersection(frame).area / Polygon(thing.polygon).area
             assert share >= 0.5
             assert thing.truncated == (share < 0.98)
-        seen["kept" if view.objects else "doubtful" if view.ignore else "gone"] += 1
+        seen["kept" if view.objects else "ignored" if view.ignore else "gone"] += 1
     assert all(seen.values())
 
 
@@ -63,9 +63,9 @@ def test_the_same_seed_gives_the_same_view():
 
 def tile(colour, category, labelled):
     thing = LabelledObject(category, OrientedBox(2, 4, 8, 8).corners())
-    doubtful = LabelledObject("car", OrientedBox(0, 0, 2, 2).corners())
+    ignored = LabelledObject("car", OrientedBox(0, 0, 2, 2).corners())
     pixels = np.full((16, 16, 3), colour, np.uint8)
-    return LabelledImage(None, 16, 16, (thing,), (doubtful,), "beach", ("A tile.",), labelled=labelled, pixels=pixels)
+    return LabelledImage(None, 16, 16, (thing,), (ignored,), "beach", ("A tile.",), labelled=labelled, pixels=pixels)
 
 
 def test_tiles_lie_two_by_two_with_their_objects():

@@ -159,13 +159,13 @@ def test_expressions_about_real_photographs_select_exactly_their_objects(shared)
     assert checked > 200
 
 
-def test_a_doubtful_object_that_fits_forbids_the_expression(painted):
+def test_an_ignored_object_that_fits_forbids_the_expression(painted):
     clear = painted(("car", "white", 20, 20, 40, 20), ("car", "red", 200, 200, 40, 20))
     assert "the white car" in {e.phrase for e in attribute_expressions(Subject(clear, random.Random(), GEOCHAT), "car")}
-    doubtful = painted(
+    ignored = painted(
         ("car", "white", 20, 20, 40, 20), ("car", "red", 200, 200, 40, 20), ignore=[("car", "white", 100, 100, 40, 20)]
     )
-    phrases = {e.phrase for e in attribute_expressions(Subject(doubtful, random.Random(), GEOCHAT), "car")}
+    phrases = {e.phrase for e in attribute_expressions(Subject(ignored, random.Random(), GEOCHAT), "car")}
     assert "the white car" not in phrases
     assert "the red car" in phrases
 

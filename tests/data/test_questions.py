@@ -62,7 +62,7 @@ def test_expressions_select_exactly_their_objects(scenes):
         assert selected(scene, expression.phrase) == set(expression.objects), expression.phrase
 
 
-def test_doubtful_objects_forbid_counting_and_compete_for_places():
+def test_ignored_objects_forbid_counting_and_compete_for_places():
     labels = image(box("airplane", 30, 30), ignore=[box("airplane", 40, 270)])
     phrases = {e.phrase for e in expressions(Subject(labels, random.Random(0), GEOCHAT))}
     assert "the airplane" not in phrases

@@ -96,7 +96,7 @@ def test_ground_is_claimed_once():
     assert not canvas.claim(circle((50, 75), 10), margin=10)
 
 
-def test_objects_hardly_inside_are_doubtful():
+def test_objects_hardly_inside_are_ignored():
     canvas = Canvas(100, 3.0, np.random.default_rng(0))
     for x in (50, 102, 105, 200):
         canvas.label("car", oblong((x, 50.0), 20, 10, 0))

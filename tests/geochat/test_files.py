@@ -1,5 +1,6 @@
 """One writer at a time, and whole files only."""
 
+import hashlib
 import os
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import pytest
 
 from geochat.errors import SettingsError
-from geochat.files import atomic_draft, is_file, is_folder, is_there, locked
+from geochat.files import atomic_draft, is_file, is_folder, is_there, locked, sha256_of
 
 HOLD = """
 import sys
@@ -83,3 +84,15 @@ def test_a_name_no_file_system_takes_is_nothing(tmp_path):
     assert is_there(tmp_path)
     assert is_folder(tmp_path)
     assert not is_file(tmp_path)
+
+
+def test_a_hash_is_of_all_bytes_in_order_or_of_the_first(tmp_path):
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.write_bytes(b"ab" * 700_000)
+    second.write_bytes(b"c")
+    assert sha256_of(first) == hashlib.sha256(first.read_bytes()).hexdigest()
+    assert sha256_of(first, second) == hashlib.sha256(first.read_bytes() + b"c").hexdigest()
+    assert sha256_of(first, size=1_200_001) == hashlib.sha256(first.read_bytes()[:1_200_001]).hexdigest()
+    assert sha256_of(second, size=0) == hashlib.sha256().hexdigest()
+    with pytest.raises(OSError, match="gone"):
+        sha256_of(tmp_path / "gone")

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from geochat_train.recipes import load_recipe, to_yaml
+from geochat_train.recipe_files import load_recipe, to_yaml
 
 DEVICE = "cuda"
 SAMPLES = Path(str(files("geochat") / "samples"))

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from geochat import GeoChat
 from geochat.errors import TrainingError
 from geochat_train.contrastive.run import contrast
-from geochat_train.recipes import configs, to_yaml
+from geochat_train.recipe_files import configs, to_yaml
 from geochat_train.tuning import tune
 from geochat_train.tuning.trainer import TuningTrainer
 
@@ -83,7 +83,7 @@ CONTRAST = """
     import sys
     from torch import distributed
     from geochat_train.contrastive.run import contrast
-    from geochat_train.recipes import load_recipe
+    from geochat_train.recipe_files import load_recipe
     contrast(load_recipe("clip", sys.argv[1]))
     print(distributed.get_backend())
     distributed.destroy_process_group()
@@ -105,7 +105,7 @@ from sys import argv
 
 from torch.distributed.tensor import DTensor
 
-from geochat_train.recipes import load_recipe
+from geochat_train.recipe_files import load_recipe
 from geochat_train.tuning import tune
 from geochat_train.tuning.trainer import TuningTrainer
 

@@ -153,12 +153,12 @@ def test_many_pages_of_one_client_keep_nobody_out(small_server, pages):
     assert key in {session.key for session in small_server.sessions}
 
 
-def test_a_page_that_is_left_is_closed(small_server, pages):
-    page = pages(small_server, "leaving")
+def test_a_page_that_is_left_is_closed(server, pages):
+    page = pages(server, "leaving")
     key, _ = page.load()
     with page.http.stream("GET", f"gradio_api/heartbeat/{page.hash}") as heartbeat:
         next(heartbeat.iter_lines())
-    session = next(session for session in small_server.sessions if session.key == key)
+    session = next(session for session in server.sessions if session.key == key)
     wait_until(lambda: not session.hashes)
 
 

@@ -77,7 +77,7 @@ def test_a_page_without_an_image_makes_room_first(sessions, storage, pictures):
 
 
 def test_the_client_with_the_most_sessions_makes_room_for_others(sessions, storage, pictures):
-    for number, name in enumerate("abc"):
+    for name in "abc":
         open_upload(sessions.attach(name, None, None, "greedy"), storage, pictures / "wide.png")
     first, second, third = sessions
     with pytest.raises(GeoChatError, match="full with 3 sessions"):

@@ -19,7 +19,17 @@ from geochat.checkpoints import save_checkpoint
 from geochat.models import Settings
 from geochat.prompts import SYSTEM_PROMPT, chat_template
 from geochat.vision import build_processor
-from geochat_train.recipes import load_recipe
+from geochat_train.recipe_files import load_recipe
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_thread():
+    """One thread: models of 40,000 parameters spend more time waiting for a second one than it saves."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
 
 SPECIAL = ["<unk>", "<s>", "</s>", "<image>"]
 QUESTIONS = ["What is this?", "How many cars are there in the image?", "[identify] What is at {<1><2><30><40>|<90>}"]

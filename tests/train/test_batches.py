@@ -8,8 +8,8 @@ from geochat.checkpoints import load
 from geochat.errors import DataError
 from geochat_data.encoding import Collator
 from geochat_train.loop import training_order
-from geochat_train.tuning.batches import RowCollator
-from geochat_train.tuning.material import read_rows
+from geochat_train.tuning.packing import RowCollator
+from geochat_train.tuning.rows import read_rows
 
 
 @pytest.fixture(scope="module")

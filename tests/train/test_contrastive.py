@@ -18,7 +18,7 @@ from geochat.errors import DataError, SettingsError
 from geochat_train.contrastive import MAX_SCALE, clamp_scale, contrastive_loss
 from geochat_train.contrastive.pairs import read_pairs
 from geochat_train.contrastive.run import ContrastiveTrainer, contrast
-from geochat_train.recipes import load_recipe
+from geochat_train.recipe_files import load_recipe
 
 ENCODERS = """
     import json, os, sys, torch

@@ -8,11 +8,11 @@ import torch
 from geochat.checkpoints import load
 from geochat.cli import main
 from geochat_data.encoding import Collator
-from geochat_train.recipes import load_recipe
+from geochat_train.recipe_files import load_recipe
 from geochat_train.tuning.adapting import adapt
-from geochat_train.tuning.batches import RowCollator
 from geochat_train.tuning.estimate import estimate
-from geochat_train.tuning.material import read_rows
+from geochat_train.tuning.packing import RowCollator
+from geochat_train.tuning.rows import read_rows
 
 
 def test_the_published_recipe_without_its_weights(capsys):
@@ -25,6 +25,7 @@ def test_the_published_recipe_without_its_weights(capsys):
     assert found["tokens_per_sample"] == 3400
 
 
+@pytest.mark.slow
 def test_qlora_fits_a_card_of_16_gb():
     found = estimate(load_recipe("qlora", "qlora-7b"))
     assert found.memory_gb.total < 12

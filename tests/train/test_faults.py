@@ -11,11 +11,11 @@ import pytest
 from geochat.cli import main
 from geochat.errors import DataError, GeoChatError, SettingsError, TrainingError
 from geochat.files import locked
-from geochat_train.loop import RunFolder
+from geochat_train.loop import TrainingFolder
 from geochat_train.loop.manifest import NAME, check_manifest
-from geochat_train.loop.order import training_order
+from geochat_train.loop.trainer import training_order
 from geochat_train.recipe import METHODS
-from geochat_train.recipes import load_recipe
+from geochat_train.recipe_files import load_recipe
 from geochat_train.tuning import tune
 from geochat_train.tuning.trainer import TuningTrainer
 
@@ -80,13 +80,13 @@ def flip(path):
     path.write_bytes(bytes(content))
 
 
-FAULTS = [remove, flip, *(pytest.param(fault, marks=pytest.mark.slow) for fault in (empty, halve))]
+FAULTS = [flip, *(pytest.param(fault, marks=pytest.mark.slow) for fault in (remove, empty, halve))]
 CHECKPOINT = ("adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", NAME)
 RUN = ("recipe.yaml", "identity.json", "log.jsonl", "best/adapter_model.safetensors", f"best/{NAME}")
 
 
 def files_of(killed):
-    last = RunFolder(killed).last_checkpoint()
+    last = TrainingFolder(killed).last_checkpoint()
     return [last / name for name in CHECKPOINT] + [killed / "run" / name for name in RUN]
 
 
@@ -126,8 +126,8 @@ def test_checkpoints_from_before_manifests_are_looked_through(name, fault, stopp
     _, killed = stopped
     out = tmp_path / "out"
     shutil.copytree(killed, out)
-    (RunFolder(out).last_checkpoint() / NAME).unlink()
-    fault(RunFolder(out).last_checkpoint() / name)
+    (TrainingFolder(out).last_checkpoint() / NAME).unlink()
+    fault(TrainingFolder(out).last_checkpoint() / name)
     with pytest.raises(TrainingError, match=r"is missing|is damaged"):
         tune(make(base, material, out))
     assert not (out / "adapter_model.safetensors").exists()
@@ -136,7 +136,7 @@ def test_checkpoints_from_before_manifests_are_looked_through(name, fault, stopp
 def test_one_without_a_manifest_goes_on_and_says_so(stopped, base, material, tmp_path):
     whole, killed = stopped
     shutil.copytree(killed, tmp_path / "out")
-    (RunFolder(tmp_path / "out").last_checkpoint() / NAME).unlink()
+    (TrainingFolder(tmp_path / "out").last_checkpoint() / NAME).unlink()
     told = []
     tune(make(base, material, tmp_path / "out"), tell=told.append)
     assert any(f"has no {NAME}" in text for text in told)
@@ -147,7 +147,7 @@ def test_a_damaged_checkpoint_may_be_removed_to_go_on_from_the_one_before(stoppe
     whole, killed = stopped
     out = tmp_path / "out"
     shutil.copytree(killed, out)
-    last = RunFolder(out).last_checkpoint()
+    last = TrainingFolder(out).last_checkpoint()
     flip(last / "optimizer.pt")
     message = rf"optimizer.pt was changed .*; restore it, remove .*{last.name} to go on from step 2, or give --restart"
     with pytest.raises(TrainingError, match=message):
@@ -166,7 +166,7 @@ def test_the_best_state_that_is_gone_is_missed(stopped, base, material, tmp_path
 
 
 def test_killed_between_two_best_states_one_is_there(tmp_path):
-    folder = RunFolder(tmp_path / "out")
+    folder = TrainingFolder(tmp_path / "out")
     for loss in (2.0, 1.0):
         draft = folder.path / ".best"
         draft.mkdir(parents=True)
@@ -192,12 +192,14 @@ def test_what_is_no_checkpoint_is_passed_over(stopped, base, material, tmp_path)
 
 def test_a_finished_run_has_a_manifest_of_each_checkpoint_and_none_in_the_result(stopped):
     whole, _ = stopped
-    for checkpoint in RunFolder(whole).all_checkpoints():
+    for checkpoint in TrainingFolder(whole).all_checkpoints():
         assert check_manifest(checkpoint, "")["step"] == int(checkpoint.name.rpartition("-")[2])
     assert not (whole / NAME).exists()
 
 
-@pytest.mark.parametrize("mistake", ["missing image", "target", "batch"])
+@pytest.mark.parametrize(
+    "mistake", ["missing image", *(pytest.param(m, marks=pytest.mark.slow) for m in ("target", "batch"))]
+)
 def test_a_start_that_failed_does_not_block_the_corrected_command(mistake, base, material, tmp_path):
     out = tmp_path / "out"
     wrong = {
@@ -318,6 +320,7 @@ def test_every_number_of_every_method_is_bounded():
                 kind(**{name: 10**30})
 
 
+@pytest.mark.slow
 def test_a_training_tells_nothing_but_its_progress(base, material, tmp_path):
     argv = ["train", "lora", "--model", str(base), "--data", str(material / "train.jsonl"), "--rank", "4"]
     argv += ["--out", str(tmp_path / "out"), "--steps", "2", "--workers", "1", "--batch-size", "4", "--log-every", "1"]

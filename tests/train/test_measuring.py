@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from geochat_data.records import LabelledImage, LabelledObject
-from geochat_train.measuring import _windows, identify, summary
-from geochat_train.plotting import plot
+from geochat_train.measure import _windows, identify, summary
+from geochat_train.plot import plot
 
 
 def test_a_constant_answer_scores_one_over_the_categories():
@@ -52,7 +52,7 @@ class Chat:
 
 
 def test_objects_are_drawn_by_category(monkeypatch):
-    monkeypatch.setattr("geochat_train.measuring.Answer", Said)
+    monkeypatch.setattr("geochat_train.measure.Answer", Said)
     square = ((0, 0), (10, 0), (10, 10), (0, 10))
     small = ((0, 0), (5, 0), (5, 5), (0, 5))
     things = [LabelledObject("car", square)] * 5 + [LabelledObject("person", small)] * 2

@@ -1,4 +1,4 @@
-"""The bundled model's recipe: what the tutor asks for, what is drawn, and that nothing unseen is paired with a text."""
+"""The bundled model: its sources, the targets of the heads, the questions, and what goes on where it stopped."""
 
 import json
 import random
@@ -7,29 +7,39 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
+from transformers import CLIPVisionModel
 
 from geochat.checkpoints import load
 from geochat.dialects import GEOCHAT
 from geochat.errors import DataError
 from geochat.geometry import OrientedBox
-from geochat.models import bundled_path, read_settings
+from geochat.prompts import Task
+from geochat.prompts.recognition import recognise
+from geochat.prompts.vocabulary import OutOfScope, Vocabulary
+from geochat_data.augment import Augmentation
+from geochat_data.readers import Report
 from geochat_data.records import LabelledImage, LabelledObject
-from geochat_data.synthetic import render_scene
 from geochat_data.splits import UNSEEN_SCENES
-from geochat_mini import material, shape
+from geochat_mini import shape
 from geochat_mini.__main__ import SETTINGS
+from geochat_mini.auxiliary_heads import CATEGORIES, UNKNOWN, AuxiliaryHeads, Weights, head_targets
+from geochat_mini.cache import cached
 from geochat_mini.caption_choice import agreed
+from geochat_mini.classes import NAMES, NEAR, SCENES, SOURCE_SCENES, absent, against, classes_of, present
 from geochat_mini.contrast import TEXT_LENGTH, text_of, text_tokens, train_text_tokenizer
-from geochat_mini.material import PHOTOGRAPH, clipped, gather
 from geochat_mini.number_tokens import LOWEST, MINI, NUMBERS, curve, index_of, nearly
-from geochat_mini.views import Pool, Taught, Views
-from geochat_mini.rows import Talk, balanced, converse
+from geochat_mini.orientation import LOOSE, oriented
+from geochat_mini.paraphrases import asked, paraphrases
+from geochat_mini.questions import ask
+from geochat_mini.rows import RowMaker, balanced
+from geochat_mini.sources import SOURCES, chosen, distinct, held_back, licence, read_photographs
 from geochat_mini.teacher import Teacher
-from geochat_mini.auxiliary_heads import CATEGORIES, UNKNOWN, Tutor, Weights, tutor_targets
-from geochat_train.packing import Packed
+from geochat_mini.views import FixedViews, Pool, Views, degraded, draw
+from geochat_train.tuning.packing import Packed
 
 SIDE = 112
+PHOTOGRAPH = Augmentation(zoom=(0.6, 1.0), tilt=10)
 
 
 def view(*boxes, category="airplane", labelled=frozenset({"airplane"}), **more):
@@ -38,106 +48,358 @@ def view(*boxes, category="airplane", labelled=frozenset({"airplane"}), **more):
     return LabelledImage(None, SIDE, SIDE, objects=objects, labelled=labelled, pixels=pixels, **more)
 
 
-def test_patches_on_an_object_are_asked_for_its_box():
-    box = OrientedBox(30, 40, 80, 60, 20)
-    targets = tutor_targets(view(box), ("beach",), 7)
-    category = targets["category"].reshape(7, 7)
-    assert category[3, 3] == 1 + CATEGORIES.index("airplane")
-    assert category[0, 0] == 0
-    rows = targets["box"][targets["category"] > 0] + LOWEST
-    x1, y1, x2, y2 = (n * SIDE / 100 for n in rows[0, :4].tolist())
-    assert OrientedBox(x1, y1, x2, y2, int(rows[0, 4])).iou(box) > 0.9
-    assert (rows == rows[0]).all()
-    assert -45 <= rows[0, 4] < 45
+def stacked(*images):
+    targets = [head_targets(image, 7) for image in images]
+    return {name: torch.stack([target[name] for target in targets]) for name in targets[0]}
 
 
-def test_what_nobody_looked_for_may_be_on_empty_ground():
-    possible = dict(zip(CATEGORIES, tutor_targets(view(), (), 7)["possible"][1:].tolist(), strict=True))
-    assert not possible["airplane"]
-    assert possible["car"]
-    tutor = Tutor(16, 3)
-    patches = torch.randn(1, 49, 16)
-    nothing_labelled = tutor_targets(view(labelled=frozenset()), (), 7)
-    loss = tutor(patches, {k: v[None] for k, v in nothing_labelled.items()}, Weights())
-    assert loss["category"].item() == pytest.approx(0, abs=1e-6)
-    assert loss["scene"].item() == 0
+class TestHeads:
+    def test_patches_on_an_object_are_asked_for_its_box(self):
+        box = OrientedBox(30, 40, 80, 60, 20)
+        targets = head_targets(view(box), 7)
+        category = targets["category"].reshape(7, 7)
+        assert category[3, 3] == 1 + CATEGORIES.index("airplane")
+        assert category[0, 0] == 0
+        rows = targets["box"][targets["boxed"]] + LOWEST
+        x1, y1, x2, y2 = (n * SIDE / 100 for n in rows[0, :4].tolist())
+        assert OrientedBox(x1, y1, x2, y2, int(rows[0, 4])).iou(box) > 0.9
+        assert (rows == rows[0]).all()
+        assert -45 <= rows[0, 4] < 45
+
+    def test_of_a_loose_box_the_category_alone_is_asked(self):
+        image = view(OrientedBox(30, 40, 80, 60))
+        loose = replace(image, objects=tuple(replace(thing, attributes=(LOOSE,)) for thing in image.objects))
+        targets = head_targets(loose, 7)
+        assert (targets["category"] > 0).any()
+        assert not targets["boxed"].any()
+
+    def test_what_nobody_looked_for_may_be_on_empty_ground(self):
+        possible = dict(zip(CATEGORIES, head_targets(view(), 7)["possible"][1:].tolist(), strict=True))
+        assert not possible["airplane"]
+        assert possible["car"]
+        loss = AuxiliaryHeads(16)(torch.randn(1, 49, 16), stacked(view(labelled=frozenset())), Weights())
+        assert loss["category"].item() == pytest.approx(0, abs=1e-6)
+        assert loss["scene"].item() == 0
+
+    def test_doubtful_objects_are_not_asked_about(self):
+        doubtful = LabelledObject("airplane", OrientedBox(0, 0, SIDE, SIDE).corners())
+        image = LabelledImage(None, SIDE, SIDE, ignore=(doubtful,), labelled=frozenset({"airplane"}))
+        assert (head_targets(image, 7)["category"] == UNKNOWN).all()
+
+    def test_a_scene_is_held_against_no_class_that_it_may_be_too(self):
+        church = head_targets(view(scene="church", name="more/aid-rsicd/train/church_1.jpg"), 7)
+        assert church["scene"].nonzero().ravel().tolist() == [NAMES.index("church")]
+        assert church["against"][NAMES.index("desert")]
+        assert church["against"][NAMES.index("square")], "both are names of its own source"
+        assert not church["against"][NAMES.index("buildings")], "another source might say so"
+        water = head_targets(view(scene="river or lake", name="more/rsscn7/train/g1.jpg"), 7)
+        assert {NAMES[n] for n in water["scene"].nonzero().ravel().tolist()} == {"river", "lake", "pond"}
+
+    def test_they_learn_where_things_are(self):
+        torch.manual_seed(0)
+        batch = stacked(*(view(OrientedBox(10 + 3 * n, 20, 60 + 3 * n, 70), scene="beach") for n in range(4)))
+        patches = torch.randn(4, 49, 32)
+        heads = AuxiliaryHeads(32)
+        optimizer = torch.optim.Adam(heads.parameters(), 2e-2)
+        for _ in range(60):
+            optimizer.zero_grad()
+            torch.stack(list(heads(patches, batch, Weights()).values())).sum().backward()
+            optimizer.step()
+        guessed = heads.coordinates(heads.norm(patches)[batch["boxed"]]).argmax(-1)
+        assert (guessed - batch["box"][batch["boxed"]]).abs().float().mean() < 3
+        assert (heads.scene(heads.norm(patches).mean(1)).argmax(-1) == NAMES.index("beach")).all()
 
 
-def test_doubtful_objects_are_not_asked_about():
-    doubtful = LabelledObject("airplane", OrientedBox(0, 0, SIDE, SIDE).corners())
-    image = LabelledImage(None, SIDE, SIDE, ignore=(doubtful,), labelled=frozenset({"airplane"}))
-    assert (tutor_targets(image, (), 7)["category"] == UNKNOWN).all()
+class TestNumbers:
+    def test_neighbouring_numbers_are_alike_and_each_is_itself(self):
+        points = curve(64)
+        likeness = points @ points.T
+        assert (likeness.argmax(1) == torch.arange(len(NUMBERS))).all()
+        assert likeness.diagonal(1).min() > likeness.diagonal(10).max()
+        assert torch.allclose(nearly().sum(1), torch.ones(len(NUMBERS)))
+        assert [NUMBERS[index_of(v)] for v in (0, 99.6, -45, 500)] == ["<0>", "<100>", "<-45>", "<120>"]
+        assert MINI.angles.angle_range == "[-45,45)"
+
+    def test_every_number_and_mark_is_one_token(self):
+        tokenizer = shape.train_tokenizer(["Describe the image.", "<p>the airplane</p> {<1><2><3><4>|<0>}"] * 20, 700)
+        for text in (*NUMBERS, "<p>", "</p>", "<delim>", "[refer]"):
+            assert len(tokenizer.encode(text, add_special_tokens=False)) == 1, text
+        ids = tokenizer.convert_tokens_to_ids(NUMBERS)
+        assert ids == list(range(ids[0], ids[-1] + 1))
 
 
-def test_a_tutor_learns_where_things_are():
-    torch.manual_seed(0)
-    boxes = [OrientedBox(10 + 3 * n, 20, 60 + 3 * n, 70) for n in range(8)]
-    targets = [tutor_targets(view(box), (), 7) for box in boxes]
-    batch = {name: torch.stack([target[name] for target in targets]) for name in targets[0]}
-    patches = torch.randn(8, 49, 32)
-    tutor = Tutor(32, 3)
-    optimizer = torch.optim.Adam(tutor.parameters(), 1e-2)
-    for _ in range(150):
-        optimizer.zero_grad()
-        torch.stack(list(tutor(patches, batch, Weights()).values())).sum().backward()
-        optimizer.step()
-    on_object = batch["category"] > 0
-    guessed = tutor.coordinates(tutor.norm(patches)[on_object]).argmax(-1)
-    assert (guessed - batch["box"][on_object]).abs().float().mean() < 2
+class TestShape:
+    def test_a_deeper_tower_says_the_same_at_first(self):
+        torch.manual_seed(0)
+        small = CLIPVisionModel(shape.vision_config(32, 3)).eval()
+        deep = CLIPVisionModel(shape.vision_config(32, 5)).eval()
+        deep.load_state_dict(shape.deepened(small.state_dict(), 5))
+        pixels = torch.randn(1, 3, 32, 32)
+        with torch.no_grad():
+            assert torch.allclose(small(pixels).last_hidden_state, deep(pixels).last_hidden_state, atol=1e-5)
+        learning = [name for name, p in deep.named_parameters() if p.requires_grad]
+        assert len(learning) > len(dict(small.named_parameters()))
+
+    def test_a_new_vocabulary_takes_over_what_the_old_one_knew(self):
+        old = load(device="cpu")
+        tokenizer = shape.train_tokenizer(["the harbor of a stadium near the airplane"] * 30, 700)
+        torch.manual_seed(0)
+        model = shape.build_model(tokenizer)
+        shape.take_over(model, tokenizer, old.model, old.processor.tokenizer)
+        known, mine = old.processor.tokenizer.get_vocab(), tokenizer.get_vocab()
+        table, before = model.get_input_embeddings().weight, old.model.get_input_embeddings().weight
+        assert torch.equal(table[mine["<50>"]], before[known["<50>"]].float())
+        (stadium,) = (number for token, number in mine.items() if token.endswith("stadium"))
+        assert "Ġstadium" not in known
+        assert table[stadium].norm() > 0.1
 
 
-def test_neighbouring_numbers_are_alike_and_each_is_itself():
-    points = curve(64)
-    likeness = points @ points.T
-    assert (likeness.argmax(1) == torch.arange(len(NUMBERS))).all()
-    assert likeness.diagonal(1).min() > likeness.diagonal(10).max()
-    assert torch.allclose(nearly().sum(1), torch.ones(len(NUMBERS)))
-    assert [NUMBERS[index_of(v)] for v in (0, 99.6, -45, 500)] == ["<0>", "<100>", "<-45>", "<120>"]
-    assert MINI.angles.angle_range == "[-45,45)"
+class TestSources:
+    def test_permissive_ones_say_so_and_the_others_too(self):
+        assert {source.name for source in chosen("permissive")} < {source.name for source in chosen("all")}
+        assert all(source.permissive for source in chosen("permissive"))
+        assert licence("permissive").startswith("Apache-2.0; ")
+        assert licence("all").startswith("research use: ")
+        assert all(source.terms in licence("all") for source in SOURCES)
+
+    def test_train_parts_alone_are_read_and_copies_of_others_left_out(self, tmp_path):
+        rng = np.random.default_rng(0)
+        noise = [Image.fromarray(rng.integers(0, 255, (64, 64, 3), np.uint8)).resize((128, 128)) for _ in range(3)]
+        ucm = tmp_path / "ucm"
+        for part, pictures in (("train", noise), ("test", noise[:1])):
+            (ucm / part).mkdir(parents=True)
+            for number, picture in enumerate(pictures):
+                picture.save(ucm / part / f"beach{number}.jpg")
+        rows = [{"image": f"train/beach{n}.jpg", "split": "train", "scene": "beach", "captions": []} for n in range(3)]
+        (ucm / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        for source in chosen("permissive")[1:]:
+            (tmp_path / source.folder).mkdir(parents=True)
+        read = read_photographs(tmp_path, "permissive", Report())
+        assert [image.name for image in read] == [f"ucm/train/beach{n}.jpg" for n in range(3)]
+        assert [path.name for path in held_back(tmp_path)] == ["beach0.jpg"]
+        report = Report()
+        assert [image.name for image in distinct(read, held_back(tmp_path), report)] == [r.name for r in read[1:]]
+        assert "held back" in str(report)
+
+    def test_an_airplane_gets_its_own_box(self):
+        picture = np.full((200, 200, 3), 90, np.uint8)
+        image = Image.fromarray(picture)
+        layer = ImageDraw.Draw(image)
+        layer.rectangle((60, 95, 140, 105), fill="white")  # fuselage
+        layer.polygon([(115, 100), (100, 60), (92, 60), (98, 100), (92, 140), (100, 140)], fill="white")
+        turned = image.rotate(-30, fillcolor=(90, 90, 90))
+        shown = np.argwhere(np.asarray(turned)[..., 0] > 150)
+        (y1, x1), (y2, x2) = shown.min(0), shown.max(0)
+        upright = LabelledObject("airplane", OrientedBox(float(x1), float(y1), float(x2), float(y2)).corners())
+        record = LabelledImage(None, 200, 200, objects=(upright,), pixels=np.asarray(turned))
+        found = OrientedBox.from_polygon(oriented(record).objects[0].polygon)
+        assert abs((found.angle - 30 + 45) % 90 - 45) < 6
+        flat = replace(record, pixels=picture)
+        assert oriented(flat).objects[0].attributes == (LOOSE,)
 
 
-def test_the_recipe_writes_the_settings_that_ship():
-    shipped = read_settings(bundled_path())
-    assert replace(SETTINGS, scene_classes=shipped.scene_classes) == shipped
+class TestClasses:
+    def test_names_mean_one_class_each_and_every_sources_names_are_known(self):
+        names = [name for scene, others in SCENES.items() for name in (scene, *others)]
+        assert len(names) == len(set(names))
+        assert len(NAMES) >= 40
+        assert all(classes_of(name) for source in SOURCE_SCENES.values() for name in source)
+        assert all(scene in NEAR[other] for scene in NAMES for other in NEAR[scene])
+        for source, own in SOURCE_SCENES.items():
+            for name in own:
+                assert not set(classes_of(name)) & against(name, source)
+
+    def test_captions_and_classes_say_what_is_there_and_what_is_not(self):
+        assert "ship" in absent("desert", ("yellow dunes .",))
+        assert "building" not in absent("mountain", ("a house on a mountain .",))
+        assert not absent("nowhere", ())
+        assert present("airport", ("some planes here .", "many planes .", "a runway .")) == {"airplane"}
+        assert present("storage tanks", ()) == {"storage tank"}
 
 
-def test_every_number_and_mark_is_one_token():
-    tokenizer = shape.train_tokenizer(["Describe the image.", "<p>the airplane</p> {<1><2><3><4>|<0>}"] * 20, 700)
-    for text in (*NUMBERS, "<p>", "</p>", "<delim>", "[refer]"):
-        assert len(tokenizer.encode(text, add_special_tokens=False)) == 1, text
-    ids = tokenizer.convert_tokens_to_ids(NUMBERS)
-    assert ids == list(range(ids[0], ids[-1] + 1))
+class TestQuestions:
+    def asked(self, image, count=60):
+        return [pair for seed in range(count) for pair in ask(image, random.Random(seed))]
+
+    def test_the_right_class_is_always_among_those_offered(self):
+        image = view(scene="port", name="more/aid-rsicd/train/port_1.jpg", labelled=frozenset())
+        answers = set()
+        for question, answer in self.asked(image):
+            if "class" in question.text or "kind" in question.text or "scene" in question.text:
+                answers.add(answer.text)
+                if ":" in question.text:
+                    assert answer.text in question.text
+        assert {"harbor", "port", "marina"} <= answers
+
+    def test_what_the_labels_exclude_is_denied(self):
+        answers = {answer.text for _, answer in self.asked(view(scene="desert", labelled=absent("desert", ())))}
+        assert "There is no ship in the image." in answers
+        assert {"no", "0", "The image shows a desert."} <= answers
+        assert not any("{" in answer for answer in answers)
+
+    def test_of_loose_boxes_nothing_is_asked_but_their_number(self):
+        image = view(OrientedBox(30, 40, 80, 60))
+        loose = replace(image, objects=tuple(replace(thing, attributes=(LOOSE,)) for thing in image.objects))
+        texts = [text.text for pair in self.asked(loose, 20) for text in pair]
+        assert not any("{" in text for text in texts)
+        assert "1" in texts
+
+    def test_regions_are_asked_about_in_both_spellings_and_answered_in_one(self):
+        processor = load(device="cpu").processor
+        rows = RowMaker(processor, SIDE // shape.PATCH, {})
+        questions, answers = [], []
+        for seed in range(25):
+            row, *_ = rows.make(view(OrientedBox(20, 40, 80, 60)), random.Random(seed))
+            for segment in range(1, int(row.segments.max()) + 1):
+                mine = row.segments == segment
+                said = processor.tokenizer.decode(row.input_ids[mine & (row.labels != -100)])
+                read = processor.tokenizer.decode(row.input_ids[mine & (row.labels == -100)])
+                questions += [box.box for box in GEOCHAT.parse(read).regions]
+                answers += [said] * ("{" in said)
+        assert {box.angle for box in questions} == {0, 90}
+        assert answers
+        assert all("|<0>}" in answer for answer in answers)
+
+    def test_the_scene_is_asked_of_a_captions_words_and_of_no_others(self):
+        rows = RowMaker(load(device="cpu").processor, SIDE // shape.PATCH, {})
+        beach = view(OrientedBox(30, 40, 80, 60), scene="beach", captions=("Waves slap the white sand .",))
+        found = 0
+        for seed in range(12):
+            row, _, described, _ = rows.make(beach, random.Random(seed))
+            marked = described != -100
+            assert set(described[marked].tolist()) <= {NAMES.index("beach")}
+            for segment in row.segments[marked].unique():
+                said = rows.processor.tokenizer.decode(row.input_ids[marked & (row.segments == segment)])
+                assert said == " Waves slap the white sand.</s>"
+                found += 1
+        assert found > 2
+
+    def test_a_turn_counts_by_the_root_of_its_length(self):
+        ids = torch.arange(9)
+        labels = torch.tensor([-100, -100, 1, 2, 3, 4, -100, 7, -100])
+        segments = torch.tensor([0, 1, 1, 1, 1, 1, 2, 2, 2])
+        weights = balanced(Packed(ids, labels, ids, segments))
+        assert weights.tolist() == [0, 0, 0.5, 0.5, 0.5, 0.5, 0, 1, 0]
 
 
-def test_no_text_is_given_for_scenes_that_stay_unseen():
-    rng = random.Random(0)
-    assert all(text_of(view(scene=scene, captions=("A place .",)), rng) is None for scene in UNSEEN_SCENES)
-    assert text_of(view(scene="beach", captions=("A place .",)), rng)
+INTENDED = {
+    "count": Task.VQA,
+    "presence": Task.VQA,
+    "comparison": Task.VQA,
+    "refer": Task.REFER,
+    "refer all": Task.REFER,
+    "caption": Task.CAPTION,
+    "grounding": Task.GROUNDING,
+    "scene": Task.SCENE,
+}
 
 
-def test_texts_are_framed():
-    tokenizer = train_text_tokenizer(["an aerial photo of beach."] * 10)
-    tokens = text_tokens(tokenizer, "An aerial photo of BEACH.")["input_ids"]
-    assert len(tokens) == TEXT_LENGTH
-    assert tokens[0] == tokenizer.bos_token_id
-    assert tokenizer.eos_token_id in tokens
+class TestParaphrases:
+    vocabulary = Vocabulary(tuple(sorted(CATEGORIES)), NAMES)
+
+    def test_there_are_forty_an_intent_and_a_quarter_is_held_out(self):
+        for intent, ways in paraphrases().items():
+            count = len(ways.trained) + len(ways.held_out)
+            assert count >= 40, intent
+            assert len(ways.held_out) >= count / 4, intent
+            assert len({*ways.trained, *ways.held_out}) == count, intent
+
+    @pytest.mark.parametrize("intent", INTENDED)
+    def test_most_held_out_ones_are_recognised(self, intent):
+        ways = paraphrases()[intent].held_out
+        found = [recognise(asked(words, "ship", "car"), self.vocabulary) for words in ways]
+        right = [not isinstance(each, OutOfScope) and each.task is INTENDED[intent] for each in found]
+        assert sum(right) >= 0.5 * len(right), [way for way, good in zip(ways, right, strict=True) if not good]
+
+    def test_what_cannot_be_answered_is_refused(self):
+        ways = paraphrases()["unanswerable"]
+        found = [recognise(words, self.vocabulary) for words in (*ways.trained, *ways.held_out)]
+        assert sum(isinstance(each, OutOfScope) for each in found) >= 0.9 * len(found)
 
 
-def test_views_depend_on_their_index_alone():
-    image = view(OrientedBox(30, 40, 80, 60), scene="beach")
-    pools = [Pool([image], 1.0, PHOTOGRAPH)]
-    taught = Taught(pools, 3, 5, weight=1.0)
+class TestCaptions:
+    def test_no_text_is_given_for_scenes_that_stay_unseen(self):
+        rng = random.Random(0)
+        assert all(text_of(view(scene=scene, captions=("A place .",)), rng) is None for scene in UNSEEN_SCENES)
+        assert text_of(view(scene="beach", captions=("A place .",)), rng)
 
-    def draw():
-        return Views(pools, lambda v, _, n: (v.objects, n), size=56, length=20, seed=1, taught=taught)
+    def test_texts_are_framed(self):
+        tokenizer = train_text_tokenizer(["an aerial photo of beach."] * 10)
+        tokens = text_tokens(tokenizer, "An aerial photo of BEACH.")["input_ids"]
+        assert len(tokens) == TEXT_LENGTH
+        assert tokens[0] == tokenizer.bos_token_id
+        assert tokenizer.eos_token_id in tokens
 
-    first, second = draw(), draw()
-    assert [first[i] for i in range(20)] == [second[i] for i in reversed(range(20))][::-1]
-    numbers = {first[i][1] for i in range(20)}
-    assert None in numbers
-    assert len(numbers) > 3
-    shown = {n: objects for objects, n in (first[i] for i in range(20)) if n is not None}
-    assert all(taught.view(n, 56).objects == objects for n, objects in shown.items())
+    def test_the_caption_that_says_what_the_others_say_is_taught(self):
+        planes = ("Two planes .", "Two planes on the ground .", "A photo .", "Two planes are on the ground .")
+        odd = view(captions=planes, scene="airplane")
+        other = view(captions=("A beach with white sand .", "A photo ."), scene="beach")
+        chosen_ones = agreed([odd, other, view()])
+        assert chosen_ones[0].captions == ("Two planes on the ground .",)
+        assert len(chosen_ones[1].captions) == 1
+        assert chosen_ones[2].captions == ()
+
+    def test_of_captions_that_agree_alike_the_one_its_scene_shares_is_taught(self):
+        shore = [view(captions=(f"Sand {n} .", "A beach .", f"Waves {n} ."), scene="beach") for n in ("a", "b", "c")]
+        assert all(image.captions == ("A beach .",) for image in agreed(shore))
+
+
+class TestViews:
+    def test_views_depend_on_their_index_alone(self):
+        image = view(OrientedBox(30, 40, 80, 60), scene="beach")
+        pools = [Pool([image], 1.0, PHOTOGRAPH, focus=0.5)]
+        fixed = FixedViews(pools, 3, 5, weight=1.0)
+
+        def drawn():
+            return Views(pools, lambda v, _, n: (v.objects, n), size=56, length=20, seed=1, fixed=fixed)
+
+        first, second = drawn(), drawn()
+        assert [first[i] for i in range(20)] == [second[i] for i in reversed(range(20))][::-1]
+        numbers = {first[i][1] for i in range(20)}
+        assert None in numbers
+        assert len(numbers) > 3
+        shown = {n: objects for objects, n in (first[i] for i in range(20)) if n is not None}
+        assert all(fixed.view(n, 56).objects == objects for n, objects in shown.items())
+
+    def test_an_object_that_is_looked_at_has_the_size_asked_for_and_is_whole(self):
+        image = view(OrientedBox(50, 50, 62, 62))
+        pool = Pool([image], 1.0, PHOTOGRAPH, focus=1.0, extent=(0.1, 0.3))
+        for seed in range(20):
+            (thing,) = draw([pool], 56, random.Random(seed)).objects
+            xs, ys = zip(*thing.polygon, strict=True)
+            assert not thing.truncated
+            assert 0.09 < (max(xs) - min(xs)) / 56 < 0.45
+            assert min(ys) > -0.5
+
+    def test_a_degraded_view_has_its_size_and_the_same_chance_the_same_wear(self):
+        picture = Image.effect_noise((40, 40), 60).convert("RGB")
+        for seed in range(12):
+            worn = degraded(picture, random.Random(seed))
+            assert worn.size == (40, 40)
+            assert worn.tobytes() == degraded(picture, random.Random(seed)).tobytes()
+
+
+def test_a_cache_makes_what_is_missing_and_nothing_else(tmp_path):
+    made = []
+
+    def make(number):
+        made.append(number)
+        box = OrientedBox(10, 20, 30, 40, 15)
+        noise = np.full((SIDE, SIDE, 3), number, np.uint8)
+        yield replace(view(box, scene="beach", captions=("Sand .",), name=f"{number}"), pixels=noise)
+
+    first = cached(tmp_path / "images", 3, make)
+    assert made == [0, 1, 2]
+    (tmp_path / "images" / "0001" / "pixels.bin").unlink()
+    (tmp_path / "images" / "0001" / "labels.jsonl").unlink()
+    (tmp_path / "images" / "0001").rmdir()
+    again = cached(tmp_path / "images", 3, make)
+    assert made == [0, 1, 2, 1]
+    assert again == first
+    assert [int(image.pixels[0, 0, 0]) for image in again] == [0, 1, 2]
+    (tmp_path / "images" / "0002" / "labels.jsonl").write_text("{}")
+    with pytest.raises(DataError, match="is damaged"):
+        cached(tmp_path / "images", 3, make)
 
 
 def test_a_folder_without_the_teacher_is_named(tmp_path):
@@ -145,90 +407,6 @@ def test_a_folder_without_the_teacher_is_named(tmp_path):
         Teacher(tmp_path)
 
 
-def test_regions_are_asked_about_in_both_spellings_and_answered_in_one():
-    upright = OrientedBox(20, 40, 80, 60)
-    questions, answers = [], []
-    for seed in range(40):
-        for question, answer in converse(view(upright), random.Random(seed), ("beach",)):
-            questions += [question.text] * ("[identify]" in question.text)
-            answers += [answer.text] * ("{" in answer.text)
-    assert {question[-4:] for question in questions} == {"<0>}", "90>}"}
-    for question in questions:
-        assert GEOCHAT.parse(question).regions[0].box.iou(OrientedBox(18, 36, 71, 54)) > 0.9
-    assert answers
-    assert all("|<0>}" in answer for answer in answers)
-
-
-def test_the_caption_that_says_what_the_others_say_is_taught():
-    planes = ("Two planes .", "Two planes on the ground .", "A photo .", "Two planes are on the ground .")
-    odd = view(captions=planes, scene="airplane")
-    other = view(captions=("A beach with white sand .", "A photo ."), scene="beach")
-    chosen = agreed([odd, other, view()])
-    assert chosen[0].captions == ("Two planes on the ground .",)
-    assert len(chosen[1].captions) == 1
-    assert chosen[2].captions == ()
-
-
-def test_of_captions_that_agree_alike_the_one_its_scene_shares_is_taught():
-    shore = [view(captions=(f"Sand {n} .", "A beach .", f"Waves {n} ."), scene="beach") for n in ("a", "b", "c")]
-    assert all(image.captions == ("A beach .",) for image in agreed(shore))
-
-
-def test_a_turn_counts_by_the_root_of_its_length():
-    ids = torch.arange(9)
-    labels = torch.tensor([-100, -100, 1, 2, 3, 4, -100, 7, -100])
-    segments = torch.tensor([0, 1, 1, 1, 1, 1, 2, 2, 2])
-    weights = balanced(Packed(ids, labels, ids, segments))
-    assert weights.tolist() == [0, 0, 0.5, 0.5, 0.5, 0.5, 0, 1, 0]
-
-
-def test_regions_are_asked_about_where_looking_is_needed():
-    here = LabelledObject("airplane", OrientedBox(10, 10, 40, 40).corners())
-    there = LabelledObject("storage tank", OrientedBox(60, 60, 90, 90).corners())
-    both = frozenset({"airplane", "storage tank"})
-
-    def share(*things):
-        image = replace(view(labelled=both), objects=things)
-        turns = [question.text for seed in range(30) for question, _ in converse(image, random.Random(seed), ())]
-        return sum("[identify]" in text for text in turns) / len(turns)
-
-    assert share(here, there) > 1.5 * share(here, here)
-
-
-def test_the_scene_is_asked_of_a_captions_words_and_of_no_others():
-    processor = load(device="cpu").processor
-    beach = view(OrientedBox(30, 40, 80, 60), scene="beach", captions=("Waves slap the white sand .",))
-    talk = Talk(processor, ("airport", "beach"), SIDE // shape.PATCH)
-    found = 0
-    for seed in range(20):
-        row, _, described, _ = talk.make(beach, random.Random(seed))
-        assert set(described.tolist()) <= {-100, 1}
-        marked = described != -100
-        for segment in row.segments[marked].unique():
-            said = processor.tokenizer.decode(row.input_ids[marked & (row.segments == segment)])
-            assert said == " Waves slap the white sand.</s>"
-            found += 1
-    assert found > 5
-
-
-def test_what_was_drawn_is_read_again_and_in_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(material, "_PART", 2)  # more than one process writes
-    folder = tmp_path / "imagery" / "ucm" / "train"
-    folder.mkdir(parents=True)
-    Image.new("RGB", (64, 64), "tan").save(folder / "beach99.png")
-    row = {"image": "train/beach99.png", "split": "train", "scene": "beach", "captions": ["Sand ."]}
-    (folder.parent / "captions.jsonl").write_text(json.dumps(row))
-    (folder.parent / "boxes.jsonl").write_text("")
-
-    def drawn():
-        return gather(tmp_path / "imagery", tmp_path / "out", composites=0, mosaics=0, rendered=5, seed=7)[0].rendered
-
-    first = drawn()
-    assert len(first) == 5
-    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.png")}
-    again = drawn()
-    assert {path: path.stat().st_mtime_ns for path in files} == files
-    assert again == first
-    assert all((a.pixels == b.pixels).all() for a, b in zip(first, again, strict=True))
-    whole = [clipped(render_scene(7 + index, 256)) for index in (0, 4)]
-    assert all((a.pixels == b.pixels).all() for a, b in zip(whole, (first[0], first[4]), strict=True))
+def test_the_settings_name_what_is_taught():
+    assert SETTINGS.scene_classes == NAMES
+    assert set(SETTINGS.categories) == set(CATEGORIES)

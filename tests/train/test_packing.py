@@ -3,7 +3,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from geochat_data.encoding import IGNORED, Example
-from geochat_train.packing import pack, pad
+from geochat_train.tuning.packing import pack, pad
 
 IMAGE = 3
 BEGINNING = [1, 9, IMAGE, IMAGE, IMAGE]

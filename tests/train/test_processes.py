@@ -5,12 +5,12 @@ import json
 import pytest
 
 from geochat.errors import SettingsError
-from geochat_train.recipes import to_yaml
+from geochat_train.recipe_files import to_yaml
 from geochat_train.tuning import tune
 
 TUNE = """
     import sys
-    from geochat_train.recipes import load_recipe
+    from geochat_train.recipe_files import load_recipe
     from geochat_train.tuning import tune
     tune(load_recipe("lora", sys.argv[1]))
 """
@@ -22,11 +22,11 @@ SHARD = """
     from torch.distributed.fsdp import fully_shard
     from torch.distributed.tensor import DTensor
     from geochat.checkpoints import load
-    from geochat_train.recipes import load_recipe
+    from geochat_train.recipe_files import load_recipe
     from geochat_train.tuning.adapting import adapt
     from geochat_data.encoding import Collator
-    from geochat_train.tuning.batches import RowCollator
-    from geochat_train.tuning.material import read_rows
+    from geochat_train.tuning.packing import RowCollator
+    from geochat_train.tuning.rows import read_rows
 
     _, base, data, shard = sys.argv
     recipe = load_recipe("lora", None, {"rank": 4, "dropout": 0.0, "answer_tokens": True})
@@ -65,12 +65,12 @@ TAKE_UP = """
     from geochat_data.index import SampleIndex, write_index
     from geochat_data.samples import Sample
     from geochat.prompts import Message
-    from geochat_train.loop import RunFolder
+    from geochat_train.loop import TrainingFolder
 
     samples = [Sample(str(n), None, (Message("user", "what?"), Message("assistant", "a car"))) for n in range(1500)]
     dist.init_process_group("gloo")
     for number in range(12):
-        folder = RunFolder(Path(sys.argv[1]) / str(number))
+        folder = TrainingFolder(Path(sys.argv[1]) / str(number))
         folder.index.mkdir(parents=True, exist_ok=True)
         dist.barrier()
         folder.check_identity({"rows": 1500})
@@ -88,6 +88,7 @@ def test_sharding_that_accelerate_would_silently_leave_out_is_refused(recipe, mo
         tune(recipe("lora", steps=1))
 
 
+@pytest.mark.slow
 def test_processes_that_begin_together_do_not_disturb_each_other(processes, tmp_path):
     """Each notes what the run is about and indexes its data, at the same time as the others."""
     processes(TAKE_UP, 2, tmp_path)

@@ -9,8 +9,8 @@ from geochat.errors import DataError
 from geochat_data.readers import UCM_SCENES
 from geochat_data.splits import UNSEEN_SCENES, read_list
 from geochat_train.prompts import study
-from geochat_train.prompts.findings import FIGURE, lines, write_docs
-from geochat_train.prompts.images import SceneImages
+from geochat_train.prompts.features import SceneImages
+from geochat_train.prompts.study import FIGURE, lines, write_docs
 
 
 def zero(name, classes, accuracy):

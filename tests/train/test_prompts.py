@@ -119,7 +119,7 @@ def test_a_batch_that_is_not_full_is_left_out(encoder):
     assert sizes == [4, 4, 9]
 
 
-@pytest.mark.parametrize("method", ["coop", "cocoop"])
+@pytest.mark.parametrize("method", ["coop", pytest.param("cocoop", marks=pytest.mark.slow)])
 def test_it_learns_and_repeats(method, scenes, encoder):
     images, features = read_scenes(scenes, CLASSES), Features(encoder)
     learning = LearningSettings(epochs=12, batch_size=4, rate=0.05, views=2, seed=2)

@@ -6,7 +6,7 @@ from accelerate.commands.config.config_args import load_config_from_file
 
 from geochat.errors import SettingsError
 from geochat_train.recipe import METHODS
-from geochat_train.recipes import configs, load_recipe, shipped, to_yaml
+from geochat_train.recipe_files import configs, load_recipe, shipped, to_yaml
 
 NAMES = ["clip", "full", "lora-7b", "lora-mini", "projector", "qlora-7b"]
 

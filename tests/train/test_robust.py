@@ -23,7 +23,7 @@ KILL = """
     import os, signal, sys
     from pathlib import Path
     from transformers import Trainer
-    from geochat_train.recipes import load_recipe
+    from geochat_train.recipe_files import load_recipe
     from geochat_train.tuning import tune
 
     _, file, step = sys.argv
@@ -57,8 +57,8 @@ EVERYTHING = {"dropout": 0.3, "adapt": ("language_model", "projector", "vision_t
 @pytest.mark.parametrize(
     ("method", "given", "step"),
     [
-        ("lora", EVERYTHING, 1),  # before the first checkpoint
-        ("lora", EVERYTHING, 4),  # just after one
+        pytest.param("lora", EVERYTHING, 1, marks=pytest.mark.slow),  # before the first checkpoint
+        pytest.param("lora", EVERYTHING, 4, marks=pytest.mark.slow),  # just after one
         ("lora", {"effective_batch": 8, "share_images": True, "batch_size": 2}, 5),  # in a later pass
         ("full", {"keep": 1}, 3),
     ],
@@ -80,7 +80,7 @@ def test_it_goes_on_to_the_same_losses(method, given, step, recipe, losses, tmp_
 def test_killed_while_it_saves_it_goes_on_from_the_checkpoint_before(recipe, losses, tmp_path):
     settings = recipe("lora", steps=6)
     file = tmp_path / "mine.yaml"
-    from geochat_train.recipes import to_yaml
+    from geochat_train.recipe_files import to_yaml
 
     file.write_text(to_yaml(settings))
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
@@ -128,7 +128,10 @@ def test_a_folder_with_other_things_is_not_touched(recipe, tmp_path):
     "error",
     [
         OSError(errno.ENOSPC, "No space left on device"),
-        RuntimeError("[enforce fail at inline_container.cc:664] . PytorchStreamWriter failed writing file data/3"),
+        pytest.param(
+            RuntimeError("[enforce fail at inline_container.cc:664] . PytorchStreamWriter failed writing file data/3"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_full_disk_names_what_to_lower_and_what_is_kept(error, recipe, monkeypatch):
@@ -198,7 +201,7 @@ def test_exhausted_memory_names_what_to_lower(where, recipe, monkeypatch):
         tune(recipe("lora", steps=2))
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_broken_image_is_named(workers, recipe, material, tmp_path):
     for file in material.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
@@ -215,14 +218,14 @@ def test_a_broken_image_is_named(workers, recipe, material, tmp_path):
 
 def test_memory_saved_by_checkpointing_changes_no_loss(recipe, losses, tmp_path):
     adapt = ("language_model", "projector", "vision_tower")
-    plain = tune(recipe("lora", steps=3, adapt=adapt, dropout=0.0, out=tmp_path / "plain"))
-    saving = tune(recipe("lora", steps=3, adapt=adapt, dropout=0.0, gradient_checkpointing=True))
+    plain = tune(recipe("lora", steps=2, adapt=adapt, dropout=0.0, out=tmp_path / "plain"))
+    saving = tune(recipe("lora", steps=2, adapt=adapt, dropout=0.0, gradient_checkpointing=True))
     assert losses(saving.folder) == pytest.approx(losses(plain.folder), abs=1e-5)
 
 
 def test_accumulation_is_one_large_batch(recipe, losses, tmp_path):
-    large = tune(recipe("lora", steps=4, batch_size=8, dropout=0.0, out=tmp_path / "large"))
-    small = tune(recipe("lora", steps=4, batch_size=2, effective_batch=8, dropout=0.0))
+    large = tune(recipe("lora", steps=2, batch_size=8, dropout=0.0, out=tmp_path / "large"))
+    small = tune(recipe("lora", steps=2, batch_size=2, effective_batch=8, dropout=0.0))
     assert losses(small.folder) == pytest.approx(losses(large.folder), abs=1e-4)
 
 

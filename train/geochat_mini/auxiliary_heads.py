@@ -97,7 +97,8 @@ class AuxiliaryHeads(nn.Module):
         logits = logits[known].masked_fill(~(mine | others)[known], -math.inf)
         logs = logits.log_softmax(-1).masked_fill(~mine[known], -math.inf).logsumexp(-1)
         smooth = logits.log_softmax(-1).masked_fill(torch.isinf(logits), 0).sum(-1) / (mine | others)[known].sum(-1)
-        return -(0.93 * logs + 0.07 * smooth).sum() / known.sum().clamp(min=1)
+        loss: Tensor = -(0.93 * logs + 0.07 * smooth).sum() / known.sum().clamp(min=1)
+        return loss
 
     def _category(self, patches: Tensor, targets: dict[str, Tensor], shares: Tensor) -> Tensor:
         """Objects and empty ground count alike, however few patches hold objects.

@@ -91,14 +91,22 @@ def _objects(objects: Iterable[LabelledObject]) -> list[list[Any]]:
 
 
 def _image(row: dict[str, Any]) -> LabelledImage:
-    things = {
-        name: tuple(
-            LabelledObject(category, as_polygon(polygon), truncated, tuple(attributes))
-            for category, polygon, truncated, attributes in row[name]
-        )
-        for name in ("objects", "ignore")
-    }
-    plain = {name: row[name] for name in ("name", "width", "height", "scene", "split")}
     return LabelledImage(
-        path=None, captions=tuple(row["captions"]), labelled=frozenset(row["labelled"]), **plain, **things
+        path=None,
+        width=row["width"],
+        height=row["height"],
+        objects=_read_objects(row["objects"]),
+        ignore=_read_objects(row["ignore"]),
+        scene=row["scene"],
+        captions=tuple(row["captions"]),
+        split=row["split"],
+        labelled=frozenset(row["labelled"]),
+        name=row["name"],
+    )
+
+
+def _read_objects(rows: list[list[Any]]) -> tuple[LabelledObject, ...]:
+    return tuple(
+        LabelledObject(category, as_polygon(polygon), truncated, tuple(attributes))
+        for category, polygon, truncated, attributes in rows
     )

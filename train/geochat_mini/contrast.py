@@ -1,21 +1,25 @@
-"""Contrastive pairs: what is said of a view, and the tokenizer it is read with.
+"""Pairs and phrases for the dual encoder, and the tokenizer they are read with.
 
 Views of one scene class often share a text. That does no harm: where texts are equal, the loss asks the images for
-equal shares, as a target split between them would.
+equal shares, as a target split between them would. Six classes of UC Merced, and their likes in other sources, are
+never paired with a text, so that there are some it has not seen; their names it learns from a sentence encoder alone.
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor
 from transformers import TokenizersBackend
 
+from geochat.prompts.phrases import plural
 from geochat_data.questions import Subject
 from geochat_data.questions.builders import caption
 from geochat_data.records import LabelledImage
 from geochat_data.splits import UNSEEN_SCENES
+from geochat_mini.classes import SCENES, classes_of
 from geochat_mini.number_tokens import MINI
+from geochat_mini.questions import OBJECT_NAMES
 
 TEMPLATES = (
     "a satellite photo of {}.",
@@ -26,7 +30,11 @@ TEMPLATES = (
     "a photo of {} from above.",
 )
 TEXT_LENGTH = 48
-_TEMPLATED = 0.5  # share of texts that name the scene class and nothing more
+PHRASE_LENGTH = 20
+UNSEEN = frozenset(scene for name in UNSEEN_SCENES for scene in classes_of(name))
+"""Classes that are never paired with a text."""
+
+_TEMPLATED = 0.6  # share of texts that name the scene class and nothing more
 _SPECIAL = [
     "<|pad|>",
     "<|unk|>",
@@ -37,15 +45,25 @@ _SPECIAL = [
 
 def text_of(view: LabelledImage, rng: random.Random) -> str | None:
     """A text for a view, None where there is none or its scene is one that contrastive training must not see."""
-    if view.scene in UNSEEN_SCENES:
+    classes = classes_of(view.scene) if view.scene else ()
+    if UNSEEN & set(classes):
         return None
-    if view.scene is not None and rng.random() < _TEMPLATED:
-        return rng.choice(TEMPLATES).format(view.scene)
+    if len(classes) == 1 and rng.random() < _TEMPLATED:
+        name = classes[0] if rng.random() < 0.5 else rng.choice(SCENES[classes[0]])
+        return rng.choice(TEMPLATES).format(name)
     turn = caption(Subject(view, rng, MINI))
     return None if turn is None else turn.answer.lower()
 
 
-def train_text_tokenizer(texts: Iterable[str], vocabulary: int = 1000) -> TokenizersBackend:
+def phrases(captions: Iterable[str], words: Sequence[str]) -> list[str]:
+    """The phrases whose meaning the text tower learns from the sentence encoder: names, captions, plain words."""
+    scenes = [name for scene, names in SCENES.items() for name in (scene, *names)]
+    things = [name for known, names in OBJECT_NAMES.items() for one in (known, *names) for name in (one, plural(one))]
+    named = [template.format(name) for name in (*scenes, *things) for template in ("{}", *TEMPLATES)]
+    return list(dict.fromkeys((*named, *(caption.strip(" .").lower() for caption in captions), *words)))
+
+
+def train_text_tokenizer(texts: Iterable[str], vocabulary: int = 2000) -> TokenizersBackend:
     """A lower-case byte-level BPE that frames a text with start and end tokens, as CLIP's does."""
     bpe = Tokenizer(models.BPE())
     bpe.normalizer = normalizers.Lowercase()
@@ -74,7 +92,7 @@ def train_text_tokenizer(texts: Iterable[str], vocabulary: int = 1000) -> Tokeni
     )
 
 
-def text_tokens(tokenizer: TokenizersBackend, text: str) -> dict[str, Tensor]:
+def text_tokens(tokenizer: TokenizersBackend, text: str, length: int = TEXT_LENGTH) -> dict[str, Tensor]:
     """Token ids and mask of a text, (T,) each."""
-    encoded = tokenizer(text, padding="max_length", truncation=True, max_length=TEXT_LENGTH, return_tensors="pt")
+    encoded = tokenizer(text, padding="max_length", truncation=True, max_length=length, return_tensors="pt")
     return {name: values[0] for name, values in encoded.items()}

@@ -95,11 +95,12 @@ def _long(picture: Image.Image, thing: LabelledObject) -> Polygon | None:
     if max(width, height) < _SHORTEST:
         return None
     angles, boxes = [], []
-    for number, degrees in enumerate(_ANGLES):
-        length, breadth = _sides(width, height, math.radians(float(degrees)), shape.usual)
+    for number, candidate in enumerate(_ANGLES):
+        angle = math.radians(float(candidate))
+        length, breadth = _sides(width, height, angle, shape.usual)
         if length > 0 and breadth > 0 and shape.least <= length / breadth <= shape.most:
             angles.append(number)
-            boxes.append((length, breadth, math.radians(float(degrees))))
+            boxes.append((length, breadth, angle))
     if not angles:
         return None
     likeness = mirror_likeness(_crop(picture, x, y, 1.05 * max(width, height)))[angles]

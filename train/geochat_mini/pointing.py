@@ -18,7 +18,7 @@ from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 from geochat.geometry import OrientedBox
 from geochat_data.encoding import IGNORED
 from geochat_mini.auxiliary_heads import under
-from geochat_train.packing import Packed
+from geochat_train.tuning.packing import Packed
 
 LAYERS = (1, 2)
 _HEAD = 0

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from transformers import CLIPVisionModel, LlavaForConditionalGeneration, LlavaProcessor
+from transformers import CLIPVisionModel, LlavaForConditionalGeneration, LlavaProcessor, TokenizersBackend
 
 from geochat.checkpoints import Checkpoint
 from geochat.prompts import SYSTEM_PROMPT, chat_template
@@ -23,17 +23,23 @@ from geochat_data.records import LabelledImage
 from geochat_mini import shape
 from geochat_mini.auxiliary_heads import AuxiliaryHeads, head_targets
 from geochat_mini.caption_choice import agreed
-from geochat_mini.classes import NAMES, present
+from geochat_mini.classes import NAMES, classes_of, present
+from geochat_mini.contrast import PHRASE_LENGTH, UNSEEN, phrases, text_of, text_tokens, train_text_tokenizer
 from geochat_mini.material import Material
 from geochat_mini.number_tokens import NUMBERS
 from geochat_mini.questions import ask, spoken_names
-from geochat_mini.rows import Rows
-from geochat_mini.stages import Instruction, Perception, run_stage
+from geochat_mini.rows import RowMaker
+from geochat_mini.stages import Instruction, Pairing, Perception
 from geochat_mini.teacher_cache import TeacherFeatures, pixels
+from geochat_mini.text_teacher import common_words, prepare_phrases
+from geochat_mini.training import run_stage
 from geochat_mini.views import FixedViews, Pool, Views
 
 GRID = shape.CHAT_SIZE // shape.PATCH
+DUAL_GRID = shape.PRETRAINING_SIZE // shape.PATCH
+_PHRASES = 3  # beside each view
 _VOCABULARY = 2400  # tokens
+_CONVERSATIONS = 4000  # that the vocabulary is learnt from
 _SMALL = 2  # views at half the resolution beside each at the whole
 _SCENE = Augmentation(zoom=(0.55, 1.0), tilt=10)
 _WHOLE = Augmentation(zoom=(0.8, 1.1), tilt=10)
@@ -149,7 +155,7 @@ def instruct(
     photographs = {image.name or "": image for image in material.photographs}
     known = {name: present(image.scene, image.captions) for name, image in photographs.items()}
     pools = instruction_pools(material)
-    tokenizer = shape.train_tokenizer(_texts(pools, seed), vocabulary=_VOCABULARY)
+    tokenizer = _tokenizer(pools, out / "tokenizer", min(_CONVERSATIONS, 20 * steps), seed)
     processor = build_processor(tokenizer, shape.CHAT_SIZE, shape.PATCH, chat_template(SYSTEM_PROMPT))
     torch.manual_seed(seed)
     chat = shape.build_model(tokenizer)
@@ -157,11 +163,60 @@ def instruct(
         shape.take_over(chat, tokenizer, start.model, start.processor.tokenizer)
     chat.model.vision_tower.load_state_dict(tower.state_dict())
     model = Instruction(chat, [tokenizer.get_vocab()[number] for number in NUMBERS], len(NAMES))
-    rows = Rows(processor, GRID, known)
+    rows = RowMaker(processor, GRID, known)
     views = Views(pools, rows.make, size=shape.CHAT_SIZE, length=steps * batch, seed=f"{seed}/instruct")
     peak = rate * batch**0.5
     run_stage(model, views, out / "instruct", steps=steps, batch=batch, rate=peak, seed=seed, collate=rows.collate)
     return model.chat, processor
+
+
+def encode(
+    material: Material,
+    fixed: FixedViews,
+    taught: TeacherFeatures,
+    out: Path,
+    *,
+    start: Path | None,
+    text_teacher: Path,
+    steps: int,
+    batch: int,
+    seed: int,
+) -> None:
+    """Train the dual encoder, that in the folder `start` or a new one, and save it in `out / "clip"`."""
+    captions = [text for image in material.photographs if not UNSEEN & _classes(image) for text in image.captions]
+    spoken = phrases(captions, common_words(text_teacher))
+    known = prepare_phrases(spoken, text_teacher, out / "phrases.npz")
+    tokenizer = train_text_tokenizer(known.texts)
+    torch.manual_seed(seed)
+    clip = shape.build_dual_encoder(tokenizer)
+    if start is not None:
+        shape.take_over_dual(clip, tokenizer, start)
+
+    def make(view: LabelledImage, rng: random.Random, number: int | None) -> dict[str, Tensor] | None:
+        text = text_of(view, rng)
+        if text is None:
+            return None
+        some = [rng.randrange(len(known.texts)) for _ in range(_PHRASES)]
+        read = [text_tokens(tokenizer, known.texts[place], PHRASE_LENGTH) for place in some]
+        return {
+            "views": pixels(view),
+            **text_tokens(tokenizer, text),
+            "phrase_ids": torch.stack([each["input_ids"] for each in read]),
+            "phrase_mask": torch.stack([each["attention_mask"] for each in read]),
+            "phrase_vectors": known.vectors[some],
+            **head_targets(view, DUAL_GRID),
+            **taught.targets(number, DUAL_GRID),
+        }
+
+    pools = [*scene_pools(material, 0.7), *object_pools(material, 0.15), *made_pools(material, 0.15)]
+    views = Views(pools, make, size=shape.PRETRAINING_SIZE, length=steps * batch, seed=f"{seed}/encode", fixed=fixed)
+    model = Pairing(clip, AuxiliaryHeads(shape.WIDTH))
+    run_stage(model, views, out / "encode", steps=steps, batch=batch, rate=1e-3, seed=seed)
+    shape.save_dual_encoder(clip, tokenizer, out / "clip")
+
+
+def _classes(image: LabelledImage) -> set[str]:
+    return set(classes_of(image.scene)) if image.scene else set()
 
 
 def instruction_pools(material: Material) -> list[Pool]:
@@ -177,7 +232,15 @@ def _several(image: LabelledImage) -> bool:
     return any(1 < count <= MAX_COUNT for count in counts.values())
 
 
-def _texts(pools: Sequence[Pool], seed: int, count: int = 4000) -> list[str]:
+def _tokenizer(pools: Sequence[Pool], folder: Path, count: int, seed: int) -> TokenizersBackend:
+    """The tokenizer in `folder`, learnt there first from `count` conversations if there is none."""
+    if not (folder / "tokenizer.json").is_file():
+        shape.train_tokenizer(_texts(pools, count, seed), _VOCABULARY).save_pretrained(folder)
+    tokenizer: TokenizersBackend = TokenizersBackend.from_pretrained(folder)
+    return tokenizer
+
+
+def _texts(pools: Sequence[Pool], count: int, seed: int) -> list[str]:
     """Conversations and names to learn the vocabulary from, and the system prompt as often as it will be read."""
 
     def say(view: LabelledImage, rng: random.Random, _: int | None) -> list[str] | None:

@@ -19,7 +19,7 @@ from geochat_mini.number_tokens import MINI, NUMBERS
 from geochat_mini.pointing import Pointing, join, pointing
 from geochat_mini.questions import ask
 from geochat_mini.teacher_cache import pixels
-from geochat_train.packing import Packed, pack, pad
+from geochat_train.tuning.packing import Packed, pack, pad
 
 _CONVERSATIONS = 0.15  # share of rows whose questions see those before them, as in a chat
 _TOGETHER = 4  # turns of such a row
@@ -31,7 +31,7 @@ _PREAMBLE = 40  # of these, the system prompt's, which a row holds once
 Item = tuple[Packed, Pointing, Tensor, Tensor]
 
 
-class Rows:
+class RowMaker:
     """Makes training items of square views that are `grid` x `grid` patches."""
 
     def __init__(self, processor: LlavaProcessor, grid: int, present: Mapping[str, frozenset[str]]) -> None:
@@ -87,7 +87,7 @@ class Rows:
             return found
         told = {clean_caption(caption) for caption in view.captions}
         for number, talk in enumerate(talks, start=1):
-            if talk[-1].text in told:
+            if len(talk) == 2 and talk[-1].text in told:
                 found[(row.segments == number) & (row.labels != IGNORED)] = NAMES.index(classes[0])
         return found
 

@@ -1,8 +1,10 @@
 """The model's sizes: 14 million parameters with the dual encoder's text tower, 29 MB in bfloat16."""
 
+import copy
 import math
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +23,7 @@ from transformers import (
 )
 
 from geochat.prompts import IMAGE_TOKEN
+from geochat.vision import build_image_processor
 from geochat_mini.contrast import TEXT_LENGTH
 from geochat_mini.number_tokens import MINI, NUMBERS, curve
 
@@ -56,7 +59,7 @@ def deepened(weights: dict[str, torch.Tensor], layers: int) -> dict[str, torch.T
     Each is a copy of the layer before with the outputs of its two branches at zero.
     """
     pattern = re.compile(r"(.*encoder\.layers\.)(\d+)(\..*)")
-    have = 1 + max(int(found[2]) for name in weights if (found := pattern.match(name)))
+    have = 1 + max(int(parts[2]) for name in weights if (parts := pattern.match(name)))
     places = sorted(range(have), key=lambda place: abs(place - have / 2 + 0.25))[: layers - have]  # the middle ones
     found: dict[str, torch.Tensor] = {}
     for name, value in weights.items():
@@ -94,6 +97,27 @@ def build_dual_encoder(tokenizer: TokenizersBackend) -> CLIPModel:
     model = CLIPModel(CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=WIDTH))
     _write_places(model.vision_model, PRETRAINING_SIZE // PATCH)
     return model
+
+
+@torch.no_grad()
+def take_over_dual(model: CLIPModel, tokenizer: TokenizersBackend, folder: Path) -> None:
+    """Take both towers over from the dual encoder in `folder`, whose vocabulary is another."""
+    old = CLIPModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False)
+    old_tokenizer = TokenizersBackend.from_pretrained(folder)
+    table = model.text_model.embeddings.token_embedding.weight
+    _take_rows(table, tokenizer, old.text_model.embeddings.token_embedding.weight, old_tokenizer)
+    mine = model.state_dict()
+    for name, value in old.state_dict().items():
+        if name in mine and mine[name].shape == value.shape:
+            mine[name].copy_(value)
+
+
+def save_dual_encoder(model: CLIPModel, tokenizer: TokenizersBackend, folder: Path) -> None:
+    """Save the dual encoder as transformers' `CLIPModel`, in bfloat16."""
+    written: Any = copy.deepcopy(model)
+    written.to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    build_image_processor(PRETRAINING_SIZE).save_pretrained(folder)
 
 
 def build_tower(image_size: int) -> CLIPVisionModel:
@@ -169,18 +193,27 @@ def take_over(
     A token that is new begins as the mean of what it was written with.
     """
     mine, theirs = model.state_dict(), old.state_dict()
-    table = old.get_input_embeddings().weight
-    known = old_tokenizer.get_vocab()
     embedding = model.get_input_embeddings()
     assert isinstance(embedding, nn.Embedding)
-    for token, number in tokenizer.get_vocab().items():
-        if token in known:
-            embedding.weight[number] = table[known[token]]
-        elif parts := old_tokenizer(tokenizer.decode([number]), add_special_tokens=False)["input_ids"]:
-            embedding.weight[number] = table[parts].mean(0)
+    _take_rows(embedding.weight, tokenizer, old.get_input_embeddings().weight, old_tokenizer)
     for name, value in theirs.items():
         if "vision_tower" not in name and name in mine and mine[name].shape == value.shape:
             mine[name].copy_(value)
+
+
+def _take_rows(
+    table: torch.Tensor,
+    tokenizer: TokenizersBackend,
+    old_table: torch.Tensor,
+    old_tokenizer: Any,  # noqa: ANN401 - as loaded
+) -> None:
+    """Fill a table of embeddings from one of another vocabulary."""
+    known = old_tokenizer.get_vocab()
+    for token, number in tokenizer.get_vocab().items():
+        if token in known:
+            table[number] = old_table[known[token]]
+        elif parts := old_tokenizer(tokenizer.decode([number]), add_special_tokens=False)["input_ids"]:
+            table[number] = old_table[parts].mean(0)
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int = 1500) -> TokenizersBackend:

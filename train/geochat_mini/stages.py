@@ -1,35 +1,24 @@
-"""The three training stages, all run by transformers' `Trainer`, which checkpoints and resumes them."""
+"""The losses of the three stages."""
 
-import logging
-import os
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import Dataset
 from transformers import (
     CLIPModel,
     CLIPVisionModel,
     LlavaForConditionalGeneration,
-    Trainer,
-    TrainingArguments,
-    get_cosine_schedule_with_warmup,
-    set_seed,
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-from transformers.trainer_utils import get_last_checkpoint
 
 from geochat_data.encoding import IGNORED
+from geochat_mini import shape
 from geochat_mini.auxiliary_heads import AuxiliaryHeads, Weights
 from geochat_mini.number_tokens import nearly
 from geochat_mini.pointing import pointing_loss
+from geochat_mini.text_teacher import WIDTH as TEXT_VECTOR
 from geochat_train.contrastive import contrastive_loss
-
-_LOG = logging.getLogger(__name__)
-_SAVED = 100  # steps between checkpoints, some minutes
 
 
 class Normalize(nn.Module):
@@ -48,28 +37,72 @@ class Normalize(nn.Module):
         return ((views.float() - self.mean) / self.spread).permute(0, 3, 1, 2)
 
 
-class Pretraining(nn.Module):
-    """Stage one: the dual encoder under the contrastive loss, its tower under the auxiliary heads as well."""
+class Pairing(nn.Module):
+    """The dual encoder under the contrastive loss, its tower under the heads, its text tower under the text teacher.
+
+    The text teacher's vectors are asked of a head that is thrown away, and its likenesses between phrases of the text
+    features themselves, by which classes are told apart.
+    """
+
+    taught = 1.0  # weight of what the text teacher says
+    likeness = 12.0  # its cosines are multiplied by this before their softmax
 
     def __init__(self, clip: CLIPModel, heads: AuxiliaryHeads) -> None:
         super().__init__()
         self.clip = clip
         self.heads = heads
+        self.meaning = nn.Linear(shape.WIDTH, TEXT_VECTOR)  # thrown away afterwards
         self.normalize = Normalize()
 
-    def forward(self, views: Tensor, input_ids: Tensor, attention_mask: Tensor, **targets: Tensor) -> dict[str, Tensor]:
-        """The summed loss of views (B, S, S, 3) and their texts (B, T)."""
+    def forward(
+        self,
+        views: Tensor,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        *,
+        phrase_ids: Tensor,
+        phrase_mask: Tensor,
+        phrase_vectors: Tensor,
+        **targets: Tensor,
+    ) -> dict[str, Tensor]:
+        """The summed loss.
+
+        Args:
+            views: (B, S, S, 3).
+            input_ids: (B, T), their texts.
+            attention_mask: (B, T).
+            phrase_ids: (B, P, U), other phrases.
+            phrase_mask: (B, P, U).
+            phrase_vectors: (B, P, 384), what the text teacher makes of them.
+            targets: Of the heads.
+        """
         seen = self.clip.vision_model(self.normalize(views))
-        read = self.clip.text_model(input_ids=input_ids, attention_mask=attention_mask)
         images = self.clip.visual_projection(seen.pooler_output).float()  # (B, D)
-        texts = self.clip.text_projection(read.pooler_output).float()  # (B, D)
+        texts = self._read(input_ids, attention_mask)  # (B, D)
         paired = contrastive_loss(images, texts, self.clip.logit_scale)
         losses = self.heads(seen.last_hidden_state[:, 1:], targets, Weights())
-        return {"loss": paired + torch.stack(list(losses.values())).sum()}
+        meant = self._meaning(self._read(phrase_ids.flatten(0, 1), phrase_mask.flatten(0, 1)), phrase_vectors)
+        return {"loss": paired + self.taught * meant + torch.stack(list(losses.values())).sum()}
+
+    def _read(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        read = self.clip.text_model(input_ids=input_ids, attention_mask=attention_mask)
+        features: Tensor = self.clip.text_projection(read.pooler_output)
+        return features.float()
+
+    def _meaning(self, features: Tensor, vectors: Tensor) -> Tensor:
+        """How far phrases' features (K, D) are from the teacher's vectors (B, P, 384) and their likenesses."""
+        vectors = vectors.flatten(0, 1)
+        away = 1 - functional.cosine_similarity(self.meaning(features).float(), vectors, dim=-1).mean()
+        same = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
+        features = functional.normalize(features, dim=-1)
+        mine = (self.likeness * features @ features.T).masked_fill(same, -torch.inf)
+        theirs = (self.likeness * vectors @ vectors.T).masked_fill(same, -torch.inf)
+        logs = mine.log_softmax(-1).masked_fill(same, 0)
+        return 4 * away - (theirs.softmax(-1) * logs).sum(-1).mean()
 
 
 class Perception(nn.Module):
-    """Stage two: the tower at the chat's resolution and at half of it, under the heads, on all scenes.
+    """The tower at the chat's resolution and at half of it, under the heads, on all scenes.
 
     Half the resolution costs a quarter, so that many more photographs are seen in the same time; scenes need no more.
     """
@@ -90,12 +123,12 @@ class Perception(nn.Module):
     def _loss(self, views: Tensor, targets: dict[str, Tensor]) -> Tensor:
         resized = views.shape[1] != self.tower.config.image_size
         seen = self.tower(self.normalize(views), interpolate_pos_encoding=resized)
-        losses = self.heads(seen.last_hidden_state[:, 1:], targets, Weights(box=1.0, small=0.5))
+        losses = self.heads(seen.last_hidden_state[:, 1:], targets, Weights(scene=2.0, box=1.0, small=0.5))
         return torch.stack(list(losses.values())).sum()
 
 
 class Instruction(nn.Module):
-    """Stage three: projector and language model on the assistant's words, the tower frozen as GeoChat's is.
+    """Projector and language model on the assistant's words, the tower frozen as GeoChat's is.
 
     The loss of a number that is nearly right is nearly the loss of the right one; next-token loss alone would
     treat a coordinate that is off by one like one that is off by fifty.
@@ -200,72 +233,3 @@ class Instruction(nn.Module):
 def _without_tied_head(_: nn.Module, state: dict[str, Tensor], prefix: str, __: dict[str, Any]) -> None:
     """The head is the embedding table, and safetensors refuses to write one tensor under two names."""
     del state[f"{prefix}chat.lm_head.weight"]
-
-
-def run_stage(
-    model: nn.Module,
-    data: Dataset[Any],
-    folder: Path,
-    *,
-    steps: int,
-    batch: int,
-    rate: float,
-    seed: int,
-    collate: Callable[[list[Any]], dict[str, Tensor]] | None = None,
-) -> None:
-    """Train `model` in place, going on from the last checkpoint in `folder` if there is one.
-
-    Args:
-        model: Returns a dict with `loss`.
-        data: Its length is at least `steps` x `batch`; items depend on their index alone.
-        folder: Where checkpoints and the log go.
-        steps: Optimizer steps.
-        batch: Images a step.
-        rate: Peak learning rate.
-        seed: Seeds everything.
-        collate: Makes a batch; None stacks dictionaries of tensors.
-    """
-    set_seed(seed)
-    arguments = TrainingArguments(
-        output_dir=str(folder),
-        max_steps=steps,
-        per_device_train_batch_size=batch,
-        logging_steps=25,
-        save_steps=min(_SAVED, max(1, steps // 20)),
-        save_total_limit=1,
-        dataloader_num_workers=max(1, (os.cpu_count() or 1) - 1),
-        dataloader_prefetch_factor=4,
-        remove_unused_columns=False,
-        report_to=[],
-        disable_tqdm=True,
-        seed=seed,
-        bf16=True,
-        use_cpu=not torch.cuda.is_available(),
-    )
-    optimizer = torch.optim.AdamW(_groups(model), lr=rate, betas=(0.9, 0.98), fused=True)
-    schedule = get_cosine_schedule_with_warmup(optimizer, min(100, steps // 10), steps)
-    trainer = _InOrder(
-        model=model, args=arguments, train_dataset=data, data_collator=collate, optimizers=(optimizer, schedule)
-    )
-    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    _LOG.info("stage %s: %s", folder.name, f"resuming from {last}" if last else "starting")
-    trainer.train(resume_from_checkpoint=last)
-    trainer.save_state()
-
-
-class _InOrder(Trainer):
-    """Takes the items in order: they are already random, and each is a function of its index."""
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int]:  # noqa: ANN401
-        data: Any = train_dataset or self.train_dataset
-        return torch.utils.data.SequentialSampler(data)
-
-
-def _groups(model: nn.Module) -> list[dict[str, Any]]:
-    """The parameters that learn; vectors and embeddings do not decay."""
-    decaying: list[nn.Parameter] = []
-    rest: list[nn.Parameter] = []
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            (decaying if parameter.ndim > 1 and "embed" not in name else rest).append(parameter)
-    return [{"params": decaying, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}]

@@ -68,8 +68,9 @@ def prepare(fixed: FixedViews, package: Path, folder: Path) -> TeacherFeatures:
                 np.savez(file, vectors=vectors, maps=maps)
             _LOG.info("the teacher has seen %d of %d views", numbers.stop, fixed.count)
     parts = [np.load(_part(folder, start)) for start in starts]
-    vectors, maps = (torch.from_numpy(np.concatenate([part[name] for part in parts])) for name in ("vectors", "maps"))
-    return TeacherFeatures(vectors, maps)
+    return TeacherFeatures(
+        *(torch.from_numpy(np.concatenate([each[name] for each in parts])) for name in ("vectors", "maps"))
+    )
 
 
 def _part(folder: Path, start: int) -> Path:

@@ -1,8 +1,8 @@
 """Recipes: the settings of a training run, one class a method.
 
 A setting's metadata holds the line that `--help` shows. A recipe is made from a file of `train/configs`, or one's own,
-and from what is given beside it, which wins (`geochat_train.recipes`). This module imports nothing heavy: the command
-line makes its options from it.
+and from what is given beside it, which wins (`geochat_train.recipe_files`). This module imports nothing heavy: the
+command line makes its options from it.
 """
 
 from dataclasses import Field, dataclass, field, fields

@@ -41,8 +41,8 @@ build train --kinds identify=4,refer=2,count=1 --questions 12
 build val --kinds identify --questions 6
 geochat train lora --config lora-mini --data "$out/train.jsonl" --validation "$out/val.jsonl" --images "$out" \
   --epochs 12 --evaluate-every 50 --keep-best true --show 8 --out "$out/adapter" "$@"
-measure() { python -m geochat_train.measuring identify coco "$out/val.json" --images "$out/val" --most 60 "$@"; }
+measure() { python -m geochat_train.measure identify coco "$out/val.json" --images "$out/val" --most 60 "$@"; }
 measure --out "$out/before.json"
 measure --model "$out/adapter" --out "$out/after.json"
-python -m geochat_train.plotting "$out/adapter/run/log.jsonl" --before "$out/before.json" --after "$out/after.json" \
+python -m geochat_train.plot "$out/adapter/run/log.jsonl" --before "$out/before.json" --after "$out/after.json" \
   --out "$out/coco.png"

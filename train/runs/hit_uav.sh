@@ -34,7 +34,7 @@ windows --split val --questions 1 --out "$out/val.jsonl"
 geochat train lora --config lora-mini --data "$out/train.jsonl" --validation "$out/val.jsonl" --images "$out/images" \
   --epochs 1.4 --evaluate-every 250 --show 8 --out "$out/adapter" "$@"
 
-measure() { python -m geochat_train.measuring "$@"; }
+measure() { python -m geochat_train.measure "$@"; }
 identify() { measure identify boxes "$imagery/hit-uav" --around "$side" "$@"; }
 identify --split val --model "$out/adapter" --out "$out/identify_val.json"
 if [ "${TEST:-0}" = 1 ]; then  # once, for a candidate
@@ -42,7 +42,7 @@ if [ "${TEST:-0}" = 1 ]; then  # once, for a candidate
   identify --split test --model "$out/adapter" --out "$out/identify_after.json"
   measure scene ucm "$imagery/ucm" --split test --out "$out/scene_before.json"
   measure scene ucm "$imagery/ucm" --split test --model "$out/adapter" --out "$out/scene_after.json"
-  python -m geochat_train.plotting "$out/adapter/run/log.jsonl" --out "$out/hit_uav.png" \
+  python -m geochat_train.plot "$out/adapter/run/log.jsonl" --out "$out/hit_uav.png" \
     --before "$out/identify_before.json" "$out/scene_before.json" \
     --after "$out/identify_after.json" "$out/scene_after.json"
 fi

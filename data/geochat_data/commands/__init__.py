@@ -1,4 +1,4 @@
-"""`geochat data`: build training data from labelled imagery; check, draw, count and index it."""
+"""`geochat data`: build training data from labelled imagery; convert, check, draw, count and index it."""
 
 import argparse
 
@@ -6,6 +6,7 @@ from geochat.cli.commands import Command, add_commands
 
 ACTIONS = (
     Command("build", "geochat_data.commands.build:Build", "build conversations from labels"),
+    Command("convert", "geochat_data.commands.convert", "rewrite a training file in another dialect"),
     Command("check", "geochat_data.commands.training_files:Check", "find errors in a training file"),
     Command("show", "geochat_data.commands.training_files:Show", "draw samples with their boxes"),
     Command("stats", "geochat_data.commands.training_files:Stats", "count the contents of a training file"),

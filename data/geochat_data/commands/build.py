@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from geochat.cli import output
 from geochat.cli.options import add_dialect_option, dialect_of
 from geochat_data.commands import options
+from geochat_data.commands.convert import add_form
 from geochat_data.registry import READERS
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Build:
             "images are written, for geo, --tile, --around and --views)",
         )
         add_dialect_option(parser, "the model to be trained on FILE")
+        add_form(parser)
         _add_label_options(parser.add_argument_group("labels"))
         _add_question_options(parser.add_argument_group("questions"))
 
@@ -169,8 +171,8 @@ def _build(args: argparse.Namespace, report: "Report") -> int:
     from geochat_data.building import BuildSettings, build_samples
     from geochat_data.questions import FULL_SHARES
     from geochat_data.readers import DataSource, class_names, read
-    from geochat_data.samples import write_samples
     from geochat_data.tiling import add_views, crop_around_objects, tile_images
+    from geochat_data.trainer_forms import TrainerForm
 
     source = DataSource(
         args.source,
@@ -204,7 +206,8 @@ def _build(args: argparse.Namespace, report: "Report") -> int:
     if args.views:
         records = add_views(records, args.views, args.seed, report)
     samples = build_samples(records, _image_root(args), settings, report)
-    return write_samples(args.out, _at_least_one(samples, args.source, report))
+    form = TrainerForm(args.form, settings.dialect, _image_root(args))
+    return form.write(args.out, _at_least_one(samples, args.source, report))
 
 
 def _names(text: str | None) -> dict[str, str]:

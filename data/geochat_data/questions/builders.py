@@ -7,6 +7,7 @@
 Yes and no are drawn before the question is, so that neither can be guessed from its frequency.
 """
 
+from geochat.dialects import GEOCHAT
 from geochat.prompts import Task
 from geochat.prompts.phrases import plural, with_article
 from geochat_data.questions import wordings
@@ -120,7 +121,8 @@ def identify(subject: Subject) -> QAPair | None:
     if not subject.image.objects:
         return None
     item = subject.rng.choice(subject.image.objects)
-    question = subject.dialect.compose(subject.word(wordings.IDENTIFY), Task.IDENTIFY, subject.boxes([item]))
+    words = _own_words(subject, subject.word(wordings.IDENTIFY), Task.IDENTIFY)
+    question = subject.dialect.compose(words, Task.IDENTIFY, subject.boxes([item]))
     return QAPair(question, item.category, Task.IDENTIFY, about=repr(item.polygon))
 
 
@@ -156,14 +158,23 @@ def _refer_absent(subject: Subject) -> QAPair | None:
     category = subject.rng.choice(subject.absent)
     singled_out = f"the {subject.rng.choice(EXTREMES)} {category}"
     phrase = subject.rng.choice((f"the {category}", f"all {plural(category)}", singled_out))
-    return QAPair(_refer_question(subject, phrase), f"There is no {category} in the image.", Task.REFER, about=phrase)
+    answer = subject.dialect.empty or f"There is no {category} in the image."
+    return QAPair(_refer_question(subject, phrase), answer, Task.REFER, about=phrase)
 
 
 def _refer_question(subject: Subject, phrase: str) -> str:
     question = subject.word(wordings.REFER).format(phrase=phrase)
     if phrase.startswith("all "):
         question = question.replace("Where is", "Where are")
-    return subject.dialect.compose(question, Task.REFER)
+    return subject.dialect.compose(_own_words(subject, question, Task.REFER, phrase), Task.REFER)
+
+
+def _own_words(subject: Subject, question: str, task: Task, phrase: str = "") -> str:
+    """Words to compose a question from; of a model that is not asked as GeoChat, its own around a phrase."""
+    own = subject.dialect.wordings
+    if own == GEOCHAT.wordings:
+        return question
+    return phrase if phrase or task in own.defaults else question
 
 
 def grounding(subject: Subject) -> QAPair | None:
@@ -171,8 +182,12 @@ def grounding(subject: Subject) -> QAPair | None:
     groups = [subject.members(c) for c in subject.present if c in subject.countable]
     if not groups or sum(map(len, groups)) > MAX_COUNT:
         return None
+    words = _own_words(subject, subject.word(wordings.GROUNDING), Task.GROUNDING)
+    question = subject.dialect.compose(words, Task.GROUNDING)
+    if not subject.dialect.syntax.prose:
+        named = [(group[0].category, subject.boxes(group)) for group in groups]
+        return QAPair(question, subject.dialect.write_all(named), Task.GROUNDING)
     parts = [_grounded(subject, group) for group in groups]
-    question = subject.dialect.compose(subject.word(wordings.GROUNDING), Task.GROUNDING)
     return QAPair(question, f"The image shows {joined(parts)}.", Task.GROUNDING)
 
 
@@ -186,7 +201,7 @@ def _grounded(subject: Subject, group: tuple[LabelledObject, ...]) -> str:
         where = f" {place}" if place else ""
     noun = f"{colour}{category if len(group) == 1 else plural(category)}".strip()
     phrase = with_article(noun) if len(group) == 1 else f"{len(group)} {noun}"
-    return subject.dialect.write(phrase, subject.boxes(group)) + where
+    return subject.dialect.write(phrase, subject.boxes(group), inline=True) + where
 
 
 def position(subject: Subject) -> QAPair | None:

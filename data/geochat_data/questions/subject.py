@@ -4,11 +4,11 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from shapely.geometry import Polygon as Shape
+from shapely.geometry import Polygon
 from shapely.geometry import box as rectangle
 
-from geochat.dialects import Dialect
-from geochat.geometry import Frame, OrientedBox
+from geochat.dialects import Dialect, Shape
+from geochat.geometry import Frame
 from geochat.prompts import Task
 from geochat.prompts.phrases import plural, with_article
 from geochat_data.questions.colour import colours_of
@@ -108,15 +108,15 @@ class Subject:
         if all(0 <= x <= image.width and 0 <= y <= image.height for x, y in item.polygon):
             x, y = item.center
             return (x / image.width, y / image.height), item.area / (image.width * image.height)
-        inside = Shape(item.polygon).intersection(rectangle(0, 0, image.width, image.height))
+        inside = Polygon(item.polygon).intersection(rectangle(0, 0, image.width, image.height))
         center = inside.centroid
         return (center.x / image.width, center.y / image.height), inside.area / (image.width * image.height)
 
-    def boxes(self, items: Sequence[LabelledObject]) -> list[OrientedBox]:
+    def boxes(self, items: Sequence[LabelledObject]) -> list[Shape]:
         """The objects' boxes in the model's numbers: for GeoChat percent of the letterboxed square."""
         frame = Frame((self.image.width, self.image.height), model=self.dialect.model_frame)
         to_model = frame.between("view", "model")
-        return [item.box.transform(to_model) for item in items]
+        return [self.dialect.carried(item.box, to_model) for item in items]
 
 
 def counted(category: str, count: int) -> str:

@@ -154,6 +154,3 @@ NEGATIVE = Wordings(
     ),
     ("What are the {many} doing?", "Tell me about the {name}."),
 )
-ALL = (
-    SCENE, CAPTION, PRESENCE, COUNT, COMPARISON, POSITION, COLOUR, IDENTIFY, REFER, GROUNDING, NEGATIVE
-)  # fmt: skip

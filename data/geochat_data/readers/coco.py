@@ -192,7 +192,7 @@ def _label(row: Any, categories: dict[Any, str], where: str, image: _Image | Non
         return UnreadableLabel(str(error), where, category)
     except _MALFORMED as error:
         return UnreadableLabel(f"malformed annotation ({type(error).__name__})", where, category)
-    return Label(category, points, where, ignore=crowd)
+    return Label(category, np.array(points), where, ignore=crowd)  # a seventh of the memory of tuples
 
 
 def _key(identity: Any) -> Any:  # noqa: ANN401 - decoded JSON

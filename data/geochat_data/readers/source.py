@@ -14,6 +14,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from shapely import Polygon as Shape
 from shapely import box as rectangle
 
@@ -84,13 +86,13 @@ class Label:
 
     Attributes:
         category: Its name, as written.
-        points: Points whose smallest rectangle is the object's box, in pixels or in shares of the sides.
+        points: Points (N, 2) whose smallest rectangle is the object's box, in pixels or in shares of the sides.
         where: Its place, for messages.
         ignore: Whether the object is neither present nor absent: difficult, a crowd.
     """
 
     category: str | None
-    points: Sequence[Point]
+    points: Sequence[Point] | NDArray[np.float64]
     where: str
     ignore: bool = False
 

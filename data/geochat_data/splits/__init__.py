@@ -6,7 +6,7 @@
 A manifest holds the SHA-256 and path of each file, one a line, as `sha256sum` writes and checks them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from geochat_data.readers.report import Report
 LISTS = ("ucm_overlap", "ucm_val")
 UNSEEN_SCENES = frozenset({"golf course", "mobile home park", "overpass", "chaparral", "freeway", "agricultural"})
 """Scene classes left out of contrastive training, for zero-shot evaluation."""
-_HELD_BACK = ("ucm/test", "hit-uav", "evaluation-only")  # HIT-UAV is kept to demonstrate fine-tuning
 
 
 def read_list(name: str) -> frozenset[str]:
@@ -33,19 +32,6 @@ def read_list(name: str) -> frozenset[str]:
     text = resources.files(__package__).joinpath(f"{name}.txt").read_text(encoding="utf-8")
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return frozenset(line for line in lines if line)
-
-
-def held_back(imagery: Path) -> Iterator[Path]:
-    """Find the images that the bundled model may not be trained on: test, validation, evaluation-only, HIT-UAV.
-
-    Args:
-        imagery: Holds `ucm/`, `hit-uav/` and `evaluation-only/`.
-    """
-    kept_for_validation = read_list("ucm_val")
-    for path in sorted(imagery.rglob("*.jpg")):
-        inside = path.relative_to(imagery).as_posix()
-        if inside.startswith(_HELD_BACK) or (inside.startswith("ucm/") and path.name in kept_for_validation):
-            yield path
 
 
 def write_manifest(path: Path, files: Iterable[Path], root: Path) -> int:

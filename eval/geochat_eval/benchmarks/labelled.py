@@ -14,10 +14,10 @@ from pathlib import Path
 
 from geochat.errors import DataError
 from geochat_data.augment import MOSAIC_TILES, mosaic
-from geochat_data.readers import Report, DataSource, read, read_ucm
+from geochat_data.readers import DataSource, Report, read, read_ucm
 from geochat_data.records import LabelledImage
-from geochat_data.synthetic import render_scene
 from geochat_data.splits import read_list
+from geochat_data.synthetic import render_scene
 from geochat_eval.benchmarks.base import Sources
 
 FIRST_SEED = 900_000_000  # far above those of training

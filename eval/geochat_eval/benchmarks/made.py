@@ -22,8 +22,8 @@ from typing import Any
 
 from geochat.dialects import GEOCHAT
 from geochat.prompts import Task
-from geochat_data.questions import AnswerBalance, Expression, Subject, QAPair, build_conversation, expressions
 from geochat.prompts.phrases import plural
+from geochat_data.questions import AnswerBalance, Expression, QAPair, Subject, build_conversation, expressions
 from geochat_data.questions.wordings import IDENTIFY, REFER
 from geochat_data.readers import Report
 from geochat_data.records import LabelledImage, LabelledObject

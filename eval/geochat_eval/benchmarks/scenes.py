@@ -7,7 +7,7 @@ it gives or the part of `question_id` before the slash. UC Merced's own 21 class
 from collections.abc import Iterator
 
 from geochat.prompts import Task
-from geochat_data.readers import UCM_SCENES, Report, DataSource, class_names, read
+from geochat_data.readers import UCM_SCENES, DataSource, Report, class_names, read
 from geochat_eval.benchmarks.base import Benchmark, Item, Sources, named_classes, worded
 from geochat_eval.benchmarks.files import image_name, name_of, read_items, text
 from geochat_eval.benchmarks.labelled import image_path, kept_for, labelled_images, own_source, reading_split

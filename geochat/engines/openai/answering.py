@@ -40,7 +40,7 @@ class Answering:
         self._tokens: dict[Any, int] = {}  # numbers for what the server calls its tokens
         self._count = 0
         self._scored = True
-        self._usage: Mapping[str, Any] = {}
+        self._usage: Usage | None = None
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Read an event.
@@ -55,7 +55,8 @@ class Answering:
             raise EngineError(f"the server's answer is not as OpenAI's ({type(error).__name__}: {error})") from error
 
     def _take(self, event: Mapping[str, Any]) -> None:
-        self._usage = event.get("usage") or self._usage
+        if counted := event.get("usage"):
+            self._usage = Usage(int(counted["prompt_tokens"]), int(counted.get("completion_tokens") or 0))
         if self.finish is not None or not event.get("choices"):
             return
         choice = event["choices"][0]
@@ -93,9 +94,8 @@ class Answering:
     @property
     def usage(self) -> Usage:
         """What the server counted; without that no tokens read, and as many written as came."""
-        return Usage(
-            int(self._usage.get("prompt_tokens") or 0), int(self._usage.get("completion_tokens") or self._count)
-        )
+        counted = self._usage or Usage(0, 0)
+        return Usage(counted.prompt_tokens, counted.completion_tokens or self._count)
 
     def _scores(self) -> tuple[TokenScore, ...]:
         return self._writer.scores if self._scored else ()

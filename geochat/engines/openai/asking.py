@@ -37,12 +37,13 @@ class Asking:
         self._connection = connection
         self._info = info
         self._refused = refused
-        self._running: dict[str, asyncio.Task[Any]] = {}
+        self._running: dict[asyncio.Task[Any], str] = {}  # with the id of the request, which others may have too
 
     def stop(self, request_id: str) -> None:
         """End a request that is under way; one that has not begun sees that it is cancelled."""
-        if task := self._running.get(request_id):
-            task.cancel()
+        for task, running in self._running.items():
+            if running == request_id:
+                task.cancel()
 
     async def answer(self, request: Request, body: Mapping[str, Any], give: Give, *, whole: bool) -> None:
         """Ask until there is an answer, or an error that is final.
@@ -55,7 +56,7 @@ class Asking:
         """
         task = asyncio.current_task()
         assert task is not None
-        self._running[request.id] = task
+        self._running[task] = request.id
         handing = _Handing(give, whole=whole)
         try:
             if request.id in self.cancelled:
@@ -69,7 +70,7 @@ class Asking:
         except Exception as error:  # raised where the answer is read
             give(error)
         finally:
-            self._running.pop(request.id, None)
+            del self._running[task]
 
     async def _attempt(self, request: Request, body: Mapping[str, Any], handing: "_Handing") -> Chunk:
         answering = handing.answering = Answering(request, self._info)

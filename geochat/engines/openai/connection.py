@@ -10,7 +10,7 @@ import json
 import os
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeVar
@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 _LARGEST = 64 << 20  # bytes of a reply, or of one event of a stream
 _HIDDEN = "***"
+_FAREWELL = 1.0  # seconds that a server has to end a response after its last event
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +176,18 @@ class Connection:
             if "text/event-stream" not in response.headers.get("content-type", "") or not response.is_success:
                 yield await self._object(response, body, options)  # some answer at once, whatever they are asked
                 return
-            async for line in _lines(response):
+            lines = _lines(response)
+            async for line in lines:
                 name, _, value = line.partition(b":")
                 if name != b"data" or not (value := value.strip()):
                     continue
                 if value == b"[DONE]":
-                    return
+                    break
                 yield self._event(value, body, options)
+            with suppress(TimeoutError):  # a connection that is read to its end serves the next request too
+                async with asyncio.timeout(_FAREWELL):
+                    async for _ in lines:
+                        pass
 
     async def retried(self, attempt: Callable[[], Awaitable[T]], attempts: int | None = None) -> T:
         """Do something that asks the server, again where it fails in a way that may pass.

@@ -4,10 +4,11 @@ import queue
 import weakref
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 from geochat.engines.openai.asking import Asking, Give
 from geochat.engines.openai.background import Background
@@ -27,6 +28,7 @@ class OpenAIEngine:
         info: The facts about the model, and what the server can do.
         url: The server's address.
         model: The model's name there.
+        questions: Makes what the server is sent.
         close: Ends every request and connection. Idempotent; called when the engine is forgotten.
     """
 
@@ -37,8 +39,7 @@ class OpenAIEngine:
         self._concurrency = connection.limits.concurrency
         self._background = background
         self._asking = Asking(connection, found.info, set(found.refused))
-        self._questions = Questions(found.model, found.info)
-        self._running: dict[str, Future[None]] = {}
+        self.questions = Questions(found.model, found.info)
         self.close = weakref.finalize(self, _close, background, connection)
 
     @classmethod
@@ -80,6 +81,9 @@ class OpenAIEngine:
     def __repr__(self) -> str:
         return f"OpenAIEngine({self.url!r}, model={self.model!r})"
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an engine holds connections and a key; connect again in the other process")
+
     def cancel(self, request_id: str) -> None:
         """Close a request's connection; its last chunk says "cancelled". See `Engine`."""
         self._asking.cancelled.add(request_id)
@@ -107,16 +111,11 @@ class OpenAIEngine:
         """Answer many requests, several at a time; each answer comes whole. See `Engine`."""
         numbered = enumerate(requests)
         events: queue.SimpleQueue[tuple[int, Chunk | Exception]] = queue.SimpleQueue()
-        asked: dict[int, Request] = {}
+        asked: dict[int, _Asked] = {}
         try:
             while True:
                 for number, request in islice(numbered, self._concurrency - len(asked)):
-                    asked[number] = request
-                    give = partial(_numbered, events, number)
-                    try:
-                        self._begin(request, give, whole=True)
-                    except GeoChatError as error:
-                        give(error)
+                    asked[number] = self._begin(request, partial(_numbered, events, number), whole=True)
                 if not asked:
                     return
                 number, event = events.get()
@@ -125,34 +124,51 @@ class OpenAIEngine:
                     raise event
                 yield number, event
         finally:
-            for request in asked.values():
-                self._end(request)
+            for each in asked.values():
+                self._end(each)
 
     def _pieces(self, request: Request) -> Iterator[Chunk]:
         events: queue.SimpleQueue[Chunk | Exception] = queue.SimpleQueue()
+        asked = self._begin(request, events.put, whole=False)
         try:
-            self._begin(request, events.put, whole=False)
-            yield Chunk("")
+            event = events.get() if asked.under_way is None else Chunk("")
             while True:
-                event = events.get()
                 if isinstance(event, Exception):
                     raise event
                 yield event
                 if event.finish is not None:
                     return
+                event = events.get()
         finally:
-            self._end(request)
+            self._end(asked)
 
-    def _begin(self, request: Request, give: Give, *, whole: bool) -> None:
-        """Ask without waiting for the answer."""
-        body = self._questions.body(request)
-        self._running[request.id] = self._background.begin(self._asking.answer(request, body, give, whole=whole))
+    def _begin(self, request: Request, give: Give, *, whole: bool) -> "_Asked":
+        """Ask without waiting for the answer; what cannot be asked is given as an error."""
+        try:
+            body = self.questions.body(request)
+        except GeoChatError as error:
+            give(error)
+            return _Asked(request, None)
+        return _Asked(request, self._background.begin(self._asking.answer(request, body, give, whole=whole)))
 
-    def _end(self, request: Request) -> None:
+    def _end(self, asked: "_Asked") -> None:
         """Forget a request, and compute it no further."""
-        if running := self._running.pop(request.id, None):
-            running.cancel()
-        self._asking.cancelled.discard(request.id)
+        if asked.under_way is not None:
+            asked.under_way.cancel()
+        self._asking.cancelled.discard(asked.request.id)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Asked:
+    """A request in hand; several may have one id.
+
+    Attributes:
+        request: What is asked.
+        under_way: What asks it, None where it could not be asked.
+    """
+
+    request: Request
+    under_way: "Future[None] | None"
 
 
 def _numbered(

@@ -4,6 +4,7 @@ import base64
 import io
 import random
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +29,7 @@ OPTIONS = (
 """Names in a body that a server may not know; one that it refuses is left out from then on (`max_tokens`
 goes by another name then)."""
 
+_KEPT = 4  # images whose encoding is kept
 _MOST_STOPS = 4  # more are refused by some servers; the others end the answer here
 
 
@@ -43,7 +45,7 @@ class Questions:
         self._model = model
         self._info = info
         self._lock = threading.Lock()
-        self._last: tuple[Image.Image, str] | None = None
+        self._encoded: OrderedDict[int, tuple[Image.Image, str]] = OrderedDict()
 
     def body(self, request: Request) -> dict[str, Any]:
         """The body that asks for an answer in pieces.
@@ -87,8 +89,9 @@ class Questions:
     def _url(self, image: Image.Image) -> str:
         """The image as a data URL; encoded once for questions that follow one another about it."""
         with self._lock:
-            if self._last is not None and self._last[0] is image:
-                return self._last[1]
+            if id(image) in self._encoded:
+                self._encoded.move_to_end(id(image))
+                return self._encoded[id(image)][1]
         file = io.BytesIO()
         try:
             shown(image, self._info.frame).save(file, "PNG", compress_level=1)  # lossless: the model sees these pixels
@@ -96,7 +99,9 @@ class Questions:
             raise ImageError(f"the image cannot be sent ({error}); open it again, or crop it") from error
         url = f"data:image/png;base64,{base64.b64encode(file.getbuffer()).decode()}"
         with self._lock:
-            self._last = image, url
+            self._encoded[id(image)] = image, url  # with the image, so that no other takes its id
+            while len(self._encoded) > _KEPT:
+                self._encoded.popitem(last=False)
         return url
 
 

@@ -25,7 +25,7 @@ def scored_prompt(told: Mapping[str, Any]) -> Scored:
     """
     try:
         return [_token(entry) for entry in told["prompt_logprobs"]]
-    except (KeyError, TypeError, ValueError, StopIteration) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
         raise EngineError("the server does not say how likely the choices are; ask without choices") from error
 
 

@@ -6,8 +6,10 @@ a registry looks for packages once.
 
 import json
 import os
+import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "docs/extending.md"
 SOURCES = [ROOT, *(ROOT / name for name in ("data", "eval", "train", "serve"))]
 
 MODULE = '''
@@ -163,6 +166,16 @@ def results(tmp_path_factory):
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def test_the_documented_registries_have_the_documented_groups():
+    rows = re.findall(r"^\| (\w+) \| `([\w.]+)` \| `([\w.]+)`", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rows) >= 4
+    for kind, group, name in rows:
+        module, _, attribute = name.rpartition(".")
+        registry = getattr(import_module(module), attribute)
+        assert (registry.kind, registry.group) == (kind, group)
+        assert f"[{group}]\ntheirs = " in ENTRY_POINTS
 
 
 def test_a_reader(results):

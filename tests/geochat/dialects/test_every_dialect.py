@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geochat.dialects import DIALECTS, Unreadable, find_dialect, names_of_dialects
-from geochat.dialects.orders import Cells, Spot, bounds, box_around, corners_of
+from geochat.dialects.orders import Cells, Spot
+from geochat.dialects.shapes import bounds, box_around, corners_of
 from geochat.errors import RegionError, SettingsError
 from geochat.geometry import Frame, OrientedBox
 from geochat.prompts import Task
@@ -171,6 +172,8 @@ def test_every_task_can_be_asked(dialect):
     box = OrientedBox(20 * unit, 20 * unit, 60 * unit, 40 * unit)
     assert "the ship" in dialect.compose("the ship", Task.REFER)
     assert dialect.parse(dialect.compose("", Task.IDENTIFY, [box])).regions
+    for task in (Task.CAPTION, Task.GROUNDING):
+        assert dialect.compose("", task)
     for task in (Task.CHAT, Task.VQA, Task.SCENE):
         assert "harbor" in dialect.compose("Is there a harbor?", task)
     once = dialect.compose("the ship", Task.REFER)

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from geochat import GeoChat
+from geochat import GeoChat, Question
 from geochat.engines import ChoiceScore, Chunk, GenerationSettings, Request, SecondLook, TokenScore, Usage, complete_all
 from geochat.engines.openai import OpenAIEngine, RemoteLimits
 from geochat.engines.openai.connection import checked_url, key_for
@@ -194,6 +194,12 @@ def test_in_a_batch_an_answer_may_begin_anew_with_other_words(server, engine):
     server.answer = lambda question: next(answers)
     server.faults = lambda number, body: Fault(cut=1000) if number == 0 else None
     assert [event.text for _, event in engine.stream_batch([about("what?")])] == ["another way of saying it"]
+
+
+def test_one_question_about_several_images(engine, picture):
+    question = Question("what?", raw=True)
+    answers = GeoChat(engine).ask_many([(picture(number), question) for number in range(12)])
+    assert {answer.text for answer in answers} == {echo("what?")}
 
 
 def test_a_proxy_that_cuts_connections(server, connect):
@@ -400,6 +406,32 @@ def test_a_server_that_answers_at_once(server, engine):
     server.faults = lambda number, body: Fault(200, json.dumps(whole), {"content-type": "application/json"})
     completion = engine.generate(about("what?"))
     assert (completion.text, completion.finish, completion.usage) == ("all of it", "stop", Usage(5, 1))
+
+
+GARBAGE = [
+    '{"choices": 5}',
+    '{"choices": [null]}',
+    '{"choices": [{"delta": "text"}]}',
+    '{"choices": [{"delta": {"content": 7}}]}',
+    '{"choices": [{"delta": {"content": "a"}, "logprobs": {"content": [{"token": "a"}]}}]}',
+    '{"choices": [{"delta": {"content": "a"}, "logprobs": {"content": [{"token": "a", "logprob": null}]}}]}',
+    '{"choices": [{"delta": {"content": "a"}, "finish_reason": "content_filter"}]}',
+    '{"usage": {"prompt_tokens": "many"}, "choices": []}',
+]
+
+
+@pytest.mark.parametrize("event", GARBAGE)
+def test_events_that_are_not_as_openai_s_are_errors(server, engine, event):
+    server.faults = lambda number, body: Fault(body=f"data: {event}\n\n")
+    with pytest.raises(EngineError):
+        engine.generate(about("what?"))
+    assert len(server.questions) == 1
+
+
+def test_events_without_end_and_damaged_ones_are_tried_again(server, engine):
+    faults = iter([Fault(body="data: {broken\n\n"), Fault(body="data: 7\n\n"), Fault(body="event: ping\n\ndata:\n\n")])
+    server.faults = lambda number, body: next(faults, None)
+    assert engine.generate(about("what?")).text == echo("what?")
 
 
 def test_cancelling_closes_the_connection(server, engine):

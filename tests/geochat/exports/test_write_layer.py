@@ -224,7 +224,7 @@ def test_dota_and_yolo_name_their_categories(tmp_path):
     numbers = np.array([line.split() for line in (folder / "labels/scene.txt").read_text().splitlines()], float)
     assert len(numbers) == 2
     assert ((numbers[:, 1:] >= 0) & (numbers[:, 1:] <= 1)).all()
-    assert "Left out beyond the image: 1" in (folder / "data.yaml").read_text()
+    assert "Left out, without an area on it: 1" in (folder / "data.yaml").read_text()
     with pytest.raises(ExportError, match="new folder"):
         write_layer(tmp_path / "yolo", layer_of(where), [], format="yolo-obb")
 
@@ -239,7 +239,7 @@ def test_a_feature_beyond_the_image_is_never_lost(tmp_path):
     (beyond,) = json.loads((tmp_path / "a.unlocated.geojson").read_text())["features"]
     assert beyond["properties"]["unlocated"] == "nothing of it lies on the image"
     document = json.loads(write_layer(tmp_path / "a.coco.json", layer_of(where), features_of(where, there)).read_text())
-    assert (len(document["annotations"]), document["info"]["left_out_beyond_the_image"]) == (1, 1)
+    assert (len(document["annotations"]), document["info"]["left_out"]) == (1, 1)
 
 
 def test_a_shape_cut_into_parts_stays_one_polygon(tmp_path):

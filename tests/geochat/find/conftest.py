@@ -82,6 +82,56 @@ def _part(box, window):
     return part if part.geom_type == "Polygon" and part.area >= 0.5 else None
 
 
+def scatter(rng, size, extents, count=16, placed=()):
+    """Boxes (N, 5) of objects on a scene that do not overlap, many of them touching another.
+
+    Args:
+        rng: Draws them.
+        size: (width, height) of the scene.
+        extents: Shortest and longest, narrowest and widest.
+        count: How many, where there is room.
+        placed: Boxes that are there already.
+    """
+    (shortest, longest), (narrowest, widest) = extents
+    found = [np.array(box, float) for box in placed]
+    shapes = list(shapely.polygons(box_corners(np.array(found).reshape(-1, 5))))
+    for _ in range(count * 8):
+        if len(found) >= count:
+            break
+        if found and rng.uniform() < 0.4:
+            box = found[rng.integers(len(found))].copy()
+            turn, along, across = np.radians(box[4]), box[2] - box[0], box[3] - box[1]
+            beside = (np.cos(turn) * along, np.sin(turn) * along), (-np.sin(turn) * across, np.cos(turn) * across)
+            box[:4] += np.tile(beside[rng.integers(2)], 2)
+        else:
+            center, half = rng.uniform((0, 0), size), rng.uniform((shortest, narrowest), (longest, widest)) / 2
+            box = np.array([*(center - half), *(center + half), rng.choice([0, 90, rng.uniform(0, 180)])])
+        shape = shapely.Polygon(box_corners(box[None])[0])
+        if (
+            shapely.box(0, 0, *size).contains(shape)
+            and not (shapely.area(shapely.intersection(shapes, shape)) > 1e-6).any()
+        ):
+            found.append(box)
+            shapes.append(shape)
+    return np.array(found).reshape(-1, 5)
+
+
+def require_each_once(found, known, iou):
+    """Require precision and recall 1: boxes (N, 5) match known ones (N, 5) one to one, each by an overlap."""
+    true = shapely.polygons(box_corners(known))
+    tree = shapely.STRtree(true)
+    best = {}
+    for shape in shapely.polygons(box_corners(found)):
+        near = tree.query(shape)
+        shared = shapely.area(shapely.intersection(true[near], shape, grid_size=1e-6))
+        overlaps = shared / (shapely.area(true[near]) + shape.area - shared)
+        assert len(near), "an object where there is none"
+        assert overlaps.max() >= iou, f"an object overlaps the nearest one by {overlaps.max():.3f}"
+        best.setdefault(int(near[overlaps.argmax()]), []).append(shape)
+    assert sorted(best) == list(range(len(known)))
+    assert all(len(shapes) == 1 for shapes in best.values())
+
+
 class Oracle:
     """An engine that boxes the true objects of a coded scene; `truth` has an array of boxes (N, 5) for each phrase."""
 
@@ -141,8 +191,10 @@ class Oracle:
 
 @pytest.fixture(scope="session")
 def truth():
-    """Functions about known objects: `boxes`, `seen`, `seen_upright`."""
-    return SimpleNamespace(boxes=boxes, seen=seen, seen_upright=seen_upright)
+    """Functions about known objects: `boxes`, `scatter`, `seen`, `seen_upright`, `require_each_once`."""
+    return SimpleNamespace(
+        boxes=boxes, scatter=scatter, seen=seen, seen_upright=seen_upright, require_each_once=require_each_once
+    )
 
 
 @pytest.fixture(scope="session")

@@ -87,7 +87,7 @@ def test_a_kill_costs_what_was_being_computed(tmp_path, search, whole):
 
 def test_processes_share_a_job(tmp_path, whole):
     job = tmp_path / "job"
-    processes = [start(job, tmp_path / f"{number}.geojson", 0.05) for number in range(2)]
+    processes = [start(job, tmp_path / f"{number}.geojson", 0.06) for number in range(2)]
     asked = [process.communicate(timeout=120)[0].splitlines() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert sum(map(len, asked)) == WINDOWS

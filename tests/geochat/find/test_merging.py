@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from geochat.find import Merger, plan_windows
 from geochat.find.merging import BOX
-from geochat.geometry import OrientedBox
 from geochat.geometry.overlap import box_corners
 
 SCENE = (1000, 600)
@@ -50,17 +49,6 @@ def merge(plan, rows, **options):
     return np.concatenate([*given_objects, merger.settled()])
 
 
-def require_each_once(objects, known, iou):
-    """Every object matches one of the truth, and none is missing: precision and recall 1."""
-    found = [OrientedBox(*box.tolist()) for box in objects["box"]]
-    true = [OrientedBox(*box.tolist()) for box in known]
-    best = {max(range(len(true)), key=lambda place, box=box: true[place].iou(box)): box for box in found}
-    assert len(found) == len(true), f"{len(found)} objects of {len(true)}"
-    assert sorted(best) == list(range(len(true)))
-    for place, box in best.items():
-        assert true[place].iou(box) >= iou
-
-
 def drawn(box, window, score=0.5, phrase=0):
     plan = {WINDOWS.window(number): number for number in range(len(WINDOWS))}
     return np.array([(box, score, phrase, window, plan.get(window, hash(window)))], BOX)
@@ -69,26 +57,26 @@ def drawn(box, window, score=0.5, phrase=0):
 def test_one_object_in_four_windows_is_one(truth):
     true = truth.boxes((150, 150, 190, 180, 20))
     objects = merge(WINDOWS, look(WINDOWS, true, truth.seen))
-    require_each_once(objects, true, 0.999)
+    truth.require_each_once(objects["box"], true, 0.999)
     assert objects["boxes"].tolist() == [4]
 
 
 def test_an_object_longer_than_a_window_is_joined(truth):
     true = truth.boxes((40, 100, 900, 130, 4))
     objects = merge(WINDOWS, look(WINDOWS, true, truth.seen))
-    require_each_once(objects, true, 0.999)
+    truth.require_each_once(objects["box"], true, 0.999)
     assert objects["pieces"][0] >= 5
     assert objects["window"][0].tolist()[::2] == [0, 900]
 
 
 def test_an_object_larger_than_a_window_both_ways_is_joined(truth):
     true = truth.boxes((150, 100, 700, 500, 10))
-    require_each_once(merge(WINDOWS, look(WINDOWS, true, truth.seen)), true, 0.99)
+    truth.require_each_once(merge(WINDOWS, look(WINDOWS, true, truth.seen))["box"], true, 0.99)
 
 
 def test_neighbours_that_touch_stay_two(truth):
     true = truth.boxes((20, 100, 420, 130), (20, 130, 420, 160), (420, 100, 820, 130), (820, 130, 860, 160))
-    require_each_once(merge(WINDOWS, look(WINDOWS, true, truth.seen)), true, 0.999)
+    truth.require_each_once(merge(WINDOWS, look(WINDOWS, true, truth.seen))["box"], true, 0.999)
 
 
 def test_the_best_scored_whole_box_stands_for_the_object():
@@ -154,85 +142,61 @@ def test_an_object_is_given_as_soon_as_no_later_window_reaches_it():
     assert len(merger) == 0
 
 
-def layouts(extents):
-    """Objects that do not overlap, many of them touching, on scenes and windows of any size."""
-
-    @st.composite
-    def draw(draw):
-        size = draw(st.tuples(st.integers(300, 900), st.integers(300, 900)))
-        side = draw(st.integers(120, 280))
-        overlap = draw(st.integers(40, side // 2))
-        rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-        return size, side, overlap, scatter(rng, size, extents(side, overlap))
-
-    return draw()
-
-
-def scatter(rng, size, extents, count=16):
-    (shortest, longest), (narrowest, widest) = extents
-    placed, shapes = [], []
-    for _ in range(count * 8):
-        if len(placed) == count:
-            break
-        if placed and rng.uniform() < 0.4:  # beside one that is there, touching it
-            box = placed[rng.integers(len(placed))].copy()
-            turn = np.radians(box[4])
-            along, across = box[2] - box[0], box[3] - box[1]
-            beside = (np.cos(turn) * along, np.sin(turn) * along), (-np.sin(turn) * across, np.cos(turn) * across)
-            box[:4] += np.tile(beside[rng.integers(2)], 2)
-        else:
-            center, half = rng.uniform((0, 0), size), rng.uniform((shortest, narrowest), (longest, widest)) / 2
-            box = np.array([*(center - half), *(center + half), rng.choice([0, 90, rng.uniform(0, 180)])])
-        shape = shapely.Polygon(box_corners(box[None])[0])
-        inside = shapely.box(0, 0, *size).contains(shape)
-        if inside and not any(shape.intersection(other).area > 1e-6 for other in shapes):
-            placed.append(box)
-            shapes.append(shape)
-    return np.array(placed).reshape(-1, 5)
+@st.composite
+def layouts(draw):
+    """Scenes, windows and overlaps, and what draws objects."""
+    size = draw(st.tuples(st.integers(300, 900), st.integers(300, 900)))
+    side = draw(st.integers(120, 280))
+    return size, side, draw(st.integers(40, side // 2)), np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
 
 
 @pytest.mark.parametrize(("cut", "unit"), [*itertools.product(("seen", "seen_upright"), (None, 0.001))])
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(layout=layouts(lambda side, overlap: ((10, 0.7 * overlap), (8, 0.7 * overlap))))
+@given(layout=layouts())
 def test_objects_that_a_window_shows_whole_are_found_once(cut, unit, truth, layout):
-    size, side, overlap, true = layout
+    size, side, overlap, rng = layout
+    true = truth.scatter(rng, size, ((10, 0.7 * overlap), (8, 0.7 * overlap)))
     plan = plan_windows(size, side, overlap=overlap)
     if len(true):
-        require_each_once(merge(plan, look(plan, true, getattr(truth, cut), unit)), true, 0.9)
+        truth.require_each_once(merge(plan, look(plan, true, getattr(truth, cut), unit))["box"], true, 0.9)
 
 
 @pytest.mark.parametrize(("cut", "iou"), [("seen", 0.95), ("seen_upright", 0.5)])
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(layout=layouts(lambda side, overlap: ((side, 4 * side), (12, 40))))
+@given(layout=layouts())
 def test_longer_ones_are_joined(cut, iou, truth, layout):
-    size, side, overlap, true = layout
+    size, side, overlap, rng = layout
+    true = truth.scatter(rng, size, ((side, 4 * side), (12, 40)))
     plan = plan_windows(size, side, overlap=overlap)
     if len(true):
-        require_each_once(merge(plan, look(plan, true, getattr(truth, cut))), true, iou)
+        truth.require_each_once(merge(plan, look(plan, true, getattr(truth, cut)))["box"], true, iou)
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(layout=layouts(lambda side, overlap: ((20, 2 * side), (15, 50))))
+@given(layout=layouts())
 def test_several_window_sizes_and_the_whole_image_change_nothing(truth, layout):
-    size, side, overlap, true = layout
+    size, side, overlap, rng = layout
+    true = truth.scatter(rng, size, ((20, 2 * side), (15, 50)))
     plan = plan_windows(size, side, overlap=overlap, scales=(1, 1.7), whole=True)
     if len(true):
-        require_each_once(merge(plan, look(plan, true, truth.seen)), true, 0.9)
+        truth.require_each_once(merge(plan, look(plan, true, truth.seen))["box"], true, 0.9)
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(layout=layouts(lambda side, overlap: ((12, 0.6 * overlap), (12, 0.6 * overlap))))
+@given(layout=layouts())
 def test_whole_percents_of_a_window_do(truth, layout):
-    size, side, overlap, true = layout
+    size, side, overlap, rng = layout
+    true = truth.scatter(rng, size, ((12, 0.6 * overlap), (12, 0.6 * overlap)))
     plan = plan_windows(size, side, overlap=overlap)
     if len(true):
-        require_each_once(merge(plan, look(plan, true, truth.seen, 0.01)), true, 0.3)
+        truth.require_each_once(merge(plan, look(plan, true, truth.seen, 0.01))["box"], true, 0.3)
 
 
 @settings(max_examples=8, deadline=None)
-@given(layout=layouts(lambda side, overlap: ((20, 2 * side), (15, 50))))
+@given(layout=layouts())
 def test_rows_that_come_all_at_once_give_the_same_objects(truth, layout):
-    size, side, overlap, true = layout
+    size, side, overlap, rng = layout
+    true = truth.scatter(rng, size, ((20, 2 * side), (15, 50)))
     plan = plan_windows(size, side, overlap=overlap)
     if len(true):
         rows = list(look(plan, true, truth.seen))

@@ -1,19 +1,26 @@
-"""How far boxes overlap, which match, and which say the same."""
+"""How far boxes overlap, and which match."""
 
 import itertools
 
 import numpy as np
 import pytest
+import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
 from geochat.geometry import OrientedBox
-from geochat.geometry.overlap import greedy_matches, iou_matrix, merge_duplicates, reaches, rotated
+from geochat.geometry.overlap import (
+    box_corners,
+    crossing_pairs,
+    greedy_matches,
+    iou_matrix,
+    reaches,
+    rectangle_corners,
+    rotated,
+    shared_area,
+)
 
 boxes = st.builds(OrientedBox, *[st.integers(0, 100).map(float)] * 4, st.integers(0, 180).map(float))
-A, NEARLY_A, HALF_A, FAR = (
-    OrientedBox(*corners) for corners in ((0, 0, 10, 10), (0, 0, 10, 9), (0, 0, 10, 5), (50, 50, 60, 60))
-)
 
 
 @given(st.lists(boxes, max_size=4), st.lists(boxes, max_size=4))
@@ -39,47 +46,68 @@ def test_a_threshold_is_reached_in_spite_of_rounding():
     assert reaches(np.array([0.5 - 1e-12, 0.5, 0.4999]), 0.5).tolist() == [True, True, False]
 
 
+def numbers(many):
+    return np.array([(box.x1, box.y1, box.x2, box.y2, box.angle) for box in many], float).reshape(-1, 5)
+
+
+@given(st.lists(boxes, min_size=1, max_size=6))
+def test_corners_are_those_of_each_box(many):
+    assert box_corners(numbers(many)) == pytest.approx(np.array([box.corners() for box in many]), abs=1e-9)
+    wider = box_corners(numbers(many), 2)
+    for box, corners in zip(many, wider, strict=True):
+        assert shapely.Polygon(corners).area == pytest.approx((box.width + 4) * (box.height + 4))
+
+
+@given(st.lists(st.tuples(boxes, boxes), min_size=1, max_size=6))
+def test_the_shared_area_is_that_of_the_intersection(pairs):
+    one, other = ([pair[side] for pair in pairs] for side in (0, 1))
+    shared = shared_area(box_corners(numbers(one)), box_corners(numbers(other)))
+    for area, first, second in zip(shared, one, other, strict=True):
+        union = max(first.area + second.area - area, 1e-9)
+        assert area / union == pytest.approx(first.iou(second), abs=1e-5)
+
+
+@given(st.lists(st.tuples(boxes, boxes, boxes), min_size=1, max_size=4))
+def test_three_shapes_share_what_all_of_them_do(triples):
+    groups = [[triple[side] for triple in triples] for side in range(3)]
+    shared = shared_area(*(box_corners(numbers(group)) for group in groups))
+    for area, first, second, third in zip(shared, *groups, strict=True):
+        both = shapely.intersection(first.polygon(), second.polygon(), grid_size=1e-9)
+        wanted = shapely.intersection(both, third.polygon(), grid_size=1e-9).area
+        assert area == pytest.approx(wanted, rel=1e-5, abs=1e-3)
+
+
 @pytest.mark.parametrize(
-    ("given_boxes", "options", "groups"),
+    ("one", "other", "shared"),
     [
-        ([], {}, []),
-        ([A], {}, [[0]]),
-        ([A, A], {}, [[0, 1]]),
-        ([A, FAR, NEARLY_A], {}, [[0, 2], [1]]),
-        ([A, HALF_A], {}, [[0], [1]]),
-        ([A, HALF_A], {"threshold": 0.4}, [[0, 1]]),
-        ([A, HALF_A], {"threshold": 0.5}, [[0], [1]]),  # exactly the threshold is not above it
-        ([NEARLY_A, FAR, A], {"scores": [0.2, 0.9, 0.5]}, [[1], [2, 0]]),
-        ([A, NEARLY_A], {"scores": [0.5, 0.5]}, [[0, 1]]),  # a tie keeps the order
-        (
-            [OrientedBox(0, 0, 20, 10, 30), OrientedBox(5, -5, 15, 15, 120)],
-            {},
-            [[0, 1]],
-        ),  # one rectangle, two spellings
-        ([OrientedBox(0, 0, 40, 4, 0), OrientedBox(0, 0, 40, 4, 45)], {}, [[0], [1]]),
-        ([OrientedBox(3, 3, 3, 3), OrientedBox(3, 3, 3, 3)], {}, [[0], [1]]),  # without area nothing overlaps
+        ((0, 0, 10, 10, 0), (0, 0, 10, 10, 90), 100),  # all edges coincide
+        ((0, 0, 10, 10, 0), (10, 0, 20, 10, 0), 0),  # they touch along an edge
+        ((0, 0, 10, 10, 0), (0, 0, 5, 10, 0), 50),  # three edges coincide in part
+        ((0, 0, 10, 10, 0), (3, 3, 3, 8, 0), 0),  # without area
+        ((5e6, 5e6, 5e6 + 3, 5e6 + 2, 20), (5e6, 5e6, 5e6 + 3, 5e6 + 2, 20), 6),  # far from the origin
+        ((0, 0, 1e-3, 1e-3, 0), (0, 0, 1e-3, 1e-3, 1e-7), 1e-6),
     ],
 )
-def test_duplicates_are_grouped(given_boxes, options, groups):
-    assert merge_duplicates(given_boxes, **options) == groups
+def test_edges_that_coincide_count_once(one, other, shared):
+    pair = [box_corners(np.array([box], float)) for box in (one, other)]
+    assert shared_area(*pair)[0] == pytest.approx(shared, rel=1e-5, abs=1e-9)
 
 
-def test_a_chain_is_not_one_group():
-    chain = [OrientedBox(step, 0, step + 10, 10) for step in (0, 1, 2)]  # neighbours 0.82, the ends 0.67
-    assert merge_duplicates(chain) == [[0, 1], [2]]
-    assert merge_duplicates(chain, scores=[0, 1, 0]) == [[1, 0, 2]]
+@given(st.lists(boxes, max_size=12))
+def test_pairs_that_cross_are_all_found(many):
+    bounds = shapely.bounds(rotated(many)).reshape(-1, 4)
+    pairs = {tuple(pair) for pair in crossing_pairs(bounds, bounds).T.tolist()}
+    for one, other in itertools.product(range(len(many)), repeat=2):
+        if many[one].iou(many[other]) > 0:
+            assert (one, other) in pairs
 
 
-def test_duplicates_are_found_far_from_the_origin():
-    there = [OrientedBox(x + 5e6, y + 5e6, x + 5e6 + 3, y + 5e6 + 2, 20) for x, y in ((0, 0), (0, 0), (9, 9))]
-    assert merge_duplicates(there) == [[0, 1], [2]]
-
-
-@given(st.lists(boxes, max_size=12), st.floats(0.1, 0.9))
-def test_every_box_is_in_one_group_and_every_group_has_a_best(many, threshold):
-    groups = merge_duplicates(many, threshold)
-    assert sorted(index for group in groups for index in group) == list(range(len(many)))
-    firsts = [group[0] for group in groups]
-    assert firsts == sorted(firsts)
-    for one, other in itertools.combinations(firsts, 2):
-        assert many[one].iou(many[other]) <= threshold + 1e-9
+@given(st.lists(st.tuples(*[st.integers(0, 12)] * 12), min_size=1, max_size=20))
+def test_upright_shapes_on_a_grid_share_what_their_sides_say(rows):
+    """Whole numbers make many edges coincide, and many sizes be in whole ratios."""
+    sides = np.array(rows, float).reshape(-1, 3, 2, 2)  # three shapes: low and high, x and y
+    low, high = sides.min(axis=2), sides.max(axis=2)
+    wanted = np.prod(np.maximum(high.min(axis=1) - low.max(axis=1), 0), axis=1)
+    shapes = [rectangle_corners(np.hstack([low[:, number], high[:, number]])) for number in range(3)]
+    for order in itertools.permutations(shapes):
+        assert shared_area(*order) == pytest.approx(wanted, rel=1e-5, abs=1e-4)

@@ -9,6 +9,7 @@ from affine import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
 
+from geochat.errors import ImageError
 from geochat.imagery import open_image
 
 UTM = Affine(0.5, 0.1, 485900, 0.1, -0.5, 5209247)
@@ -48,6 +49,8 @@ def test_ground_control_points_place_an_image_and_say_how_well(tmp_path):
     assert image.crs == "EPSG:26914"
     np.testing.assert_allclose(image.frame.image_to_map[:6], UTM[:6], rtol=1e-9, atol=1e-6)
     assert codes(image) == ["gcps"]
+    image.scene.require_map()
+    assert image.scene.place == image.place
     assert "5 ground control points" in image.remarks[0].text
     image = open_image(written(tmp_path / "off.tif", with_points(2.0)))
     assert "up to 1.6 pixels off" in image.remarks[0].text
@@ -112,6 +115,8 @@ def test_rational_polynomials_are_refused_with_the_remedy(tmp_path):
     assert image.frame.image_to_map is None
     assert codes(image) == ["rpc-not-used"]
     assert "gdalwarp -rpc" in image.remarks[0].text
+    with pytest.raises(ImageError, match=r"rpc\.tif cannot be placed on a map.*gdalwarp -rpc"):
+        image.scene.require_map()
     path = written(tmp_path / "basic.tif")
     (tmp_path / "basic_RPC.TXT").write_text("LINE_OFF: 1\n")
     image = open_image(path)

@@ -10,8 +10,8 @@ ACTIONS = (
     Command("full", "geochat_train.commands.tuning:FULL", "all weights"),
     Command("projector", "geochat_train.commands.tuning:PROJECTOR", "the projector alone"),
     Command("clip", "geochat_train.commands.clip", "a dual encoder on captioned images"),
-    Command("coop", "geochat_train.commands.coop", "learn a dual encoder's prompts from a few images (CoOp)"),
-    Command("cocoop", "geochat_train.commands.cocoop", "learn prompts that depend on the image (CoCoOp)"),
+    Command("coop", "geochat_train.commands.prompts:COOP", "learn a dual encoder's prompts from a few images (CoOp)"),
+    Command("cocoop", "geochat_train.commands.prompts:COCOOP", "learn prompts that depend on the image (CoCoOp)"),
 )
 
 

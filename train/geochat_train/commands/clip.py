@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train."""
     from geochat.cli import output
-    from geochat_train.commands.checks import check_recipe
+    from geochat_train.commands.options import check_recipe
 
     recipe = cast("ClipRecipe", options.recipe_of(args, "clip"))
     check_recipe(recipe, dual_encoder=True)

@@ -59,7 +59,7 @@ PROJECTOR = TuningCommand(
 
 def _run(args: argparse.Namespace, name: str) -> int:
     from geochat.cli import output
-    from geochat_train.commands.checks import check_recipe
+    from geochat_train.commands.options import check_recipe
 
     recipe = cast("TuningRecipe", options.recipe_of(args, name))
     check_recipe(recipe, dry=args.dry_run)

@@ -1,7 +1,6 @@
 """A run of contrastive training from its recipe to the dual encoder."""
 
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from transformers import (
     TrainerControl,
     TrainerState,
     TrainingArguments,
-    set_seed,
 )
 
 from geochat.checkpoints.placing import quiet
@@ -26,19 +24,18 @@ from geochat_train.contrastive.pairs import PairCollator, Pairs, read_pairs
 from geochat_train.loop import (
     InOrder,
     LogFile,
-    Progress,
-    RunFolder,
+    ProgressLines,
     SafeTrainer,
     Tell,
-    explained,
+    TrainingFolder,
     needed,
+    opened_run,
     training_arguments,
     training_order,
 )
 from geochat_train.loop.arguments import checkpoint_activations, steps_of
 from geochat_train.loop.folder import digest
-from geochat_train.recipe import ClipRecipe, method_of
-from geochat_train.recipes import to_yaml
+from geochat_train.recipe import ClipRecipe
 
 _RESULT = "config.json"
 
@@ -135,16 +132,8 @@ def contrast(recipe: ClipRecipe, *, restart: bool = False, tell: Tell = lambda _
         TrainingError: Memory or disk are exhausted, or the loss is no number.
     """
     began = time.monotonic()
-    data, out = needed(recipe, "data"), needed(recipe, "out")
-    state = PartialState(cpu=not torch.cuda.is_available())
-    folder = RunFolder(out)
-    with ExitStack() as held:
-        if state.is_main_process:
-            held.enter_context(folder.held(f"geochat train {method_of(recipe)}"))
-            folder.open(to_yaml(recipe), restart=restart)
-        state.wait_for_everyone()
-        held.enter_context(explained(recipe, folder))
-        set_seed(recipe.seed)
+    data = needed(recipe, "data")
+    with opened_run(recipe, restart=restart) as (folder, state):
         encoder = _encoder(recipe, state)
         pairs = read_pairs(data, recipe.images or data.parent, recipe.split)
         tell(f"{len(pairs)} images; {pairs.report}")
@@ -156,7 +145,7 @@ def contrast(recipe: ClipRecipe, *, restart: bool = False, tell: Tell = lambda _
         trainer.go_on()
         trainer.publish(_RESULT)
     scale = float(encoder.model.logit_scale.detach().exp())
-    return Contrasted(out, trainer.args.max_steps, trainer.last_logged("loss"), scale, time.monotonic() - began)
+    return Contrasted(folder.out, trainer.args.max_steps, trainer.last_logged("loss"), scale, time.monotonic() - began)
 
 
 def _encoder(recipe: ClipRecipe, state: PartialState) -> DualEncoder:
@@ -174,7 +163,7 @@ def _encoder(recipe: ClipRecipe, state: PartialState) -> DualEncoder:
 
 
 def _trainer(
-    recipe: ClipRecipe, folder: RunFolder, encoder: DualEncoder, data: tuple[Pairs, Pairs | None], tell: Tell
+    recipe: ClipRecipe, folder: TrainingFolder, encoder: DualEncoder, data: tuple[Pairs, Pairs | None], tell: Tell
 ) -> ContrastiveTrainer:
     pairs, watched = data
     arguments = training_arguments(recipe, folder, steps_of(recipe, len(pairs)))
@@ -196,5 +185,5 @@ def _trainer(
         train_dataset=pairs,
         eval_dataset=watched,
         data_collator=PairCollator(encoder),
-        callbacks=[Progress(tell, step), LogFile(folder.log), _Clamp()],
+        callbacks=[ProgressLines(tell, step), LogFile(folder.log), _Clamp()],
     )

@@ -1,21 +1,20 @@
-"""What runs of every method share: the trainer, its folder, its log, and what is told when it cannot go on."""
+"""The parts shared by runs of every method: the trainer, its folder, its log, and the messages of a failed run."""
 
 from geochat_train.loop.arguments import needed, training_arguments
-from geochat_train.loop.folder import RunFolder
-from geochat_train.loop.guards import explained
-from geochat_train.loop.order import InOrder, training_order
-from geochat_train.loop.progress import LogFile, Progress, Tell
-from geochat_train.loop.trainer import SafeTrainer
+from geochat_train.loop.folder import TrainingFolder
+from geochat_train.loop.progress import LogFile, ProgressLines, Tell
+from geochat_train.loop.running import opened_run
+from geochat_train.loop.trainer import InOrder, SafeTrainer, training_order
 
 __all__ = [
     "InOrder",
     "LogFile",
-    "Progress",
-    "RunFolder",
+    "ProgressLines",
     "SafeTrainer",
     "Tell",
-    "explained",
+    "TrainingFolder",
     "needed",
+    "opened_run",
     "training_arguments",
     "training_order",
 ]

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, TrainingArguments
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 
 from geochat.errors import SettingsError
-from geochat_train.loop.folder import RunFolder
+from geochat_train.loop.folder import TrainingFolder
 from geochat_train.recipe import Recipe
 
 _SMALL_BATCH = 64  # may be more than there are rows: some come twice
@@ -18,7 +18,7 @@ _SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with
 _OPTIMIZERS = {"adamw": "adamw_torch", "paged_adamw_8bit": "paged_adamw_8bit"}
 
 
-def training_arguments(recipe: Recipe, folder: RunFolder, steps: int) -> TrainingArguments:
+def training_arguments(recipe: Recipe, folder: TrainingFolder, steps: int) -> TrainingArguments:
     """What the `Trainer` is told; the order of rows, checkpoints and the result are kept out of its hands.
 
     Raises:

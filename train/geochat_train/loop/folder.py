@@ -39,7 +39,7 @@ _WAY_OUT = "restore it, or give --restart to forget the run and begin anew"
 _CHECKPOINT = re.compile(r"checkpoint-([0-9]{1,18})")
 
 
-class RunFolder:
+class TrainingFolder:
     """Where a run keeps what it needs to go on, and where its result appears.
 
     Attributes:

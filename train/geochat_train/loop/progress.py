@@ -12,7 +12,7 @@ from transformers.trainer_utils import IntervalStrategy
 Tell = Callable[[str], None]
 
 
-class Progress(TrainerCallback):
+class ProgressLines(TrainerCallback):
     """Tells step, loss, speed and time left whenever something is logged."""
 
     def __init__(self, tell: Tell, rows: int) -> None:

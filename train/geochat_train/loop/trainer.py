@@ -1,22 +1,76 @@
-"""transformers' `Trainer`: checkpoints whole or absent, rows in a given order, no step on bad numbers."""
+"""transformers' `Trainer`: checkpoints whole or absent, rows in a given order, no step on bad numbers.
+
+The order of rows is a function of the seed alone, so that a run that was stopped goes on as it would have. Each pass
+over the data is a fresh shuffle. Where rows of like length are wanted together, a shuffled stretch of many batches is
+sorted by length, cut into batches, and the batches shuffled; the expected mix of rows stays that of a shuffle. All
+passes are one sequence of whole batches, so no step is smaller than another.
+"""
 
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 from torch.utils.data import Sampler
 from transformers import PrinterCallback, Trainer, TrainerState
 
 from geochat.errors import SettingsError, TrainingError
 from geochat_train.loop.arguments import shards_parameters
-from geochat_train.loop.folder import RunFolder, step_of
+from geochat_train.loop.folder import TrainingFolder, step_of
 from geochat_train.loop.manifest import NAME, check_manifest, look_through, write_manifest
-from geochat_train.loop.order import InOrder
 from geochat_train.loop.progress import LastEvaluation, Tell
+
+_STRETCH = 50  # batches sorted together
+
+
+def training_order(
+    lengths: NDArray[np.int32], batch: int, steps: int, seed: int, *, group: bool = True
+) -> NDArray[np.int64]:
+    """Indices of the rows of `steps` batches of `batch` rows, (steps x batch,).
+
+    Args:
+        lengths: Of each row.
+        batch: Rows of a step over all processes.
+        steps: Number of steps.
+        seed: Where all chance comes from.
+        group: Whether a batch holds rows of like length.
+    """
+    rng = np.random.default_rng(seed)
+    wanted = steps * batch
+    taken: list[NDArray[np.int64]] = []
+    left = np.empty(0, np.int64)  # rows that make no whole batch wait for the next pass
+    count = 0
+    while count < wanted:
+        rows = np.concatenate([left, rng.permutation(len(lengths))])
+        whole = len(rows) // batch * batch
+        left = rows[whole:]
+        count += whole
+        for start in range(0, whole, _STRETCH * batch):
+            part = rows[start : min(start + _STRETCH * batch, whole)]
+            if group:
+                part = part[np.argsort(-lengths[part], kind="stable")].reshape(-1, batch)
+                part = part[rng.permutation(len(part))].ravel()
+            taken.append(part)
+    return np.concatenate(taken)[:wanted]
+
+
+class InOrder(Sampler[int]):
+    """Takes indices as they are given."""
+
+    def __init__(self, order: NDArray[np.int64]) -> None:
+        self.order = order
+
+    def __iter__(self) -> Iterator[int]:
+        return map(int, self.order)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
 
 Rates = Callable[[str], float]
 
@@ -37,7 +91,7 @@ class SafeTrainer(Trainer):
     def __init__(
         self,
         *,
-        folder: RunFolder,
+        folder: TrainingFolder,
         order: InOrder,
         keep: int,
         keep_best: bool = False,

@@ -10,11 +10,9 @@ Features of images never change, so each view of an image is encoded once, and a
 - `study`: all of it on the bundled encoder, with the table and the figure of docs/clip.md.
 """
 
-from geochat_train.prompts.images import SceneImages, read_scenes
-from geochat_train.prompts.learning import learn
-from geochat_train.prompts.settings import LearningSettings, published
+from geochat_train.prompts.features import Features, SceneImages, read_scenes
+from geochat_train.prompts.learning import LearningSettings, learn, published
 from geochat_train.prompts.trials import Trial, base_to_new, run_trial
-from geochat_train.prompts.views import Features
 
 __all__ = [
     "Features",

@@ -1,7 +1,8 @@
-"""Trials: prompts learned from some shots and a seed, and how many other images they then name rightly."""
+"""Trials: prompts learned from some shots and a seed, their accuracy on other images, and means over seeds."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import mean, stdev
 
 import torch
 
@@ -9,10 +10,8 @@ from geochat.clip import PromptSettings
 from geochat.clip.classifier import text_weights
 from geochat.clip.learned import METHODS, Prompts, resolved, with_classes
 from geochat.errors import SettingsError
-from geochat_train.prompts.images import SceneImages
-from geochat_train.prompts.learning import OnEpoch, accuracy, learn
-from geochat_train.prompts.settings import LearningSettings
-from geochat_train.prompts.views import Features
+from geochat_train.prompts.features import Features, SceneImages
+from geochat_train.prompts.learning import LearningSettings, OnEpoch, accuracy, learn
 
 
 @dataclass(frozen=True)
@@ -110,3 +109,37 @@ def base_to_new(trial: Trial, train: SceneImages, test: SceneImages, features: F
     base, new = halves(train.classes)
     prompts = run_trial(trial, train.of(base), features)
     return BaseToNew(score(prompts, test.of(base), features), score(prompts, test.of(new), features))
+
+
+Row = dict[str, float]
+
+
+def outcome(trial: Trial, train: SceneImages, test: SceneImages, features: Features, *, halved: bool = False) -> Row:
+    """Shots, seed and accuracy of a trial; of base classes, new classes and their harmonic mean where `halved`.
+
+    Raises:
+        SettingsError: The settings contradict each other or the encoder.
+        DataError: A class has too few images.
+        ImageError: An image cannot be read.
+    """
+    row: Row = {"shots": trial.shots, "seed": trial.learning.seed}
+    if not halved:
+        return row | {"accuracy": score(run_trial(trial, train, features), test, features)}
+    found = base_to_new(trial, train, test, features)
+    return row | {"base": found.base, "new": found.new, "harmonic": found.harmonic}
+
+
+def summary(rows: Sequence[Row]) -> list[Row]:
+    """For each number of shots, how many runs there were, and each figure's mean and its deviation over the seeds.
+
+    The deviation is the sample's; 0 of one run.
+    """
+    found = []
+    for shots in dict.fromkeys(row["shots"] for row in rows):
+        these = [row for row in rows if row["shots"] == shots]
+        told: Row = {"shots": shots, "runs": len(these)}
+        for name in [name for name in these[0] if name not in told and name != "seed"]:
+            values = [row[name] for row in these]
+            told |= {name: mean(values), f"{name}_deviation": stdev(values) if len(values) > 1 else 0.0}
+        found.append(told)
+    return found

@@ -25,7 +25,7 @@ from geochat.models import bundled_path
 from geochat_train.loop.arguments import in_bfloat16, steps_of
 from geochat_train.recipe import QloraRecipe, TuningRecipe
 from geochat_train.tuning.adapting import PARTS, Tuned, adapt
-from geochat_train.tuning.material import read_rows
+from geochat_train.tuning.rows import read_rows
 
 _GB = 1e9
 _NF4 = 0.5 + 0.127 / 8  # bytes a weight with its share of doubly quantised constants (Dettmers et al. 2023, section 3)

@@ -3,13 +3,11 @@
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from accelerate import PartialState
-from transformers import TrainerCallback, set_seed
+from transformers import TrainerCallback
 from transformers.utils.import_utils import is_flash_attn_2_available
 
 from geochat.checkpoints import Checkpoint, load
@@ -21,22 +19,21 @@ from geochat_data.encoding import Collator
 from geochat_train.loop import (
     InOrder,
     LogFile,
-    Progress,
-    RunFolder,
+    ProgressLines,
     Tell,
-    explained,
+    TrainingFolder,
     needed,
+    opened_run,
     training_arguments,
     training_order,
 )
 from geochat_train.loop.arguments import checkpoint_activations, in_bfloat16, shards_parameters, steps_of
 from geochat_train.loop.folder import digest
-from geochat_train.recipe import LoraRecipe, QloraRecipe, TuningRecipe, method_of
-from geochat_train.recipes import to_yaml
+from geochat_train.recipe import LoraRecipe, QloraRecipe, TuningRecipe
 from geochat_train.tuning.adapting import PARTS, Tuned, adapt
-from geochat_train.tuning.batches import RowCollator
-from geochat_train.tuning.material import Rows, read_rows
-from geochat_train.tuning.showing import SampleAnswers
+from geochat_train.tuning.packing import RowCollator
+from geochat_train.tuning.rows import Rows, read_rows
+from geochat_train.tuning.sample_answers import SampleAnswers
 from geochat_train.tuning.trainer import TuningTrainer
 
 
@@ -74,16 +71,8 @@ def tune(recipe: TuningRecipe, *, restart: bool = False, tell: Tell = lambda _: 
         TrainingError: Memory or disk are exhausted, or the loss is no number.
     """
     began = time.monotonic()
-    data, out = needed(recipe, "data"), needed(recipe, "out")
-    state = PartialState(cpu=not torch.cuda.is_available())
-    folder = RunFolder(out)
-    with ExitStack() as held:
-        if state.is_main_process:
-            held.enter_context(folder.held(f"geochat train {method_of(recipe)}"))
-            folder.open(to_yaml(recipe), restart=restart)
-        state.wait_for_everyone()
-        held.enter_context(explained(recipe, folder))
-        set_seed(recipe.seed)
+    data = needed(recipe, "data")
+    with opened_run(recipe, restart=restart) as (folder, state):
         checkpoint = loaded(recipe, state)
         rows = _rows(recipe, data, checkpoint, folder)
         tell(f"{len(rows)} rows of {rows.lengths.mean():.0f} tokens on average; {rows.report}")
@@ -93,7 +82,7 @@ def tune(recipe: TuningRecipe, *, restart: bool = False, tell: Tell = lambda _: 
         trainer.publish(ADAPTER_CONFIG if isinstance(recipe, LoraRecipe) else "config.json")
     watched_loss = trainer.best_loss if recipe.keep_best else trainer.last_logged("eval_loss")
     loss = trainer.last_logged("loss")
-    return Tuning(out, trainer.args.max_steps, loss, watched_loss, time.monotonic() - began)
+    return Tuning(folder.out, trainer.args.max_steps, loss, watched_loss, time.monotonic() - began)
 
 
 def loaded(recipe: TuningRecipe, state: PartialState) -> Checkpoint:
@@ -122,7 +111,7 @@ def images_of(recipe: TuningRecipe) -> Path:
     return recipe.images or needed(recipe, "data").parent
 
 
-def _rows(recipe: TuningRecipe, path: Path, checkpoint: Checkpoint, folder: RunFolder) -> Rows:
+def _rows(recipe: TuningRecipe, path: Path, checkpoint: Checkpoint, folder: TrainingFolder) -> Rows:
     return read_rows(
         path,
         images_of(recipe),
@@ -135,7 +124,7 @@ def _rows(recipe: TuningRecipe, path: Path, checkpoint: Checkpoint, folder: RunF
 
 def _trainer(
     recipe: TuningRecipe,
-    folder: RunFolder,
+    folder: TrainingFolder,
     checkpoint: Checkpoint,
     data: tuple[Rows, Rows | None],
     tell: Tell,
@@ -150,7 +139,7 @@ def _trainer(
     step = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
     folder.check_identity({"rows": len(rows), "data": digest(rows.lengths.tobytes()), "rows a step": step})
     _check_room(model, folder, recipe.keep)
-    callbacks: list[TrainerCallback] = [Progress(tell, step), LogFile(folder.log)]
+    callbacks: list[TrainerCallback] = [ProgressLines(tell, step), LogFile(folder.log)]
     if recipe.show and shards_parameters():
         raise SettingsError(
             f"show={recipe.show} needs the whole model in one process; leave it out where it is sharded"
@@ -201,7 +190,7 @@ def _rates(recipe: TuningRecipe) -> Callable[[str], float]:
     return lambda name: next((rate for prefix, rate in known.items() if f"{prefix}." in name), recipe.learning_rate)
 
 
-def _check_room(model: Tuned, folder: RunFolder, keep: int) -> None:
+def _check_room(model: Tuned, folder: TrainingFolder, keep: int) -> None:
     """Find out before training that its checkpoints would not fit.
 
     Raises:

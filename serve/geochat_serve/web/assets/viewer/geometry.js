@@ -23,8 +23,13 @@ function fromCorners([x1, y1], [x2, y2]) {
   return { cx: (x1 + x2) / 2, cy: (y1 + y2) / 2, w: Math.abs(x2 - x1), h: Math.abs(y2 - y1), angle: 0 };
 }
 
-// The region of four corners in order, such as those of an answer's box.
+// The region of four corners in order, such as those of an answer's box; of another polygon or a point, the upright one
+// around it.
 function fromPoints(points) {
+  if (points.length !== 4) {
+    const [xs, ys] = [0, 1].map((axis) => points.map((point) => point[axis]));
+    return fromCorners([Math.min(...xs), Math.min(...ys)], [Math.max(...xs), Math.max(...ys)]);
+  }
   const [a, b, c] = points;
   return {
     cx: (a[0] + c[0]) / 2,

@@ -118,9 +118,10 @@ function drawShapes() {
 function drawBox(box) {
   const isHighlighted = answers.highlighted && box.key === answers.highlighted;
   const group = svg("g", { class: "gv-box" + (isHighlighted ? " highlighted" : "") + (box.asked ? " asked" : ""), "data-key": box.key });
-  const points = onScreen(box.points);
-  svg("polygon", { points, class: "under" }, group);
-  svg("polygon", { points, class: "over", stroke: box.colour, fill: box.colour }, group);
+  const [x, y] = camera.toScreen(box.points[0]);
+  const [name, shape] = box.points.length === 1 ? ["circle", { cx: x, cy: y, r: 6 }] : ["polygon", { points: onScreen(box.points) }];
+  svg(name, { ...shape, class: "under" }, group);
+  svg(name, { ...shape, class: "over", stroke: box.colour, fill: box.colour }, group);
 }
 
 function drawRegion(region, index) {
@@ -159,7 +160,8 @@ function drawRegion(region, index) {
 // The smallest answer box at a point, so that a box inside another can be reached.
 function boxAt(point) {
   if (!answers.shown || regions.stashed) return null;
-  const found = answers.boxes.filter((box) => contains(fromPoints(box.points), point));
+  const near = (box) => box.points.length === 1 && Math.hypot(box.points[0][0] - point[0], box.points[0][1] - point[1]) * camera.scale < 8;
+  const found = answers.boxes.filter((box) => near(box) || contains(fromPoints(box.points), point));
   const area = (box) => { const r = fromPoints(box.points); return r.w * r.h; };
   return found.sort((a, b) => area(a) - area(b))[0] ?? null;
 }

@@ -1,15 +1,19 @@
-"""What is told when training cannot go on: what happened, what is kept, and what to lower."""
+"""The opening of a run, and the messages of one that cannot go on: what happened, what is kept, what to lower."""
 
 import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
+from accelerate import PartialState
 from safetensors import SafetensorError
+from transformers import set_seed
 
 from geochat.errors import DataError, GeoChatError, ImageError, TrainingError
-from geochat_train.loop.folder import RunFolder
-from geochat_train.recipe import Recipe
+from geochat_train.loop.arguments import needed
+from geochat_train.loop.folder import TrainingFolder
+from geochat_train.recipe import Recipe, method_of
+from geochat_train.recipe_files import to_yaml
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DISK = ("no space left", "file too large", "disk quota", "pytorchstreamwriter", "file write failed")
@@ -17,7 +21,28 @@ _MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "std::
 
 
 @contextmanager
-def explained(recipe: Recipe, folder: RunFolder) -> Iterator[None]:
+def opened_run(recipe: Recipe, *, restart: bool) -> Iterator[tuple[TrainingFolder, PartialState]]:
+    """Hold the folder of a run, taking up the run that is in it, and seed all chance.
+
+    Raises:
+        SettingsError: The folder holds other things, or a run with another recipe; names the setting.
+        TrainingError: It cannot be written, or memory or disk are exhausted inside.
+        GeoChatError: As raised inside.
+    """
+    state = PartialState(cpu=not torch.cuda.is_available())
+    folder = TrainingFolder(needed(recipe, "out"))
+    with ExitStack() as held:
+        if state.is_main_process:
+            held.enter_context(folder.held(f"geochat train {method_of(recipe)}"))
+            folder.open(to_yaml(recipe), restart=restart)
+        state.wait_for_everyone()
+        held.enter_context(explained(recipe, folder))
+        set_seed(recipe.seed)
+        yield folder, state
+
+
+@contextmanager
+def explained(recipe: Recipe, folder: TrainingFolder) -> Iterator[None]:
     """Turn what torch and the system say of exhausted memory and disks into a `TrainingError`.
 
     Raises:
@@ -44,7 +69,7 @@ def explained(recipe: Recipe, folder: RunFolder) -> Iterator[None]:
         raise
 
 
-def _no_memory(recipe: Recipe, folder: RunFolder) -> str:
+def _no_memory(recipe: Recipe, folder: TrainingFolder) -> str:
     ways = []
     if recipe.batch_size > 1:
         ways.append(f"lower batch_size={recipe.batch_size} (effective_batch keeps a step the same)")

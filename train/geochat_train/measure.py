@@ -1,7 +1,7 @@
 """Two figures to choose and to report by: objects named in their boxes, and scenes named.
 
-    python -m geochat_train.measuring identify boxes PATH --split test [--model MODEL] [--out FILE]
-    python -m geochat_train.measuring scene ucm PATH --split test [--model MODEL] [--out FILE]
+    python -m geochat_train.measure identify boxes PATH --split test [--model MODEL] [--out FILE]
+    python -m geochat_train.measure scene ucm PATH --split test [--model MODEL] [--out FILE]
 
 [identify] is asked of labelled objects, at most `--most` of a category. An answer counts when it is the category's
 name, whatever its case and full stop. Accuracy is the mean over the categories, each counted alike, so that a constant
@@ -27,10 +27,10 @@ from shapely import Polygon
 from geochat import Answer, GeoChat, Task
 from geochat.assistant import Question
 from geochat.engines import GenerationSettings
-from geochat_data.tiling import crop_around_objects, tile_images
 from geochat_data.questions import wordings
 from geochat_data.readers import UCM_SCENES, DataSource, read
 from geochat_data.records import LabelledImage
+from geochat_data.tiling import crop_around_objects, tile_images
 
 _REPLICATES = 2000
 _GENERATION = GenerationSettings(max_new_tokens=16)
@@ -167,7 +167,7 @@ def _counted(answers: Sequence[str]) -> Mapping[str, int]:
 
 def main() -> None:
     """Parse, ask, report."""
-    parser = argparse.ArgumentParser(prog="python -m geochat_train.measuring", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m geochat_train.measure", description=__doc__)
     parser.add_argument("what", choices=("identify", "scene"))
     parser.add_argument("format", help="a reader of `geochat data build`")
     parser.add_argument("source", type=Path)

@@ -16,10 +16,9 @@ from transformers import LlavaProcessor
 
 from geochat.errors import DataError
 from geochat_data.encoding import IGNORED, encode_sample
-from geochat_data.samples import read_samples
 from geochat_data.index import SampleIndex, write_index
 from geochat_data.readers import Report
-from geochat_data.samples import Sample
+from geochat_data.samples import Sample, read_samples
 
 Row = tuple[Sample, ...]
 _SMALL = 64 << 20  # bytes of JSON that are held in memory

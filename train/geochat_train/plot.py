@@ -1,6 +1,6 @@
-"""Pictures of a run: `python -m geochat_train.plotting LOG --out FILE.png [--before A.json ... --after B.json ...]`.
+"""Pictures of a run: `python -m geochat_train.plot LOG --out FILE.png [--before A.json ... --after B.json ...]`.
 
-The losses of a run's log, and bars of reports of `geochat_train.measuring` before and after it. Drawn with Pillow,
+The losses of a run's log, and bars of reports of `geochat_train.measure` before and after it. Drawn with Pillow,
 which is there anyway.
 """
 
@@ -86,7 +86,7 @@ def _read(path: Path) -> tuple[str, dict[str, float]]:
 
 def main() -> None:
     """Parse, draw, save."""
-    parser = argparse.ArgumentParser(prog="python -m geochat_train.plotting", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m geochat_train.plot", description=__doc__)
     parser.add_argument("log", type=Path, help="run/log.jsonl of a run")
     parser.add_argument("--before", type=Path, nargs="*", default=[])
     parser.add_argument("--after", type=Path, nargs="*", default=[])

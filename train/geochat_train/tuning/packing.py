@@ -1,0 +1,105 @@
+"""Rows of several samples to batches.
+
+A row of one sample goes through the collator of `geochat_data`. The samples of a row of several are about one image,
+whose tokens are most of the row: they attend to the common beginning and to themselves, never to each other, and count
+their positions from where that beginning ends, so the loss is that of separate conversations at the price of one image
+(the mask of Krell et al. 2021, with a shared prefix).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from geochat.errors import DataError
+from geochat_data.encoding import IGNORED, Collator, Example, encode_sample
+from geochat_train.tuning.rows import Row
+
+
+@dataclass(frozen=True)
+class Packed:
+    """One row of T tokens.
+
+    Attributes:
+        input_ids: (T,).
+        labels: (T,), -100 where nothing is supervised.
+        position_ids: (T,).
+        segments: (T,), 0 for the common beginning, then 1, 2, ... a question.
+    """
+
+    input_ids: Tensor
+    labels: Tensor
+    position_ids: Tensor
+    segments: Tensor
+
+
+def pack(examples: Sequence[Example], image_token: int) -> Packed:
+    """Join conversations about the same image, their common beginning (to the last image token) once."""
+    first = examples[0].input_ids
+    shared = len(first) - first[::-1].index(image_token)
+    ids, labels = list(first[:shared]), [IGNORED] * shared
+    positions, segments = list(range(shared)), [0] * shared
+    for number, example in enumerate(examples, start=1):
+        own = len(example.input_ids) - shared
+        ids += example.input_ids[shared:]
+        labels += example.labels[shared:]  # a question opens unsupervised, so none is predicted from the one before
+        positions += range(shared, shared + own)
+        segments += [number] * own
+    return Packed(*(torch.tensor(row) for row in (ids, labels, positions, segments)))
+
+
+def pad(rows: Sequence[Packed], pad_token: int) -> dict[str, Tensor]:
+    """Stack rows, padded on the right, with the mask (B, 1, T, T) that keeps questions apart."""
+
+    def stack(name: str, fill: int) -> Tensor:
+        columns = [getattr(row, name) for row in rows]
+        return torch.nn.utils.rnn.pad_sequence(columns, batch_first=True, padding_value=fill)
+
+    segments = stack("segments", -1)
+    length = segments.shape[1]
+    query, key = segments[:, :, None], segments[:, None, :]
+    causal = torch.ones(length, length, dtype=torch.bool).tril()
+    mask = causal & ((key == 0) | (key == query))  # (B, T, T); padding sees padding
+    return {
+        "input_ids": stack("input_ids", pad_token),
+        "labels": stack("labels", IGNORED),
+        "position_ids": stack("position_ids", 0),
+        "attention_mask": mask[:, None],
+    }
+
+
+@dataclass(frozen=True)
+class RowCollator:
+    """Makes batches of rows; a `data_collator` for transformers' `Trainer`.
+
+    Attributes:
+        inner: Makes batches of samples.
+    """
+
+    inner: Collator
+
+    def __call__(self, rows: Sequence[Row]) -> dict[str, Tensor]:
+        """One batch: as `Collator`'s, with `position_ids` and a mask (B, 1, T, T) where a row joins samples.
+
+        Raises:
+            DataError: A sample cannot be trained on; the message names it.
+            ImageError: An image is missing or unreadable.
+        """
+        if all(len(row) == 1 for row in rows):
+            return self.inner([row[0] for row in rows])
+        token = self.inner.processor.tokenizer.pad_token_id
+        batch = pad([self._packed(row) for row in rows], 0 if token is None else token)
+        pixels = [self.inner.pixels(row[0].image) for row in rows if row[0].image is not None]
+        return {**batch, "pixel_values": torch.cat(pixels)} if pixels else batch
+
+    def _packed(self, row: Row) -> Packed:
+        processor = self.inner.processor
+        try:
+            examples = [encode_sample(sample, processor, self.inner.max_length) for sample in row]
+        except DataError as error:
+            raise DataError(f"sample {row[0].id}: {error}") from error
+        if row[0].image is None:  # nothing to share, and such rows hold one sample
+            ids, labels = torch.tensor(examples[0].input_ids), torch.tensor(examples[0].labels)
+            return Packed(ids, labels, torch.arange(len(ids)), torch.ones_like(ids))
+        return pack(examples, processor.image_token_id)
