@@ -21,7 +21,7 @@ mkdir -p "$out"
 # UC Merced
 SPLIT=$split "$(dirname "$0")/scenes.sh" "$imagery" "$out" ${3:+"$3"} > "$out/scenes-compared.txt"
 ask captions ucm-captions --images "$imagery/ucm" "${model[@]}"
-ask captions.canned ucm-captions --images "$imagery/ucm" --canned "$out/scenes"
+ask captions.majority_caption ucm-captions --images "$imagery/ucm" --majority-caption "$out/scenes"
 for bench in refer refer-absent identify presence comparison count describe; do
     ask "ucm-$bench" "$bench" --images "$imagery/ucm" "${model[@]}"
 done

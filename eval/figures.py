@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from geochat_data.readers import UCM_SCENES
-from geochat_eval.reporting import report
-from geochat_eval.reporting.pictures import contact_sheet, matrix
+from geochat_eval.reports import report
+from geochat_eval.reports.examples import contact_sheet, matrix
 from geochat_eval.scorers import ScorerSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,7 +26,7 @@ EACH = 4  # answers drawn from each
 FORM = ("clean_regions", "empty")  # rules that say nothing of an answer's truth
 BESIDE = {
     "blind": "without the image",
-    "canned": "one canned caption a named class",
+    "majority_caption": "majority caption of the named class",
     "classifier": "the dual encoder, zero-shot",
     "held-out-words": "unseen wordings",
     "one-look": "in one look",
@@ -98,12 +98,12 @@ class Runs:
         self.reports: dict[str, dict[str, Any]] = {file.parent.name: json.loads(file.read_text()) for file in found}
 
     def scores(self, run: str) -> dict[str, Any]:
-        """Scores of a run with those of its answers' form."""
+        """Scores of a run with those of the validity of its answers."""
         scores = self.reports[run]["scores"]
-        form = scores["form"]
-        whole = scores | {rule: figure["percent"] for rule, figure in form.items()}
+        validity = scores["format_validity"]
+        whole = scores | {rule: figure["percent"] for rule, figure in validity.items()}
         for part, key in (("n", "n"), ("intervals", "interval")):
-            whole[part] = scores[part] | {rule: figure[key] for rule, figure in form.items()}
+            whole[part] = scores[part] | {rule: figure[key] for rule, figure in validity.items()}
         return whole
 
     def beside(self, row: Row) -> Iterator[tuple[str, float]]:

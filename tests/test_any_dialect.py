@@ -54,7 +54,7 @@ ASKED = [
 
 @pytest.mark.parametrize("name", ASKED)
 def test_any_models_boxes_lie_where_they_are_on_a_wide_image(picture, name):
-    """What the model wrote of the field, streamed and whole, in pixels, on the picture and in GeoJSON."""
+    """The field, as the model wrote it, in pixels and in GeoJSON, and asked about again."""
     settings = Settings("theirs", dialect=name)
     info = ModelInfo(settings, 336)
     to_model = ~Frame(SIZE, model=info.frame).model_to_view
@@ -116,6 +116,6 @@ def test_anybodys_outputs_are_scored_by_the_name_of_the_dialect(tmp_path, capsys
     assert main([*argv, "--dialect", name]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["matched_boxes@0.75"] == 50
-    assert found["form"]["clean_regions"]["percent"] == 100
+    assert found["format_validity"]["clean_regions"]["percent"] == 100
     assert main([*argv, "--dialect", "klingon"]) == 1
     assert "no dialect is called 'klingon'" in capsys.readouterr().err

@@ -24,8 +24,8 @@ from geochat.models.reading import read_dialect
 from geochat_data.inspection import contact_sheet
 from geochat_data.samples import read_samples
 from geochat_eval.benchmarks import Sources
-from geochat_eval.reporting import report
-from geochat_eval.running import Reply, Run, RunSettings
+from geochat_eval.reports import report
+from geochat_eval.runs import Prediction, Run, RunSettings
 from geochat_eval.scorers import ScorerSettings
 
 SIZE = (400, 200)
@@ -117,17 +117,17 @@ class Perfect:
     def __init__(self, dialect):
         self.dialect = dialect
 
-    def answer(self, questions):
+    def predict(self, questions):
         to_model = ~Frame(SIZE, model=self.dialect.model_frame).model_to_view
         for asked in questions:
             phrase = asked.row["phrase"]
             box = next(box for word, box in (("ship", SHIP), ("court", FIELD), ("plane", HIDDEN)) if word in phrase)
-            yield asked.number, Reply(self.dialect.write(phrase, [box.transform(to_model)]))
+            yield asked.number, Prediction(self.dialect.write(phrase, [box.transform(to_model)]))
 
 
-def run(folder, labels, answerer, benchmark="refer"):
-    work = Run(folder, RunSettings(benchmark, Sources(labels.parent, labels, dialect=answerer.dialect)))
-    list(work.answer(answerer))
+def run(folder, labels, predictor, benchmark="refer"):
+    work = Run(folder, RunSettings(benchmark, Sources(labels.parent, labels, dialect=predictor.dialect)))
+    list(work.answer(predictor))
     return folder
 
 
@@ -193,7 +193,7 @@ def test_somebodys_answers_are_scored_for_their_model(model, labels, tmp_path, c
     capsys.readouterr()
     assert main([*argv, "--for", str(model)]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["matched_boxes@0.75"] == found["form"]["clean_regions"]["percent"] == 100
+    assert found["matched_boxes@0.75"] == found["format_validity"]["clean_regions"]["percent"] == 100
     assert found["about"]["dialect"]["direction"] == "counterclockwise"
     assert main(argv) == 0
     assert json.loads(capsys.readouterr().out)["matched_boxes@0.25"] == 50  # read as GeoChat's, only the text agrees

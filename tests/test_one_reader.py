@@ -27,7 +27,7 @@ from geochat_data.questions import Subject
 from geochat_data.readers import DataSource
 from geochat_data.readers.boxes import read_boxes
 from geochat_data.records import LabelledImage
-from geochat_eval.running.answerers import Asked, ChatAnswerer
+from geochat_eval.runs.predictors import ChatPredictor, Query
 
 WIDTH, HEIGHT = 120, 80
 MARK = (70, 16, 100, 40)  # left, top, right, bottom, in pixels of the image as it is shown
@@ -152,7 +152,7 @@ def asked(path):
 def evaluated(path):
     """What a model is shown by a benchmark."""
     engine = Watcher()
-    list(ChatAnswerer(engine).answer([Asked(0, "What is this?", path, 8, {})]))
+    list(ChatPredictor(engine).predict([Query(0, "What is this?", path, 8, {})]))
     return np.asarray(engine.seen[0])
 
 

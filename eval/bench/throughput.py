@@ -30,7 +30,7 @@ from PIL import Image
 from geochat.engines import BatchEvent, Chunk, Completion, Request, Usage, complete, one_by_one
 from geochat.models import ModelInfo, Settings
 from geochat_eval.benchmarks import Sources
-from geochat_eval.running import ChatAnswerer, Run, RunSettings
+from geochat_eval.runs import ChatPredictor, Run, RunSettings
 
 NOUNS = ("airplane", "ship", "harbor", "bridge", "road", "river", "forest", "stadium", "tank", "field")
 FORMS = (
@@ -57,11 +57,11 @@ def write_questions(folder: Path, images: int, each: int) -> Path:
     return path
 
 
-def run_loop(folder: Path, questions: Path, answerer: ChatAnswerer, tokens: int = 8) -> Run:
+def run_loop(folder: Path, questions: Path, predictor: ChatPredictor, tokens: int = 8) -> Run:
     """`geochat eval run` without its command line."""
-    sources = Sources(folder, questions, dialect=answerer.dialect)
+    sources = Sources(folder, questions, dialect=predictor.dialect)
     run = Run(folder / "run", RunSettings("rsvqa-lr", sources, max_new_tokens=tokens))
-    for _ in run.answer(answerer):
+    for _ in run.answer(predictor):
         pass
     return run
 
@@ -81,7 +81,7 @@ def speed(args: argparse.Namespace) -> dict[str, Any]:
         folder = Path(name)
         path = write_questions(folder, args.images, args.questions)
         start = clock()
-        run = run_loop(folder, path, ChatAnswerer(LocalEngine(checkpoint)), args.tokens)
+        run = run_loop(folder, path, ChatPredictor(LocalEngine(checkpoint)), args.tokens)
         loop = clock() - start
         rows = [json.loads(line) for line in run.folder.answers.read_text(encoding="utf-8").splitlines()]
         start, answers = clock(), []
@@ -133,7 +133,7 @@ def peak(questions: int) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = write_questions(folder, questions // 100, 100)
-        run_loop(folder, path, ChatAnswerer(Stub()))
+        run_loop(folder, path, ChatPredictor(Stub()))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 

@@ -1,18 +1,116 @@
-"""Whose answers are read: the names of the fields and the way boxes are written.
+"""Formats of answer files: the names of their fields, and the ways in which boxes stand among words.
 
 A file holds one JSON object a line. `geochat` is what the original's evaluation scripts write, `earthdial` what
 EarthDial's do, `lmms-eval` what that harness logs with `--log_samples`: the model's words in `filtered_resps`, the
 truth in `target`, and what is known of the question in `doc`.
+
+Boxes are in the numbers of the model that wrote them, and turn clockwise on screen. In markup they are as the model's
+dialect has them, for GeoChat after `<p>phrase</p>`; in brackets, `[[x1, y1, x2, y2, θ], ...]`, they follow plain words
+or `<ref>phrase</ref>`. Where no phrase is marked, the words since the last box or end of a clause stand for it.
 """
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from geochat.dialects import Dialect
-from geochat_eval.grounded import GroundedText, read_any, read_brackets, read_markup
+from shapely.geometry.base import BaseGeometry
+
+from geochat.dialects import Dialect, Region, Text
+from geochat.dialects.orders import Corners
+from geochat.dialects.shapes import box_around
+from geochat.geometry import OrientedBox
+
+_NUMBER = r"\s*([-+]?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9}))\s*"
+_BRACKETS = re.compile(rf"\[{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}(?:,{_NUMBER})?\]")
+_TAG = re.compile(r"</?(?:box|ref|p)>")
+_MARKED = re.compile(r"<ref>([^<>]*)</ref>")
+_FILLING = " \t\n[](),"
+_CLAUSE_ENDS = re.compile(r"[.,;:!?\n]")
+
+
+@dataclass(frozen=True, slots=True)
+class GroundedText:
+    """A text taken apart.
+
+    Attributes:
+        words: The text without boxes and marks.
+        boxes: The boxes, in the numbers they were written in.
+        phrases: For each box the words it belongs to, empty where there are none.
+        shapes: For each box the point or polygon that was written in its place, None for a box; empty for boxes alone.
+    """
+
+    words: str
+    boxes: tuple[OrientedBox, ...] = ()
+    phrases: tuple[str, ...] = ()
+    shapes: tuple[BaseGeometry | None, ...] = ()
+
+
+def read_markup(text: str, dialect: Dialect) -> GroundedText:
+    """Read what the dialect writes, for GeoChat `<p>phrase</p> {<x1><y1><x2><y2>|<θ>}`."""
+    parsed = dialect.parse(text)
+    boxes, shapes, phrases, words = [], [], [], ""
+    for event in parsed.events:
+        if isinstance(event, Region):
+            boxes.append(event.box)
+            shapes.append(event.geometry)
+            phrases.append(event.phrase if event.phrase is not None else last_clause(words))
+        elif isinstance(event, Text) and not _only_joins(event.text):
+            words = event.text
+    return GroundedText(parsed.plain_text, tuple(boxes), tuple(phrases), tuple(shapes))
+
+
+def read_brackets(text: str, dialect: Dialect) -> GroundedText:
+    """Read `words [[x1, y1, x2, y2, θ]]`, θ turning as in the dialect; it may be missing, and boxes may stand alone."""
+    boxes, phrases, pieces = [], [], []
+    end, phrase = 0, ""
+    for match in _BRACKETS.finditer(text):
+        gap = text[end : match.start()]
+        if not _only_joins(_bare(gap)):
+            marked = _MARKED.findall(gap)
+            phrase = marked[-1].strip() if marked else last_clause(_bare(gap))
+        pieces.append(_bare(gap))
+        boxes.append(box_of([float(number or 0) for number in match.groups()], dialect))
+        phrases.append(phrase)
+        end = match.end()
+    pieces.append(_bare(text[end:]))
+    return GroundedText(_join(pieces), tuple(boxes), tuple(phrases))
+
+
+def read_any(text: str, dialect: Dialect) -> GroundedText:
+    """Read markup, or brackets where there is no box in markup."""
+    grounded = read_markup(text, dialect)
+    return grounded if grounded.boxes else read_brackets(text, dialect)
+
+
+def box_of(numbers: list[float], dialect: Dialect) -> OrientedBox:
+    """A box of four numbers, or of five with the angle, in the dialect's order where it takes so many."""
+    order = dialect.syntax.order
+    known = order if order.takes(len(numbers)) else Corners(oriented=True)
+    return box_around(known.read(numbers, dialect.angles))
+
+
+def last_clause(words: str) -> str:
+    """The words after the last end of a clause, ends in `words` left out."""
+    return _CLAUSE_ENDS.split(words.rstrip(" .,;:!?\n"))[-1].strip()
+
+
+def _only_joins(words: str) -> bool:
+    """Return whether the words between two boxes leave them with the same phrase."""
+    return words.strip(_FILLING).lower() in ("", "and")
+
+
+def _bare(gap: str) -> str:
+    """A piece between two boxes without tags and the brackets at its ends."""
+    return _TAG.sub("", gap).strip(" \t\n[]").removeprefix(",").strip()
+
+
+def _join(pieces: list[str]) -> str:
+    joined = " ".join(piece for piece in pieces if piece)
+    return re.sub(r"\s+([.,;:!?])", r"\1", " ".join(joined.split()))
+
 
 _IMAGE = ("image_id", "image", "img_id", "image_path", "file_name", "filename")
 _QUESTION = ("question_id", "doc_id")
@@ -20,7 +118,7 @@ _SHOWN = 40  # characters of a truth in a message
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerRecord:
     """One answer with what its line says of the question.
 
     Attributes:
@@ -65,7 +163,7 @@ class Answer:
 
     @property
     def unit(self) -> tuple[str, str] | None:
-        """What the bootstrap resamples: "images" or "question ids", and which; None where the line names neither."""
+        """The unit that the bootstrap resamples: "images" or "question ids", and its name; None without either."""
         for kind, names in (("images", _IMAGE), ("question ids", _QUESTION)):
             if (name := self.group(*names)) is not None:
                 return kind, name
@@ -93,14 +191,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """Where an answer and its truth are, in order of preference, and how boxes are written."""
+    """Field names of the answer and its truth, in order of preference, and the reader of boxes."""
 
     answer: tuple[str, ...]
     truth: tuple[str, ...]
     read_boxes: Callable[[str, Dialect], GroundedText]
     unpack: Callable[[dict[str, Any]], dict[str, Any]] = dict
 
-    def read(self, row: dict[str, Any], dialect: Dialect, truth_dialect: Dialect | None = None) -> Answer:
+    def read(self, row: dict[str, Any], dialect: Dialect, truth_dialect: Dialect | None = None) -> AnswerRecord:
         """Read one line.
 
         Args:
@@ -117,7 +215,7 @@ class Format:
             raise ValueError(f"it has no field {' or '.join(map(repr, self.answer))}")
         truth = next((fields[name] for name in self.truth if fields.get(name) is not None), None)
         text = _words(fields[name], "the answer")
-        return Answer(text, truth, fields, dialect, truth_dialect or dialect, self.read_boxes)
+        return AnswerRecord(text, truth, fields, dialect, truth_dialect or dialect, self.read_boxes)
 
 
 def decoded(text: str) -> list[Any] | dict[str, Any] | None:
@@ -145,7 +243,7 @@ def _words(value: Any, what: str) -> str:  # noqa: ANN401 - decoded JSON
 
 
 def _kind(value: Any) -> str:  # noqa: ANN401 - decoded JSON
-    """What JSON calls a value."""
+    """Return the name of a JSON value's type, or the value of a constant or number."""
     if value is None or isinstance(value, bool | float):
         return json.dumps(value)
     return f"a {type(value).__name__}"

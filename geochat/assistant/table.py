@@ -71,7 +71,7 @@ class Row:
             " ".join(answer.plain_text.split()),
             answer.choice,
             _probability(answer),
-            _score(answer),
+            answer_score(answer),
             len(answer.regions),
             answer.finish,
             answer.notices,
@@ -138,7 +138,7 @@ def _probability(answer: Answer) -> float | None:
     return next((each.probability for each in answer.completion.choices if each.text == answer.choice), None)
 
 
-def _score(answer: Answer) -> float | None:
+def answer_score(answer: Answer) -> float | None:
     """The geometric mean of the probabilities of the answer's tokens, where the engine gives them."""
     logprobs = [token.logprob for token in answer.tokens]
     return math.exp(math.fsum(logprobs) / len(logprobs)) if logprobs else None

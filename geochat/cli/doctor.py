@@ -155,7 +155,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "memory": _memory,
     "rasters": _rasters,
     "vectors": _vectors,
-    "captions": partial(_outer, "geochat_eval.scorers.caption_tools:finding"),
+    "captions": partial(_outer, "geochat_eval.scorers.caption_metrics:summary"),
     "extensions": _extensions,
     "write access": _write_access,
     "model": _model,

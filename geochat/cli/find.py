@@ -4,7 +4,7 @@ import argparse
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from geochat.cli import options, output, scenes, values
+from geochat.cli import options, output, proposals, scenes, values
 
 if TYPE_CHECKING:
     from geochat.find import Finding, FoundObject
@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "layer, and make the exit status 1."
     )
     add_search_arguments(parser)
+    proposals.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object a line for each object")
 
 
@@ -52,7 +53,9 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Find, print and write."""
+    """Find, print and write; or judge the candidates of another detector."""
+    if args.proposals is not None:
+        return proposals.run(args)
     bar = scenes.ProgressBar()
     finding = search(args, bar)
 

@@ -13,10 +13,10 @@ from geochat.cli.output import note
 _REASONS = 10  # that are told
 
 if TYPE_CHECKING:
-    from geochat.find import Finding, Progress, Survey
+    from geochat.find import Finding, Progress, Proposals, Survey
     from geochat.imagery import Scene
 
-    Work = Finding | Survey
+    Work = Finding | Survey | Proposals
 
 
 def add_window_options(parser: argparse.ArgumentParser, overlap: str) -> None:

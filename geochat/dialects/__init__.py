@@ -1,4 +1,4 @@
-"""How models write regions, one dialect a family of models.
+"""Dialects: the ways in which models are asked and write regions, one a family of models.
 
 A dialect has three parts: a *syntax* (how regions and phrases are read, streamed and written), a *frame* (over what
 the numbers lie, their scale, rounding and angles) and *wordings* (how each task is asked). A checkpoint names its

@@ -16,7 +16,6 @@ from geochat.geometry import AngleConvention, ModelFrame, OrientedBox, transform
 from geochat.geometry.model_frame import Layout
 from geochat.prompts import Task
 
-
 PLAIN: Mapping[Task, str] = {
     Task.CAPTION: "Describe the image.",
     Task.GROUNDING: "Describe the image in detail with the positions of the objects.",
@@ -27,7 +26,7 @@ PLAIN: Mapping[Task, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Wordings:
-    """How each task is asked.
+    """The wording of each task.
 
     Attributes:
         tokens: The mark that opens a question of a task, for the tasks that have one.
@@ -69,7 +68,7 @@ class Wordings:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one family of models is asked, and how it writes regions.
+    """The way one family of models is asked and writes regions.
 
     Attributes:
         name: What `geochat.json` and `--dialect` call it.
@@ -150,7 +149,7 @@ class Dialect:
         return self.syntax.write(groups, self.angles, self.decimals, inline=inline)
 
     def rewrite(self, region: Region, shape: Shape) -> str:
-        """What takes the place of a region's text (`Region.span`) where it has moved, its label kept.
+        """The text that replaces a region's own (`Region.span`) once it has moved, its label kept.
 
         Args:
             region: As this dialect read it.
@@ -172,7 +171,7 @@ class Dialect:
         return transform_geometry(shape, affine)
 
     def keeps_area(self, box: Shape) -> bool:
-        """Whether a region, given in the model's numbers, still has an area once it is written; True of points."""
+        """Return whether a region in the model's numbers has an area once it is written; True of points."""
         regions = self.parse(self.write_box(box)).regions
         return bool(regions) and (regions[0].box.area > 0 or regions[0].geometry is not None)
 

@@ -110,6 +110,6 @@ class BracketSyntax(Syntax):
 
 
 def _end_of(run: re.Pattern[str], text: str, start: int, limit: int) -> int:
-    """Where a run of characters ends, at `limit` at the latest."""
+    """The end of a run of characters, at `limit` at the latest."""
     found = run.match(text, start, limit)
     return start if found is None else found.end()

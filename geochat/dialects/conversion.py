@@ -181,7 +181,7 @@ def _passages(events: Sequence[Event], *, merging: bool) -> Iterator[_Passage]:
 
 
 def _stands_in(region: Region, phrase: Phrase | None) -> bool:
-    """Whether a region's phrase is that of an earlier event."""
+    """Return whether a region's phrase is that of an earlier event."""
     if region.phrase_span is None or phrase is None:
         return False
     return phrase.span[0] <= region.phrase_span[0] < phrase.span[1]
@@ -206,7 +206,7 @@ def _plain(event: Event) -> _Passage:
 
 
 def _names_region(events: Sequence[Event], index: int) -> bool:
-    """Whether a phrase is followed by a region that has it."""
+    """Return whether a phrase is followed by a region that has it."""
     for event in events[index + 1 :]:
         if isinstance(event, Region):
             return event.phrase is not None

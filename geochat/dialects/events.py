@@ -1,4 +1,4 @@
-"""What a reader of an answer is told, in the order it was written.
+"""Events of an answer that is read, in the order it was written.
 
 The spans of the events of a text lie end to end and cover all of it, so nothing a model wrote is ever lost. Spans
 are left out of comparisons: two answers that say the same are equal wherever they say it.
@@ -45,17 +45,17 @@ class Region:
     """The phrase without spaces at its ends, which may leave nothing; None where the box stands alone."""
 
     span: Span = field(default=(0, 0), compare=False)
-    """Where the coordinates were written, braces included."""
+    """The place of the coordinates, braces included."""
 
     phrase_span: Span | None = field(default=None, compare=False)
-    """Where `phrase` was written, without its marks; inside `span` where a label is part of the region's text."""
+    """The place of `phrase` without its marks; inside `span` if a label is part of the region's text."""
 
     geometry: BaseGeometry | None = None
     """The shapely point or polygon that was written, None for a box."""
 
     @property
     def shape(self) -> OrientedBox | BaseGeometry:
-        """What was written: the point or polygon, else the box."""
+        """The shape that was written: the point or polygon, else the box."""
         return self.box if self.geometry is None else self.geometry
 
 

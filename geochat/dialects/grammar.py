@@ -29,7 +29,7 @@ JOINER = re.compile(r"[\s,]*(?:and[\s,]*)?")
 
 
 class Kind(Enum):
-    """What a token is."""
+    """Kinds of tokens."""
 
     TEXT = auto()
     DELIMITER = auto()
@@ -84,7 +84,7 @@ class _Element(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Where a region may begin.
+    """The beginning of a region.
 
     Attributes:
         whole: Pattern of an opening that is certain.

@@ -22,12 +22,12 @@ class Order(Protocol):
 
     @property
     def expects(self) -> str:
-        """How many numbers a region has, in words: "4 coordinates"."""
+        """The number of numbers of a region in words: "4 coordinates"."""
         ...
 
     @property
     def turned(self) -> bool:
-        """Whether an angle is written; otherwise the corners are, or what follows from them."""
+        """Return whether an angle is written; otherwise the corners are, or what follows from them."""
         ...
 
     def takes(self, count: int) -> bool:

@@ -24,7 +24,7 @@ class ParsedText:
 
     @property
     def problems(self) -> tuple[Unreadable, ...]:
-        """What could not be read."""
+        """The parts that could not be read."""
         return tuple(event for event in self.events if isinstance(event, Unreadable))
 
     @property

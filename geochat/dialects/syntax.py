@@ -1,4 +1,4 @@
-"""What all syntaxes share: reading by a grammar, and writing only what reads back."""
+"""The base of all syntaxes: reading by a grammar, and writing only what reads back."""
 
 import math
 from abc import ABC, abstractmethod
@@ -39,13 +39,13 @@ class Syntax(ABC):
     limits: tuple[float, float] | None = None
 
     prose: ClassVar[bool] = True
-    """Whether regions stand between the words of sentences; otherwise an answer is one list of them."""
+    """True if regions stand between the words of sentences; otherwise an answer is one list of them."""
 
     in_place: ClassVar[bool] = True
-    """Whether each region's text can be replaced by itself."""
+    """True if each region's text can be replaced by itself."""
 
     terminator: ClassVar[str] = ""
-    """What parts a region from words that follow it, where they would be taken for its label."""
+    """Text that parts a region from words after it, which would be taken for its label."""
 
     closers: ClassVar[str] = ""
     limit: ClassVar[int] = MAX_HELD
@@ -57,12 +57,12 @@ class Syntax(ABC):
 
     @property
     def labelled(self) -> bool:
-        """Whether a region's own text holds its label."""
+        """Return whether a region's own text holds its label."""
         return False
 
     @property
     def names(self) -> bool:
-        """Whether a phrase that is written is read back as such."""
+        """Return whether a phrase that is written is read back as such."""
         return self.labelled or self.phrase is not None or self.grammar.bare
 
     def reader(self, angles: AngleConvention) -> Reader:
@@ -107,7 +107,7 @@ class Syntax(ABC):
 
     @abstractmethod
     def compose(self, groups: Sequence[Named], angles: AngleConvention, decimals: int, inline: bool) -> str:
-        """What `write` writes, unchecked."""
+        """The text of `write`, unchecked."""
 
     def numbers(self, shape: Shape, angles: AngleConvention, decimals: int) -> list[str]:
         """The numbers of a region as they are written, within the limits.

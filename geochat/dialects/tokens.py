@@ -51,7 +51,7 @@ class TokenSyntax(Syntax):
 
     @property
     def labelled(self) -> bool:
-        """Whether the label follows a region's tokens."""
+        """Return whether the label follows a region's tokens."""
         return self.label == "after"
 
     def build_grammar(self) -> Grammar:

@@ -5,15 +5,18 @@ a kill does not lose and several processes may share. What was boxed in several 
 """
 
 from geochat.find.asking import JobOptions, Progress
+from geochat.find.candidates import Candidate
 from geochat.find.counting import CellCounts
 from geochat.find.finding import Finding, FindOptions
 from geochat.find.looking import Look, LookOptions
 from geochat.find.merging import Merger
 from geochat.find.objects import FoundObject
+from geochat.find.proposals import ProposalOptions, Proposals
 from geochat.find.survey import Survey, SurveyOptions, WindowAnswers, survey_questions
 from geochat.find.windows import Grid, WindowPlan, plan_windows
 
 __all__ = [
+    "Candidate",
     "CellCounts",
     "FindOptions",
     "Finding",
@@ -24,6 +27,8 @@ __all__ = [
     "LookOptions",
     "Merger",
     "Progress",
+    "ProposalOptions",
+    "Proposals",
     "Survey",
     "SurveyOptions",
     "WindowAnswers",

@@ -26,11 +26,13 @@ from geochat.find.job import Job, Share
 from geochat.find.looking import Look
 from geochat.find.recording import AskedWindow, Recorder
 from geochat.find.windows import Row
+from geochat.geometry import OrientedBox
 from geochat.imagery import GeoImage
 from geochat.journal import Entry
 
 _AHEAD_BYTES = 2**28  # of windows read and not asked about yet
 _AHEAD = 32  # windows at most
+_WHOLE_VIEW = OrientedBox(0, 0, 100, 100)
 
 _ENDINGS = {
     "length": "an answer was cut off",
@@ -81,6 +83,7 @@ class Asking:
         questions: Asked about each window.
         read: What is recorded of an answer, JSON-ready.
         settings: What else makes two jobs the same, JSON-ready.
+        region: Gives the region of a window that is asked about; None asks about all of it.
         options: See `JobOptions`.
 
     Raises:
@@ -91,7 +94,7 @@ class Asking:
     Attributes:
         look: The scene and its windows.
         job: Where answers are recorded.
-        prompts: The questions as the model reads them.
+        prompts: The questions as the model reads them; with `region`, about one that fills its view.
     """
 
     def __init__(
@@ -101,10 +104,13 @@ class Asking:
         questions: Sequence[Question],
         read: Callable[[Answer], dict[str, Any]],
         settings: Mapping[str, Any],
+        *,
+        region: Callable[[int], OrientedBox] | None = None,
         **options: Unpack[JobOptions],
     ) -> None:
         self._engine, self.look, self._questions, self._read = engine, look, tuple(questions), read
-        self.prompts = tuple(_prompt(engine, question) for question in questions)
+        self._region = region
+        self.prompts = tuple(_prompt(engine, question, region and _WHOLE_VIEW) for question in questions)
         self._share = options.get("share", (0, 1))
         folder = options.get("job")
         if folder is None:
@@ -183,7 +189,7 @@ class Asking:
     def not_looked_at(self) -> Iterator[Feature]:
         """The windows of which something is not known, with the reason, as rows of `geochat.exports.NOT_LOOKED_AT`."""
         for row, entries in self.rows():
-            reasons = {number: _unknown(entries.get(number)) for number in row.numbers}
+            reasons = {number: unknown(entries.get(number)) for number in row.numbers}
             for number, reason in (reasons | dict.fromkeys(row.outside, "outside the area")).items():
                 if reason:
                     window = self.look.plan.window(number)
@@ -211,7 +217,7 @@ class Asking:
                     for place, question in enumerate(self._questions):
                         pending[asked_as := next(asking)] = window
                         window.places[asked_as] = place
-                        yield conversation, replace(question, id=f"{question.id}-{number}")
+                        yield conversation, self._about(number, question)
 
         with closing(in_background(lambda: self._views(numbers()), self._ahead())) as views:
             for asked_as, result in answer_each(self._engine, asked(), {}):
@@ -222,6 +228,11 @@ class Asking:
                     settled.require_answers(window.error)
                 yield from settled.counted()
             yield from settled.counted()
+
+    def _about(self, number: int, question: Question) -> Question:
+        """A question as it is put about a window."""
+        question = replace(question, id=f"{question.id}-{number}")
+        return question if self._region is None else replace(question, regions=self._region(number))
 
     def _views(self, numbers: Iterator[int]) -> Generator[tuple[int, GeoImage | GeoChatError | None], None, None]:
         for number in numbers:
@@ -253,19 +264,19 @@ def options_of(kind: type, options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name in kind.__annotations__}
 
 
-def _prompt(engine: Engine, question: Question) -> str:
-    """A question as the model reads it.
+def _prompt(engine: Engine, question: Question, region: OrientedBox | None) -> str:
+    """A question as the model reads it, about a region in its numbers or about the whole view.
 
     Raises:
         PromptError: It is outside what the model knows, or has no words.
     """
-    understood = interpret(question, (), engine.info)
+    understood = interpret(question, () if region is None else (region,), engine.info)
     if understood.reply is not None:
         raise PromptError(understood.reply)
     return understood.prompt
 
 
-def _unknown(entry: Entry | None) -> str:
+def unknown(entry: Entry | None) -> str:
     """Why something of a window is not known; "" where all is."""
     if entry is None:
         return "not reached"

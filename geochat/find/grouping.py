@@ -78,17 +78,16 @@ def _too_short(edges: Iterable[Edge], cut: set[int]) -> Iterable[int]:
 
 
 def _joined(left: Sequence[int], edges: Sequence[Edge], windows: dict[int, int]) -> list[Group]:
-    """Pieces linked to pieces, the most alike first.
+    """Pieces linked to pieces.
 
     A piece that lies within the window of another one shows nothing more than that, and links nothing. A link that
     would put two boxes of one window together is none.
     """
     rank = {box: place for place, box in enumerate(left)}
-    alike = sorted((edge for edge in edges if edge.one in rank and edge.other in rank), key=lambda edge: -edge.iou)
+    alike = _matched([edge for edge in edges if edge.one in rank and edge.other in rank], windows)
     covering: dict[int, int] = {}  # by piece, the most alike one whose window shows all of it
     for edge in alike:
-        both = edge.one_within and edge.other_within
-        if edge.one_within and not (both and rank[edge.one] < rank[edge.other]):
+        if edge.one_within and not (edge.other_within and rank[edge.one] < rank[edge.other]):
             covering.setdefault(edge.one, edge.other)
         elif edge.other_within:
             covering.setdefault(edge.other, edge.one)
@@ -108,3 +107,15 @@ def _joined(left: Sequence[int], edges: Sequence[Edge], windows: dict[int, int])
     for piece, cover in covering.items():
         link(cover, piece)
     return [Group(None, members) for members in {id(members): members for members in groups.values()}.values()]
+
+
+def _matched(edges: Iterable[Edge], windows: dict[int, int]) -> list[Edge]:
+    """Edges from the most alike pair down, of those between two windows only such as match their boxes one to one."""
+    kept: list[Edge] = []
+    matched: set[tuple[int, int]] = set()
+    for edge in sorted(edges, key=lambda edge: -edge.iou):
+        ends = {(edge.one, windows[edge.other]), (edge.other, windows[edge.one])}
+        if not ends & matched:
+            matched |= ends
+            kept.append(edge)
+    return kept

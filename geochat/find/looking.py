@@ -83,7 +83,7 @@ class Look:
             area=_area(options.get("area"), scene),
         )
         how = options.get("stretch", "auto")
-        self.bands, self.stretch = _colours(
+        self.bands, self.stretch = scene_colours(
             scene, options.get("bands", "auto"), Stretch(how) if isinstance(how, str) else how
         )
 
@@ -171,7 +171,7 @@ def _area(area: object, scene: Scene) -> shapely.Geometry | None:
     return inside
 
 
-def _colours(scene: Scene, bands: BandChoice, stretch: Stretch) -> tuple[tuple[int, ...], Stretch]:
+def scene_colours(scene: Scene, bands: BandChoice, stretch: Stretch) -> tuple[tuple[int, ...], Stretch]:
     """The bands of a scene that are shown, and one stretch for all its windows."""
     needs_limits = stretch.finds_limits and (scene.full_scale is None or stretch.method == "percentile")
     if not needs_limits:

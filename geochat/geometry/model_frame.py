@@ -9,7 +9,7 @@ from affine import Affine
 from geochat.errors import SettingsError
 
 Fit = Literal["pad", "crop"]
-"""How an image becomes the square that a LLaVA-like model sees: a setting of its checkpoint."""
+"""The way an image becomes the square that a LLaVA-like model sees: a setting of its checkpoint."""
 
 Layout = Literal["pad", "crop", "image", "resize", "shrink"]
 """Over what a model's numbers lie; see `ModelFrame`."""
@@ -54,7 +54,7 @@ class SmartResize:
 
 @dataclass(frozen=True, slots=True)
 class ModelFrame:
-    """How the numbers a model reads and writes lie over the view it is shown.
+    """The frame of the numbers a model reads and writes, over the view it is shown.
 
     Attributes:
         fit: "pad" pastes the view into the middle of a square of its longer side, at the integer offset

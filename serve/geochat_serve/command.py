@@ -66,7 +66,7 @@ class _Shutdown:
 
     @property
     def requested(self) -> bool:
-        """Whether a signal has arrived."""
+        """Return whether a signal has arrived."""
         return self._number is not None
 
     def check(self) -> None:

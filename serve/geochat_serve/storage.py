@@ -12,14 +12,14 @@ import tempfile
 import time
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
 from geochat.errors import GeoChatError, ImageError
 
 LINGER_S = 60.0  # how long an upload that a call has read may be named again
-_UNCLAIMED_S = 600.0  # how long an upload waits to be claimed
+UNCLAIMED_S = 600.0  # how long an upload waits to be claimed
 _FOLDER = re.compile(r"[0-9a-f]{64}")
 _MAX_NAME = 100
 _CLIENT_SHARE = 4  # unclaimed uploads of one client may take a quarter of the space
@@ -141,10 +141,10 @@ class UploadStorage:
         files = {_inode(path): _size(path) for path in Path(self._folder.name).rglob("*")}
         return sum(files.values())
 
-    def remove_expired(self, unclaimed_s: float = _UNCLAIMED_S, linger_s: float = LINGER_S) -> None:
+    def remove_expired(self, unclaimed_s: float = UNCLAIMED_S, linger_s: float = LINGER_S) -> None:
         """Remove uploads that nobody claimed within `unclaimed_s`, or that no call has read for `linger_s`."""
         now = time.time()
-        with self._lock:
+        with self._lock, suppress(FileNotFoundError):  # the storage was closed
             for folder in self.uploads.iterdir():
                 if _modified(folder) < now - (linger_s if folder.name in self._used else unclaimed_s):
                     self._discard(folder)

@@ -39,7 +39,7 @@ def build(labels, out, *options, kinds="refer,identify,grounding"):
 
 
 def ious(text, dialect, size=SIZE):
-    """How well each region of a text lies on the ship or the pier."""
+    """The overlap of each region of a text with the ship or the pier, whichever is greater."""
     to_pixels = Frame(size, model=dialect.model_frame).model_to_view
     shapes = [[to_pixels @ corner for corner in corners_of(region.shape)] for region in dialect.parse(text).regions]
     boxes = [OrientedBox.from_polygon(corners) for corners in shapes]

@@ -11,7 +11,7 @@ from geochat.engines import Chunk, Usage, one_by_one
 from geochat.engines.protocol import complete
 from geochat.models import ModelInfo, Settings
 from geochat_eval.benchmarks import Sources
-from geochat_eval.running import ChatAnswerer, Run, RunSettings
+from geochat_eval.runs import ChatPredictor, Run, RunSettings
 
 SETTINGS = Settings(name="hash")
 
@@ -48,5 +48,5 @@ class HashEngine:
 if __name__ == "__main__":
     out, images, questions, pause, asked = sys.argv[1:]
     run = Run(Path(out), RunSettings("rsvqa-lr", Sources(Path(images), Path(questions), dialect=GEOCHAT)))
-    for _ in run.answer(ChatAnswerer(HashEngine(float(pause), Path(asked)))):
+    for _ in run.answer(ChatPredictor(HashEngine(float(pause), Path(asked)))):
         pass

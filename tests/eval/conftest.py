@@ -24,8 +24,8 @@ def write(tmp_path):
 def score(write):
     """Scores rows and gives the JSON object; without METEOR, which starts slowly."""
 
-    def run(task, *rows, layout="geochat", replicates=0, images=None, strict=False, dialect=GEOCHAT):
+    def run(task, *rows, format_name="geochat", replicates=0, images=None, strict=False, dialect=GEOCHAT):
         settings = ScorerSettings(replicates=replicates, images=images, meteor=False)
-        return score_file(write(*rows), task, layout, settings, dialect=dialect, strict=strict).to_dict()
+        return score_file(write(*rows), task, format_name, settings, dialect=dialect, strict=strict).to_dict()
 
     return run

@@ -7,7 +7,7 @@ import pytest
 
 from geochat.dialects import GEOCHAT
 from geochat_eval.score import score_file
-from geochat_eval.scorers import ScorerSettings, caption_tools, coco
+from geochat_eval.scorers import ScorerSettings, caption_metrics
 
 needs_java = pytest.mark.skipif(shutil.which("java") is None, reason="coco-caption's tokenizer is a Java program")
 
@@ -42,9 +42,9 @@ def test_bleu_rouge_and_cider_equal_the_library(shared, score):
         given = [json.loads(line) for line in lines]
     rows = [{"answer": r["answer"], "ground_truth": [r[f"caption{i}"] for i in range(5)]} for r in given]
     found = score("image-caption", *rows)
-    assert score("image-caption", *given, layout="earthdial")["bleu_4"] == found["bleu_4"]
+    assert score("image-caption", *given, format_name="earthdial")["bleu_4"] == found["bleu_4"]
     truths, texts = library(rows)
-    expected = dict(zip(coco.RULES, Bleu(4).compute_score(truths, texts, verbose=0)[0], strict=False))
+    expected = dict(zip(caption_metrics.COCO_RULES, Bleu(4).compute_score(truths, texts, verbose=0)[0], strict=False))
     expected["rouge_l_coco"] = Rouge().compute_score(truths, texts)[0]
     expected["cider"] = Cider().compute_score(truths, texts)[0]
     assert {rule: found[rule] for rule in expected} == pytest.approx(
@@ -63,8 +63,8 @@ def test_meteor_equals_the_library(shared):
 
 @needs_java
 def test_tokens_are_lower_case_without_punctuation_and_keep_their_letters():
-    captions = [coco.Caption(row["answer"], tuple(row["ground_truth"])) for row in ROWS]
-    tokens = coco.tokenize(captions)
+    captions = [caption_metrics.Caption(row["answer"], tuple(row["ground_truth"])) for row in ROWS]
+    tokens = caption_metrics.tokenize(captions)
     assert tokens[1].text == "many planes are parked -lrb- near a café -rrb-"  # as coco-caption leaves them
     assert tokens[2].text == ""
     assert tokens[3].text == "two boats on a river"
@@ -94,14 +94,14 @@ def test_groups_are_scored_apart(score):
 
 
 def test_what_cannot_be_computed_is_said(score, monkeypatch):
-    monkeypatch.setattr(caption_tools, "missing_for_coco", lambda: "no Java here")
-    monkeypatch.setattr(caption_tools, "missing_wordnet", lambda: "no WordNet here")
+    monkeypatch.setattr(caption_metrics, "missing_for_coco", lambda: "no Java here")
+    monkeypatch.setattr(caption_metrics, "missing_wordnet", lambda: "no WordNet here")
     found = score("region-caption", {"answer": "a ship", "ground_truth": "a ship"})
     assert found["not_computed"]["cider"] == "no Java here"
     assert found["not_computed"]["meteor_nltk"] == "no WordNet here"
     assert "bleu_1" not in found
     assert found["rouge_1"] == 100
-    assert "no Java here" in caption_tools.finding()
+    assert "no Java here" in caption_metrics.summary()
 
 
 def test_empty_captions_count_as_zero(score):

@@ -1,5 +1,5 @@
 from geochat.dialects import GEOCHAT
-from geochat_eval.grounded import read_any, read_brackets, read_markup
+from geochat_eval.formats import read_any, read_brackets, read_markup
 
 TRUTH = (
     "There is <p>1 small ship</p> {<10><10><30><30>|<90>} near "

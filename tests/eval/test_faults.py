@@ -14,8 +14,8 @@ from geochat.dialects import GEOCHAT
 from geochat.errors import DataError, GeoChatError, SettingsError
 from geochat.models.info import Capabilities
 from geochat_eval.benchmarks import Sources
-from geochat_eval.reporting import report
-from geochat_eval.running import ChatAnswerer, Run, RunFolder, RunSettings
+from geochat_eval.reports import report
+from geochat_eval.runs import ChatPredictor, EvaluationFolder, Run, RunSettings
 from geochat_eval.scorers import ScorerSettings
 
 PROGRAM = Path(__file__).with_name("answering.py")
@@ -55,8 +55,8 @@ def make(images, questions):
 
 
 def finish(out, settings, engine=None, told=None, **options):
-    run = Run(out, settings, tell=(told if told is not None else []).append, **options)
-    list(run.answer(ChatAnswerer(engine or HashEngine())))
+    run = Run(out, settings, notify=(told if told is not None else []).append, **options)
+    list(run.answer(ChatPredictor(engine or HashEngine())))
     return run
 
 
@@ -82,8 +82,8 @@ def test_a_run_that_is_about_to_answer_is_not_taken_over(tmp_path, make):
     first = Run(tmp_path / "run", make())
     Run(tmp_path / "run", make(limit=4))  # nothing was answered yet
     with pytest.raises(SettingsError, match="another run was begun in"):
-        next(first.answer(ChatAnswerer(HashEngine())))
-    work = Run(tmp_path / "run", make(limit=4)).answer(ChatAnswerer(HashEngine()))
+        next(first.answer(ChatPredictor(HashEngine())))
+    work = Run(tmp_path / "run", make(limit=4)).answer(ChatPredictor(HashEngine()))
     next(work)  # holds its journal, and has answered nothing
     with pytest.raises(DataError, match="another process is answering"):
         Run(tmp_path / "run", make())
@@ -92,7 +92,7 @@ def test_a_run_that_is_about_to_answer_is_not_taken_over(tmp_path, make):
 
 def test_another_model_may_follow_one_that_answered_nothing(tmp_path, make):
     run = Run(tmp_path / "run", make())
-    run.answer(ChatAnswerer(HashEngine(sha256="1" * 64))).send(None)
+    run.answer(ChatPredictor(HashEngine(sha256="1" * 64))).send(None)
     assert finish(tmp_path / "run", make()).complete
     with pytest.raises(SettingsError, match="model_sha256"):
         finish(tmp_path / "run", make(), HashEngine(sha256="1" * 64))
@@ -139,7 +139,7 @@ FILES = ("questions.jsonl", "run.json", "journal/0.jsonl", "answers.jsonl", "fai
 def test_a_damaged_file_never_changes_a_result_without_a_word(file, fault, finished, tmp_path, make):
     whole = finish(tmp_path / "whole", make()).folder.path
     out = tmp_path / "run"
-    for progress in Run(out, make()).answer(ChatAnswerer(HashEngine())):
+    for progress in Run(out, make()).answer(ChatPredictor(HashEngine())):
         if progress.done == 6 and not finished:
             break
     if finished:
@@ -198,7 +198,7 @@ def test_questions_that_cannot_be_made_again_are_an_error(tmp_path, make, questi
     known = json.loads((out / "run.json").read_text())
     rows = questions.read_text().splitlines(keepends=True)
     questions.write_text("".join(reversed(rows)))
-    from geochat_eval.hashing import file_hash
+    from geochat_eval.runs.settings import file_hash
 
     (out / "run.json").write_text(json.dumps({**known, "questions_sha256": file_hash(questions)}))
     with pytest.raises(DataError, match=r"questions.jsonl is damaged, .* no longer give the same .*--restart"):
@@ -271,7 +271,7 @@ def _answer(out, images, questions, rank, events):
     sources = Sources(images, questions, dialect=GEOCHAT)
     run = Run(out, RunSettings("rsvqa-lr", sources))
     events.wait(60)
-    list(run.answer(ChatAnswerer(HashEngine(pause=0.01)), rank, 2))
+    list(run.answer(ChatPredictor(HashEngine(pause=0.01)), rank, 2))
 
 
 def test_two_processes_share_a_folder_by_design(tmp_path, images, questions, make):
@@ -323,4 +323,4 @@ def test_nothing_is_offered_unless_asked(tmp_path, make):
     run = finish(tmp_path / "run", make())
     assert b"choices" not in run.folder.questions.read_bytes()
     assert b"choice" not in run.folder.answers.read_bytes()
-    assert RunFolder(tmp_path / "run").read_settings()["choices"] is False
+    assert EvaluationFolder(tmp_path / "run").read_settings()["choices"] is False

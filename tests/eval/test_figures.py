@@ -12,10 +12,9 @@ from PIL import Image
 
 from geochat.dialects import GEOCHAT
 from geochat_eval.benchmarks import Sources
-from geochat_eval.reporting import report, write_report
-from geochat_eval.reporting.examples import Example
-from geochat_eval.reporting.pictures import contact_sheet, matrix
-from geochat_eval.running import Reply, Run, RunSettings
+from geochat_eval.reports import report, write_report
+from geochat_eval.reports.examples import Example, contact_sheet, matrix
+from geochat_eval.runs import Prediction, Run, RunSettings
 from geochat_eval.scorers import ScorerSettings
 
 SCRIPT = Path(__file__).parents[2] / "eval" / "figures.py"
@@ -25,10 +24,10 @@ CARD = "# Model\n\n## Figures\nold\n\n| old |\n\n## Limits\nmany\n"
 class Answers:
     name, sha256 = "stub", "f" * 64
 
-    def answer(self, questions):
+    def predict(self, questions):
         for asked in questions:
             wrong = asked.row["question_id"].endswith("/0.png")
-            yield asked.number, Reply("forest" if wrong else asked.row["ground_truth"])
+            yield asked.number, Prediction("forest" if wrong else asked.row["ground_truth"])
 
 
 @pytest.fixture
@@ -98,13 +97,23 @@ def test_a_folder_without_runs_and_a_card_without_the_heading(runs, figures, tmp
         figures(runs)
 
 
-def example(worth):
+def example(quality):
     content = io.BytesIO()
     Image.new("RGB", (40, 40)).save(content, "PNG")
     picture = f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
     square = "25,25 75,25 75,75 25,75"
     return Example(
-        "1", worth, "[refer] the tank", "{<1><2><3><4>|<5>}", "", picture, (0, 0, 100, 100), (), (square,), (), GEOCHAT
+        "1",
+        quality,
+        "[refer] the tank",
+        "{<1><2><3><4>|<5>}",
+        "",
+        picture,
+        (0, 0, 100, 100),
+        (),
+        (square,),
+        (),
+        GEOCHAT,
     )
 
 

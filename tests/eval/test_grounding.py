@@ -6,7 +6,7 @@ import pytest
 from geochat.dialects import GEOCHAT
 from geochat.geometry import OrientedBox
 from geochat.geometry.overlap import reaches
-from geochat_eval.constant_box import ConstantBox
+from geochat_eval.scorers.grounding import ConstantBox
 
 A, B, FAR = OrientedBox(10, 10, 30, 30), OrientedBox(60, 60, 80, 80), OrientedBox(10, 70, 20, 90)
 

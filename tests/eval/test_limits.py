@@ -11,9 +11,9 @@ from PIL import Image
 from geochat.dialects import GEOCHAT
 from geochat.errors import DataError, SettingsError
 from geochat_eval.benchmarks import Item, Sources
-from geochat_eval.reporting import report
-from geochat_eval.running import ChatAnswerer, Run, RunSettings
-from geochat_eval.running.drawing import Drawing
+from geochat_eval.reports import report
+from geochat_eval.runs import ChatPredictor, Run, RunSettings
+from geochat_eval.runs.questions import QuestionSampler
 from geochat_eval.scorers import ScorerSettings
 
 HashEngine = runpy.run_path(str(Path(__file__).with_name("answering.py")))["HashEngine"]
@@ -36,7 +36,7 @@ def settings(classes, limit=None, **changes):
 
 def finish(out, settings, engine=None, **options):
     run = Run(out, settings, **options)
-    list(run.answer(ChatAnswerer(engine or HashEngine())))
+    list(run.answer(ChatPredictor(engine or HashEngine())))
     return run
 
 
@@ -113,7 +113,7 @@ def test_a_limit_raised_by_a_process_that_was_killed_is_taken_back_or_gone_on_wi
 
 
 def test_it_is_not_raised_under_the_feet_of_another_process(classes, tmp_path):
-    work = Run(tmp_path / "run", settings(classes, 8)).answer(ChatAnswerer(HashEngine()))
+    work = Run(tmp_path / "run", settings(classes, 8)).answer(ChatPredictor(HashEngine()))
     next(work), next(work)
     with pytest.raises(DataError, match="another process is answering"):
         Run(tmp_path / "run", settings(classes, 12))
@@ -121,13 +121,13 @@ def test_it_is_not_raised_under_the_feet_of_another_process(classes, tmp_path):
 
 
 def test_pairs_stay_together_and_images_come_in_turn():
-    drawing = Drawing(0, "identify")
+    drawing = QuestionSampler(0, "identify")
     for number in range(6):
         for side, truth in zip("ab", ("car", "ship"), strict=True):
             drawing.add(Item(f"{number}{side}", f"{number}.png", "?", truth, {"pair": number}))
     order = drawing.order()
     assert all(order[place] + 1 == order[place + 1] for place in range(0, 12, 2))
-    drawing = Drawing(0, "referring")
+    drawing = QuestionSampler(0, "referring")
     for number in range(12):
         drawing.add(Item(number, f"{number % 3}.png", "?"))
     images = [number % 3 for number in drawing.order()]

@@ -9,11 +9,11 @@ from geochat.cli import main
 from geochat.dialects import GEOCHAT
 from geochat.errors import DataError
 from geochat_eval.bootstrap import Shares, unit_key, unit_weights
-from geochat_eval.reporting import compare
-from geochat_eval.running import FileAnswerer
-from geochat_eval.same_answer import answer_key, same_answer
+from geochat_eval.reports import compare
+from geochat_eval.runs import FilePredictor
 from geochat_eval.score import score_file
 from geochat_eval.scorers import ScorerSettings
+from geochat_eval.scorers.labels import answer_key, same_answer
 
 BOX = "{<10><10><30><30>|<90>}"
 
@@ -121,7 +121,7 @@ def test_a_json_array_is_a_file_of_answers(tmp_path):
     path.write_text(json.dumps(rows, indent=1))
     found = score_file(path, "vqa", settings=ScorerSettings(0), truths=path, dialect=GEOCHAT).to_dict()
     assert found["accuracy"] == 75
-    assert len(FileAnswerer(path, dialect=GEOCHAT)._answers) == 4
+    assert len(FilePredictor(path, dialect=GEOCHAT)._answers) == 4
     both = compare(path, path, "vqa", ScorerSettings(0), dialects=(GEOCHAT, GEOCHAT))
     assert both.equal == 4
 
@@ -135,9 +135,9 @@ def test_what_is_neither_lines_nor_an_array_is_told(tmp_path):
 
 def test_two_answers_of_a_file_to_one_question_are_an_error(write):
     row = {"question_id": 1, "answer": "yes", "ground_truth": "yes"}
-    assert len(FileAnswerer(write(row, row), dialect=GEOCHAT)._answers) == 1
+    assert len(FilePredictor(write(row, row), dialect=GEOCHAT)._answers) == 1
     with pytest.raises(DataError, match=r"answers.jsonl:2 answers question_id '1' again"):
-        FileAnswerer(write(row, {**row, "answer": "no"}), dialect=GEOCHAT)
+        FilePredictor(write(row, {**row, "answer": "no"}), dialect=GEOCHAT)
     with pytest.raises(DataError, match=r"answers.jsonl:2 gives question_id '1' again"):
         score_file(write(row), "vqa", truths=write(row, {**row, "ground_truth": "no"}), dialect=GEOCHAT)
 

@@ -5,6 +5,10 @@ engine writes what the test says, so that everything around generation is tested
 """
 
 import json
+import subprocess
+import sys
+import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -176,3 +180,32 @@ def geotiff(tmp_path, picture):
     with rasterio.open(path, "w", driver="GTiff", width=200, height=100, count=3, dtype="uint8", **place) as target:
         target.write(picture.transpose(2, 0, 1))
     return path
+
+
+class RangeServer:
+    """A running `range_server.py`."""
+
+    def __init__(self, address):
+        self.address = address
+
+    def asked(self):
+        """The paths asked for since this was last called, and the bytes sent."""
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{self.address}/asked") as reply:
+            told = json.load(reply)
+        return told["asked"], told["sent"]
+
+
+@pytest.fixture(scope="session")
+def serve_ranges():
+    """`with serve_ranges(folder) as server:` serves a folder from another process."""
+
+    @contextmanager
+    def serve(folder):
+        script = Path(__file__).with_name("range_server.py")
+        with subprocess.Popen([sys.executable, script, folder], stdout=subprocess.PIPE, text=True) as process:
+            try:
+                yield RangeServer(f"http://127.0.0.1:{process.stdout.readline().strip()}")
+            finally:
+                process.terminate()
+
+    return serve

@@ -1,4 +1,4 @@
-"""What a run would take, held against published counts and against what autograd keeps in a real step."""
+"""Estimates against published counts, and against what autograd keeps in a real step."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What is adapted is saved whole, and loads everywhere."""
+"""Adapters are saved whole and load in plain PEFT."""
 
 import json
 from dataclasses import replace
@@ -22,7 +22,7 @@ from geochat_train.tuning.run import taught
 
 @pytest.fixture(scope="module")
 def said(base, material):
-    """What a model says to some samples, and its loss there."""
+    """Logits and loss of a model on some samples."""
     processor = load(base, device="cpu").processor
     rows = read_rows(material / "train.jsonl", None, processor, max_length=400)
     batch = RowCollator(Collator(processor, material, 400))([rows[index] for index in (0, 1, 2, 3)])

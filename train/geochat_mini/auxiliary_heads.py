@@ -44,7 +44,7 @@ _CURVE = 64
 
 @dataclass(frozen=True)
 class Weights:
-    """How much each part of the heads' loss counts."""
+    """Weights of the parts of the heads' loss."""
 
     scene: float = 1.0
     category: float = 1.0

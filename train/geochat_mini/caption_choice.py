@@ -1,4 +1,4 @@
-"""Which of an image's captions says what the others say too.
+"""Choice of the caption an image is taught: the one that agrees best with its others.
 
 Five people caption an image in five ways, and a small model taught a random one of them writes the average of all,
 which is none. It is taught the caption that agrees best with the other four, by what CIDEr (Vedantam et al. 2015)

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-STAGES = ("pretrain", "perceive", "instruct")
+STAGES = ("perceive", "instruct", "encode")
 
 
 def entries(run: Path) -> Iterator[dict[str, Any]]:
-    """What each stage that was run logged, in order."""
+    """Yield the logged rows of each stage, in order."""
     for stage in (name for name in STAGES if (run / name).is_dir()):
         last = max((run / stage).glob("checkpoint-*"), key=lambda folder: int(folder.name.split("-")[1]))
         state = json.loads((last / "trainer_state.json").read_text(encoding="utf-8"))

@@ -36,7 +36,7 @@ _FUSELAGE = 0.12  # breadth of fuselage and wings beside the length
 
 @dataclass(frozen=True)
 class _Shape:
-    """How much longer than broad a kind of object is: usually, at least, at most."""
+    """Ratio of length to breadth of a kind of object: usual, least, most."""
 
     usual: float
     least: float

@@ -27,7 +27,7 @@ _NUMBERS = 5  # of a box: four, a bar, one
 
 @dataclass(frozen=True)
 class Pointing:
-    """Where in a row of tokens which patches should be looked at.
+    """Positions in a row of tokens, and the patches to attend to at each.
 
     Attributes:
         at: (P,) positions.

@@ -1,4 +1,4 @@
-"""What the tower knows before it can speak: `python -m geochat_mini.probe --imagery DIR --out RUN`.
+"""Figures of the tower alone: `python -m geochat_mini.probe --imagery DIR --out RUN`.
 
 On the photographs kept for validation, for each source: the share of scenes that the scene head names, the share of
 images whose most certain patch of a category gives a box that touches such an object, and the share where the two

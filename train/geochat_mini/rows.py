@@ -68,7 +68,7 @@ class RowMaker:
         return {**padded, **known, **join(points), "views": torch.stack(views)}
 
     def _fitting(self, talks: list[list[Message]]) -> list[tuple[list[Message], Example]]:
-        """Those that together stay within the budget of a row, in order: attention pays for a row's length squared."""
+        """The conversations that fit a row's budget, in order: attention costs the square of a row's length."""
         kept: list[tuple[list[Message], Example]] = []
         left = _WORDS
         for talk in talks:

@@ -90,7 +90,7 @@ class Pairing(nn.Module):
         return features.float()
 
     def _meaning(self, features: Tensor, vectors: Tensor) -> Tensor:
-        """How far phrases' features (K, D) are from the teacher's vectors (B, P, 384) and their likenesses."""
+        """Distance of phrases' features (K, D) from the teacher's vectors (B, P, 384) and their similarities."""
         vectors = vectors.flatten(0, 1)
         away = 1 - functional.cosine_similarity(self.meaning(features).float(), vectors, dim=-1).mean()
         same = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)

@@ -177,7 +177,7 @@ def _view(
 
 
 def _placed(center: float, slack: float, side: float, length: int, rng: random.Random) -> float:
-    """Where a view's centre lies on one axis: the object stays inside it, and the view in the image if it can."""
+    """Centre of a view on one axis: the object stays inside the view, and the view in the image if possible."""
     low, high = center - slack, center + slack
     inside = side / 2, length - side / 2
     if inside[0] <= inside[1]:

@@ -44,7 +44,7 @@ def identify(
     seed: int = 0,
     origins: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """How often objects are named.
+    """Measure how often objects are named correctly.
 
     Args:
         chat: Names them.
@@ -72,7 +72,7 @@ def identify(
 
 
 def scenes(chat: GeoChat, images: Iterable[LabelledImage], classes: Sequence[str]) -> dict[str, Any]:
-    """How often the scene is named among `classes`."""
+    """Measure how often the scene is named correctly among `classes`."""
     labelled = [image for image in images if image.scene is not None]
     asked = [(image.open(), Question(", ".join(classes), task=Task.SCENE, raw=True)) for image in labelled]
     return summary([str(image.scene) for image in labelled], _answers(chat, asked), list(map(_name, labelled)))
@@ -126,7 +126,7 @@ def _interval(
 
 
 def _name(image: LabelledImage) -> str:
-    """What tells an image, or a window of one, from others."""
+    """Key of an image, or of a window of one."""
     return str(image.path) if image.path is not None else str(image.name)
 
 

@@ -44,7 +44,7 @@ def setting(default: Any, about: str) -> Any:  # noqa: ANN401 - stands for a val
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What every method has in common."""
+    """Settings that every method has."""
 
     model: str | None = setting(None, "checkpoint or hub id to start from (default: the bundled model)")
     data: Path | None = setting(None, "samples to learn from")

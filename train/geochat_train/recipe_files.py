@@ -1,4 +1,4 @@
-"""Where recipes come from: a file by name or path, and values given beside it."""
+"""Recipes from a file, by name or path, and from values given beside it."""
 
 import difflib
 import types

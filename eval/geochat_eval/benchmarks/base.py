@@ -1,4 +1,4 @@
-"""What a benchmark is: a reader of its files, the words it asks in, and how its answers are scored."""
+"""Definition of a benchmark: a reader of its files, the words of its prompts, and the scorer of its answers."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -11,13 +11,14 @@ from geochat.errors import SettingsError
 from geochat.prompts import Task
 from geochat_data.questions import WordingPool
 from geochat_data.readers import Report
+from geochat_eval.json_objects import JsonObject, read_objects
 
 _CLASSES = re.compile(r".*\bclasses:\s*([^.\n]+)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where a benchmark's files are, and which part of them is asked.
+    """Files of a benchmark, and the part of them that is asked.
 
     Attributes:
         images: The folder of images, or of labelled imagery.
@@ -47,7 +48,7 @@ class Sources:
 
     @property
     def root(self) -> Path:
-        """What images that are found rather than made are relative to: the folder of images, or that of the labels."""
+        """The folder that names of existing images are relative to: that of the images, or that of the labels."""
         labels = self.questions or Path()
         if self.reader is not None and self.images is None and labels.is_dir():
             return labels
@@ -100,13 +101,13 @@ class Item:
         return {**row, **self.fields, **truth, "prompt": prompt, **offered}
 
 
-def worded(words: str, task: Task, sources: Sources) -> str:
+def apply_wording(words: str, task: Task, sources: Sources) -> str:
     """A file's words in the dialect's wording of a task, as they are where they are so worded already."""
     template, mark = sources.dialect.wordings.templates.get(task, ("{}", ""))
     return words if mark and mark in words else template.replace("{}", words)
 
 
-def marked(words: str, task: Task, sources: Sources, space: str = " ") -> str:
+def add_task_token(words: str, task: Task, sources: Sources, space: str = " ") -> str:
     """Words with the dialect's token of a task before them, where it has one."""
     token = sources.dialect.wordings.tokens.get(task)
     return f"{token}{space}{words}" if token else words
@@ -152,3 +153,63 @@ class Benchmark:
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     choices: Callable[[Item, Sources], tuple[str, ...]] = lambda _item, _sources: ()
     makes_images: Callable[[Sources], bool] = lambda _sources: False
+
+
+def read_items(
+    path: Path, report: Report, make: Callable[[JsonObject, int], Item | None], member: str = ""
+) -> Iterator[Item]:
+    """`read_objects` through `make`, which is given a row and its number; rows it cannot use are counted and left out.
+
+    Args:
+        path: As of `read_objects`.
+        report: Counts what is used and what is not.
+        make: None passes over a row that is meant for another purpose. May raise KeyError for a missing field, and
+            ValueError or TypeError for a malformed one.
+        member: As of `read_objects`.
+    """
+    for number, (where, row) in enumerate(read_objects(path, report, member)):
+        try:
+            item = make(row, number)
+        except KeyError as error:
+            report.skip(f"it has no field {error}", where)
+        except (TypeError, ValueError, OSError) as error:  # OSError: a name no file can have
+            report.skip(f"malformed: {error}", where)
+        else:
+            if item is not None:
+                report.used += 1
+                yield item
+
+
+def text(row: JsonObject, *names: str) -> str:
+    """The first of the fields `names` that is there, which must hold text or a number.
+
+    Raises:
+        KeyError: There is none.
+        TypeError: It holds something else.
+    """
+    name = next((name for name in names if row.get(name) is not None), None)
+    if name is None:
+        raise KeyError(" or ".join(names))
+    value = row[name]
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        raise TypeError(f"{name} is a {type(value).__name__}, not text")
+    return str(value)
+
+
+def name_of(row: JsonObject, number: int, field: str = "question_id") -> str | int:
+    """Return the id of a question: the file's, or its number where the file has none."""
+    name = row.get(field)
+    return name if isinstance(name, str | int) and not isinstance(name, bool) else number
+
+
+def image_name(row: JsonObject, *names: str) -> str:
+    """An image's name from the first of the fields that is there, which may not lead out of its folder.
+
+    Raises:
+        KeyError: There is none.
+        ValueError: It leads elsewhere.
+    """
+    name = text(row, *names)
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ValueError("its image's name leads out of the folder of images")
+    return name

@@ -9,10 +9,9 @@ from functools import partial
 
 from geochat.prompts import Task
 from geochat_data.readers import Report
-from geochat_eval.benchmarks.base import Benchmark, Item, Sources
-from geochat_eval.benchmarks.files import image_name, name_of, read_items, text
-from geochat_eval.benchmarks.labelled import is_ucm, labelled_images
-from geochat_eval.rows import Row
+from geochat_eval.benchmarks.base import Benchmark, Item, Sources, image_name, name_of, read_items, text
+from geochat_eval.benchmarks.labelled_images import is_ucm, labelled_images
+from geochat_eval.json_objects import JsonObject
 
 _RULES = ("cider", "rouge_l", "bleu_4", "meteor", "beyond_class_precision", "beyond_class_recall")
 _FILES = "--questions dataset.json --images DIR"
@@ -28,7 +27,7 @@ def _read(sources: Sources, report: Report) -> Iterator[Item]:
     return read_items(path, report, partial(_make, sources), "images")
 
 
-def _make(sources: Sources, row: Row, number: int) -> Item | None:
+def _make(sources: Sources, row: JsonObject, number: int) -> Item | None:
     name = image_name(row, "filename")
     if row.get("split", sources.split) != sources.split:
         return None
@@ -55,32 +54,33 @@ def _read_vrsbench(sources: Sources, report: Report) -> Iterator[Item]:
     return read_items(path, report, _make_vrsbench)
 
 
-def _make_vrsbench(row: Row, number: int) -> Item:
+def _make_vrsbench(row: JsonObject, number: int) -> Item:
     name = name_of(row, number)
     return Item(name, image_name(row, "image_id"), text(row, "question"), text(row, "ground_truth"))
 
 
-CAPTIONS = (
-    Benchmark(
-        "ucm-captions",
-        "image captions, UC Merced",
-        f"{_FILES}; or --images DIR with captions.jsonl",
-        _read_ucm,
-        "image-caption",
-        max_new_tokens=96,
-        headline=_RULES,
-    ),
-    Benchmark(
-        "sydney-captions", "image captions, Sydney", _FILES, _read, "image-caption", max_new_tokens=96, headline=_RULES
-    ),
-    Benchmark("rsicd", "image captions, RSICD", _FILES, _read, "image-caption", max_new_tokens=96, headline=_RULES),
-    Benchmark(
-        "vrsbench-caption",
-        "long image captions, VRSBench",
-        "--questions VRSBench_EVAL_Cap.json --images DIR",
-        _read_vrsbench,
-        "image-caption",
-        max_new_tokens=512,
-        headline=_RULES,
-    ),
+UCM_CAPTIONS = Benchmark(
+    "ucm-captions",
+    "image captions, UC Merced",
+    f"{_FILES}; or --images DIR with captions.jsonl",
+    _read_ucm,
+    "image-caption",
+    max_new_tokens=96,
+    headline=_RULES,
+)
+
+SYDNEY_CAPTIONS = Benchmark(
+    "sydney-captions", "image captions, Sydney", _FILES, _read, "image-caption", max_new_tokens=96, headline=_RULES
+)
+
+RSICD = Benchmark("rsicd", "image captions, RSICD", _FILES, _read, "image-caption", max_new_tokens=96, headline=_RULES)
+
+VRSBENCH_CAPTION = Benchmark(
+    "vrsbench-caption",
+    "long image captions, VRSBench",
+    "--questions VRSBench_EVAL_Cap.json --images DIR",
+    _read_vrsbench,
+    "image-caption",
+    max_new_tokens=512,
+    headline=_RULES,
 )

@@ -11,10 +11,9 @@ from geochat.errors import DataError, ImageError
 from geochat.imagery import image_size
 from geochat.prompts import Task
 from geochat_data.readers import Report
-from geochat_eval.benchmarks.base import Benchmark, Item, Sources, marked
-from geochat_eval.benchmarks.files import image_name, name_of, read_items, text
-from geochat_eval.rows import Row
-from geochat_eval.square import rewritten
+from geochat_eval.benchmarks.base import Benchmark, Item, Sources, add_task_token, image_name, name_of, read_items, text
+from geochat_eval.boxes import rewrite_regions
+from geochat_eval.json_objects import JsonObject
 
 _KEPT = ("type", "dataset", "obj_ids", "size_group", "image_id", "unique", "obj_cls")
 _BOXES = ("matched_boxes@0.5", "all_matched@0.5", "predicted_hit@0.5")
@@ -32,7 +31,7 @@ def _read(what: str, truth: str, sources: Sources, report: Report) -> Iterator[I
     return read_items(path, report, partial(_make, truth))
 
 
-def _make(truth: str, row: Row, number: int) -> Item:
+def _make(truth: str, row: JsonObject, number: int) -> Item:
     name = image_name(row, "image_id")
     image = name if "." in name.rsplit("/", 1)[-1] else f"{name}.png"
     if row.get(truth) is None:
@@ -46,19 +45,19 @@ def _refer_prompt(item: Item, sources: Sources) -> str:
     """[refer] for a phrase, [grounding] for a description to be located, as `type` says."""
     if str(item.fields.get("type", "ref")).startswith("ref"):
         template, _ = sources.dialect.wordings.templates.get(Task.REFER, ("{}", ""))
-        return marked(template.replace("{}", item.question), Task.REFER, sources)
-    return marked(item.question, Task.GROUNDING, sources, space="")
+        return add_task_token(template.replace("{}", item.question), Task.REFER, sources)
+    return add_task_token(item.question, Task.GROUNDING, sources, space="")
 
 
 def _identify_prompt(item: Item, sources: Sources) -> str:
     """The file's region, which is the published model's, as whoever answers writes it."""
     words = sources.dialect.wordings.defaults[Task.IDENTIFY]
-    region = rewritten(item.question, sources.dialect, partial(_size, item, sources))
-    return marked(f"{words} {region}", Task.IDENTIFY, sources)
+    region = rewrite_regions(item.question, sources.dialect, partial(_size, item, sources))
+    return add_task_token(f"{words} {region}", Task.IDENTIFY, sources)
 
 
 def _grounding_prompt(item: Item, sources: Sources) -> str:
-    return marked(item.question or sources.dialect.wordings.defaults[Task.GROUNDING], Task.GROUNDING, sources)
+    return add_task_token(item.question or sources.dialect.wordings.defaults[Task.GROUNDING], Task.GROUNDING, sources)
 
 
 def _size(item: Item, sources: Sources) -> tuple[int, int]:
@@ -73,51 +72,52 @@ def _size(item: Item, sources: Sources) -> tuple[int, int]:
         raise DataError(f"question {item.id} cannot be asked of a model that crops images: {error}") from error
 
 
-REGIONS = (
-    Benchmark(
-        "referring",
-        "boxes of phrases, GeoChat-Bench",
-        "--questions referring.jsonl --images DIR",
-        partial(_read, "GeoChat-Bench's referring.jsonl", "ground_truth"),
-        "referring",
-        _refer_prompt,
-        256,
-        headline=_BOXES,
-        published=_PUBLISHED,
-    ),
-    Benchmark(
-        "region-captioning",
-        "what is in a region, GeoChat-Bench",
-        "--questions region_captioning.jsonl --images DIR",
-        partial(_read, "GeoChat-Bench's region_captioning.jsonl", "ground_truth"),
-        "region-caption",
-        _identify_prompt,
-        128,
-        headline=("rouge_1", "rouge_l", "meteor"),
-        published={
-            "rouge_1": {"GeoChat-7B": 87.3, "EarthDial-4B (its answers, scored here)": 73.35},
-            "rouge_l": {"GeoChat-7B": 87.2, "EarthDial-4B (its answers, scored here)": 73.31},
-            "meteor": {"GeoChat-7B (which METEOR is not stated)": 83.9},
-        },
-    ),
-    Benchmark(
-        "grounding-description",
-        "descriptions with boxes, GeoChat-Bench",
-        "--questions grounding_description.jsonl --images DIR",
-        partial(_read, "GeoChat-Bench's grounding_description.jsonl", "description"),
-        "grounded-description",
-        _grounding_prompt,
-        512,
-        headline=("matched_and_named@0.5", "f1@0.5", "rouge_l", "clean_regions"),
-    ),
-    Benchmark(
-        "vrsbench-referring",
-        "boxes of phrases, VRSBench",
-        "--questions VRSBench_EVAL_referring.json --images DIR",
-        partial(_read, "VRSBench_EVAL_referring.json", "ground_truth"),
-        "referring",
-        _refer_prompt,
-        128,
-        headline=_BOXES,
-    ),
+REFERRING = Benchmark(
+    "referring",
+    "boxes of phrases, GeoChat-Bench",
+    "--questions referring.jsonl --images DIR",
+    partial(_read, "GeoChat-Bench's referring.jsonl", "ground_truth"),
+    "referring",
+    _refer_prompt,
+    256,
+    headline=_BOXES,
+    published=_PUBLISHED,
+)
+
+REGION_CAPTIONING = Benchmark(
+    "region-captioning",
+    "what is in a region, GeoChat-Bench",
+    "--questions region_captioning.jsonl --images DIR",
+    partial(_read, "GeoChat-Bench's region_captioning.jsonl", "ground_truth"),
+    "region-caption",
+    _identify_prompt,
+    128,
+    headline=("rouge_1", "rouge_l", "meteor"),
+    published={
+        "rouge_1": {"GeoChat-7B": 87.3, "EarthDial-4B (its answers, scored here)": 73.35},
+        "rouge_l": {"GeoChat-7B": 87.2, "EarthDial-4B (its answers, scored here)": 73.31},
+        "meteor": {"GeoChat-7B (which METEOR is not stated)": 83.9},
+    },
+)
+
+GROUNDING_DESCRIPTION = Benchmark(
+    "grounding-description",
+    "descriptions with boxes, GeoChat-Bench",
+    "--questions grounding_description.jsonl --images DIR",
+    partial(_read, "GeoChat-Bench's grounding_description.jsonl", "description"),
+    "grounded-description",
+    _grounding_prompt,
+    512,
+    headline=("matched_and_named@0.5", "f1@0.5", "rouge_l", "clean_regions"),
+)
+
+VRSBENCH_REFERRING = Benchmark(
+    "vrsbench-referring",
+    "boxes of phrases, VRSBench",
+    "--questions VRSBench_EVAL_referring.json --images DIR",
+    partial(_read, "VRSBench_EVAL_referring.json", "ground_truth"),
+    "referring",
+    _refer_prompt,
+    128,
+    headline=_BOXES,
 )

@@ -8,10 +8,25 @@ from collections.abc import Iterator
 
 from geochat.prompts import Task
 from geochat_data.readers import UCM_SCENES, DataSource, Report, class_names, read
-from geochat_eval.benchmarks.base import Benchmark, Item, Sources, named_classes, worded
-from geochat_eval.benchmarks.files import image_name, name_of, read_items, text
-from geochat_eval.benchmarks.labelled import image_path, kept_for, labelled_images, own_source, reading_split
-from geochat_eval.rows import Row
+from geochat_eval.benchmarks.base import (
+    Benchmark,
+    Item,
+    Sources,
+    apply_wording,
+    image_name,
+    name_of,
+    named_classes,
+    read_items,
+    text,
+)
+from geochat_eval.benchmarks.labelled_images import (
+    image_path,
+    labelled_images,
+    reading_split,
+    split_filter,
+    user_source,
+)
+from geochat_eval.json_objects import JsonObject
 
 _SPACED = {name.replace(" ", ""): name for name in UCM_SCENES}
 _FILES = "--images DIR of class folders; or --questions FILE (question_id, image, text) with its images"
@@ -26,7 +41,7 @@ def _read(sources: Sources, report: Report) -> Iterator[Item]:
     return _from_folders(sources, report)
 
 
-def _from_file(row: Row, number: int) -> Item:
+def _from_file(row: JsonObject, number: int) -> Item:
     truth = text(row, "ground_truth") if row.get("ground_truth") is not None else text(row, "question_id").split("/")[0]
     return Item(name_of(row, number), image_name(row, "image", "image_id"), text(row, "text", "question"), truth)
 
@@ -36,8 +51,8 @@ def _from_folders(sources: Sources, report: Report) -> Iterator[Item]:
     source = DataSource(root, split=reading_split(sources), report=report)
     names = class_names(source)
     ours = {name: _SPACED[name] for name in names} if set(names) <= set(_SPACED) else {name: name for name in names}
-    question = worded(", ".join(ours[name] for name in names), Task.SCENE, sources)
-    kept = kept_for(sources)
+    question = apply_wording(", ".join(ours[name] for name in names), Task.SCENE, sources)
+    kept = split_filter(sources)
     for image in read("folders", source):
         if image.path is None or not kept(image.path.name):
             continue
@@ -50,8 +65,8 @@ def _from_records(sources: Sources, report: Report) -> Iterator[Item]:
     """One's own records that have a scene, asked with all scenes there are."""
     images = [image for image in labelled_images(sources, report) if image.scene]
     folders = sources.reader == "folders"
-    names = class_names(own_source(sources, Report())) if folders else sorted({str(image.scene) for image in images})
-    question = worded(", ".join(names), Task.SCENE, sources)
+    names = class_names(user_source(sources, Report())) if folders else sorted({str(image.scene) for image in images})
+    question = apply_wording(", ".join(names), Task.SCENE, sources)
     for image in images:
         path = image_path(image, sources)
         yield Item(path, path, question, image.scene, {"scene": image.scene})
@@ -62,43 +77,44 @@ def _choices(item: Item, _sources: Sources) -> tuple[str, ...]:
     return named_classes(item.question)
 
 
-SCENES = (
-    Benchmark(
-        "ucmerced",
-        "scene classification, UC Merced, 21 classes",
-        _FILES,
-        _read,
-        "scene",
-        max_new_tokens=32,
-        choices=_choices,
-        published={"accuracy": {"GeoChat-7B (zero-shot, all 2,100)": 84.43, "EarthDial-4B (all 2,100)": 92.4}},
-    ),
-    Benchmark(
-        "aid",
-        "scene classification, AID, 30 classes",
-        _FILES,
-        _read,
-        "scene",
-        max_new_tokens=32,
-        choices=_choices,
-        published={"accuracy": {"GeoChat-7B (zero-shot)": 72.03}},
-    ),
-    Benchmark(
-        "whu-rs19",
-        "scene classification, WHU-RS19, 19 classes",
-        _FILES,
-        _read,
-        "scene",
-        max_new_tokens=32,
-        choices=_choices,
-    ),
-    Benchmark(
-        "scenes",
-        "scene classification, any folder of classes",
-        _FILES,
-        _read,
-        "scene",
-        max_new_tokens=32,
-        choices=_choices,
-    ),
+UCMERCED = Benchmark(
+    "ucmerced",
+    "scene classification, UC Merced, 21 classes",
+    _FILES,
+    _read,
+    "scene",
+    max_new_tokens=32,
+    choices=_choices,
+    published={"accuracy": {"GeoChat-7B (zero-shot, all 2,100)": 84.43, "EarthDial-4B (all 2,100)": 92.4}},
+)
+
+AID = Benchmark(
+    "aid",
+    "scene classification, AID, 30 classes",
+    _FILES,
+    _read,
+    "scene",
+    max_new_tokens=32,
+    choices=_choices,
+    published={"accuracy": {"GeoChat-7B (zero-shot)": 72.03}},
+)
+
+WHU_RS19 = Benchmark(
+    "whu-rs19",
+    "scene classification, WHU-RS19, 19 classes",
+    _FILES,
+    _read,
+    "scene",
+    max_new_tokens=32,
+    choices=_choices,
+)
+
+SCENES = Benchmark(
+    "scenes",
+    "scene classification, any folder of classes",
+    _FILES,
+    _read,
+    "scene",
+    max_new_tokens=32,
+    choices=_choices,
 )

@@ -13,9 +13,8 @@ from pathlib import Path
 from geochat.errors import DataError
 from geochat.prompts import Task
 from geochat_data.readers import Report
-from geochat_eval.benchmarks.base import Benchmark, Item, Sources, worded
-from geochat_eval.benchmarks.files import image_name, name_of, read_items, text
-from geochat_eval.rows import Row, read_rows
+from geochat_eval.benchmarks.base import Benchmark, Item, Sources, apply_wording, image_name, name_of, read_items, text
+from geochat_eval.json_objects import JsonObject, read_objects
 
 _FILES = "--questions ..._questions.json (RSVQA) or FILE.jsonl (GeoChat-Bench) [--truth FILE] --images DIR"
 _FILES_VRSBENCH = "--questions VRSBench_EVAL_vqa.json --images DIR"
@@ -34,7 +33,7 @@ def _read(sources: Sources, report: Report) -> Iterator[Item]:
 def _answers(path: Path, report: Report) -> dict[str, str]:
     """Answers by the question they belong to."""
     known: dict[str, str] = {}
-    for where, row in read_rows(path, report, "answers"):
+    for where, row in read_objects(path, report, "answers"):
         if row.get("active", True) and "question_id" in row:
             try:
                 known[str(row["question_id"])] = text(row, "ground_truth", "answer")
@@ -45,7 +44,7 @@ def _answers(path: Path, report: Report) -> dict[str, str]:
     return known
 
 
-def _make(answers: dict[str, str], images: Path, row: Row, number: int) -> Item | None:
+def _make(answers: dict[str, str], images: Path, row: JsonObject, number: int) -> Item | None:
     if not row.get("active", True):
         return None
     if "img_id" in row:
@@ -60,7 +59,7 @@ def _make(answers: dict[str, str], images: Path, row: Row, number: int) -> Item 
 
 
 def _prompt(item: Item, sources: Sources) -> str:
-    return worded(item.question, Task.VQA, sources)
+    return apply_wording(item.question, Task.VQA, sources)
 
 
 def _read_vrsbench(sources: Sources, report: Report) -> Iterator[Item]:
@@ -69,7 +68,7 @@ def _read_vrsbench(sources: Sources, report: Report) -> Iterator[Item]:
     return read_items(path, report, _make_vrsbench)
 
 
-def _make_vrsbench(row: Row, number: int) -> Item:
+def _make_vrsbench(row: JsonObject, number: int) -> Item:
     kind = text(row, "type")
     return Item(
         name_of(row, number),
@@ -92,48 +91,48 @@ def _choices(item: Item, _sources: Sources) -> tuple[str, ...]:
     return _CLOSED.get(str(item.fields.get("category") or item.fields.get("type")), ())
 
 
-VQA = (
-    Benchmark(
-        "rsvqa-lr",
-        "questions about Sentinel-2 images",
-        _FILES,
-        _read,
-        "vqa",
-        _prompt,
-        32,
-        choices=_choices,
-        headline=("accuracy/without_count", "accuracy/without_count_macro"),
-        published={
-            "accuracy/type/presence": {"GeoChat-7B": 91.09, "EarthDial-4B": 92.6},
-            "accuracy/type/comp": {"GeoChat-7B": 90.33, "EarthDial-4B": 92.8},
-            "accuracy/type/rural_urban": {"GeoChat-7B": 94.0, "EarthDial-4B": 94.0},
-            "accuracy/without_count": {"GeoChat-7B": 90.70, "EarthDial-4B": 92.7},
-        },
-    ),
-    Benchmark(
-        "rsvqa-hr",
-        "questions about aerial photographs of the USGS",
-        _FILES,
-        _read,
-        "vqa",
-        _prompt,
-        32,
-        choices=_choices,
-        headline=("accuracy/without_count", "accuracy/without_count_macro"),
-        published={
-            "accuracy/type/presence": {"GeoChat-7B": 58.45},
-            "accuracy/type/comp": {"GeoChat-7B": 83.19},
-            "accuracy/without_count": {"GeoChat-7B": 72.30},
-        },
-    ),
-    Benchmark(
-        "vrsbench-vqa",
-        "questions of VRSBench",
-        _FILES_VRSBENCH,
-        _read_vrsbench,
-        "vqa",
-        _prompt,
-        max_new_tokens=32,
-        choices=_choices,
-    ),
+RSVQA_LR = Benchmark(
+    "rsvqa-lr",
+    "questions about Sentinel-2 images",
+    _FILES,
+    _read,
+    "vqa",
+    _prompt,
+    32,
+    choices=_choices,
+    headline=("accuracy/without_count", "accuracy/without_count_macro"),
+    published={
+        "accuracy/type/presence": {"GeoChat-7B": 91.09, "EarthDial-4B": 92.6},
+        "accuracy/type/comp": {"GeoChat-7B": 90.33, "EarthDial-4B": 92.8},
+        "accuracy/type/rural_urban": {"GeoChat-7B": 94.0, "EarthDial-4B": 94.0},
+        "accuracy/without_count": {"GeoChat-7B": 90.70, "EarthDial-4B": 92.7},
+    },
+)
+
+RSVQA_HR = Benchmark(
+    "rsvqa-hr",
+    "questions about aerial photographs of the USGS",
+    _FILES,
+    _read,
+    "vqa",
+    _prompt,
+    32,
+    choices=_choices,
+    headline=("accuracy/without_count", "accuracy/without_count_macro"),
+    published={
+        "accuracy/type/presence": {"GeoChat-7B": 58.45},
+        "accuracy/type/comp": {"GeoChat-7B": 83.19},
+        "accuracy/without_count": {"GeoChat-7B": 72.30},
+    },
+)
+
+VRSBENCH_VQA = Benchmark(
+    "vrsbench-vqa",
+    "questions of VRSBench",
+    _FILES_VRSBENCH,
+    _read_vrsbench,
+    "vqa",
+    _prompt,
+    max_new_tokens=32,
+    choices=_choices,
 )

@@ -1,14 +1,14 @@
-"""Options of `geochat eval run`."""
+"""Options of `geochat eval run`, and the benchmarks they name: one, or one for each kind of question about labels."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from geochat.cli import options
 from geochat.cli.options import add_dialect_option
-from geochat_eval.commands.classifying import add_classifier_options
-from geochat_eval.commands.own import KINDS
-from geochat_eval.commands.scoring import FORMATS
+from geochat.errors import SettingsError
+from geochat_eval.commands.score import FORMATS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,14 +74,131 @@ def _add_answers(answers: Any) -> None:  # noqa: ANN401
     answers.add_argument("--answers", metavar="FILE", type=Path, help="take answers from FILE, not from a model")
     add_dialect_option(answers, "the model that gave the answers of --answers", named=False)
     answers.add_argument(
-        "--canned", metavar="RUN", type=Path, help="answer with one caption for each class named in RUN, of ucmerced"
+        "--majority-caption",
+        metavar="RUN",
+        type=Path,
+        help="answer each image with the commonest training caption of the class named in RUN, of ucmerced",
     )
     add_classifier_options(answers)
     answers.add_argument(
-        "--format", choices=FORMATS, default="geochat", help="whose field names --answers has (default: geochat)"
+        "--format",
+        metavar="NAME",
+        choices=FORMATS,
+        default="geochat",
+        help="of --answers: %(choices)s (default: geochat)",
     )
     answers.add_argument("--max-new-tokens", metavar="N", type=int, help="answer budget (default: the benchmark's)")
     answers.add_argument(
         "--batch-rows", metavar="N", type=int, default=32, help="answers computed together (default: 32)"
     )
     answers.add_argument("--no-report", action="store_true", help="do not score the answers at the end")
+
+
+KINDS = {
+    "referring": "refer",
+    "identify": "identify",
+    "presence": "presence",
+    "count": "count",
+    "scenes": "scenes",
+    "comparison": "comparison",
+    "absent": "refer-absent",
+    "descriptions": "describe",
+}
+"""Options of `geochat eval run`, and the benchmarks they name: one, or one for each kind of question about labels."""
+
+_USUAL = 5  # kinds asked where none is named
+_PREFIX = "own:"
+_SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One benchmark that is run.
+
+    Attributes:
+        benchmark: Its name.
+        out: The folder of its run.
+        files: What `Sources` is told of its files.
+    """
+
+    benchmark: str
+    out: Path
+    files: dict[str, Any]
+
+
+def jobs(args: argparse.Namespace) -> list[Job]:
+    """Return the runs that are asked for: one benchmark, or one for each kind of question about own labels.
+
+    Raises:
+        SettingsError: Options contradict each other, or a name is unknown.
+    """
+    if not args.benchmark.startswith(_PREFIX):
+        return [_published(args)]
+    reader, kinds = _reader(args.benchmark), _kinds(args.questions)
+    if args.labels is None:
+        raise SettingsError(f"{args.benchmark} reads your labels; name their file or folder behind it")
+    if args.truth is not None:
+        raise SettingsError("--truth is a benchmark's; truths of your own data are its labels")
+    if args.answers and len(kinds) > 1:
+        raise SettingsError("--answers are those to questions of one kind; name it with --questions")
+    files = {"questions": args.labels, "reader": reader, "exhaustive": not args.incomplete, "column": args.column}
+    return [Job(KINDS.get(kind, kind), args.out / kind, files) for kind in kinds]
+
+
+def _published(args: argparse.Namespace) -> Job:
+    for name, given in (("PATH", args.labels), ("--incomplete", args.incomplete), ("--column", args.column)):
+        if given:
+            raise SettingsError(f"{name} is of own:FORMAT, such as own:coco; {args.benchmark} is a benchmark")
+    if args.split not in _SPLITS:
+        raise SettingsError(f"--split {args.split!r} is none of {', '.join(_SPLITS)}")
+    return Job(args.benchmark, args.out, {"questions": None if args.questions is None else Path(args.questions)})
+
+
+def _reader(benchmark: str) -> str:
+    from geochat_data.readers import READERS
+
+    name = benchmark.removeprefix(_PREFIX)
+    if name not in READERS:
+        raise SettingsError(f"no reader is called {name!r}; choose own: with one of {', '.join(sorted(READERS))}")
+    return name
+
+
+def _kinds(text: str | None) -> list[str]:
+    wanted = list(KINDS)[:_USUAL] if text is None else [name.strip() for name in text.split(",") if name.strip()]
+    by_benchmark = {benchmark: kind for kind, benchmark in KINDS.items()}
+    kinds = [by_benchmark.get(name, name) for name in wanted]
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise SettingsError(f"--questions {unknown[0]!r} is no kind of question; choose some of {', '.join(KINDS)}")
+    if not kinds:
+        raise SettingsError(f"--questions names nothing; choose some of {', '.join(KINDS)}")
+    return list(dict.fromkeys(kinds))
+
+
+if TYPE_CHECKING:
+    from geochat_eval.runs import Predictor
+
+
+def add_classifier_options(group: Any) -> None:  # noqa: ANN401 - argparse keeps its type private
+    """`--classifier` and `--prompts`; `classifier` reads them."""
+    group.add_argument(
+        "--classifier",
+        action="store_true",
+        help="MODEL is a dual encoder: answer with the likeliest class the question names (default: the bundled one)",
+    )
+    group.add_argument("--prompts", metavar="FILE", type=Path, help="prompts learned for it, instead of templates")
+
+
+def classifier(args: argparse.Namespace) -> "Predictor":
+    """The dual encoder of `--model`, as an predictor.
+
+    Raises:
+        CheckpointError: It cannot be loaded, or the prompts are another encoder's.
+    """
+    from geochat.clip import DualEncoder, read_prompts
+    from geochat_eval.runs.classifier import ClassifierPredictor
+
+    prompts = read_prompts(args.prompts) if args.prompts else None
+    encoder = DualEncoder.from_pretrained(
+        args.model, device=args.device, dtype=args.dtype, allow_download=args.allow_download
+    )
+    return ClassifierPredictor(encoder, prompts)

@@ -1,4 +1,4 @@
-"""What every scorer takes and gives."""
+"""Interface of scorers: their settings, the protocol, and their result."""
 
 import math
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ from typing import Any, Protocol
 
 from geochat.errors import SettingsError
 from geochat_eval.bootstrap import Figure, rounded
-from geochat_eval.formats import Answer
+from geochat_eval.formats import AnswerRecord
 
 MAX_REPLICATES = 10_000
 
 
 @dataclass(frozen=True)
 class ScorerSettings:
-    """How answers are scored.
+    """Settings of a scorer.
 
     Attributes:
         replicates: Bootstrap replicates behind each 95 % interval; 0 for no intervals.
@@ -40,11 +40,11 @@ class ScorerSettings:
 
 @dataclass(frozen=True)
 class Scored:
-    """What a scorer found.
+    """Result of a scorer.
 
     Attributes:
         figures: Every figure under its rule, "rule/group" for a group of the answers.
-        baselines: What answers without a model would get, in percent, by what answers and the rule.
+        baselines: Figures of answers without a model, in percent, by their source and the rule.
         details: Anything else worth reporting, JSON-ready.
         not_computed: Rules that could not be computed, with the reason and the next step.
     """
@@ -73,7 +73,7 @@ class Scored:
 class Scorer(Protocol):
     """Takes answers one by one; holds counts rather than answers wherever the rule allows it."""
 
-    def add(self, answer: Answer) -> float:
+    def add(self, answer: AnswerRecord) -> float:
         """Count one answer.
 
         Returns:

@@ -30,7 +30,7 @@ from geochat_serve.middleware.http import (
     route,
     scope_client,
 )
-from geochat_serve.storage import StorageFullError, UploadStorage
+from geochat_serve.storage import UNCLAIMED_S, StorageFullError, UploadStorage
 
 _MAX_BODY = 2**20
 _MAX_LARGE_BODY = 16 * 2**20  # a saved conversation; an image sent to an MCP tool
@@ -176,6 +176,7 @@ class UploadRoute:
         if not complete:
             await refuse(scope, receive, send, status, text)
             return
+        asyncio.get_running_loop().call_later(UNCLAIMED_S + 1, self._storage.remove_expired)
         await JSONResponse([self._storage.public_name(path) for path in form.paths])(scope, receive, send)
 
 

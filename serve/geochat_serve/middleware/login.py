@@ -127,7 +127,7 @@ class Authenticator:
 
     @property
     def required(self) -> bool:
-        """Whether users have to log in."""
+        """Return whether users have to log in."""
         return self._check is not None
 
     def loopback_headers(self) -> dict[str, str]:

@@ -1,10 +1,6 @@
 """Images on servers, named on the command line."""
 
 import json
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,39 +14,14 @@ SIZE = {"driver": "GTiff", "width": 100, "height": 80, "count": 3, "dtype": "uin
 UTM = Affine(1, 0, 5e5, 0, -1, 4e6)
 
 
-class Ranges(SimpleHTTPRequestHandler):
-    """Answers range requests, as a server of large files does."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        asked = self.headers.get("Range")
-        content = Path(self.translate_path(self.path)).read_bytes()
-        first, last = (int(word) for word in asked.removeprefix("bytes=").split("-")) if asked else (0, len(content))
-        part = content[first : last + 1]
-        self.send_response(206 if asked else 200)
-        self.send_header("Content-Range", f"bytes {first}-{first + len(part) - 1}/{len(content)}")
-        self.send_header("Content-Length", str(len(part)))
-        self.end_headers()
-        self.wfile.write(part)
-
-    def log_message(self, *_):
-        """Nothing."""
-
-
 @pytest.fixture
-def address(tmp_path, monkeypatch):
+def address(tmp_path, monkeypatch, serve_ranges):
     """The address of a GeoTIFF."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with rasterio.open(tmp_path / "scene.tif", "w", crs="EPSG:32614", transform=UTM, **SIZE) as file:
         file.write(np.full((3, 80, 100), 90, np.uint8))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Ranges, directory=tmp_path))
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/scene.tif"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serve_ranges(tmp_path) as server:
+        yield f"{server.address}/plain/scene.tif"
 
 
 def test_ask_about_an_address(address, answering, capsys, tmp_path):

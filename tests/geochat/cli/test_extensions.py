@@ -27,6 +27,9 @@ from geochat.dialects import GEOCHAT
 from geochat.engines import Chunk, Usage, complete, one_by_one
 from geochat.models import ModelInfo, Settings
 from geochat_data.readers import Label, labelled_image
+from geochat_eval.benchmarks import Benchmark, Item
+from geochat_eval.bootstrap import Shares
+from geochat_eval.scorers import Scored
 
 DIALECT = replace(GEOCHAT, name="theirs", empty="none of these")
 
@@ -69,6 +72,27 @@ class Engine:
 EXPORTER = Exporter()
 
 
+class Scorer:
+    def __init__(self, settings):
+        self.shares = Shares(("short",), replicates=settings.replicates, seed=settings.seed)
+
+    def add(self, answer):
+        self.shares.add([(len(answer.text) < 20, 1)], (), answer.unit_name)
+        return 1.0
+
+    def result(self):
+        return Scored(self.shares.figures())
+
+
+def questions(sources, report):
+    for number in range(2):
+        report.used += 1
+        yield Item(number, "a.png", "What?", "an airfield")
+
+
+BENCHMARK = Benchmark("theirs", "two questions", "--images DIR", questions, "theirs", headline=("short",))
+
+
 def open_engine(options):
     return Engine()
 '''
@@ -79,6 +103,10 @@ theirs = theirs:read
 theirs = theirs:DIALECT
 [geochat.exporters]
 theirs = theirs:EXPORTER
+[geochat.benchmarks]
+theirs = theirs:BENCHMARK
+[geochat.scorers]
+theirs = theirs:Scorer
 [geochat.engines]
 theirs = theirs:open_engine
 broken = theirs:gone
@@ -129,6 +157,16 @@ def exporter():
     return found, read("found.theirs")
 
 
+def benchmark():
+    asked = shell("eval run theirs --images . --engine theirs --out run --no-report")
+    return asked, read("run/answers.jsonl"), shell("eval list")
+
+
+def scorer():
+    scored = shell("eval score run/answers.jsonl --as theirs --bootstrap 0 --json")
+    return scored, shell("eval score run/answers.jsonl --as nobodys")
+
+
 def broken():
     from geochat.cli import doctor
 
@@ -137,7 +175,7 @@ def broken():
     return shell("ask a.png What? --engine broken"), shell("doctor")
 
 
-for use in (reader, reader_help, dialect, engine, exporter, broken):
+for use in (reader, reader_help, dialect, engine, exporter, benchmark, scorer, broken):
     results[use.__name__] = use()
 print(json.dumps(results))
 '''
@@ -170,7 +208,7 @@ def results(tmp_path_factory):
 
 def test_the_documented_registries_have_the_documented_groups():
     rows = re.findall(r"^\| (\w+) \| `([\w.]+)` \| `([\w.]+)`", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert len(rows) >= 4
+    assert len(rows) == 6
     for kind, group, name in rows:
         module, _, attribute = name.rpartition(".")
         registry = getattr(import_module(module), attribute)
@@ -203,6 +241,22 @@ def test_an_engine(results):
 def test_an_exporter(results):
     (status, _, err), written = results["exporter"]
     assert (status, written) == (0, "ship\n"), err
+
+
+def test_a_benchmark(results):
+    (status, _, err), answers, listed = results["benchmark"]
+    assert status == 0, err
+    assert [json.loads(line)["answer"] for line in answers.splitlines()] == ["an airfield"] * 2
+    assert "two questions; scored as theirs" in listed[1]
+
+
+def test_a_scorer(results):
+    (status, scored, err), unknown = results["scorer"]
+    assert status == 0, err
+    assert json.loads(scored)["short"] == 100
+    assert unknown[0] == 2
+    assert "invalid choice: 'nobodys'" in unknown[2]
+    assert "theirs" in unknown[2]
 
 
 def test_a_package_that_cannot_be_loaded_is_named(results):

@@ -1,4 +1,4 @@
-"""The README's commands, to the letter."""
+"""The commands of the README and of docs/ask.md, to the letter."""
 
 import shlex
 import shutil
@@ -13,8 +13,14 @@ from affine import Affine
 
 from geochat.cli import main
 
-README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
-COMMANDS = [line for line in README.splitlines() if line.startswith("geochat ask ")]
+ROOT = Path(__file__).parents[3]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "ask.md"]
+COMMANDS = [
+    line.partition("#")[0].strip()
+    for page in PAGES
+    for line in page.read_text(encoding="utf-8").splitlines()
+    if line.startswith("geochat ask ")
+]
 TARGETS = ("--overlay", "--geojson", "--geopackage", "--table")
 SMALL, LARGE = (3, 400, 300), (4, 6000, 4000)  # bands, width, height
 

@@ -43,7 +43,7 @@ def table():
 
 
 def sources():
-    """What is known of each dialect, and from where."""
+    """The source of each dialect."""
     return "\n".join(f"- **{name}**: {find_dialect(name).source}." for name in DIALECTS)
 
 

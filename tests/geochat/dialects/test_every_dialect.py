@@ -1,4 +1,4 @@
-"""What holds for every dialect: nothing lost, the same events however a text is cut, and back to half a bin."""
+"""Properties of every dialect: nothing lost, the same events however a text is cut, and back to half a bin."""
 
 import math
 import random
@@ -127,7 +127,7 @@ def test_what_is_written_comes_back_within_half_a_bin(name, cx, cy, w, h, angle)
 
 
 def _nearest(first, second):
-    """How far a corner of one is from the nearest of the other, at most."""
+    """The greatest distance of a corner of one from the nearest of the other."""
     return max(min(math.dist(one, other) for other in second) for one in first)
 
 

@@ -189,6 +189,31 @@ class Oracle:
         self.cancelled.add(request_id)
 
 
+class Judge(Oracle):
+    """An engine that names what a region shows most of, and says whether the middle of a window shows a thing."""
+
+    def answer(self, request):
+        picture, text = request.images[0], request.messages[-1].text
+        left, top = origin(picture)
+        frame = Frame(picture.size, model=self.info.frame)
+        asked = self.info.dialect.parse(text).regions
+        box = asked[0].shape.transform(frame.between("model", "view")).polygon() if asked else None
+        shape = shapely.affinity.translate(
+            box or shapely.box(0, 0, *picture.size).buffer(-picture.width / 4), left, top
+        )
+        self.asked.append(((left, top, *picture.size), text))
+        if self.failing((left, top), text):
+            raise GeoChatError(f"the model failed at {left}, {top}")
+        shown = {
+            phrase: shapely.area(shapely.intersection(shape, shapely.polygons(box_corners(boxes)))).sum()
+            for phrase, (boxes, _) in self.truth.items()
+        }
+        if asked:
+            best = max(shown, key=shown.get)
+            return f"a small {best}" if shown[best] > shape.area / 3 else "grass"
+        return "Yes." if any(area > 1 and phrase in text for phrase, area in shown.items()) else "No."
+
+
 @pytest.fixture(scope="session")
 def truth():
     """Functions about known objects: `boxes`, `scatter`, `seen`, `seen_upright`, `require_each_once`."""
@@ -207,6 +232,12 @@ def coded():
 def oracle():
     """`oracle({"ship": boxes}, ...)` is a `GeoChat` that knows them."""
     return lambda truth, **options: GeoChat(Oracle(truth, **options))
+
+
+@pytest.fixture
+def judge():
+    """`judge({"ship": boxes}, ...)` is an engine that knows them and is asked about candidates."""
+    return Judge
 
 
 @pytest.fixture

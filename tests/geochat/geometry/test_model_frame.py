@@ -1,4 +1,4 @@
-"""How numbers of all frames lie over images that are not square."""
+"""Numbers of all frames over images that are not square."""
 
 import ast
 import importlib.util

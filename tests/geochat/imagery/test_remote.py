@@ -1,9 +1,7 @@
 """Images on servers, from a server on this machine that answers range requests and counts what it sends."""
 
 import json
-import re
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -19,53 +17,6 @@ from geochat.imagery.remote import RemoteFile
 SIDE = 4096
 UTM = Affine(0.5, 0, 485_900, 0, -0.5, 5_209_247)
 CHUNK = 16_384  # what GDAL rounds its requests to
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Serves a folder; paths begin with how: /plain, /whole (no ranges), /forbidden, /moved."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_HEAD(self):
-        self.answer(with_body=False)
-
-    def do_GET(self):
-        self.answer(with_body=True)
-
-    def answer(self, with_body):
-        path = self.path.split("?")[0]
-        self.server.asked.append((path, self.headers.get("Range")))
-        how, _, name = path.lstrip("/").partition("/")
-        file = self.server.folder / name
-        if how == "forbidden":
-            return self.reply(403)
-        if how == "moved":
-            return self.reply(302, Location="http://example.org/x.json")
-        if not file.is_file():
-            return self.reply(404)
-        content, asked = file.read_bytes(), re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
-        if how == "whole" or asked is None:
-            return self.reply(200, content, with_body)
-        first, last = int(asked[1]), min(int(asked[2]), len(content) - 1)
-        headers = {"Content-Range": f"bytes {first}-{last}/{len(content)}", "Accept-Ranges": "bytes"}
-        return self.reply(206, content[first : last + 1], with_body, **headers)
-
-    def reply(self, status, content=b"", with_body=True, **headers):
-        self.send_response(status)
-        for key, value in {"Content-Length": str(len(content)), **headers}.items():
-            self.send_header(key, value)
-        self.end_headers()
-        for start in range(0, len(content) if with_body else 0, 65_536):
-            part = content[start : start + 65_536]
-            try:
-                self.wfile.write(part)
-            except OSError:  # the client has enough
-                self.close_connection = True
-                return
-            self.server.sent += len(part)
-
-    def log_message(self, *_):
-        """Nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -84,19 +35,18 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def running(folder, serve_ranges):
+    with serve_ranges(folder) as server:
+        yield server
+
+
 @pytest.fixture
-def server(folder, monkeypatch):
-    """The server; `asked` lists the requests, `sent` counts the bytes of their answers."""
+def server(running, monkeypatch):
+    """The server of the folder; it has forgotten what it was asked before."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.folder, server.asked, server.sent = folder, [], 0
-    server.address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    running.asked()
+    return running
 
 
 def test_a_remote_image_is_the_local_one(server, folder):
@@ -113,26 +63,23 @@ def test_a_remote_image_is_the_local_one(server, folder):
         assert len(view.sha256) == 64
     with view.scene.reopened() as again:
         assert again.size == remote.size
-    names = {path for path, _ in server.asked}
-    assert names == {"/plain/scene.tif"}  # no file beside it was asked for
+    assert set(server.asked()[0]) == {"/plain/scene.tif"}  # no file beside it was asked for
 
 
 def test_bytes_read_stay_near_what_the_windows_need(server):
+    tile = 512 * 512 * 3
     with Scene.open(f"{server.address}/plain/scene.tif") as scene:
-        assert server.sent <= 2 * CHUNK
-        opened = server.sent
+        assert server.asked()[1] <= 2 * CHUNK
         scene.read((1024, 1024, 512, 512))
-        tile = 512 * 512 * 3
-        assert server.sent - opened <= tile + 2 * CHUNK  # one tile of the image
-        before = server.sent
+        asked, sent = server.asked()
+        assert (len(asked), sent <= tile + 2 * CHUNK) == (1, True)
         scene.read(max_side=256)
-        assert server.sent - before <= 256 * 256 * 3 * 4 + 4 * CHUNK  # the overviews of 256 or 512 pixels a side
-        before, asked = server.sent, len(server.asked)
+        assert server.asked()[1] <= 512 * 512 * 3 + 4 * CHUNK  # an overview
         for row in range(0, 2048, 512):
             scene.read((2048, row, 1024, 512))
-        assert server.sent - before <= 8 * (tile + 2 * CHUNK)
-        assert len(server.asked) - asked <= 8
-    assert server.sent < 0.2 * SIDE * SIDE * 3
+        asked, sent = server.asked()
+        assert sent <= 8 * (tile + 2 * CHUNK)
+        assert len(asked) <= 8
 
 
 def test_threads_read_at_once(server, folder):
@@ -168,7 +115,7 @@ def test_what_a_server_does_is_said(server, place, message):
     with pytest.raises(ImageError, match=message) as caught:
         open_image(f"{server.address}/{place}")
     assert "vsicurl" not in str(caught.value)
-    assert server.sent < 0.2 * SIDE * SIDE * 3
+    assert server.asked()[1] < 0.2 * SIDE * SIDE * 3
 
 
 def test_a_server_that_is_not_there():
@@ -203,7 +150,7 @@ def test_a_path_is_never_an_address(server):
     for address in (f"{server.address}/plain/scene.tif", f"{server.address}/plain/item.json"):
         with pytest.raises(ImageError, match="does not exist"):
             open_image(Path(address))
-    assert server.asked == []
+    assert server.asked()[0] == []
 
 
 def test_gdal_s_settings_of_the_environment_are_honoured(server, monkeypatch):
@@ -217,7 +164,7 @@ def test_gdal_s_settings_of_the_environment_are_honoured(server, monkeypatch):
     with Scene.open("s3://plain/scene.tif") as scene:
         assert scene.url == "s3://plain/scene.tif"
         assert scene.read((0, 0, 64, 64)).pixels.shape == (64, 64, 3)
-    assert {path for path, _ in server.asked} == {"/plain/scene.tif"}
+    assert set(server.asked()[0]) == {"/plain/scene.tif"}
     with pytest.raises(ImageError, match="not there"):
         Scene.open("s3://plain/gone.tif")
 
@@ -351,4 +298,4 @@ def test_a_typed_vrt_reaches_no_server(server, tmp_path):
     )
     with pytest.raises(ImageError):
         open_image(str(tmp_path / "a.vrt"))
-    assert server.asked == []
+    assert server.asked()[0] == []

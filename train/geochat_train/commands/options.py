@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """What is no setting of the recipe."""
+    """Add the options that are not settings of the recipe."""
     parser.add_argument("--restart", action="store_true", help="forget the run that is in the folder and begin anew")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
@@ -92,7 +92,7 @@ def check_there(path: Path | None) -> None:
 
 
 def there(path: Path) -> bool:
-    """Whether a path exists.
+    """Return whether a path exists.
 
     Raises:
         SettingsError: No file can have its name.

@@ -113,7 +113,7 @@ def add_options(parser: argparse.ArgumentParser, *, vectors: int, words: str, ba
 
 
 def check(args: argparse.Namespace) -> bool:
-    """Whether one run is asked for, whose prompts may be kept; needs no torch.
+    """Return whether a single run is asked for, whose prompts may be kept; needs no torch.
 
     Raises:
         SettingsError: Nothing would come of it, or the prompts of several runs would go to one file.

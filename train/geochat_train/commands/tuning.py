@@ -97,7 +97,7 @@ def interruptible() -> Iterator[None]:
 
 
 def is_first_process() -> bool:
-    """Whether this is the one of several processes that speaks."""
+    """Return whether this process is the one that prints."""
     return os.environ.get("RANK", "0") == "0"  # as torchrun and accelerate set it
 
 

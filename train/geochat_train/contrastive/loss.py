@@ -56,7 +56,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ANN401
-        """What everybody's losses say of this process's features."""
+        """Gradient of all processes' losses with respect to this process's features."""
         total = gradients[0].clone(memory_format=torch.contiguous_format)
         distributed.all_reduce(total)
         return total.narrow(1, distributed.get_rank() * ctx.count, ctx.count)

@@ -42,7 +42,7 @@ _RESULT = "config.json"
 
 @dataclass(frozen=True)
 class Contrasted:
-    """What a run came to.
+    """Result of a contrastive run.
 
     Attributes:
         folder: The dual encoder, as transformers' CLIPModel.

@@ -19,7 +19,7 @@ _OPTIMIZERS = {"adamw": "adamw_torch", "paged_adamw_8bit": "paged_adamw_8bit"}
 
 
 def training_arguments(recipe: Recipe, folder: TrainingFolder, steps: int) -> TrainingArguments:
-    """What the `Trainer` is told; the order of rows, checkpoints and the result are kept out of its hands.
+    """Build the `Trainer`'s arguments; row order, checkpoints and the result are handled elsewhere.
 
     Raises:
         SettingsError: A logger cannot be used, or the processes cannot share the effective batch.
@@ -86,7 +86,7 @@ def needed(recipe: Recipe, name: str) -> Path:
 
 
 def shards_parameters() -> bool:
-    """Whether accelerate was told to divide the model over the processes, by FSDP or DeepSpeed."""
+    """Return whether accelerate shards the model over the processes, by FSDP or DeepSpeed."""
     asked = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
     return any(os.environ.get(name, "false").lower() == "true" for name in asked)
 
@@ -117,7 +117,7 @@ def checkpoint_activations(model: PreTrainedModel) -> None:
 
 
 def in_bfloat16(recipe: Recipe) -> bool:
-    """Whether the run computes in bfloat16: where it is asked for, or the device is fast in it."""
+    """Return whether the run computes in bfloat16: as asked, or where the device is fast in it."""
     if recipe.precision != "auto":
         return recipe.precision == "bfloat16"
     if torch.cuda.is_available():

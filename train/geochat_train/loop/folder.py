@@ -40,7 +40,7 @@ _CHECKPOINT = re.compile(r"checkpoint-([0-9]{1,18})")
 
 
 class TrainingFolder:
-    """Where a run keeps what it needs to go on, and where its result appears.
+    """Folder of a training run: state for resuming, and the result.
 
     Attributes:
         out: The folder of the result.
@@ -134,13 +134,13 @@ class TrainingFolder:
         return max(self.all_checkpoints(), key=step_of, default=None)
 
     def way_out(self, checkpoint: Path) -> str:
-        """What to do where a checkpoint is damaged."""
+        """Advice for a damaged checkpoint."""
         before = [path for path in self.all_checkpoints() if step_of(path) < step_of(checkpoint)]
         other = f"go on from step {step_of(before[-1])}" if before else "begin from the first step"
         return f"restore it, remove {checkpoint} to {other}, or give --restart to forget the run"
 
     def kept(self) -> str:
-        """What is not lost, for a message."""
+        """Sentence that says what is saved."""
         last = self.last_checkpoint()
         if last is None:
             return "Nothing is saved yet."
@@ -193,7 +193,7 @@ class TrainingFolder:
         write_whole(self._finished, json.dumps({"steps": steps}))
 
     def _has_state(self) -> bool:
-        """Whether anything would be lost with the run: a state that was saved, or that its result was published."""
+        """Return whether the run has saved a state or published its result."""
         return bool(self.all_checkpoints()) or self._finished.is_file()
 
     def _tidy(self) -> None:

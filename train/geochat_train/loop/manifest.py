@@ -1,4 +1,4 @@
-"""What a folder of saved state holds: each file's size and hash, written with it and checked before it is used.
+"""Manifest of a folder of saved state: each file's size and hash, checked before the state is used.
 
 A state that has lost its optimizer, or one byte of it, would go on to other weights without a word. States from before
 manifests were written are looked through instead: the files a run cannot go on without must be there and readable.

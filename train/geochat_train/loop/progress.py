@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: a line with the time left, and a log that outlives it."""
+"""Progress of a run: a line with the time left, and a log file."""
 
 import json
 import math

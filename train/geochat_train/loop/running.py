@@ -82,6 +82,6 @@ def _no_memory(recipe: Recipe, folder: TrainingFolder) -> str:
 
 
 def _last_line(error: GeoChatError) -> str:
-    """What a worker process raised, which arrives behind its traceback."""
+    """Extract the message of an error raised in a worker process, which arrives after its traceback."""
     lines = str(error).strip().splitlines() or [""]
     return lines[-1].partition(f"{type(error).__name__}: ")[2] or lines[-1]

@@ -150,7 +150,7 @@ class Scenes:
     test: SceneImages
 
     def of(self, classes: tuple[str, ...]) -> "Scenes":
-        """Those of some classes."""
+        """The photographs of some classes."""
         return Scenes(self.train.of(classes), self.test.of(classes))
 
 
@@ -198,7 +198,7 @@ def trials() -> Iterator[tuple[str, Trial]]:
 
 
 def findings(scenes: Scenes, features: Features, known: list[Found]) -> Iterator[Found]:
-    """What is not known yet, one finding after the other."""
+    """Yield the findings that are not known yet."""
     if not any(found["study"] == "zero-shot" for found in known):
         yield from zero_shot_figures(scenes, features)
     unseen = scenes.of(tuple(name for name in UCM_SCENES if name in UNSEEN_SCENES))
@@ -212,7 +212,7 @@ def findings(scenes: Scenes, features: Features, known: list[Found]) -> Iterator
 
 
 def read_findings(file: Path) -> list[Found]:
-    """What was found before; a last line that was cut off is dropped.
+    """Read earlier findings; a truncated last line is dropped.
 
     Raises:
         DataError: The file holds something else.

@@ -16,7 +16,7 @@ from geochat_train.prompts.learning import LearningSettings, OnEpoch, accuracy, 
 
 @dataclass(frozen=True)
 class Trial:
-    """What is learned, and from what.
+    """Method, prompt and data of one learning run.
 
     Attributes:
         method: "coop" or "cocoop".

@@ -1,4 +1,4 @@
-"""What is adapted: low-rank matrices beside frozen ones, or whole parts of the model."""
+"""Adaptation: low-rank matrices beside frozen ones, or whole parts of the model."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -84,7 +84,7 @@ def _with_adapters(
 
 
 def _token_rows(model: LlavaForConditionalGeneration, said: Collection[int]) -> list[int] | dict[str, list[int]]:
-    """What PEFT is to train: rows of the embeddings, which an output tied to them shares, else of both."""
+    """Rows that PEFT trains: of the input embeddings, and of the output embeddings unless both are tied."""
     tokens = sorted(said)
     return tokens if model.config.tie_word_embeddings else {"embed_tokens": tokens, "lm_head": tokens}
 

@@ -1,4 +1,4 @@
-"""What a run would take, found out without loading weights.
+"""Estimate of the memory and steps of a run, made without loading weights.
 
 The model is built of fake tensors, which have shapes and no memory, and adapted as the run would adapt it; one batch
 goes through it, and what autograd keeps for the backward pass is counted. That holds for any architecture, adapter,
@@ -58,7 +58,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run would take.
+    """Estimated cost of a run.
 
     Attributes:
         architecture: Whose shapes were taken.
@@ -97,7 +97,7 @@ class Estimate:
 
 
 def estimate(recipe: TuningRecipe) -> Estimate:
-    """What a run of `recipe` would take.
+    """Estimate the cost of a run of `recipe`.
 
     A hub id that is not in the local cache is not fetched: the published GeoChat-7B's shapes are taken.
 

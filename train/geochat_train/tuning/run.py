@@ -39,7 +39,7 @@ from geochat_train.tuning.trainer import TuningTrainer
 
 @dataclass(frozen=True)
 class Tuning:
-    """What a run came to.
+    """Result of a tuning run.
 
     Attributes:
         folder: The result, an adapter or a whole checkpoint.
@@ -176,7 +176,7 @@ def taught(settings: Settings, name: str) -> Settings:
 
 
 def base_name(recipe: TuningRecipe) -> str:
-    """How an adapter names what it adapts: the bundled model by its name, a folder by its path, a hub id as it is."""
+    """Name of the base in an adapter: the bundled model's name, a folder's path, a hub id as given."""
     if recipe.model is None:
         return read_settings(bundled_path()).name
     folder = Path(recipe.model)

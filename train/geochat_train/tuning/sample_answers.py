@@ -94,7 +94,7 @@ def _first_turn(sample: Sample) -> Sample:
 
 
 def _is_mixed(engine: LocalEngine) -> bool:
-    """Whether weights in training, in float32, stand beside frozen ones in half."""
+    """Return whether trained weights, in float32, stand beside frozen ones in half precision."""
     return (
         len({parameter.dtype for parameter in engine.checkpoint.model.parameters() if parameter.is_floating_point()})
         > 1

@@ -1,0 +1,156 @@
+"""Labelled imagery that questions are made about: UC Merced's folder, any labels of one's own, or synthetic scenes.
+
+One's own labels (`Sources.reader`) are read by the reader of that name, as `geochat data build` reads them. `--images`
+with UC Merced's `captions.jsonl` in it is read as that; `--questions boxes.jsonl` is read as labels of the
+images in `--images`; with neither, scenes are drawn whose seeds no training run uses, others for each split. Images
+come in an order shuffled once, so that the first hundred are of all kinds.
+"""
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from geochat.errors import DataError
+from geochat_data.augment import MOSAIC_TILES, mosaic
+from geochat_data.readers import DataSource, Report, read, read_ucm
+from geochat_data.records import LabelledImage
+from geochat_data.splits import read_list
+from geochat_data.synthetic import render_scene
+from geochat_eval.benchmarks.base import Sources
+
+FIRST_SEED = 900_000_000  # far above those of training
+_CHOOSING_SEED = 800_000_000  # of the validation split's scenes
+
+
+def is_ucm(sources: Sources) -> bool:
+    """Return whether the folder of images is UC Merced with its captions."""
+    return sources.reader is None and sources.images is not None and (sources.images / "captions.jsonl").is_file()
+
+
+def is_synthetic(sources: Sources) -> bool:
+    """Return whether the images are synthetic scenes."""
+    return sources.images is None and sources.questions is None
+
+
+def reading_split(sources: Sources) -> str:
+    """The split on disk: validation is a part of UC Merced's training photographs."""
+    return "train" if sources.split == "val" else sources.split
+
+
+def split_filter(sources: Sources) -> Callable[[str], bool]:
+    """Return a test of whether a file name belongs to the split."""
+    if sources.split == "test":
+        return lambda _name: True
+    held_out, overlap = read_list("ucm_val"), read_list("ucm_overlap")
+    if sources.split == "val":
+        return lambda name: name in held_out - overlap
+    return lambda name: name not in held_out | overlap
+
+
+def labelled_images(sources: Sources, report: Report) -> Iterator[LabelledImage]:
+    """The images asked about, the same in the same order for the same sources."""
+    if is_synthetic(sources):
+        first = _CHOOSING_SEED if sources.split == "val" else FIRST_SEED
+        for seed in range(first, first + sources.scenes):
+            report.used += 1
+            yield render_scene(seed)
+        return
+    if sources.questions is None and is_ucm(sources):
+        kept = split_filter(sources)
+        images = read_ucm(sources.folder("UC Merced"), reading_split(sources), report=report)
+        found = [image for image in images if image.path is not None and kept(image.path.name)]
+    elif sources.reader is not None:
+        found = [_on_disk(image, sources) for image in read(sources.reader, user_source(sources, report))]
+    else:
+        path = sources.file("the labels, boxes.jsonl")
+        found = list(read("boxes", DataSource(path, sources.images, sources.split, report=report)))
+    random.Random(0).shuffle(found)
+    yield from found
+
+
+def user_source(sources: Sources, report: Report) -> DataSource:
+    """One's own labels as their reader takes them.
+
+    Raises:
+        SettingsError: No path was given.
+    """
+    path = sources.file("the labels")
+    return DataSource(path, sources.images, sources.split, sources.exhaustive, column=sources.column, report=report)
+
+
+def _on_disk(image: LabelledImage, sources: Sources) -> LabelledImage:
+    """The record with its pixels in a file, so that those of a large raster are not held all at once."""
+    if image.path is not None:
+        return image
+    return replace(image, path=_written(image, sources), pixels=None)
+
+
+def image_path(image: LabelledImage, sources: Sources) -> str:
+    """Return the name of a record's image for a question; an image that is generated is written first.
+
+    Raises:
+        DataError: The image cannot be written, or is not below the folder of images.
+    """
+    if image.path is not None and image.path.parent == sources.rendered:
+        return _from_root(image.path, sources)
+    if image.path is not None:
+        root = sources.root
+        if sources.reader is not None:
+            return Path(os.path.relpath(image.path.resolve(), root.resolve())).as_posix()
+        try:
+            return image.path.resolve().relative_to(root.resolve()).as_posix()
+        except ValueError:
+            raise DataError(f"{image.path} is not below {root}; give a folder above it with --images") from None
+    return _written(image, sources).name
+
+
+def _from_root(path: Path, sources: Sources) -> str:
+    """The name of an image of one's own data that was written into the run's folder."""
+    if makes_images(sources):
+        return path.name
+    return Path(os.path.relpath(path.resolve(), sources.root.resolve())).as_posix()
+
+
+def makes_images(sources: Sources) -> bool:
+    """Return whether all images are generated: synthetic scenes, or windows of a raster."""
+    return is_synthetic(sources) or sources.reader == "geo"
+
+
+def _written(image: LabelledImage, sources: Sources) -> Path:
+    """The file of an image that is made, written if need be.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    path = sources.rendered / f"{image.name}.png"
+    if not path.exists():
+        part = path.with_suffix(".part")
+        try:
+            sources.rendered.mkdir(parents=True, exist_ok=True)
+            image.open().save(part, format="PNG")
+            part.replace(path)
+        except OSError as error:
+            raise DataError(f"{path} cannot be written: {error.strerror}; choose another --out") from error
+    return path
+
+
+def mosaics(images: Iterator[LabelledImage]) -> Iterator[LabelledImage]:
+    """Photographs of one category each put together two by two, so that each mosaic holds several categories."""
+    waiting: dict[str, list[LabelledImage]] = {}
+    for image in images:
+        categories = {item.category for item in image.objects}
+        if len(categories) == 1:
+            waiting.setdefault(categories.pop(), []).append(image)
+    number = 0
+    while len(waiting) > 1:
+        fullest = sorted(waiting, key=lambda category: (-len(waiting[category]), category))[:MOSAIC_TILES]
+        yield mosaic([_whole(waiting[category].pop()) for category in fullest], f"mosaic_{number:04d}")
+        waiting = {category: left for category, left in waiting.items() if left}
+        number += 1
+
+
+def _whole(image: LabelledImage) -> LabelledImage:
+    """The image without the objects its border cuts."""
+    return replace(image, objects=tuple(item for item in image.objects if not item.truncated))

@@ -1,0 +1,301 @@
+"""A review of a layer by a person: a sample of its objects and of windows without objects, on one page.
+
+The page shows them, takes a verdict on each and saves these as JSON, of which `geochat.find.verdicts` makes figures.
+"""
+
+import base64
+import hashlib
+import html
+import io
+import json
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from PIL import Image, ImageDraw
+
+from geochat.assistant.layers import Skipped, layer_boxes
+from geochat.errors import DataError, RegionError
+from geochat.exports import VectorLayer, read_vector_layer
+from geochat.exports.files import draft_of
+from geochat.find.asking import unknown
+from geochat.find.looking import scene_colours
+from geochat.find.windows import Grid, WindowPlan
+from geochat.geometry import Frame, OrientedBox
+from geochat.imagery import BandChoice, Scene, Stretch, Window
+from geochat.journal import read_entries
+
+SAMPLE = 50
+"""Objects, and windows without objects, that are reviewed."""
+
+_AROUND = 2.5  # sides of an object, that its thumbnail shows
+_LEAST = 48  # pixels of the scene that a thumbnail shows at least
+_LARGEST = 384  # pixels a side of a thumbnail
+_OUTLINE = (255, 220, 0)
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """A layer, as far as a review needs it.
+
+    Attributes:
+        path: The file.
+        numbers: Of the features that are objects, from 1.
+        boxes: These, in pixels of the scene.
+        phrases: What each is; None where the layer does not say.
+        scores: Of each; None where the layer does not say.
+        digest: Of all geometries, by which verdicts know their layer.
+    """
+
+    path: Path
+    numbers: tuple[int, ...]
+    boxes: tuple[OrientedBox, ...]
+    phrases: tuple[str | None, ...]
+    scores: tuple[float | None, ...]
+    digest: str
+
+    @classmethod
+    def read(cls, layer: VectorLayer, scene: Scene) -> "Reviewed":
+        """The objects of a layer that lie on a scene; of judged candidates, those that were kept.
+
+        Raises:
+            RegionError: The layer cannot be laid on the scene, or holds no object.
+        """
+        laid = layer_boxes(layer, Frame(scene.size, image_to_map=scene.image_to_map, crs=scene.crs))
+        is_object = objects_of(layer)
+        chosen = [
+            (number, box) for number, box in enumerate(laid) if not isinstance(box, Skipped) and is_object[number]
+        ]
+        if not chosen:
+            raise RegionError(f"{layer.path} holds no object on {scene.name}; review a layer that holds some")
+        numbers, boxes = zip(*chosen, strict=True)
+        phrases, scores = _texts(layer, "phrase"), scores_of(layer)
+        return cls(
+            layer.path,
+            tuple(number + 1 for number in numbers),
+            tuple(boxes),
+            tuple(phrases[number] for number in numbers),
+            tuple(scores[number] for number in numbers),
+            digest_of(layer),
+        )
+
+
+@dataclass(frozen=True)
+class LookedAt:
+    """The windows of a job that were looked at and of which all is known.
+
+    Attributes:
+        windows: These.
+        bands: That the model saw; "auto" where the job does not say.
+        phrases: What was looked for.
+    """
+
+    windows: tuple[Window, ...]
+    bands: BandChoice = "auto"
+    phrases: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, folder: Path, scene: Scene) -> "LookedAt":
+        """The windows of a job's folder.
+
+        Raises:
+            DataError: It holds no search, or one of another scene.
+        """
+        try:
+            job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+            plan = _plan(job["windows"])
+            bands, kind = tuple(int(band) for band in job["scene"]["bands"]), job["kind"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{folder} is not the folder of a search ({error}); give --job DIR") from error
+        if kind != "find" or plan.size != scene.size:
+            told = (
+                f"a job of the kind {kind!r}"
+                if kind != "find"
+                else f"a search of {plan.size[0]} x {plan.size[1]} pixels"
+            )
+            raise DataError(f"{folder} holds {told}, not a search of {scene.name}; give --job DIR")
+        numbers = {entry["number"] for entry in read_entries(folder / "journal") if not unknown(entry)}
+        windows = tuple(plan.window(number) for number in sorted(numbers) if number < len(plan))
+        return cls(windows, bands)
+
+    def without(self, boxes: Sequence[OrientedBox]) -> list[Window]:
+        """The windows in which no object lies, not even in part."""
+        tree = shapely.STRtree([box.polygon() for box in boxes])
+        shapes = _shapes(self.windows)
+        return [
+            self.windows[number] for number in np.setdiff1d(np.arange(len(shapes)), tree.query(shapes, "intersects")[0])
+        ]
+
+    @property
+    def area(self) -> float:
+        """Of all windows together, in pixels of the scene; what several show counts once."""
+        return float(shapely.union_all(_shapes(self.windows)).area)
+
+
+def write_review(
+    path: str | Path,
+    layer: VectorLayer | str | Path,
+    scene: Scene,
+    job: str | Path | None,
+    *,
+    sample: int = SAMPLE,
+    seed: int = 0,
+) -> tuple[int, int]:
+    """Write the page, one file that needs nothing else.
+
+    Args:
+        path: The page.
+        layer: The objects, or their file.
+        scene: The scene, open.
+        job: The folder of the search that found them, from which empty windows are taken; None shows none.
+        sample: Objects, and empty windows, at most.
+        seed: Of the draw, without replacement.
+
+    Returns:
+        The number of objects and of empty windows on the page.
+
+    Raises:
+        RegionError: The layer cannot be read or laid on the scene, or holds no object.
+        DataError: The folder holds no search of the scene.
+        ImageError: The scene cannot be read.
+        ExportError: The page cannot be written.
+    """
+    layer = layer if isinstance(layer, VectorLayer) else read_vector_layer(layer)
+    objects = Reviewed.read(layer, scene)
+    looked = LookedAt(()) if job is None else LookedAt.read(Path(job), scene)
+    empty = looked.without(objects.boxes)
+    draw = random.Random(seed)  # noqa: S311 - a sample, not a secret
+    chosen = sorted(draw.sample(range(len(objects.boxes)), min(sample, len(objects.boxes))))
+    windows = sorted(draw.sample(empty, min(sample, len(empty))), key=lambda window: (window.row, window.column))
+    bands, stretch = scene_colours(scene, looked.bands, Stretch())
+    picture = _Pictures(scene, bands, stretch)
+    review = {
+        "review": 1,
+        "layer": objects.path.name,
+        "layer_digest": objects.digest,
+        "scene": scene.name,
+        "seed": seed,
+        "phrases": sorted({phrase for phrase in objects.phrases if phrase}),
+        "objects": len(objects.boxes),
+        "looked_at_area": looked.area,
+        "empty_windows": len(empty),
+        "items": [*_objects(objects, chosen, picture), *_empty(windows, picture)],
+    }
+    text = json.dumps(review, ensure_ascii=False).replace("<", "\\u003c")  # ends no script
+    page = files("geochat.find").joinpath("review.html").read_text(encoding="utf-8")
+    page = page.replace("<title>Review", f"<title>Review of {html.escape(objects.path.name)}").replace(
+        "REVIEW", text, 1
+    )
+    with draft_of(Path(path)) as draft:
+        draft.write_text(page, encoding="utf-8")
+    return len(chosen), len(windows)
+
+
+def objects_of(layer: VectorLayer) -> list[bool]:
+    """Whether each feature is an object: of judged candidates one that was kept, else any."""
+    if "verdict" not in layer.columns:
+        return [True] * len(layer)
+    return [verdict == "kept" for verdict in layer.columns["verdict"].tolist()]
+
+
+def scores_of(layer: VectorLayer) -> list[float | None]:
+    """The column "score"; None where a feature has none."""
+    if "score" not in layer.columns:
+        return [None] * len(layer)
+    values = layer.columns["score"].tolist()
+    return [float(value) if _is_number(value) else None for value in values]
+
+
+def digest_of(layer: VectorLayer) -> str:
+    """A hash of a layer's geometries."""
+    digest = hashlib.sha256()
+    for geometry in layer.geometries:
+        digest.update(b"" if geometry is None else shapely.to_wkb(geometry))
+    return digest.hexdigest()
+
+
+class _Pictures:
+    """Thumbnails of a scene, as data URLs."""
+
+    def __init__(self, scene: Scene, bands: BandChoice, stretch: Stretch) -> None:
+        self._scene, self._bands, self._stretch = scene, bands, stretch
+
+    def url(self, window: Window, box: OrientedBox | None = None) -> str:
+        """What a window shows, with a box outlined on it."""
+        view = self._scene.read(
+            window, max_side=_LARGEST, bands=self._bands, stretch=self._stretch, allow_blank=True
+        ).pil()
+        scale = max(1, _LARGEST // max(view.size))
+        picture = view.resize((view.width * scale, view.height * scale), Image.Resampling.NEAREST)
+        if box is not None:
+            across, down = picture.width / window.width, picture.height / window.height
+            corners = [((x - window.column) * across, (y - window.row) * down) for x, y in box.corners()]
+            ImageDraw.Draw(picture).polygon(corners, outline=_OUTLINE, width=2)
+        content = io.BytesIO()
+        picture.save(content, "JPEG", quality=85)
+        return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
+
+    def around(self, box: OrientedBox) -> Window:
+        """The window that shows a box and what lies around it."""
+        left, top, right, bottom = box.polygon().bounds
+        side = max(_LEAST, math.ceil(_AROUND * float(max(right - left, bottom - top))))
+        width, height = min(side, self._scene.width), min(side, self._scene.height)
+        column, row = round((left + right - width) / 2), round((top + bottom - height) / 2)
+        return Window(
+            min(max(column, 0), self._scene.width - width), min(max(row, 0), self._scene.height - height), width, height
+        )
+
+
+def _objects(objects: Reviewed, chosen: Sequence[int], pictures: _Pictures) -> Iterator[dict[str, Any]]:
+    for place in chosen:
+        box = objects.boxes[place]
+        yield {
+            "kind": "object",
+            "number": objects.numbers[place],
+            "phrase": objects.phrases[place],
+            "score": objects.scores[place],
+            "verdict": None,
+            "thumbnail": pictures.url(pictures.around(box), box),
+        }
+
+
+def _empty(windows: Sequence[Window], pictures: _Pictures) -> Iterator[dict[str, Any]]:
+    for window in windows:
+        yield {
+            "kind": "empty",
+            "window": list(window),
+            "verdict": None,
+            "missed": 0,
+            "thumbnail": pictures.url(window),
+        }
+
+
+def _plan(windows: dict[str, Any]) -> WindowPlan:
+    """The windows of a job, by their numbers."""
+    size = int(windows["scene"][0]), int(windows["scene"][1])
+    grids = []
+    for each in windows["grids"]:
+        (width, height), (across, down) = each["window"], each["overlap"]
+        grids.append(Grid(size, (width, height), (width - across, height - down)))
+    return WindowPlan(tuple(grids))
+
+
+def _shapes(windows: Sequence[Window]) -> np.ndarray:
+    bounds = np.array([window.bounds for window in windows], float).reshape(-1, 4)
+    return np.asarray(shapely.box(*bounds.T))
+
+
+def _texts(layer: VectorLayer, name: str) -> list[str | None]:
+    if name not in layer.columns:
+        return [None] * len(layer)
+    return [None if value is None else str(value) for value in layer.columns[name].tolist()]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
