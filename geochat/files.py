@@ -85,7 +85,7 @@ def atomic_draft(path: Path, ending: str = ".part") -> Iterator[Path]:
 
 
 def _holder(path: Path) -> str:
-    """Who holds a lock, as far as is known."""
+    """Holder of a lock, as far as it is known."""
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         return f"process {told['process']} on {told['host']} ({told['what']}, since {told['since']})"
@@ -113,15 +113,15 @@ def sha256_of(*paths: Path, size: int | None = None) -> str:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is anything of that name; of a name that no file system takes there is nothing."""
+    """Return whether there is anything of that name; of a name that no file system takes there is nothing."""
     return os.path.exists(path)  # noqa: PTH110 - `Path.exists` raises for such names
 
 
 def is_folder(path: Path) -> bool:
-    """Whether there is a folder of that name; of a name that no file system takes there is none."""
+    """Return whether there is a folder of that name; of a name that no file system takes there is none."""
     return os.path.isdir(path)  # noqa: PTH112 - as above
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is an ordinary file of that name; of a name that no file system takes there is none."""
+    """Return whether there is an ordinary file of that name; of a name that no file system takes there is none."""
     return os.path.isfile(path)  # noqa: PTH113 - as above

@@ -87,7 +87,7 @@ class Journal:
 
 
 class Recorded:
-    """Where in the journals the entry of each number stands.
+    """Position of each number's entry in the journals.
 
     Holds ten bytes a number, whatever the entries' length. An entry stands before a failure, which has an "error", and
     of two entries the first.
@@ -121,21 +121,21 @@ class Recorded:
         self._retry = False
 
     def __len__(self) -> int:
-        """How many numbers there are."""
+        """Number of numbered units."""
         return len(self._files)
 
     def __contains__(self, number: int) -> bool:
-        """Whether a number has an entry."""
+        """Return whether a number has an entry."""
         return self._files[number] >= 0
 
     @property
     def answered(self) -> int:
-        """How many numbers have an entry that is no failure."""
+        """Number of units with an entry that is no failure."""
         return self._written - self.failed
 
     @property
     def complete(self) -> bool:
-        """Whether every number has an entry."""
+        """Return whether every number has an entry."""
         return self._written == len(self._files)
 
     def refresh(self) -> None:
@@ -199,7 +199,7 @@ def read_entries(folder: Path) -> Iterator[Entry]:
 
 
 def busy(folder: Path) -> bool:
-    """Whether a process is writing a journal."""
+    """Return whether a process is writing a journal."""
     for path in folder.glob("*.lock"):
         lock = FileLock(path)
         try:
@@ -211,7 +211,7 @@ def busy(folder: Path) -> bool:
 
 
 def checksum(entry: Entry) -> str:
-    """What the line of an entry ends with."""
+    """Checksum at the end of an entry's line."""
     return f"{zlib.crc32(json.dumps(entry, sort_keys=True, ensure_ascii=False).encode('utf-8', 'replace')):08x}"
 
 

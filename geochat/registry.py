@@ -71,7 +71,7 @@ class Registry(Generic[T]):
 
     @cached_property
     def _offered(self) -> dict[str, EntryPoint]:
-        """What installed packages offer."""
+        """Entry points of installed packages."""
         return {point.name: point for point in entry_points(group=self.group)}
 
     def _load(self, name: str) -> T:

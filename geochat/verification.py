@@ -39,7 +39,7 @@ _SHORT = GenerationSettings(max_new_tokens=48)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found.
+    """Result of one check.
 
     Attributes:
         name: What was checked.
@@ -246,7 +246,7 @@ def _tokenizer(chat: GeoChat) -> Any:  # noqa: ANN401 - transformers' tokenizers
 
 
 def _survives(text: str, tokenizer: Any) -> bool:  # noqa: ANN401
-    """Whether a text comes back from its tokens, but for blanks."""
+    """Return whether a text comes back from its tokens, but for blanks."""
     decoded = tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"])
     return "".join(str(decoded).split()) == "".join(text.split())
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import LlavaProcessor
 
-from geochat.checkpoints.guarding import guarded
+from geochat.checkpoints.guards import guarded
 from geochat.errors import DataError
 from geochat.imagery import open_image
 from geochat.prompts import IMAGE_TOKEN, Message, chat_messages

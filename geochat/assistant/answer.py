@@ -1,4 +1,4 @@
-"""What was answered, and everything it can be turned into."""
+"""An answer, and its conversions: pictures, layers, JSON."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -109,17 +109,17 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """What the model wrote, markup included; of a closed set of answers, the one chosen."""
+        """The model's text, markup included; of a closed set of answers, the one chosen."""
         return self.parsed.text
 
     @property
     def choice(self) -> str | None:
-        """Which of the answers offered was given; None where nothing was offered, or none of them."""
+        """The offered answer that was given; None where nothing was offered, or none of them was given."""
         return self._chosen[0]
 
     @property
     def choice_method(self) -> ChoiceMethod | None:
-        """How `choice` is known; None where nothing was offered."""
+        """Source of `choice`; None where nothing was offered."""
         return self._chosen[1]
 
     @property
@@ -144,7 +144,7 @@ class Answer:
 
     @property
     def tokens(self) -> tuple[TokenScore, ...]:
-        """What each token added to the text, with its log-probability."""
+        """The text each token added, with its log-probability."""
         return self.completion.tokens
 
     @property
@@ -159,12 +159,12 @@ class Answer:
 
     @property
     def features(self) -> tuple[GroundedRegion, ...]:
-        """What is drawn and exported: the regions found, then those asked about with the answer as attribute."""
+        """Regions to draw and export: those found, then those asked about with the answer as attribute."""
         return (*self.regions, *self.asked)
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
-        """Where the answer came from, JSON-ready; hashes the weights when first asked for."""
+        """Provenance of the answer, JSON-ready; the weights are hashed when it is first asked for."""
         image = self.image
         return {
             "software": f"geochat {__version__}",

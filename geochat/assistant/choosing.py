@@ -9,14 +9,14 @@ from geochat.engines import ChoiceScore, Chunk, Completion
 from geochat.prompts.phrases import match_choice
 
 ChoiceMethod = Literal["scored", "matched", "unmatched"]
-"""How an answer was brought to those offered: the engine scored them; what the model wrote is one of them, up to
+"""Source of a choice: the engine scored the offered answers; the model wrote one of them, up to
 spelling, plural and synonym; or it is none of them."""
 
 Answered = TypeVar("Answered", Chunk, Completion)
 
 
 def as_offered(answered: Answered, choices: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> Answered:
-    """What an engine answered, in the names the user offered; as it is where nothing was scored or it is in them.
+    """Translate an engine's answer into the names the user offered; unchanged where nothing was scored.
 
     A choice that the model knows by several names has the score of the likeliest.
 

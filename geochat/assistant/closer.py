@@ -42,7 +42,7 @@ def closer_view(
 
 
 def _is_too_small(box: OrientedBox, image: GeoImage, info: ModelInfo) -> bool:
-    """Whether a region is smaller than a patch both ways, or loses its area once it is written."""
+    """Return whether a region is smaller than a patch both ways, or loses its area once it is written."""
     written = box.transform(image.frame.between("image", "model"))
     patch = info.patch_size or info.image_size / _USUAL_PATCHES
     across, down = info.frame.extent(image.frame.view_size)

@@ -270,7 +270,7 @@ def _in_model(boxes: Iterable[OrientedBox], image: GeoImage) -> list[OrientedBox
 
 
 def _before(understood: Interpretation, image: GeoImage, info: ModelInfo, told: Iterable[Notice]) -> Iterator[Notice]:
-    """What is known before the question is answered."""
+    """Notices known before the question is answered."""
     if understood.note:
         yield Notice("understood", f"{understood.note[:1].upper()}{understood.note[1:]}.")
     yield from told

@@ -1,4 +1,4 @@
-"""What a user should know of a view or an answer, beside the answer itself."""
+"""Notices: facts about a view or an answer that a user should know."""
 
 import math
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ class Notice:
 
 
 def view_notices(image: GeoImage, info: ModelInfo) -> Iterator[Notice]:
-    """What to know before anything is asked about a view.
+    """Notices about a view, before anything is asked.
 
     Args:
         image: The view.
@@ -54,7 +54,7 @@ def shrinkage(image: GeoImage, info: ModelInfo) -> float:
 
 
 def nothing_found(image: GeoImage, info: ModelInfo) -> Notice | None:
-    """What to do where a search found nothing in a view in which objects may be too small."""
+    """Advice where a search found nothing in a view whose objects may be too small."""
     times = shrinkage(image, info)
     if times < _SHRUNK:
         return None
@@ -67,7 +67,7 @@ def nothing_found(image: GeoImage, info: ModelInfo) -> Notice | None:
 
 
 def resolution_text(image: GeoImage, info: ModelInfo) -> str:
-    """What to say of a view whose ground pixels are far from those the model was trained on; "" of any other."""
+    """Notice about a ground resolution far from those the model was trained on; "" for any other."""
     known = info.settings.ground_resolution
     if image.gsd is None or known is None:
         return ""
@@ -97,7 +97,7 @@ def metres(length: float) -> str:
 
 
 def answer_notices(answer: "Answer") -> Iterator[Notice]:
-    """What to know of an answer now that it is there."""
+    """Notices about an answer."""
     phrase = answer.interpretation.phrase
     others = dict.fromkeys(region.phrase for region in answer.regions if region.as_asked is False)
     if others:
@@ -118,7 +118,7 @@ def answer_notices(answer: "Answer") -> Iterator[Notice]:
 
 
 def _ending(answer: "Answer") -> Notice | None:
-    """What is to be said of how an answer ended."""
+    """Notice about the end of an answer."""
     match answer.finish:
         case "stop" if not answer.text:
             return Notice("empty", "The model had nothing to say; ask in other words.")

@@ -26,7 +26,7 @@ def asked_region(box: OrientedBox, image: GeoImage, task: Task, words: str) -> G
 
 
 def as_asked(asked: str | None, named: str | None) -> bool | None:
-    """Whether a region's phrase names what was asked for; None where nothing was, or it has no phrase."""
+    """Return whether a region's phrase names what was asked for; None where nothing was, or it has no phrase."""
     return None if asked is None or not named else same_thing(asked, named)
 
 

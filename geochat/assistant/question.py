@@ -13,7 +13,7 @@ from geochat.prompts import Task, read_task
 
 
 class QuestionOptions(TypedDict, total=False):
-    """What may be said of a question beside its words; see `Question`."""
+    """Options of a question beside its words; see `Question`."""
 
     regions: RegionLike | Iterable[RegionLike]
     region_frame: RegionFrame
@@ -24,7 +24,7 @@ class QuestionOptions(TypedDict, total=False):
 
 
 class ViewOptions(TypedDict, total=False):
-    """How an image is looked at.
+    """Options of a view.
 
     Attributes:
         window: The part to look at, (column, row, width, height) in pixels of the whole image.
@@ -81,6 +81,6 @@ class Question:
 
 
 def _is_set(question: Question, name: str) -> bool:
-    """Whether a question says something of this itself."""
+    """Return whether a question says something of this itself."""
     value: object = getattr(question, name)
     return not (value is None or value is False or value == "pixels" or (isinstance(value, tuple) and not value))

@@ -30,7 +30,7 @@ _SAME_DEGREES = 2e-8  # the last digit of what is written, twice
 _SAME_PIXELS = 2e-3
 
 RegionFrame = Literal["pixels", "geographic"]
-"""What bare numbers and shapes are given in: pixels of the whole image, or WGS 84 longitude and latitude."""
+"""Coordinates of bare numbers and shapes: pixels of the whole image, or WGS 84 longitude and latitude."""
 
 RegionLike: TypeAlias = OrientedBox | BaseGeometry | Mapping[str, Any] | Sequence[float] | Sequence[Sequence[float]]
 """A box, a shape, GeoJSON, the numbers (x1, y1, x2, y2[, θ]), or the points of a polygon."""
@@ -175,7 +175,7 @@ def _geojson_shapes(
 
 
 def _members(name: str, value: Mapping[str, Any], key: str) -> Sequence[Any]:
-    """What a collection holds; an empty one would silently ask about the whole image."""
+    """Features of a collection; an empty one would silently ask about the whole image."""
     members = value.get(key)
     if not isinstance(members, Sequence) or isinstance(members, str) or not members:
         raise RegionError(f"{name} is a {value['type']} without {key}; leave it out or give it some")
@@ -194,7 +194,7 @@ def _check_crs(name: str, value: Mapping[str, Any]) -> None:
 
 
 def _marked_frame(value: Mapping[str, Any]) -> RegionFrame | None:
-    """What a feature's properties, or a collection's member "geochat", say of the coordinates."""
+    """Coordinates stated by a feature's properties, or by a collection's member "geochat"."""
     mark = value.get("properties") if value.get("type") == "Feature" else value.get("geochat")
     if isinstance(mark, Mapping) and "coordinates" in mark:
         return "pixels" if mark["coordinates"] == PIXELS else "geographic"

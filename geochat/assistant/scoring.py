@@ -1,4 +1,4 @@
-"""How sure the model was of a region."""
+"""Scores of regions."""
 
 import math
 from collections.abc import Iterable
@@ -27,5 +27,5 @@ def region_score(region: Region, tokens: Iterable[TokenScore]) -> float | None:
 
 
 def _writes(token: TokenScore, start: int, end: int) -> bool:
-    """Whether a token wrote any of the characters from `start` to `end`, or the first bytes of one."""
+    """Return whether a token wrote any of the characters from `start` to `end`, or the first bytes of one."""
     return token.start < end and (token.end > start or token.start == token.end >= start)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from geochat.checkpoints.converting import Conversion, convert
-    from geochat.checkpoints.describing import ModelDescription, describe
+    from geochat.checkpoints.inspection import ModelDescription, describe
     from geochat.checkpoints.loading import Checkpoint, load
     from geochat.checkpoints.saving import save_adapter, save_checkpoint
 

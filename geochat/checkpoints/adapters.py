@@ -55,7 +55,7 @@ class LowRank:
         return f"{self.a.file}: {self.a.name} {self.a.shape} and its lora_B {self.b.shape} adapt a matrix"
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether a matrix of this shape can be adapted by the two."""
+        """Return whether a matrix of this shape can be adapted by the two."""
         return shape == (self.b.shape[0], self.a.shape[1]) and self.a.shape[0] == self.b.shape[1]
 
 
@@ -82,13 +82,13 @@ class TokenRows:
         return f"{stored.file}: {stored.name} {stored.shape} replaces the rows of {len(self.tokens)} tokens in a table"
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether a table of this shape has these rows."""
+        """Return whether a table of this shape has these rows."""
         return self.rows.shape == (len(self.tokens), shape[-1]) and max(self.tokens, default=0) < shape[0]
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """What an adapter folder holds.
+    """Contents of an adapter folder.
 
     Attributes:
         folder: The folder.

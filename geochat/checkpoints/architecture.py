@@ -11,7 +11,7 @@ from typing import Any
 
 from transformers import CLIPVisionConfig, LlavaConfig
 
-from geochat.checkpoints.guarding import guarded
+from geochat.checkpoints.guards import guarded
 from geochat.errors import CheckpointError
 from geochat.models.objects import read_object
 

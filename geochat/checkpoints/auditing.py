@@ -1,4 +1,4 @@
-"""What in a checkpoint's folder is code, would fetch or run code, or would not be loaded; nothing is loaded or run.
+"""Audit of a checkpoint's folder for code, for settings that fetch or run code, and for files that would not load.
 
 The rules are those of loading: code beside the weights is never run, of pickles only those with tensors alone are read,
 a chat template must be bounded, and the hub is not asked for what a folder names.
@@ -110,7 +110,7 @@ def _pickle(file: Path, name: str) -> Finding:
 
 
 def _object(file: Path, name: str) -> Iterator[Finding]:
-    """What a JSON file says besides settings; a list, such as of a tokenizer's merges, says nothing."""
+    """Findings in a JSON file; lists, such as a tokenizer's merges, are skipped."""
     try:
         values = read_object(file)
     except CheckpointError as error:
@@ -147,7 +147,7 @@ def _template(value: Any, name: str) -> Iterator[Finding]:  # noqa: ANN401 - wha
 
 
 def _geochat(folder: Path) -> Iterator[Finding]:
-    """Whether the GeoChat settings are some."""
+    """Return whether the GeoChat settings are some."""
     try:
         read_settings(folder)
     except CheckpointError as error:
@@ -155,7 +155,7 @@ def _geochat(folder: Path) -> Iterator[Finding]:
 
 
 def _weights(folder: Path) -> Iterator[Finding]:
-    """Whether one list of weights files is meant, and what lies beside it."""
+    """Return whether one list of weights files is meant, and what lies beside it."""
     present = [file for file in folder.iterdir() if file.suffix in (".safetensors", ".bin")]
     if not any((folder / name).is_file() or (folder / f"{name}.index.json").is_file() for name in WEIGHTS_FILES):
         return  # an adapter, or a file in open_clip's format
@@ -170,7 +170,7 @@ def _weights(folder: Path) -> Iterator[Finding]:
 
 
 def _references(folder: Path) -> Iterator[Finding]:
-    """What the folder names that lies elsewhere."""
+    """References of the folder to things elsewhere."""
     for file, key in _NAMES.items():
         try:
             named = read_object(folder / file).get(key) if (folder / file).is_file() else None

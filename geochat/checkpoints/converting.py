@@ -40,7 +40,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a conversion wrote.
+    """Result of a conversion.
 
     Attributes:
         folder: The new checkpoint.
@@ -154,7 +154,7 @@ class _Manifest:
         self._state: dict[str, Any] = state if known else {"of": fingerprint, "finished": {}}
 
     def vouches_for(self, name: str) -> bool:
-        """Whether the file was finished and is still what it was."""
+        """Return whether the file was finished and is still what it was."""
         file = self._file.parent / name
         return file.is_file() and self._state["finished"].get(name) == weights_sha256([file])
 

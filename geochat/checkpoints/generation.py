@@ -4,7 +4,7 @@ from typing import Any
 
 from transformers import GenerationConfig, LlavaConfig, LlavaProcessor
 
-from geochat.checkpoints.guarding import guarded
+from geochat.checkpoints.guards import guarded
 from geochat.checkpoints.sources import Source
 from geochat.errors import CheckpointError
 from geochat.models.objects import read_object
@@ -14,7 +14,7 @@ _TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id", "suppress_tokens", "b
 
 
 def read_generation(source: Source, processor: LlavaProcessor) -> GenerationConfig:
-    """What a native checkpoint says in its file; for the others, and where there is none, `generation_config`.
+    """Generation settings of a native checkpoint's file; of others, and without the file, `generation_config`.
 
     Raises:
         CheckpointError: The file is damaged, or names tokens that the model does not have.

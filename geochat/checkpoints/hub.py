@@ -28,7 +28,7 @@ def find(source: str | Path, *, beside: Path | None = None, allow_download: bool
 
 
 def is_hub_id(source: str | Path) -> bool:
-    """Whether a user who gives this asks for the hub; False for a directory and for what is neither."""
+    """Return whether a user who gives this asks for the hub; False for a directory and for what is neither."""
     try:
         return find_local(source) is None
     except CheckpointError:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import LlavaConfig, LlavaForConditionalGeneration
 
-from geochat.checkpoints.guarding import guarded
+from geochat.checkpoints.guards import guarded
 from geochat.checkpoints.names import OUTPUT, hub_name, is_computed, quoted
 from geochat.checkpoints.tensors import Reader, Stored, stored_tensors
 from geochat.errors import CheckpointError
@@ -20,7 +20,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a tensor of the model is made from a stored one.
+    """Rule by which a stored tensor becomes one of the model.
 
     Attributes:
         stored: What is read.
@@ -75,7 +75,7 @@ def expected_shapes(config: LlavaConfig) -> dict[str, tuple[int, ...]]:
 
 
 def read_contents(files: Iterable[Path], wanted: Callable[[str], bool] = bool) -> Contents:
-    """What the files hold, under the hub's names.
+    """Tensors of the files, under the hub's names.
 
     Args:
         files: Safetensors or PyTorch files.

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
+from geochat.checkpoints.device import choose_device, choose_dtype, quiet
 from geochat.checkpoints.generation import read_generation
-from geochat.checkpoints.guarding import guarded
-from geochat.checkpoints.placing import choose_device, choose_dtype, quiet
+from geochat.checkpoints.guards import guarded
 from geochat.checkpoints.quantization import leave_unpacked, quantization_config
 from geochat.checkpoints.sources import Source, recognise
 from geochat.checkpoints.tensors import Reader
@@ -57,7 +57,7 @@ class Checkpoint:
 
     @property
     def name(self) -> str:
-        """What answers and exports call the model."""
+        """Name of the model in answers and exports."""
         return self.settings.name
 
     @property

@@ -1,4 +1,4 @@
-"""What tensors are called, in every layout a GeoChat model comes in.
+"""Names of tensors in every layout a GeoChat model comes in.
 
 The hub's names for LLaVA are the common ones here, and what is written: vLLM accepts no others. A table of prefixes
 leads to them from the original's names, from transformers' names in memory (which PEFT adapters use too), from a plain
@@ -44,7 +44,7 @@ def hub_name(name: str) -> str | None:
 
 
 def original_name(name: str) -> str:
-    """What the original calls the tensor of this hub name."""
+    """The original's name of the tensor with this hub name."""
     for prefix, replacement in _ORIGINAL + _LLAMA:
         if name.startswith(replacement):
             return prefix + name.removeprefix(replacement)
@@ -52,7 +52,7 @@ def original_name(name: str) -> str:
 
 
 def is_computed(name: str) -> bool:
-    """Whether the tensor follows from the config, so that old checkpoints hold it and new ones do not."""
+    """Return whether the tensor follows from the config, so that old checkpoints hold it and new ones do not."""
     return name.endswith(_COMPUTED)
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from transformers import CLIPConfig, CLIPVisionConfig, LlamaConfig, LlavaConfig
 
 from geochat.checkpoints.architecture import check_architecture, check_numbers, plain
-from geochat.checkpoints.guarding import guarded
+from geochat.checkpoints.guards import guarded
 from geochat.checkpoints.hub import find
 from geochat.checkpoints.layout import Change
 from geochat.checkpoints.names import EMBEDDINGS, OUTPUT, POSITIONS, VISION
@@ -86,7 +86,7 @@ def llava_config(
 
 
 def changes(raw: dict[str, Any], config: LlavaConfig, tensors: dict[str, Stored]) -> dict[str, Change]:
-    """What is done to an original checkpoint's tensors: vocabularies are padded, positions interpolated.
+    """Changes to an original checkpoint's tensors: vocabularies are padded, positions interpolated.
 
     Raises:
         CheckpointError: The position embeddings are not of a CLIP tower with square input.
@@ -169,5 +169,5 @@ def find_tower(name: str, folder: Path, *, allow_download: bool) -> Path:
 
 
 def is_of_tower(name: str) -> bool:
-    """Whether a tensor of a CLIP checkpoint belongs to its vision tower, not to its text half."""
+    """Return whether a tensor of a CLIP checkpoint belongs to its vision tower, not to its text half."""
     return name.startswith("vision_model.")

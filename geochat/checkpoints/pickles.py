@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-from geochat.checkpoints.guarding import guarded
+from geochat.checkpoints.guards import guarded
 from geochat.errors import CheckpointError
 
 _HARMLESS = frozenset(
@@ -60,6 +60,6 @@ def _asked_for(stream: IO[bytes]) -> Iterator[str]:
 
 
 def _is_harmless(name: str) -> bool:
-    """Whether tensors need it: their rebuilding, or a dtype or storage of torch."""
+    """Return whether tensors need it: their rebuilding, or a dtype or storage of torch."""
     module, _, last = name.rpartition(".")
     return name in _HARMLESS or (module in ("torch", "torch.storage") and last.endswith(("Storage", *_DTYPES)))

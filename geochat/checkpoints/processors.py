@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 from transformers import AutoProcessor, LlavaConfig, LlavaProcessor
 
-from geochat.checkpoints.guarding import guarded
+from geochat.checkpoints.guards import guarded
 from geochat.checkpoints.templates import unbounded
 from geochat.errors import CheckpointError
 from geochat.geometry import Fit

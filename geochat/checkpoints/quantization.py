@@ -21,7 +21,7 @@ _DEVICES = ("cpu", "cuda")
 
 
 def quantization_config(kind: str, device: torch.device, dtype: torch.dtype) -> BitsAndBytesConfig:
-    """What transformers needs to load a model quantised.
+    """The configuration with which transformers loads a quantised model.
 
     Args:
         kind: "4bit" (NF4, its constants quantised too) or "8bit" (LLM.int8).

@@ -16,7 +16,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Bound:
-    """What is known of a value.
+    """Static knowledge of a value.
 
     Attributes:
         constant: With `factor`, its length is at most constant + factor · N.

@@ -63,7 +63,7 @@ _ENVIRONMENT = ImmutableSandboxedEnvironment(
 
 
 def unbounded(template: str) -> str | None:
-    """What a chat template does that may not end, or not fit; None for one that is bounded.
+    """Reason why a chat template may not end, or not fit; None for a bounded one.
 
     Args:
         template: Its source, in Jinja.

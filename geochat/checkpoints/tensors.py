@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from geochat.checkpoints.guarding import guarded, reason
+from geochat.checkpoints.guards import guarded, reason
 from geochat.errors import CheckpointError
 
 WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")

@@ -21,7 +21,7 @@ from sentencepiece import SentencePieceProcessor
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from geochat.checkpoints.guarding import guarded
+from geochat.checkpoints.guards import guarded
 from geochat.errors import CheckpointError
 from geochat.models.objects import read_object
 from geochat.prompts import IMAGE_TOKEN

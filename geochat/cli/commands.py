@@ -43,6 +43,7 @@ COMMANDS = (
     Command("chat", "geochat.cli.chat", "hold a conversation about an image"),
     Command("find", "geochat.cli.find", "find things in a whole scene, as a layer"),
     Command("count", "geochat.cli.count", "count things in a whole scene"),
+    Command("review", "geochat.cli.review", "judge what was found by eye, for precision and recall"),
     Command("describe", "geochat.cli.describe", "describe a scene, as a whole or window by window"),
     Command("serve", "geochat_serve.command", "open the web chat"),
     Command("info", "geochat.cli.info", "describe a model"),

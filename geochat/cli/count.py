@@ -19,12 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Find, count, print and write."""
-    bar = scenes.ProgressBar()
-    finding = search(args, bar)
-    if not scenes.compute(args, finding, bar, lambda _: None):
-        return 0
     from geochat.find import CellCounts
 
+    bar = scenes.ProgressBar()
+    finding = search(args, bar)
+    if not scenes.compute(args, finding, bar, save=lambda path, name: CellCounts(finding).save(path, name)):
+        return 0
     counts = CellCounts(finding)
     if args.json:
         output.print_json(counts.totals)

@@ -1,4 +1,4 @@
-"""Who computes the answers: the options that say it, the engine made of them, and `geochat engines`.
+"""Engines on the command line: their options, opening one, and `geochat engines`.
 
 Imports nothing heavy.
 """

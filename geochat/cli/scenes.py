@@ -1,7 +1,6 @@
 """Options of the commands that look through whole scenes, and their progress."""
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -164,18 +163,10 @@ class ProgressBar:
 
     def show(self, progress: "Progress") -> None:
         """Show how far a job is."""
-        from tqdm import tqdm
+        from geochat.progress import progress_bar
 
         if self._bar is None:
-            watched = sys.stderr.isatty()
-            self._bar = tqdm(
-                total=progress.total,
-                initial=progress.done - 1,
-                unit=" windows",
-                mininterval=0.2 if watched else 60,
-                dynamic_ncols=watched,
-                leave=watched,
-            )
+            self._bar = progress_bar("windows", progress.total, done=progress.done - 1)
         failed = f", {progress.failed} failed" if progress.failed else ""
         self._bar.set_postfix_str(f"{progress.found} found{failed}", refresh=False)
         self._bar.update(progress.done - self._bar.n)
@@ -186,7 +177,13 @@ class ProgressBar:
             self._bar.close()
 
 
-def compute(args: argparse.Namespace, work: "Work", bar: ProgressBar, show: Callable[[Any], object]) -> bool:
+def compute(
+    args: argparse.Namespace,
+    work: "Work",
+    bar: ProgressBar,
+    show: Callable[[Any], object] = lambda _: None,
+    save: Callable[[Path, str | None], Path] | None = None,
+) -> bool:
     """Look through the windows that are left.
 
     Where the user interrupts, the files are written with what is recorded so far.
@@ -196,6 +193,7 @@ def compute(args: argparse.Namespace, work: "Work", bar: ProgressBar, show: Call
         work: What is to be done.
         bar: Shows the progress, and is closed.
         show: Takes each result.
+        save: Writes one file; None has `work` do so.
 
     Returns:
         Whether the job is complete; where it is not, other processes do the rest, which is said.
@@ -208,7 +206,7 @@ def compute(args: argparse.Namespace, work: "Work", bar: ProgressBar, show: Call
         folder = job_options(args)["job"]
         going_on = f"; the same command goes on from {folder}" if folder else ""
         note(f"interrupted; {work.progress.done} of {work.progress.total} windows are done{going_on}")
-        write_results(args, work, work.save)
+        write_results(args, work, save or work.save)
         raise
     bar.close()
     if not work.complete:

@@ -72,7 +72,7 @@ class FeatureCache:
 
 
 def image_key(image: GeoImage) -> str:
-    """What of which image was looked at: its content, window, bands and stretch."""
+    """Cache key of a view: the image's content, window, bands and stretch."""
     stated = f"{image.sha256} {tuple(image.window)} {image.bands} {image.stretch}"
     return hashlib.sha256(stated.encode()).hexdigest()
 

@@ -28,7 +28,7 @@ _TOGETHER = 16  # images whose own prompts are encoded at once
 
 @dataclass(frozen=True)
 class Classification:
-    """What an image was found to be.
+    """Classification of an image.
 
     Attributes:
         image: The file, or "image" for one given in memory.
@@ -106,7 +106,7 @@ class Classifier:
         return self._logits(features).softmax(-1)
 
     def classify(self, image: Picture) -> Classification:
-        """What one image is.
+        """Classify one image.
 
         Raises:
             ImageError: It cannot be read.
@@ -125,7 +125,7 @@ class Classifier:
         cache: FeatureCache | None = None,
         on_error: OnError | None = None,
     ) -> Iterator[Classification]:
-        """What images are, in order, as they are found.
+        """Classify images; results come in order, as soon as they are ready.
 
         Args:
             images: Files, PIL images, arrays or opened images.
@@ -157,7 +157,7 @@ class Classifier:
     def _outcomes(
         self, images: Sequence[Picture], opener: Opener, cache: FeatureCache | None
     ) -> list["Classification | _Failed"]:
-        """What becomes of each of some images."""
+        """Result of each of several images."""
         read = [_prepare(self.encoder, image, opener, cache) for image in images]
         batch = [each for each in read if isinstance(each, _Prepared)]
         rows = iter(self.probabilities(_features(self.encoder, batch, cache)).tolist() if batch else [])

@@ -16,7 +16,7 @@ from torch.nn import functional
 from transformers import PreTrainedTokenizerBase, SiglipModel
 
 from geochat.clip.loading import Model, Parts, load_parts
-from geochat.clip.squares import SquareMaker
+from geochat.clip.preprocess import SquareMaker
 from geochat.errors import PromptError
 from geochat.imagery import GeoImage, ImageSource, open_image
 from geochat.models import weights_sha256
@@ -77,7 +77,7 @@ class DualEncoder:
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """Device of the model."""
         return self.model.device
 
     @cached_property
@@ -111,11 +111,11 @@ class DualEncoder:
 
     @cached_property
     def processing(self) -> str:
-        """What the image processor does, as text: with the weights, it decides an image's features."""
+        """Settings of the image processor as text: with the weights, they decide an image's features."""
         return str(self.processor.to_json_string())
 
     def pixels(self, images: Sequence[Picture]) -> Tensor:
-        """What the image tower reads.
+        """Input of the image tower.
 
         Args:
             images: Files, PIL images, arrays (height, width, bands) or opened images.

@@ -29,7 +29,7 @@ _OUTSIDE = -1
 
 @dataclass(frozen=True)
 class PromptSettings:
-    """What a learned prompt looks like.
+    """Layout of a learned prompt.
 
     Attributes:
         vectors: How many learned vectors, M.
@@ -158,7 +158,7 @@ def _full_stop(encoder: DualEncoder) -> list[int]:
 
 
 def _special(encoder: DualEncoder) -> tuple[list[_Item], list[_Item]]:
-    """What the tokenizer puts before and after a text."""
+    """Ids the tokenizer puts before and after a text."""
     (whole,), (bare,) = encoder.ids(["a"]), encoder.ids(["a"], add_special_tokens=False)
     start = next(place for place in range(len(whole)) if whole[place : place + len(bare)] == bare)
     tail = whole[start + len(bare) :]

@@ -50,7 +50,7 @@ class CoOp(nn.Module):
         self.layout = lay_out(encoder, self.classes, settings)
 
     def text_features(self) -> Tensor:
-        """What images are compared with: (K, D), of length 1."""
+        """Class features that images are compared with: (K, D), of length 1."""
         vectors = self.context.reshape(1, -1, self.context.shape[-1])  # (1, V, W)
         return encode_prompts(self.encoder, self.layout, vectors)[0]
 
@@ -98,7 +98,7 @@ class CoCoOp(nn.Module):
         ).to(encoder.device)
 
     def text_features(self, features: Tensor) -> Tensor:
-        """What each image is compared with: (N, K, D), of length 1.
+        """Class features of each image: (N, K, D), of length 1.
 
         Args:
             features: Of images, (N, D), of length 1.
@@ -116,7 +116,7 @@ METHODS: dict[str, type[CoOp] | type[CoCoOp]] = {CoOp.method: CoOp, CoCoOp.metho
 
 
 def with_classes(prompts: Prompts, classes: Sequence[str]) -> Prompts:
-    """What was learned, said of other classes.
+    """Apply learned prompts to other classes.
 
     Raises:
         SettingsError: Each class has vectors of its own, so that there are none for others.

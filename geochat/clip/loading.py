@@ -18,10 +18,10 @@ from transformers import (
 from transformers.image_processing_backends import PilBackend
 
 from geochat.checkpoints.architecture import check_numbers, plain, refuse_quantized
-from geochat.checkpoints.guarding import guarded
+from geochat.checkpoints.device import choose_device, choose_dtype, quiet
+from geochat.checkpoints.guards import guarded
 from geochat.checkpoints.hub import find
 from geochat.checkpoints.names import is_computed, quoted
-from geochat.checkpoints.placing import choose_device, choose_dtype, quiet
 from geochat.checkpoints.processors import check_pixels
 from geochat.checkpoints.tensors import Reader, stored_tensors, weight_files
 from geochat.clip.open_clip import WEIGHTS, load_open_clip
@@ -39,7 +39,7 @@ _KINDS: dict[str, tuple[type[PretrainedConfig], type[Model]]] = {
 
 @dataclass(frozen=True)
 class Parts:
-    """What a dual encoder is made of.
+    """Parts of a dual encoder.
 
     Attributes:
         model: Both towers, in evaluation mode, frozen, on its device.

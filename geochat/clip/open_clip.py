@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from geochat.checkpoints.guarding import guarded
+from geochat.checkpoints.guards import guarded
 from geochat.checkpoints.names import quoted
 from geochat.checkpoints.tensors import open_tensors, stored_tensors
 from geochat.clip.open_clip_names import (
@@ -36,7 +36,7 @@ ACTIVATIONS = ("gelu", "quick_gelu")
 
 @dataclass(frozen=True)
 class Described:
-    """What an `open_clip_config.json` says beyond the tensors; all of it optional.
+    """Settings of an `open_clip_config.json` beyond the tensors; all optional.
 
     Attributes:
         activation: "gelu" or "quick_gelu".

@@ -1,4 +1,4 @@
-"""What open_clip calls the tensors of a CLIP with a ViT, their shapes, and where transformers has them.
+"""Names and shapes of open_clip's tensors of a CLIP with a ViT, and their places in transformers.
 
 open_clip keeps OpenAI's names: queries, keys and values are one matrix, and projections are applied from the right, so
 that transformers' are their transposes.

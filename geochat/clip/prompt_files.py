@@ -21,7 +21,7 @@ _KEY = "geochat_prompts"
 
 @dataclass(frozen=True)
 class LearnedPrompts:
-    """What a file holds.
+    """Contents of a prompt file.
 
     Attributes:
         method: "coop" or "cocoop".

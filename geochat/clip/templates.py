@@ -19,7 +19,7 @@ REMOTE_SENSING = (
     "an aerial view of {}.",
     "a remote sensing image of {}.",
 )
-"""What zero-shot classification uses unless told otherwise."""
+"""Default templates of zero-shot classification."""
 
 SETS = {"remote-sensing": REMOTE_SENSING, "photo": ("a photo of a {}.",), "satellite": ("a satellite photo of {}.",)}
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from transformers import AutoTokenizer, CLIPTokenizer, PreTrainedTokenizerBase
 
-from geochat.checkpoints.guarding import guarded
+from geochat.checkpoints.guards import guarded
 from geochat.checkpoints.hub import find
 from geochat.errors import CheckpointError
 

@@ -1,4 +1,4 @@
-"""Which adapters act in a model, so that what it computes with one is never taken for what it computes with another."""
+"""Names of a model's active adapters, so that results computed with one are never taken for another's."""
 
 from typing import Any
 

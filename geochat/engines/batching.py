@@ -1,4 +1,4 @@
-"""Which requests are computed together.
+"""Selection of the requests that are computed together.
 
 A batch wins by reading the weights once for all its rows, and loses by padding and by holding every row's keys. So rows
 of like length go together - in classes of powers of two, so that no row is padded to more than twice its length - and
@@ -16,7 +16,7 @@ from geochat.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    """What the local engine may use.
+    """Limits of the local engine.
 
     Attributes:
         batch_rows: Answers computed together.
@@ -54,7 +54,7 @@ def batches(jobs: Sequence[Job], limits: EngineLimits) -> Iterator[list[Job]]:
 
 
 def _image(job: Job) -> int:
-    """What stands for the image in the prompt's key."""
+    """The image's part of the prompt's key."""
     prompt = job.prompt
     return prompt.key[prompt.image_end - 1] if prompt.image_end else 0
 

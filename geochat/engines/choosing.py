@@ -1,4 +1,4 @@
-"""How likely each of a closed set of answers is.
+"""Scores of a closed set of answers.
 
 All choices of a question are read together, as rows that attend to one copy of the prompt's keys and values. A row is
 padded on the right, where causal attention does not see it.
@@ -25,7 +25,7 @@ Logprobs = tuple[float, ...]
 
 
 def passes(turns: Sequence[Turn], most: int) -> Iterator[list[int]]:
-    """Which turns are read together, at most so many: those of like length, so that little is padded."""
+    """Groups of turns of similar length, at most so many each, so that little is padded."""
     rows: list[int] = []
     for index in sorted(range(len(turns)), key=lambda index: len(turns[index].ids)):
         if rows and (len(rows) == most or (len(rows) + 1) * len(turns[index].ids) > _POSITIONS):
@@ -99,7 +99,7 @@ def chosen(
 def _token_scores(
     text: str, turn: Turn, logprobs: Logprobs, tokenizer: PreTrainedTokenizerBase
 ) -> tuple[TokenScore, ...]:
-    """What each token of a turn adds to its text, whose end is what the tokens decode to."""
+    """Text that each token of a turn adds, given that the turn ends with the decoded tokens."""
     writer, written = Writer(tokenizer), 0
     for token, logprob in zip(turn.ids[turn.start :], logprobs, strict=True):
         written += len(writer.feed(token, logprob))

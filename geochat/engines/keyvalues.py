@@ -12,7 +12,7 @@ from transformers.cache_utils import DynamicLayer
 
 _MODEL_TAKES = inspect.signature(LlavaForConditionalGeneration.forward).parameters
 CACHE = "cache" if "cache" in _MODEL_TAKES else "past_key_values"
-"""What a model's forward pass calls its cache; transformers renamed it in 5.24."""
+"""Name of the cache argument of a model's forward pass; transformers renamed it in 5.24."""
 
 _ROOM = 64  # tokens; `torch.cat` for each token would copy everything for each token
 

@@ -58,7 +58,7 @@ class LocalEngine:
 
     @property
     def prefix_stats(self) -> PrefixStats:
-        """What was found of prompts read before, and the memory it takes."""
+        """Statistics of the prefix cache: hits and memory."""
         return self._prefixes.stats
 
     def forget_prefixes(self) -> None:

@@ -1,4 +1,4 @@
-"""What has been read before is not read again.
+"""A prefix cache: tokens that were read before are not read again.
 
 Keys and values of whole conversations - system prompt, image, earlier turns - are kept in a radix tree over token ids:
 each node holds a run of tokens, and conversations that begin alike share nodes. Image placeholders, which are the same
@@ -45,7 +45,7 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True)
 class PrefixStats:
-    """What a prefix cache has done.
+    """Statistics of a prefix cache.
 
     Attributes:
         hits: Prompts whose beginning was there.
@@ -90,7 +90,7 @@ class PrefixCache:
 
     @property
     def stats(self) -> PrefixStats:
-        """What it has done so far."""
+        """Statistics so far."""
         with self._lock:
             return PrefixStats(
                 self._hits,
@@ -208,7 +208,7 @@ class PrefixCache:
 
 
 def common_length(run: Sequence[object], other: Sequence[object]) -> int:
-    """How many first tokens are equal."""
+    """Number of leading tokens that are equal."""
     if run == other:
         return len(run)
     return next((i for i, (a, b) in enumerate(zip(run, other, strict=False)) if a != b), min(len(run), len(other)))

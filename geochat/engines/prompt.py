@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from geochat.checkpoints import Checkpoint
-from geochat.checkpoints.guarding import guarded
+from geochat.checkpoints.guards import guarded
 from geochat.engines.prefix import Key, common_length
 from geochat.engines.protocol import Request
 from geochat.errors import ContextLengthError, ImageError, PromptError
@@ -135,7 +135,7 @@ class Encoder:
         return values
 
     def _turns(self, request: Request, text: str, ids: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[Turn, ...]]:
-        """What the conversations with each choice begin with, and how each goes on.
+        """Split conversations that end with each choice into their common prefix and the rest of each.
 
         Args:
             request: The conversation and its choices.
@@ -164,7 +164,7 @@ class Encoder:
             return tuple(self._processor.tokenizer(text, add_special_tokens=not self._brings_bos(text))["input_ids"])
 
     def _brings_bos(self, text: str) -> bool:
-        """Whether a text opens with the token that the tokenizer would add; a second one changes the answer."""
+        """Return whether a text opens with the token that the tokenizer would add; a second one changes the answer."""
         bos = self._processor.tokenizer.bos_token
         return bool(bos and text.startswith(bos))
 

@@ -1,4 +1,4 @@
-"""What every engine is given and gives back.
+"""The protocol of engines: requests in, chunks and completions out.
 
 Nothing here knows token ids or torch, and all of it is plain data that can be pickled: an engine in another process,
 behind HTTP or in a Ray actor, speaks the same protocol. A request is cancelled by its id.
@@ -24,7 +24,7 @@ Finish = Literal["stop", "length", "cancelled", "repetition"]
 
 @dataclass(frozen=True, slots=True)
 class GenerationSettings:
-    """How an answer is written.
+    """Settings of generation.
 
     Attributes:
         max_new_tokens: The answer budget; it counts towards the context.
@@ -101,7 +101,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class TokenScore:
-    """What one generated token added to the text, and how likely it was.
+    """The text that one generated token added, and its log-probability.
 
     Attributes:
         start: Where its characters begin in the completion's text.
@@ -116,7 +116,7 @@ class TokenScore:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceScore:
-    """How likely one of a closed set of answers is.
+    """The score of one of a closed set of answers.
 
     Attributes:
         text: The answer.
@@ -156,7 +156,7 @@ class Completion:
 
 
 BatchEvent = tuple[int, Chunk | GeoChatError]
-"""Which of several requests, and a piece of its answer or the error that ended it."""
+"""The number of a request, and a piece of its answer or the error that ended it."""
 
 
 class Engine(Protocol):

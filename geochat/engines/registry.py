@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """What an engine is opened with. Those that one cannot heed are errors.
+    """Options an engine is opened with. An option that an engine cannot heed is an error.
 
     Attributes:
         model: A checkpoint directory or hub id; of a server, the model's name there. None takes the bundled model, or
@@ -69,7 +69,7 @@ class EngineOptions:
 
     @property
     def remote_limits(self) -> "RemoteLimits":
-        """How a server is asked."""
+        """Settings of requests to a server."""
         from geochat.engines.openai import RemoteLimits  # noqa: PLC0415 - other engines need no HTTP
 
         usual = RemoteLimits()

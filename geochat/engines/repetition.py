@@ -52,7 +52,7 @@ class RepetitionGuard:
         self.certain = self._starts[count - doubtful] if doubtful else len(text)
 
     def _repeats(self, period: int, text: str) -> bool:
-        """Whether the newest tokens, `COPIES` runs of `period` equal ones, say something that may be cut."""
+        """Return whether the newest tokens, `COPIES` runs of `period` equal ones, say something that may be cut."""
         second, third = self._starts[-(COPIES - 1) * period], self._starts[-(COPIES - 2) * period]
         copy = text[second:third]  # not the first, which has lost its space where it opens the answer
         if copy.isalnum() or not any(map(str.isalnum, copy)):

@@ -24,7 +24,7 @@ class Job:
 
     @property
     def generation(self) -> GenerationSettings:
-        """How to answer."""
+        """Settings of generation."""
         return self.request.generation
 
 
@@ -67,7 +67,7 @@ class Row:
 
     @property
     def read(self) -> Key:
-        """What the model has read: the prompt, and all of the answer but its last token."""
+        """Ids the model has read: the prompt, and all of the answer but its last token."""
         return self.job.prompt.key + tuple(self.generated[:-1])
 
     def take(self, logits: Tensor) -> str:

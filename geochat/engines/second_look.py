@@ -146,7 +146,7 @@ class SecondLook:
             yield look.number, _whole(look.first if isinstance(second, GeoChatError) else look.settle(second, dialect))
 
     def _locates(self, request: Request) -> bool:
-        """Whether a request asks for the place of something that words alone describe."""
+        """Return whether a request asks for the place of something that words alone describe."""
         if len(request.images) != 1 or request.choices:
             return False
         dialect, question = self.info.dialect, request.messages[-1].text

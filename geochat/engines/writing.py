@@ -38,7 +38,7 @@ class Detokenizer:
         return added
 
     def close(self) -> str:
-        """What was held back as unfinished, with replacement characters for what never became one."""
+        """Text held back as unfinished, with replacement characters where a character never became whole."""
         added = self._added()
         self._window = self._given = len(self._ids)
         return added
@@ -71,7 +71,7 @@ class StopStrings:
         return text[:cut]
 
     def close(self) -> str:
-        """What was held back."""
+        """Text that was held back."""
         held, self._held = self._held, ""
         return held
 
@@ -103,12 +103,12 @@ class TextWriter:
 
     @property
     def stopped(self) -> bool:
-        """Whether a stop string has ended the answer."""
+        """Return whether a stop string has ended the answer."""
         return self._stops.stopped
 
     @property
     def repeated(self) -> bool:
-        """Whether the answer has been cut because it repeats itself."""
+        """Return whether the answer has been cut because it repeats itself."""
         return self._guard is not None and self._guard.kept is not None
 
     @property

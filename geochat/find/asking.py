@@ -42,7 +42,7 @@ _ENDINGS = {
 
 
 class JobOptions(TypedDict, total=False):
-    """Where a job is kept, and which part of it is done here.
+    """Options of a job: its folder, and the part done here.
 
     Attributes:
         job: Its folder, by which it goes on after a kill and is shared with other processes; None keeps nothing.
@@ -59,7 +59,7 @@ class JobOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a job is.
+    """Progress of a job.
 
     Attributes:
         done: Windows recorded, by whichever process.
@@ -125,12 +125,12 @@ class Asking:
         )
 
     def progress(self, found: int = 0) -> Progress:
-        """How far the job is."""
+        """Progress of the job."""
         recorded = self.job.recorded
         return Progress(recorded.answered + recorded.failed, self.look.plan.count, recorded.failed, found)
 
     def provenance(self) -> dict[str, Any]:
-        """Where the answers came from, JSON-ready."""
+        """Provenance of the answers, JSON-ready."""
         look, info, progress = self.look, self._engine.info, self.progress()
         return {
             "software": f"geochat {__version__}",
@@ -242,7 +242,7 @@ class Asking:
                 yield number, error
 
     def _ahead(self) -> int:
-        """How many windows may be read ahead."""
+        """Number of windows that may be read ahead."""
         largest = max(grid.side[0] * grid.side[1] for grid in self.look.plan.grids)
         return max(2, min(_AHEAD, _AHEAD_BYTES // (3 * largest)))
 

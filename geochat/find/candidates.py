@@ -101,7 +101,7 @@ class CandidatePlan(WindowPlan):
                 yield Row(self.window(number).row, [number], [])
 
     def to_dict(self) -> dict[str, Any]:
-        """What makes two plans the same, JSON-ready."""
+        """Identity of a plan, JSON-ready."""
         listed = [box.reason if isinstance(box, Skipped) else _numbers(box) for box in self.boxes]
         digest = hashlib.sha256(json.dumps(listed).encode()).hexdigest()
         return {"scene": list(self.size), "grids": [], "candidates": digest, "least_side": self.side}

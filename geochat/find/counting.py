@@ -14,7 +14,7 @@ Cell = tuple[int, int]
 
 
 class CellCounts:
-    """How many of the objects that were found have their centre in each cell.
+    """Counts of objects by the cell that holds their centre.
 
     A cell is as large as the first windows of the search; the last of a row or column is cut at the scene's border. A
     cell whose centre lies in no window that was looked at has no counts, rather than counts of 0.
@@ -70,7 +70,7 @@ class CellCounts:
 
     @property
     def _shape(self) -> tuple[int, int]:
-        """How many columns and rows of cells there are."""
+        """Numbers of columns and rows of cells."""
         (width, height), (across, down) = self._finding.look.scene.size, self._side
         return -(-width // across), -(-height // down)
 

@@ -31,7 +31,7 @@ _DIGITS = 3  # of a pixel
 
 
 class FindOptions(LookOptions, JobOptions, total=False):
-    """How things are found; see also `LookOptions` and `JobOptions`.
+    """Options of a search; see also `LookOptions` and `JobOptions`.
 
     Attributes:
         max_boxes: Boxes of one phrase in one window at most.
@@ -109,7 +109,7 @@ class Finding:
 
     @property
     def complete(self) -> bool:
-        """Whether all windows are recorded, by whichever process, or as many objects are found as are enough."""
+        """Return whether all windows are recorded, by whichever process, or as many objects are found as are enough."""
         return self._has_enough or self._asking.job.complete
 
     def objects(self) -> Iterator[FoundObject]:
@@ -127,12 +127,12 @@ class Finding:
 
     @property
     def layer(self) -> Layer:
-        """What the objects of the layer have in common."""
+        """Head of the layer: what its objects have in common."""
         return Layer(self.look.place, COLUMNS, self.provenance, image=self.look.name, view=self.look.overview)
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Where the objects came from, JSON-ready."""
+        """Provenance of the objects, JSON-ready."""
         own = {"phrases": list(self.phrases), "merged_at_iou": self._iou, "min_score": self._least}
         return {**self._asking.provenance(), **own}
 
@@ -180,7 +180,7 @@ class Finding:
             self._tell(self.progress)
 
     def _boxes(self, entries: Mapping[int, Entry]) -> Boxes:
-        """What windows showed."""
+        """Boxes of the windows looked at."""
         boxes: list[tuple[object, ...]] = []
         for number, entry in entries.items():
             bounds = self.look.plan.window(number).bounds
@@ -199,7 +199,7 @@ class Finding:
         return objects[kept]
 
     def _record(self, answer: Answer) -> dict[str, Any]:
-        """What is recorded of an answer; regions that the model itself calls by another name are counted alone."""
+        """Record of an answer; regions that the model itself calls by another name are counted separately."""
         named = [region for region in answer.regions if region.as_asked is not False]
         boxes = [(_box(region.geometry), region.score) for region in named[: self._most]]
         counts = {

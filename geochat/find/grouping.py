@@ -1,4 +1,4 @@
-"""Which boxes of a set, in which each is the same object as some other, are one object."""
+"""Grouping of boxes, each the same object as some other, into objects."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

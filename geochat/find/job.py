@@ -116,12 +116,12 @@ class Job:
                 lock.release()
 
     def __contains__(self, number: int) -> bool:
-        """Whether a window is recorded, as far as it was read."""
+        """Return whether a window is recorded, as far as it was read."""
         with self._guard:
             return number in self.recorded
 
     def entry(self, number: int) -> Entry | None:
-        """What is recorded of a window; None where nothing is yet."""
+        """Record of a window; None where there is none yet."""
         with self._guard:
             return self.recorded.entry(number) if number in self.recorded else None
 
@@ -132,7 +132,7 @@ class Job:
 
     @property
     def complete(self) -> bool:
-        """Whether every window of the plan's area is recorded, by whichever process, as far as it was read."""
+        """Return whether every window of the plan's area is recorded, by whichever process, as far as it was read."""
         with self._guard:
             return self.recorded.answered + self.recorded.failed >= self.plan.count
 

@@ -1,4 +1,4 @@
-"""How a scene is looked at: through which windows, in which colours."""
+"""Views of a scene: its windows, in its colours."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ _MEBIBYTE = 2**20
 
 
 class LookOptions(TypedDict, total=False):
-    """How a scene is looked at.
+    """Options of the views of a scene.
 
     Attributes:
         window: A window's side, or (width, height), in pixels of the scene; None takes the ground resolution that the
@@ -93,7 +93,7 @@ class Look:
         return self.scene.name if self.scene.path is None else str(self.scene.path)
 
     def view(self, number: int) -> GeoImage | None:
-        """What a window shows; None where no pixel of it holds data.
+        """View of a window; None where no pixel of it holds data.
 
         Raises:
             ImageError: It cannot be read.
@@ -116,7 +116,7 @@ class Look:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What makes two scenes the same, JSON-ready; of a file not its folder, and a hash of a few of its bytes."""
+        """Identity of a scene, JSON-ready: of a file not its folder, but a hash of a few of its bytes."""
         scene = self.scene
         return {
             "image": scene.name if scene.path is None else scene.path.name,

@@ -44,7 +44,7 @@ _FIELDS = [
     ("number", "i8"),  # of the window
 ]
 BOX = np.dtype(_FIELDS)
-"""What a model drew in a window."""
+"""Boxes a model drew in a window."""
 
 OBJECT = np.dtype([*_FIELDS, ("boxes", "i4"), ("pieces", "i4")])
 """An object: as `BOX`, by how many boxes it was seen, and of how many of them it is joined. `window` is where it was
@@ -82,7 +82,7 @@ class Merger:
         self._count = 0
 
     def __len__(self) -> int:
-        """How many boxes are not settled yet."""
+        """Number of boxes that are not settled yet."""
         return len(self._boxes)
 
     def add(self, boxes: Boxes) -> None:
@@ -131,7 +131,7 @@ class Merger:
         return objects[np.argsort(np.concatenate(order), kind="stable")]
 
     def _at_edge(self, bounds: Array, windows: Array) -> NDArray[np.bool_]:
-        """Which boxes have their left, top, right or bottom near that edge of their window, inside the scene.
+        """Mask of boxes whose left, top, right or bottom lies near that edge of their window, inside the scene.
 
         Args:
             bounds: Of the boxes, (N, 4).
@@ -143,7 +143,7 @@ class Merger:
         return np.asarray((starts | ends).any(axis=1))
 
     def _same(self, pairs: Pairs) -> NDArray[np.void]:
-        """Which pairs (2, M) of boxes are the same, as edges."""
+        """Pairs (2, M) of boxes that are the same object."""
         boxes = self._boxes
         one, other = boxes[pairs[0]], boxes[pairs[1]]
         kept = (one["phrase"] == other["phrase"]) & (one["number"] != other["number"])
@@ -251,7 +251,7 @@ def _reach(bounds: Array, windows: Array) -> Array:
 
 
 def _near(windows: Array) -> Array:
-    """How near an edge of windows (..., 4) a box counts as cut, in pixels."""
+    """Distance in pixels from an edge of windows (..., 4) within which a box counts as cut."""
     return np.asarray(np.maximum(1, _NEAR * (windows[..., 2:] - windows[..., :2]).max(axis=-1)))
 
 

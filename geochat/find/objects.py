@@ -28,7 +28,7 @@ COLUMNS: Mapping[str, type] = {
     "model": str,
     "model_sha256": str,
 }
-"""What a layer of objects says of each."""
+"""Columns of a layer of objects."""
 
 
 @dataclass(frozen=True, slots=True)

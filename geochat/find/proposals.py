@@ -34,14 +34,14 @@ from geochat.prompts import Task
 from geochat.prompts.phrases import same_thing, singular, with_article
 
 Method = Literal["identify", "presence"]
-"""How a candidate is judged: by its name, or by a yes or no to each phrase."""
+"""Way of judging a candidate: by its name, or by a yes or no to each phrase."""
 
 SUFFIXES = (".gpkg", ".geojson", ".json")
 """Of the files in which judged candidates are written."""
 
 
 class ProposalOptions(LookOptions, JobOptions, total=False):
-    """How candidates are judged; see also `LookOptions`, whose `window` is the least side here, and `JobOptions`.
+    """Options of judging candidates; see also `LookOptions`, whose `window` is the least side here, and `JobOptions`.
 
     Attributes:
         method: "identify" asks for the candidate's name, "presence" whether there is what a phrase names; None takes
@@ -123,7 +123,7 @@ class Proposals:
 
     @property
     def complete(self) -> bool:
-        """Whether all candidates are recorded, by whichever process."""
+        """Return whether all candidates are recorded, by whichever process."""
         return self._asking.job.complete
 
     def candidates(self) -> Iterator[Candidate]:
@@ -140,12 +140,12 @@ class Proposals:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Where the judgements came from, JSON-ready."""
+        """Provenance of the judgements, JSON-ready."""
         own = {"proposals": str(self.layer.path), "method": self.method, "phrases": list(self.phrases)}
         return {**self._asking.provenance(), **own, "min_score": self._least}
 
     def describe(self) -> str:
-        """What is asked, in a sentence."""
+        """The question, in a sentence."""
         asked, total = self._plan.count, len(self._plan)
         left = "" if asked == total else f"; {total - asked:,} cannot be asked about"
         how = "for its name" if self.method == "identify" else "whether it is there"
@@ -240,7 +240,7 @@ class Proposals:
 
 
 def _method(engine: Engine, wanted: Method | None) -> Method:
-    """How candidates are judged.
+    """Plan by which candidates are judged.
 
     Raises:
         PromptError: The model was not trained for it.
@@ -258,7 +258,7 @@ def _method(engine: Engine, wanted: Method | None) -> Method:
 
 
 def _record(answer: Answer) -> dict[str, Any]:
-    """What is recorded of an answer."""
+    """Record of an answer."""
     said = answer.choice
     score = _yes(answer) if answer.interpretation.choices else answer_score(answer)
     finish = {} if answer.finish == "stop" else {"finish": answer.finish}

@@ -30,7 +30,7 @@ class AskedWindow:
 
     @property
     def complete(self) -> bool:
-        """Whether every question has come to an end."""
+        """Return whether every question has come to an end."""
         return all(answer is not None for answer in self.answers)
 
     def take(self, asked_as: int, result: dict[str, Any] | GeoChatError) -> None:

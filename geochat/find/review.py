@@ -3,10 +3,8 @@
 The page shows them, takes a verdict on each and saves these as JSON, of which `geochat.find.verdicts` makes figures.
 """
 
-import base64
 import hashlib
 import html
-import io
 import json
 import math
 import random
@@ -18,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import shapely
-from PIL import Image, ImageDraw
 
 from geochat.assistant.layers import Skipped, layer_boxes
 from geochat.errors import DataError, RegionError
@@ -26,6 +23,7 @@ from geochat.exports import VectorLayer, read_vector_layer
 from geochat.exports.files import draft_of
 from geochat.find.asking import unknown
 from geochat.find.looking import scene_colours
+from geochat.find.thumbnails import Thumbnails
 from geochat.find.windows import Grid, WindowPlan
 from geochat.geometry import Frame, OrientedBox
 from geochat.imagery import BandChoice, Scene, Stretch, Window
@@ -33,11 +31,6 @@ from geochat.journal import read_entries
 
 SAMPLE = 50
 """Objects, and windows without objects, that are reviewed."""
-
-_AROUND = 2.5  # sides of an object, that its thumbnail shows
-_LEAST = 48  # pixels of the scene that a thumbnail shows at least
-_LARGEST = 384  # pixels a side of a thumbnail
-_OUTLINE = (255, 220, 0)
 
 
 @dataclass(frozen=True)
@@ -93,12 +86,10 @@ class LookedAt:
     Attributes:
         windows: These.
         bands: That the model saw; "auto" where the job does not say.
-        phrases: What was looked for.
     """
 
     windows: tuple[Window, ...]
     bands: BandChoice = "auto"
-    phrases: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, folder: Path, scene: Scene) -> "LookedAt":
@@ -170,11 +161,11 @@ def write_review(
     objects = Reviewed.read(layer, scene)
     looked = LookedAt(()) if job is None else LookedAt.read(Path(job), scene)
     empty = looked.without(objects.boxes)
-    draw = random.Random(seed)  # noqa: S311 - a sample, not a secret
+    draw = random.Random(seed)
     chosen = sorted(draw.sample(range(len(objects.boxes)), min(sample, len(objects.boxes))))
     windows = sorted(draw.sample(empty, min(sample, len(empty))), key=lambda window: (window.row, window.column))
     bands, stretch = scene_colours(scene, looked.bands, Stretch())
-    picture = _Pictures(scene, bands, stretch)
+    picture = Thumbnails(scene, bands, stretch)
     review = {
         "review": 1,
         "layer": objects.path.name,
@@ -197,8 +188,18 @@ def write_review(
     return len(chosen), len(windows)
 
 
+def job_of(path: str | Path) -> Path | None:
+    """The folder in which `geochat find` keeps the job of a layer, where it holds a search; else None."""
+    path = Path(path)
+    folder = path.with_name(f"{path.name}.job")
+    try:
+        return folder if json.loads((folder / "job.json").read_text(encoding="utf-8"))["kind"] == "find" else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def objects_of(layer: VectorLayer) -> list[bool]:
-    """Whether each feature is an object: of judged candidates one that was kept, else any."""
+    """Return whether each feature is an object: of judged candidates one that was kept, else any."""
     if "verdict" not in layer.columns:
         return [True] * len(layer)
     return [verdict == "kept" for verdict in layer.columns["verdict"].tolist()]
@@ -220,39 +221,7 @@ def digest_of(layer: VectorLayer) -> str:
     return digest.hexdigest()
 
 
-class _Pictures:
-    """Thumbnails of a scene, as data URLs."""
-
-    def __init__(self, scene: Scene, bands: BandChoice, stretch: Stretch) -> None:
-        self._scene, self._bands, self._stretch = scene, bands, stretch
-
-    def url(self, window: Window, box: OrientedBox | None = None) -> str:
-        """What a window shows, with a box outlined on it."""
-        view = self._scene.read(
-            window, max_side=_LARGEST, bands=self._bands, stretch=self._stretch, allow_blank=True
-        ).pil()
-        scale = max(1, _LARGEST // max(view.size))
-        picture = view.resize((view.width * scale, view.height * scale), Image.Resampling.NEAREST)
-        if box is not None:
-            across, down = picture.width / window.width, picture.height / window.height
-            corners = [((x - window.column) * across, (y - window.row) * down) for x, y in box.corners()]
-            ImageDraw.Draw(picture).polygon(corners, outline=_OUTLINE, width=2)
-        content = io.BytesIO()
-        picture.save(content, "JPEG", quality=85)
-        return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
-
-    def around(self, box: OrientedBox) -> Window:
-        """The window that shows a box and what lies around it."""
-        left, top, right, bottom = box.polygon().bounds
-        side = max(_LEAST, math.ceil(_AROUND * float(max(right - left, bottom - top))))
-        width, height = min(side, self._scene.width), min(side, self._scene.height)
-        column, row = round((left + right - width) / 2), round((top + bottom - height) / 2)
-        return Window(
-            min(max(column, 0), self._scene.width - width), min(max(row, 0), self._scene.height - height), width, height
-        )
-
-
-def _objects(objects: Reviewed, chosen: Sequence[int], pictures: _Pictures) -> Iterator[dict[str, Any]]:
+def _objects(objects: Reviewed, chosen: Sequence[int], pictures: Thumbnails) -> Iterator[dict[str, Any]]:
     for place in chosen:
         box = objects.boxes[place]
         yield {
@@ -265,7 +234,7 @@ def _objects(objects: Reviewed, chosen: Sequence[int], pictures: _Pictures) -> I
         }
 
 
-def _empty(windows: Sequence[Window], pictures: _Pictures) -> Iterator[dict[str, Any]]:
+def _empty(windows: Sequence[Window], pictures: Thumbnails) -> Iterator[dict[str, Any]]:
     for window in windows:
         yield {
             "kind": "empty",

@@ -20,7 +20,7 @@ _LONGEST = 40  # characters of a column's name
 
 
 class SurveyOptions(LookOptions, JobOptions, total=False):
-    """How a scene is surveyed; see also `LookOptions`, whose `overlap` is 0 here, and `JobOptions`.
+    """Options of a survey; see also `LookOptions`, whose `overlap` is 0 here, and `JobOptions`.
 
     Attributes:
         on_progress: Called after each window.
@@ -31,7 +31,7 @@ class SurveyOptions(LookOptions, JobOptions, total=False):
 
 @dataclass(frozen=True, slots=True)
 class WindowAnswers:
-    """What was answered about a window.
+    """Answers about a window.
 
     Attributes:
         window: The window.
@@ -90,7 +90,7 @@ class Survey:
 
     @property
     def complete(self) -> bool:
-        """Whether all windows are recorded, by whichever process."""
+        """Return whether all windows are recorded, by whichever process."""
         return self._asking.job.complete
 
     def answers(self) -> Iterator[WindowAnswers]:
@@ -103,7 +103,7 @@ class Survey:
 
     @property
     def layer(self) -> Layer:
-        """What the windows of the layer have in common."""
+        """Head of the layer: what its windows have in common."""
         provenance = self._asking.provenance()
         return Layer(self.look.place, self.columns, provenance, self.look.name, "windows", view=self.look.overview)
 
@@ -165,7 +165,7 @@ def column_name(words: str) -> str:
 
 
 def _record(answer: Answer) -> dict[str, Any]:
-    """What is recorded of an answer."""
+    """Record of an answer."""
     record: dict[str, Any] = {"text": answer.plain_text}
     chosen = [score.probability for score in answer.completion.choices if score.text == answer.choice]
     if chosen:

@@ -11,14 +11,14 @@ where P is the precision, N the number of objects in the layer, D the density an
 objects are missed as densely beside found ones as in empty windows. Where things stand in groups more are missed beside
 found ones, and the true recall is lower.
 
-The interval of recall takes precision from Wilson's interval and the count of misses from the exact interval of a Poisson
-count (Garwood 1936), each at 97.5 %, so that together they hold in at least 95 % (Bonferroni). Misses in groups vary more
-than a Poisson count, which makes the interval too narrow.
+The interval of recall takes precision from Wilson's interval and the count of misses from the exact interval of a
+Poisson count (Garwood 1936), each at 97.5 %, so that together they hold in at least 95 % (Bonferroni). Misses in groups
+vary more than a Poisson count, which makes the interval too narrow.
 """
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import NormalDist
@@ -50,6 +50,10 @@ class Threshold:
     interval: Interval
     reviewed: int
     kept: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The threshold as JSON-ready values."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """How many (columns, rows) of windows there are."""
+        """Numbers (columns, rows) of windows."""
         columns, rows = (
             1 + max(0, math.ceil((full - part) / step))
             for full, part, step in zip(self.size, self.side, self.step, strict=True)
@@ -140,11 +140,11 @@ class WindowPlan:
 
     @cached_property
     def count(self) -> int:
-        """How many windows lie in the area, all of them where there is none."""
+        """Number of windows in the area; all of them without an area."""
         return len(self) if self.area is None else sum(len(row.numbers) for row in self.rows())
 
     def to_dict(self) -> dict[str, Any]:
-        """What makes two plans the same, JSON-ready."""
+        """Identity of a plan, JSON-ready."""
         return {
             "scene": list(self.size),
             "grids": [{"window": list(grid.side), "overlap": list(grid.overlap)} for grid in self.grids],
@@ -163,7 +163,7 @@ class WindowPlan:
         return np.arange(first, first + columns)
 
     def _inside(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which windows share ground with the area."""
+        """Mask of windows that share ground with the area."""
         if self.area is None:
             return np.ones(len(numbers), np.bool_)
         bounds = np.array([self.window(number).bounds for number in numbers.tolist()], float).reshape(-1, 4)

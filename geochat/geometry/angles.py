@@ -1,4 +1,4 @@
-"""How a checkpoint writes the angle of a box: which way it turns, and in which range.
+"""Angle conventions: the direction in which a written angle turns a box, and its range.
 
 An oriented rectangle has many spellings: turning it by 90° and swapping its sides, or by 180°, changes nothing. A
 range picks one of them. The defaults are what the published GeoChat was trained on: clockwise on screen, in
@@ -17,13 +17,13 @@ AngleRange = Literal["(0,90]", "[0,90)", "[-45,45)", "[-90,0)", "[0,180)", "(-90
 
 @dataclass(frozen=True, slots=True)
 class AngleConvention:
-    """How angles are written in text; inside the program they are always clockwise on screen."""
+    """Convention of written angles; inside the program angles are always clockwise on screen."""
 
     direction: Direction = "clockwise"
     """The way a positive written angle turns the box on screen."""
 
     angle_range: AngleRange = "(0,90]"
-    """Where written angles lie. Angles outside it are still read."""
+    """Range of written angles. Angles outside it are still read."""
 
     def __post_init__(self) -> None:
         if self.direction not in get_args(Direction):
@@ -32,7 +32,7 @@ class AngleConvention:
 
     @property
     def sign(self) -> int:
-        """What turns a written angle into a clockwise one, and back."""
+        """Sign that turns a written angle into a clockwise one, and back."""
         return 1 if self.direction == "clockwise" else -1
 
 

@@ -65,7 +65,7 @@ def polygons(geometry: shapely.Geometry) -> list[shapely.Polygon]:
 
 
 def _meet(one: shapely.Polygon, other: shapely.Polygon, slack: float) -> bool:
-    """Whether two polygons beside each other share a part of an upright edge."""
+    """Return whether two polygons beside each other share a part of an upright edge."""
     if abs(one.bounds[0] - other.bounds[2]) < slack:
         one, other = other, one
     seam = one.bounds[2]

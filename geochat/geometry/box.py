@@ -173,6 +173,6 @@ def _cos_sin(angle: float) -> tuple[float, float]:
 
 
 def _is_similarity(a: float, b: float, d: float, e: float) -> bool:
-    """Whether the columns (a, d) and (b, e) of a linear map are orthogonal and equally long, up to rounding."""
+    """Return whether the columns (a, d) and (b, e) of a linear map are orthogonal and equally long, up to rounding."""
     slack = 1e-12 * (a * a + b * b + d * d + e * e)
     return abs(a * b + d * e) <= slack and abs(a * a + d * d - b * b - e * e) <= slack

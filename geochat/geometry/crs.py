@@ -1,4 +1,4 @@
-"""What a CRS says of itself: its text, and how far along x it repeats."""
+"""Text of a CRS, and its period along x."""
 
 import json
 import math
@@ -59,7 +59,7 @@ def crs_text(crs: CRS, at: tuple[float, float]) -> str:
 
 @lru_cache(maxsize=256)
 def turn(crs: str) -> Turn | None:
-    """How a CRS repeats along x: degrees, and cylindrical projections such as Web Mercator and EPSG:3832.
+    """Period of a CRS along x: of degrees, and of cylindrical projections such as Web Mercator and EPSG:3832.
 
     PROJ maps a longitude to one place in the range [start, start + length); images on a grid from 0 to 360 degrees, or
     across the border of a world map, lie beyond it.

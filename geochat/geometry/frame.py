@@ -16,7 +16,7 @@ IDENTITY = Affine.identity()
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a view lies in its image and on the ground, and how the model's square is laid over it.
+    """Place of a view in its image and on the ground, and the model's frame over it.
 
     Attributes:
         view_size: (width, height) of the view in pixels.

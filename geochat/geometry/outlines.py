@@ -176,7 +176,7 @@ def _area(shape: shapely.Geometry, crs: str, tolerance: float | None) -> Area | 
 
 
 def _enclosed(path: Path, ring: shapely.LinearRing, crs: str) -> shapely.Geometry:
-    """What a ring on the map encloses, within ±180."""
+    """Area that a ring on the map encloses, within ±180."""
     points = path.points
     if path.winding:
         pole = _pole(ring, crs, float(points[:, 1].mean()))

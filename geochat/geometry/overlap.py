@@ -1,4 +1,4 @@
-"""How far boxes overlap, and which boxes match.
+"""Overlap of boxes, and matching by it.
 
 Two ways to the same areas: shapely's, for the few boxes of an answer that is scored, and `shared_area`, for millions of
 pairs of convex shapes at once.
@@ -32,7 +32,7 @@ def rotated(boxes: Sequence[OrientedBox]) -> Polygons:
 
 
 def clipped(polygons: Polygons, clip: shapely.Polygon | None) -> Polygons:
-    """What of the polygons lies inside `clip`, where there is one, shape (N,)."""
+    """Parts of the polygons inside `clip`, where there is one, shape (N,)."""
     if clip is None:
         return polygons
     return np.asarray(shapely.intersection(polygons, clip, grid_size=_GRID), dtype=object).reshape(-1)
@@ -82,7 +82,7 @@ def greedy_matches(iou: Array) -> list[int]:
 
 
 def reaches(iou: Array, threshold: float) -> NDArray[np.bool_]:
-    """Which overlaps reach a threshold."""
+    """Mask of the overlaps that reach a threshold."""
     return np.asarray(iou >= threshold - SLACK)
 
 

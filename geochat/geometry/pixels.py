@@ -76,7 +76,7 @@ def _pieces(geometry: shapely.Geometry) -> list[shapely.Geometry]:
 
 @dataclass(frozen=True)
 class _Image:
-    """What is looked at."""
+    """The window that is looked at."""
 
     frame: Frame
 
@@ -106,7 +106,7 @@ class _Image:
 
     @cached_property
     def wide(self) -> bool:
-        """Whether the view spans more than half the globe, or a pole."""
+        """Return whether the view spans more than half the globe, or a pole."""
         border = transform_points(shapely.get_coordinates(self.view), self.frame.between("image", "map"))
         if self.turn is not None:
             return bool(np.ptp(border[:, 0]) > self.turn.length / 2)

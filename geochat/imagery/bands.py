@@ -1,4 +1,4 @@
-"""Which bands become red, green and blue, and what is said of the choice.
+"""Choice of the bands shown as red, green and blue, and remarks on it.
 
 A file that says what its bands are (`labels`) is believed, and what it does not hold is refused. One that does not is
 taken in the order the caller gives, any of `ORDERS` by name as in "landsat8:swir", or else as red, green, blue and near
@@ -83,7 +83,7 @@ def choose_bands(choice: BandChoice, labels: Labels, name: str) -> Chosen:
 
 
 def wants_infrared(choice: BandChoice) -> bool:
-    """Whether a choice names a display with near infrared, and not an order of bands."""
+    """Return whether a choice names a display with near infrared, and not an order of bands."""
     return isinstance(choice, str) and "nir" in COMPOSITES.get(choice, ())
 
 

@@ -1,4 +1,4 @@
-"""How stored bands become those that are shown: a palette, inks, or the bands themselves, and what each shows."""
+"""Conversion of stored bands to shown ones: a palette, inks, or the bands themselves, with their labels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ _INKS = ["cyan", "magenta", "yellow", "black"]
 
 @dataclass(frozen=True)
 class Colours:
-    """How the bands of a file are shown.
+    """Colour interpretation of a file's bands.
 
     Attributes:
         labels: What each band shows that there is to choose from.
@@ -38,7 +38,7 @@ class Colours:
 
     @property
     def is_expanded(self) -> bool:
-        """Whether the bands shown are none of those stored."""
+        """Return whether the bands shown are none of those stored."""
         return self.palette is not None or self.inks is not None
 
     def stored(self, bands: tuple[int, ...]) -> list[int]:
@@ -60,7 +60,7 @@ class Colours:
 
 
 def read_colours(dataset: QuietReader, pam: Pam, header: jpeg2000.Header | None) -> Colours:
-    """How the bands of an open file are shown.
+    """Colour interpretation of an open file's bands.
 
     Args:
         dataset: The file.

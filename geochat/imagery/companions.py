@@ -21,7 +21,7 @@ _WORLD_BYTES = 4096
 
 @dataclass(frozen=True)
 class Companions:
-    """What lies beside an image.
+    """Files beside an image.
 
     Attributes:
         world: The geotransform of a world file, None for want of one.
@@ -76,7 +76,7 @@ def find_companions(path: Path) -> Companions:
 
 
 def mask_names(path: Path) -> list[str]:
-    """What a mask beside an image may be called."""
+    """Possible names of a mask beside an image."""
     return [f"{path}.msk", f"{path}.MSK"]
 
 

@@ -52,7 +52,7 @@ class FileRaster:
 
     @property
     def labels(self) -> Labels:
-        """What each band shows."""
+        """Label of each band."""
         return self._colours.labels
 
     @property
@@ -62,12 +62,12 @@ class FileRaster:
 
     @property
     def is_colour(self) -> bool:
-        """Whether it is a colour picture of more than 8 bits."""
+        """Return whether it is a colour picture of more than 8 bits."""
         return self._colours.is_colour
 
     @property
     def descriptions(self) -> tuple[str, ...]:
-        """What the file calls each band, "" where it does not."""
+        """The file's name of each band, "" where it has none."""
         if self._colours.is_expanded:
             return ("",) * len(self.labels.names)
         return tuple(text or "" for text in self._dataset.descriptions)
@@ -90,13 +90,13 @@ class FileRaster:
 
     @property
     def pages(self) -> int:
-        """How many images the file holds."""
+        """Number of images in the file."""
         single = self._file.page == 1 and not self._dataset.subdatasets
         return 1 if single else len(page_directories(self._file))
 
     @property
     def remarks(self) -> tuple[Remark, ...]:
-        """What is to be said of the files beside it."""
+        """Remarks about side files."""
         return self._side.remarks
 
     def close(self) -> None:
@@ -213,7 +213,7 @@ class FileRaster:
         return len(names) if self._is_hidden_alpha else None
 
     def _is_transparency(self, band: int) -> bool:
-        """Whether a band holds little but 0 and its largest value, as transparency does."""
+        """Return whether a band holds little but 0 and its largest value, as transparency does."""
         window = Window.whole(self.size)
         with self._file.decoding():
             held = [

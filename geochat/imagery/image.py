@@ -58,7 +58,7 @@ class GeoImage:
 
     @property
     def crs(self) -> str | None:
-        """What the map coordinates are in, as "EPSG:32614" or WKT; None when unknown."""
+        """CRS of the map coordinates, as "EPSG:32614" or WKT; None when unknown."""
         return self.frame.crs
 
     @property
@@ -73,7 +73,7 @@ class GeoImage:
 
     @property
     def shrink(self) -> float:
-        """How many pixels of the image lie along one of the view's: 1 at full resolution."""
+        """Pixels of the image along one pixel of the view: 1 at full resolution."""
         return max(self.window.width / self.frame.view_size[0], self.window.height / self.frame.view_size[1])
 
     @cached_property

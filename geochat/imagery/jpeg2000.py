@@ -1,4 +1,4 @@
-"""What a JPEG 2000 file says of its components: what GDAL does not tell, or cannot read."""
+"""Components of a JPEG 2000 file: facts that GDAL does not report, or cannot read."""
 
 import struct
 from contextlib import suppress
@@ -30,7 +30,7 @@ class Component:
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of its components.
+    """Components of a file.
 
     Attributes:
         size: (width, height) of the image.
@@ -48,7 +48,7 @@ class Header:
 
     @property
     def is_subsampled(self) -> bool:
-        """Whether components have fewer samples than the image pixels, in a way that GDAL does not open.
+        """Return whether components have fewer samples than the image pixels, in a way that GDAL does not open.
 
         It opens the one with colour at half the resolution, as JPEG has it.
         """
@@ -58,13 +58,13 @@ class Header:
 
     @property
     def can_be_joined(self) -> bool:
-        """Whether all components are of one resolution, or brightness and two of colour."""
+        """Return whether all components are of one resolution, or brightness and two of colour."""
         steps = [component.step for component in self.components]
         return len(set(steps)) == 1 or (len(steps) == 3 and steps[0] == (1, 1) and steps[1] == steps[2])
 
     @property
     def needs_pillow(self) -> bool:
-        """Whether Pillow shows it rightly and GDAL does not: GDAL cuts off what is negative in 8 bits."""
+        """Return whether Pillow shows it rightly and GDAL does not: GDAL cuts off what is negative in 8 bits."""
         return self.is_subsampled or any(each.signed and each.bits <= 8 for each in self.components)
 
 

@@ -1,4 +1,4 @@
-"""What each band of a file shows, from whatever the file says of it.
+"""Labels of bands, from everything a file says of them.
 
 Believed in this order: the band's name ("Red (B4)", "B04", "NIR"), its wavelength, the sensor that the metadata name
 together with a usual order of its bands, and last GDAL's colour interpretation, which is often a default: three
@@ -51,7 +51,7 @@ _WAVELENGTH_KEYS = ("central_wavelength_um", "central_wavelength", "center_wavel
 
 @dataclass(frozen=True)
 class Clues:
-    """What a file says of one band.
+    """A file's statements about one band.
 
     Attributes:
         interpretation: GDAL's name of its colour interpretation.
@@ -66,7 +66,7 @@ class Clues:
 
 @dataclass(frozen=True)
 class Labels:
-    """What the bands of a file show.
+    """Labels of the bands of a file.
 
     Attributes:
         names: One a band, such as "red" or "alpha"; "" where unknown.
@@ -80,7 +80,7 @@ class Labels:
 
 
 def read_labels(bands: Sequence[Clues], tags: Mapping[str, str]) -> Labels:
-    """What the bands show.
+    """Labels of the bands.
 
     Args:
         bands: What the file says of each.
@@ -104,7 +104,7 @@ def read_labels(bands: Sequence[Clues], tags: Mapping[str, str]) -> Labels:
 
 
 def label_of(text: str) -> str:
-    """What a band shows by its name alone, "" where that does not tell, as B4 does not."""
+    """Label of a band by its name alone, "" where the name does not tell, as B4 does not."""
     words = _normalised(text)
     rest = _NUMBER.sub(" ", _WAVELENGTH.sub(" ", words))
     tokens = [token for token in rest.split() if token not in _FILLERS and not re.fullmatch(r"\d+\w?|-", token)]
@@ -132,7 +132,7 @@ def _by_name(bands: Sequence[Clues], sensor: str, *, by_number: bool) -> list[st
 
 
 def _is_count(numbers: Sequence[str]) -> bool:
-    """Whether bands are but counted from 1, in a file of too few bands to be a sensor's."""
+    """Return whether bands are but counted from 1, in a file of too few bands to be a sensor's."""
     return list(numbers) == [str(number) for number in range(1, len(numbers) + 1)] and len(numbers) < 7
 
 
@@ -199,7 +199,7 @@ def _by_colour(interpretation: str) -> str:
 
 
 def _is_default(colours: Sequence[str]) -> bool:
-    """Whether these are what GDAL calls bands of which nobody said anything."""
+    """Return whether these are what GDAL calls bands of which nobody said anything."""
     return list(colours) in (["red", "green", "blue"], ["red", "green", "blue", "alpha"]) or not any(colours)
 
 

@@ -24,7 +24,7 @@ _TURNS = {
 
 @dataclass(frozen=True)
 class Orientation:
-    """How the stored raster is turned to be looked at, from EXIF tag 274; an unknown value turns nothing.
+    """Orientation of the stored raster, from EXIF tag 274; an unknown value turns nothing.
 
     Attributes:
         tag: 1 to 8 as in EXIF, 1 being upright.

@@ -17,7 +17,7 @@ Point = tuple[float, float, float, float]  # column, row, x, y
 
 @dataclass(frozen=True)
 class PamBand:
-    """What a side file says of one band.
+    """A side file's statements about one band.
 
     Attributes:
         description: What it calls the band, "" where it does not.
@@ -34,7 +34,7 @@ class PamBand:
 
 @dataclass(frozen=True)
 class Pam:
-    """What a side file says.
+    """Statements of a side file.
 
     Attributes:
         transform: The geotransform, None for want of one.

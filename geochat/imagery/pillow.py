@@ -1,4 +1,4 @@
-"""What Pillow reads: ordinary pictures, PIL images, arrays.
+"""Images read by Pillow: ordinary pictures, PIL images, arrays.
 
 Pillow decodes PNG, JPEG, WebP and BMP of ordinary size, because models are trained on what it decodes; libjpeg builds
 differ by a level or two. It also decodes the JPEG 2000 files that GDAL cannot, or gets wrong. GDAL reads the rest.
@@ -51,7 +51,7 @@ _SIGNED = "Its samples are signed; they are shown from the least, black, to the 
 
 
 def read_header(file: files.ImageFile) -> Facts | None:
-    """What a picture's header says; None where GDAL reads it, as all samples of more than 8 bits.
+    """Header of a picture; None where GDAL reads it, as all samples of more than 8 bits.
 
     None too where Pillow does not understand the header: GDAL has the last word on those.
     """
@@ -140,7 +140,7 @@ def _as_raster(samples: NDArray[np.generic], top: int = 255) -> ArrayRaster:
 
 
 def _read_jpeg2000(file: files.ImageFile) -> Facts | None:
-    """What the header says of a JPEG 2000 file that Pillow shows rightly and GDAL does not."""
+    """Header of a JPEG 2000 file that Pillow shows rightly and GDAL does not."""
     header = jpeg2000.read_header(file.path)
     if header is None or not header.needs_pillow:
         return None
@@ -175,7 +175,7 @@ def _samples(image: Image.Image, top: int = 255) -> ArrayRaster:
 
 
 def _labels(image: Image.Image) -> tuple[str, ...]:
-    """What the bands show that an image of 8 bits is converted to."""
+    """Labels of the bands that an 8-bit image is converted to."""
     if image.has_transparency_data:
         return _COLOURS
     return ("",) if image.mode in ("1", "L") else _COLOURS[:3]

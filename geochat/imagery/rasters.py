@@ -17,7 +17,7 @@ from geochat.imagery.windows import Window
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of an image without reading its samples.
+    """Header of an image: everything known without reading samples.
 
     Attributes:
         size: (width, height) as stored.
@@ -52,7 +52,7 @@ class Raster(Protocol):
 
     @property
     def labels(self) -> Labels:
-        """What each band shows; as many names as there are bands."""
+        """Label of each band; as many as there are bands."""
         ...
 
     @property
@@ -62,11 +62,11 @@ class Raster(Protocol):
 
     @property
     def is_colour(self) -> bool:
-        """Whether bands 1, 2, 3 are those of a colour picture rather than a sensor's."""
+        """Return whether bands 1, 2, 3 are those of a colour picture rather than a sensor's."""
         ...
 
     def relabelled(self) -> Labels:
-        """What each band shows, where transparency that holds anything but 0 and 255 counts as near infrared."""
+        """Label of each band; transparency that holds anything but 0 and 255 counts as near infrared."""
         ...
 
     def read(
@@ -158,13 +158,13 @@ class ArrayRaster:
 
 
 def array_facts(raster: ArrayRaster, orientation: int) -> Facts:
-    """What is known of samples in memory."""
+    """Header of samples in memory."""
     names = raster.labels.names
     return Facts(raster.size, orientation, names, ("",) * len(names), str(raster.samples.dtype), raster.full_scale)
 
 
 def asks_for_alpha(labels: Labels, bands: Sequence[int]) -> bool:
-    """Whether a band labelled alpha is among those to show."""
+    """Return whether a band labelled alpha is among those to show."""
     return any(labels.names[band - 1] == "alpha" for band in bands)
 
 

@@ -1,4 +1,4 @@
-"""What a user should know of how an image was opened and shown."""
+"""Remarks on how an image was opened and shown."""
 
 from dataclasses import dataclass
 

@@ -20,7 +20,7 @@ from geochat.imagery.windows import Window
 
 @dataclass(frozen=True)
 class Rendering:
-    """What to show of a raster, and how large.
+    """Options of rendering: the part of a raster to show, and its size.
 
     Attributes:
         window: In pixels of the turned image.
@@ -138,7 +138,7 @@ class _Reading:
 
 
 def _is_spoilt(samples: Samples, coverage: Coverage | None) -> bool:
-    """Whether NaN or infinity may have spoilt averages."""
+    """Return whether NaN or infinity may have spoilt averages."""
     if samples.dtype.kind != "f":
         return False
     finite = np.isfinite(samples)
@@ -146,14 +146,14 @@ def _is_spoilt(samples: Samples, coverage: Coverage | None) -> bool:
 
 
 def _valid(samples: Samples, coverage: Coverage | None, without: Sequence[float]) -> NDArray[np.bool_] | None:
-    """Which samples count; None for all."""
+    """Mask of the samples that count; None for all."""
     if coverage is None and samples.dtype.kind in "ui" and not without:
         return None
     return counts(samples, coverage, [without] * len(samples))
 
 
 def _left_out(samples: Samples, valid: NDArray[np.bool_] | None, stretch: Stretch) -> Iterator[Remark]:
-    """What a stretch by percentiles makes black and white."""
+    """Values that a percentile stretch makes black and white."""
     limits = np.array(stretch.limits)[:, :, None, None]  # (bands, 2, 1, 1)
     counted = samples.size if valid is None else int(valid.sum())
     below, above = samples < limits[:, 0], samples > limits[:, 1]

@@ -14,7 +14,7 @@ HUGE = 1e19  # floats from here on, as 1e20 or -3.4e38, are no measurements
 
 
 def counts(samples: Samples, coverage: Coverage | None, absent: Sequence[Sequence[float]]) -> NDArray[np.bool_]:
-    """Which samples (bands, rows, columns) hold data: covered, finite and none of the values absent from their band."""
+    """Mask of samples (bands, rows, columns) that hold data: covered, finite, and not a nodata value of their band."""
     held = np.isfinite(samples) if samples.dtype.kind == "f" else np.ones(samples.shape, np.bool_)
     if coverage is not None:
         held &= coverage > 0
@@ -25,7 +25,7 @@ def counts(samples: Samples, coverage: Coverage | None, absent: Sequence[Sequenc
 
 
 def stands_for(samples: NDArray[Any], value: float) -> NDArray[np.bool_]:
-    """Which samples are a value that stands for no data; of a huge one all as huge, which averages may have mixed."""
+    """Mask of samples equal to a nodata value; for a huge value, all as huge, since averages may have mixed it."""
     if samples.dtype.kind == "f" and abs(value) >= HUGE:
         return np.asarray(samples >= HUGE if value > 0 else samples <= -HUGE)
     same = as_sample(value, samples.dtype)

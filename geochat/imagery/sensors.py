@@ -1,4 +1,4 @@
-"""What the bands of known sensors show: by their names, their order, and their wavelengths.
+"""Bands of known sensors, by name, order and wavelength.
 
 Band names such as B2, B3, B4 mean other things to other sensors. Sentinel-2 and Landsat 8 agree on the visible ones;
 where they do not, the names that occur together tell, or the file's metadata, else the band stays unnamed.
@@ -98,12 +98,12 @@ def told_sensor(tags: Mapping[str, str]) -> str:
 
 
 def by_order(sensor: str, count: int) -> tuple[str, ...] | None:
-    """What unnamed bands of a sensor show, where so many are stacked in one usual way."""
+    """Labels of a sensor's unnamed bands, where so many are usually stacked in one order."""
     return _ORDERS.get(sensor, {}).get(count)
 
 
 def by_number(numbers: Sequence[str], sensor: str, *, padded: bool) -> dict[str, str]:
-    """What numbered bands show.
+    """Labels of numbered bands.
 
     Args:
         numbers: Those that occur together, in lower case without leading zeros, such as "4" and "8a".
@@ -127,7 +127,7 @@ def by_number(numbers: Sequence[str], sensor: str, *, padded: bool) -> dict[str,
 
 
 def by_wavelength(wavelengths: Sequence[float | None]) -> list[str]:
-    """What bands of wavelengths in nanometres show; of several of one colour, the one nearest to its middle."""
+    """Labels of bands by wavelength in nanometres; of several of one colour, the one nearest to its middle."""
     labels = [""] * len(wavelengths)
     for label, shortest, longest, middle in _WAVELENGTHS:
         near = [

@@ -41,7 +41,7 @@ class SideFiles:
                 dataset.close()
 
     def uses_overview(self, window: tuple[int, int], size: tuple[int, int]) -> bool:
-        """Whether a window of (width, height) at a size is read from the overview beside the image."""
+        """Return whether a window of (width, height) at a size is read from the overview beside the image."""
         shrink = min(window[0] / size[0], window[1] / size[1])
         return self._overview is not None and self.factors[0] <= shrink
 
@@ -77,7 +77,7 @@ class SideFiles:
         return None
 
     def _is_smaller_copy(self, found: QuietReader) -> bool:
-        """Whether it has the image's bands, and its sides are the image's divided by one number."""
+        """Return whether it has the image's bands, and its sides are the image's divided by one number."""
         across, down = self._dataset.width / found.width, self._dataset.height / found.height
         same = found.count == self._dataset.count and found.dtypes == self._dataset.dtypes
         rounded = 1 / min(found.width, found.height)

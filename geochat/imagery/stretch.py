@@ -20,7 +20,7 @@ Limits = tuple[float, float]
 
 @dataclass(frozen=True)
 class Stretch:
-    """How samples become 8 bits; with `limits` filled in, what was done to one image and can be done to another.
+    """Mapping of samples to 8 bits; with `limits` filled in, one image's mapping, ready for another image.
 
     Attributes:
         method: "auto" is "none" for 8-bit imagery and "percentile" for the rest, a colour picture's bands together;
@@ -52,7 +52,7 @@ class Stretch:
 
     @property
     def finds_limits(self) -> bool:
-        """Whether limits are found from samples of more than 8 bits."""
+        """Return whether limits are found from samples of more than 8 bits."""
         return not self.limits and self.method in ("auto", "percentile")
 
     def resolve(

@@ -42,7 +42,7 @@ def find_undeclared(pieces: Sequence[Piece], borders: Sequence[Piece]) -> tuple[
 
 
 def share_of(values: Sequence[float], pieces: Sequence[Piece]) -> float:
-    """How much of the samples, 0 to 1, have one of these values."""
+    """Share of the samples, 0 to 1, that have one of these values."""
     held = [_any_of(band, values) for band in _held(pieces)]
     return float(np.concatenate(held).mean()) if held else 0.0
 

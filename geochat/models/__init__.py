@@ -1,4 +1,4 @@
-"""What is known of a model without loading it: its settings, its facts, and the weights in the package. No torch."""
+"""Knowledge of a model without loading it: settings, facts, and the weights in the package. No torch."""
 
 from geochat.models.bundled import bundled_path
 from geochat.models.info import Capabilities, ModelInfo, weights_sha256

@@ -14,7 +14,7 @@ from geochat.models.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an engine can do beyond writing text.
+    """Abilities of an engine beyond writing text.
 
     Attributes:
         logprobs: Whether it tells how likely each token was.
@@ -51,7 +51,7 @@ class ModelInfo:
 
     @property
     def name(self) -> str:
-        """What answers and exports call the model."""
+        """Name of the model in answers and exports."""
         return self.settings.name
 
     @cached_property
@@ -65,7 +65,7 @@ class ModelInfo:
 
     @cached_property
     def dialect(self) -> Dialect:
-        """How it is asked and writes regions, with its own fit and angles."""
+        """Its dialect, with its own fit and angles."""
         return self.settings.dialect_for(self.image_size)
 
     @property

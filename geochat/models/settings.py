@@ -20,7 +20,7 @@ SETTINGS_FILE = "geochat.json"
 
 @dataclass(frozen=True)
 class Settings:
-    """What a checkpoint says of itself beyond its architecture.
+    """Settings of a checkpoint beyond its architecture.
 
     Attributes:
         name: What answers and exports call the model.
@@ -130,7 +130,7 @@ def read_settings(folder: Path, name: str | None = None) -> Settings:
 
 
 def _stated_fit(folder: Path) -> Fit | None:
-    """How the image processor of a checkpoint in the native layout fits images; None where it does not say."""
+    """The fit of the image processor of a checkpoint in the native layout; None where it states none."""
     if not (folder / "config.json").is_file() or "vision_config" not in read_object(folder / "config.json"):
         return None
     for file in (folder / "processor_config.json", folder / "preprocessor_config.json"):

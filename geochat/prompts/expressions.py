@@ -58,7 +58,7 @@ class Expression:
 
     @property
     def plain(self) -> bool:
-        """Whether nothing but the category is named."""
+        """Return whether nothing but the category is named."""
         return not (self.extreme or self.place or self.colour)
 
     @property
@@ -188,7 +188,7 @@ def _unknown(text: str, categories: Sequence[str]) -> Unknown:
 
 
 def _rest(words: Sequence[str], categories: Sequence[str]) -> str:
-    """What follows a category that the words begin with: "on the runway"."""
+    """The words after a leading category: "on the runway"."""
     ends = (end for end, word in enumerate(words) if word in AFTER_NOUN)
     return next((" ".join(words[end:]) for end in ends if category_of(" ".join(words[:end]), categories)), "")
 

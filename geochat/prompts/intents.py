@@ -61,7 +61,7 @@ OPENINGS = (
     "help me", "go ahead and", "try to", "for me", "in a few words", "is it true that", "i wonder", "good morning",
 )  # fmt: skip
 FOLLOWING = ("and what about", "and how about", "what about", "how about", "what of", "and also", "and", "or", "but")
-"""What a question that continues the one before begins with."""
+"""Openings of a question that continues the one before."""
 ENDINGS = (
     "please", "thanks", "thank you", "here", "there", "right now", "at the moment", "exactly", "in total", "in all",
     "altogether", "at all", "for me", "anywhere", "somewhere", "down there", "over there", "in it", "in there",

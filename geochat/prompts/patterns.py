@@ -1,4 +1,4 @@
-"""What people type, as patterns over normalised words (see `phrases.normalise`).
+"""Questions as people type them, as patterns over normalised words (see `phrases.normalise`).
 
 The words for the picture itself ("this aerial photo") have become "image" before a pattern is tried, and for questions
 about objects "in image" is left out, as is politeness. `x` is what is asked about, `y` what it is compared with.

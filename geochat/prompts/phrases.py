@@ -1,4 +1,4 @@
-"""Whether two phrases mean the same kind of thing: articles, counts, plurals, modifiers and synonyms aside.
+"""Return whether two phrases mean the same kind of thing: articles, counts, plurals, modifiers and synonyms aside.
 
 Used to hold an answer against its question ("a submarine" is not "the building"), to match what a model says to the
 classes it was offered, and to find the category a person means. Nothing here raises.
@@ -91,7 +91,7 @@ def with_article(noun: str) -> str:
 
 
 def quoted(words: str) -> str:
-    """What a person wrote, in quotation marks and shortened to fit a sentence."""
+    """Quote a person's words, shortened to fit a sentence."""
     shown = words if len(words) <= _SHOWN else words[:_SHOWN].rsplit(" ", 1)[0]
     return f'"{shown}"'
 
@@ -130,7 +130,7 @@ def category_of(words: str, categories: Iterable[str]) -> str | None:
 
 
 def same_thing(asked: str, named: str) -> bool:
-    """Whether the phrase an answer names means what was asked for.
+    """Return whether the phrase an answer names means what was asked for.
 
     Articles, counts, plurals, modifiers of colour, size and place and synonyms are no difference, nor is a noun that
     is named more exactly ("court", "tennis court"). Where `asked` names no kind ("the largest one") anything will do.
@@ -178,7 +178,7 @@ def aliases_of(choice: str, known: Sequence[str]) -> tuple[str, ...]:
 
 
 class _Name(NamedTuple):
-    """What a class or an answer may be known by."""
+    """Other names of a class or an answer."""
 
     words: str
     noun: str

@@ -1,4 +1,4 @@
-"""What a person means, in the words a checkpoint was trained on.
+"""Recognition of questions: free words in, a checkpoint's trained wording out.
 
 A checkpoint that was trained on templates understands its templates and gives noise for anything else. Here a question
 is read by tables (`intents`, `expressions`, `synonyms`) and put into the trained wording of its task; what no trained

@@ -1,4 +1,4 @@
-"""What a checkpoint that knows only trained wordings can be asked, and what became of a question."""
+"""Vocabulary of a checkpoint that knows only trained wordings, and the outcome of recognition."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from geochat.prompts.tasks import Task
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What a checkpoint knows.
+    """Vocabulary of a checkpoint.
 
     Attributes:
         categories: The objects it finds and counts, singular.
@@ -58,7 +58,7 @@ class OutOfScope:
 
 
 def abilities(vocabulary: Vocabulary) -> str:
-    """What a checkpoint can do, as a clause: "I find and count airplanes and ships, and describe the image"."""
+    """Abilities of a checkpoint as a clause: "I find and count airplanes and ships, and describe the image"."""
     tasks = vocabulary.tasks or tuple(Task)
     nouns = _listed([plural(name) for name in vocabulary.categories])
     verbs = [verb for task, verb in ((Task.REFER, "find"), (Task.VQA, "count and compare")) if task in tasks]

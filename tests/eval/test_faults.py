@@ -5,31 +5,19 @@ import multiprocessing
 import runpy
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from geochat.cli import main
 from geochat.dialects import GEOCHAT
 from geochat.errors import DataError, GeoChatError, SettingsError
-from geochat.models.info import Capabilities
 from geochat_eval.benchmarks import Sources
 from geochat_eval.reports import report
-from geochat_eval.runs import ChatPredictor, EvaluationFolder, Run, RunSettings
+from geochat_eval.runs import ChatPredictor, Run, RunSettings
 from geochat_eval.scorers import ScorerSettings
 
 PROGRAM = Path(__file__).with_name("answering.py")
 HashEngine = runpy.run_path(str(PROGRAM))["HashEngine"]
 COUNT = 12
-
-
-@pytest.fixture
-def images(tmp_path):
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for number in range(4):
-        Image.fromarray(np.full((8, 8, 3), 40 * number, np.uint8)).save(folder / f"{number}.png")
-    return folder
 
 
 @pytest.fixture
@@ -207,7 +195,7 @@ def test_questions_that_cannot_be_made_again_are_an_error(tmp_path, make, questi
 
 def test_images_that_were_drawn_are_drawn_again(tmp_path):
     def settings():
-        sources = Sources(scenes=3, rendered=tmp_path / "run" / "images", dialect=GEOCHAT)
+        sources = Sources(scene_count=3, rendered=tmp_path / "run" / "images", dialect=GEOCHAT)
         return RunSettings("count", sources)
 
     run = Run(tmp_path / "run", settings())
@@ -286,41 +274,3 @@ def test_two_processes_share_a_folder_by_design(tmp_path, images, questions, mak
         worker.join(60)
         assert worker.exitcode == 0
     assert results(tmp_path / "run") == results(finish(tmp_path / "alone", make()).folder.path)
-
-
-class ChoosingEngine(HashEngine):
-    """Writes what it is told to, and cannot score."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.text = text
-        self.seen = []
-
-    def stream(self, request):
-        from geochat.engines import Chunk, Usage
-
-        self.seen.append(request)
-        yield Chunk(self.text, "stop", Usage(1, 1))
-
-
-@pytest.mark.parametrize(
-    ("text", "answer", "method"),
-    [("Yes.", "yes", "matched"), ("yes", "yes", "matched"), ("I cannot tell", "I cannot tell", "unmatched")],
-)
-def test_what_an_engine_that_cannot_score_wrote_is_matched(text, answer, method, tmp_path, make):
-    engine = ChoosingEngine(text)
-    assert engine.info.capabilities == Capabilities()
-    run = finish(tmp_path / "run", make(choices=True, limit=2), engine)
-    rows = [json.loads(line) for line in run.folder.answers.read_text().splitlines()]
-    assert [(row["answer"], row["choice_method"], row.get("written")) for row in rows] == [
-        (answer, method, text if text != answer else None)
-    ] * 2
-    assert all(request.choices == () for request in engine.seen)
-    assert all(request.messages[-1].text == row["prompt"] for request, row in zip(engine.seen, rows, strict=True))
-
-
-def test_nothing_is_offered_unless_asked(tmp_path, make):
-    run = finish(tmp_path / "run", make())
-    assert b"choices" not in run.folder.questions.read_bytes()
-    assert b"choice" not in run.folder.answers.read_bytes()
-    assert EvaluationFolder(tmp_path / "run").read_settings()["choices"] is False

@@ -1,6 +1,8 @@
 """One's own labels, in whatever format `geochat data build` reads, asked as benchmarks."""
 
 import json
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from affine import Affine
 from PIL import Image
 
 from geochat.cli import main
+from geochat.engines import ENGINES
 from geochat_data.readers import READERS
 from geochat_data.records import LabelledImage
 
@@ -174,18 +177,33 @@ def test_mistakes_are_named(argv, message, tmp_path, capsys, monkeypatch):
     assert message in capsys.readouterr().err
 
 
-def test_several_kinds_are_several_runs(images, tmp_path, capsys):
+@pytest.fixture
+def hash_engine():
+    """An engine of this process that needs no model, as `--engine hash`."""
+    engine = runpy.run_path(str(Path(__file__).with_name("answering.py")))["HashEngine"]
+    ENGINES.register("hash", lambda _options: engine())
+    yield "hash"
+    ENGINES.unregister("hash")
+
+
+def test_several_kinds_are_several_runs(images, tmp_path, capsys, hash_engine):
     argv = ["eval", "run", "own:coco", str(coco(images)), "--out", str(tmp_path / "out"), "--limit", "2"]
-    argv += ["--device", "cpu", "--max-new-tokens", "4"]
-    assert main([*argv, "--questions", "count,presence,scenes", "--choices"]) == 0
+    assert main([*argv, "--engine", hash_engine, "--questions", "count,presence,scenes", "--choices"]) == 0
     captured = capsys.readouterr()
     assert "scenes finds nothing to ask about" in captured.err
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["count", "presence"]
+    assert all(row["choices"] == ["yes", "no"] for row in rows(tmp_path / "out" / "presence" / "answers.jsonl"))
+    assert "choices" not in rows(tmp_path / "out" / "count" / "questions.jsonl")[0]
+    written = json.loads((tmp_path / "out" / "presence" / "report.json").read_text())
+    assert written["command"].startswith("geochat eval run own:coco labels.json --questions presence")
+    assert "--choices" in written["command"]
+
+
+@pytest.mark.slow
+def test_the_bundled_model_scores_choices(images, tmp_path):
+    argv = ["eval", "run", "own:coco", str(coco(images)), "--out", str(tmp_path / "out"), "--limit", "2"]
+    assert main([*argv, "--device", "cpu", "--questions", "presence", "--choices", "--no-report"]) == 0
     for row in rows(tmp_path / "out" / "presence" / "answers.jsonl"):
         assert (row["choice_method"], row["choices"]) == ("scored", ["yes", "no"])
         assert row["answer"] in ("yes", "no")
         assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
-    assert "choices" not in rows(tmp_path / "out" / "count" / "questions.jsonl")[0]
-    made = json.loads((tmp_path / "out" / "presence" / "report.json").read_text())
-    assert made["command"].startswith("geochat eval run own:coco labels.json --questions presence")
-    assert "--choices" in made["command"]

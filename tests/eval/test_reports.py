@@ -105,7 +105,7 @@ def test_boxes_are_drawn_where_they_are(tmp_path, imagery):
 def test_a_blind_run_stands_beside(scenes):
     model, blind = scenes("model", seeing), scenes("model.blind", lambda _row: "port", blind=True)
     made = report(model, beside={"blind": blind})
-    beside = made.standing_beside("accuracy")
+    beside = made.reference_figures("accuracy")
     assert beside["majority"] == "33.33"
     assert beside["blind"].startswith("33.33 (this one +58.33, ")
     assert "blind 33.33" in write_report(made)[1].read_text()

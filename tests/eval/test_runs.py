@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -23,15 +22,6 @@ from geochat_eval.runs import ChatPredictor, FilePredictor, Prediction, Run, Run
 PROGRAM = Path(__file__).with_name("answering.py")
 ROOT = Path(__file__).parents[2]
 HashEngine = runpy.run_path(str(PROGRAM))["HashEngine"]
-
-
-@pytest.fixture
-def images(tmp_path):
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for number in range(4):
-        Image.fromarray(np.full((8, 8, 3), 40 * number, np.uint8)).save(folder / f"{number}.png")
-    return folder
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 A process of its own: rasterio may hold Python's global lock while GDAL waits for a reply.
 
-Paths begin with how: /plain, /whole (no ranges), /forbidden, /moved. /asked gives the requests so far and the bytes sent
-as JSON, and forgets them.
+Paths begin with how: /plain, /whole (no ranges), /forbidden, /moved. /asked gives the requests so far and the bytes
+sent as JSON, and forgets them.
 """
 
 import json

@@ -211,4 +211,4 @@ def test_far_from_the_known_resolution_a_notice_says_so(user, engine, pictures, 
     assert user.page.locator(".gc-notice").count() == 0
     monkeypatch.setattr(engine, "settings", type(engine.settings)("far", ground_resolution=(5.0, 10.0)))
     user.ask("far")
-    assert " m a pixel" in user.page.locator(".gc-notice").inner_text()
+    assert "40 cm a pixel" in user.page.locator(".gc-notice").inner_text()

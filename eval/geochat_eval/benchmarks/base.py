@@ -21,17 +21,17 @@ class Sources:
     """Files of a benchmark, and the part of them that is asked.
 
     Attributes:
-        images: The folder of images, or of labelled imagery.
+        images: Folder of images, or of labelled imagery.
         questions: The file of questions, or of labels.
         truth: A file with the answers, where the questions come without.
-        split: Which part, where the files hold several: "test", "val" or "train", or as one's own data names it.
-        wording: Which wordings questions are drawn from, where the benchmark makes them.
-        scenes: How many synthetic scenes are drawn, where the benchmark asks about these.
-        rendered: The folder that images the benchmark makes are written into.
-        reader: The reader of `geochat data build` that reads `questions`, one's own labels; None for the benchmark's.
-        exhaustive: Whether one's own labels name every object, so that counts and absence may be asked about.
-        column: The attribute with the category in one's own GeoJSON or GeoPackage.
-        dialect: How whoever answers is asked and writes regions. Truths do not depend on it.
+        split: Part of the files, where they hold several: "test", "val" or "train", or as one's own data names it.
+        wording: Pool of wordings of generated questions.
+        scene_count: Number of synthetic scenes, where the benchmark asks about these.
+        rendered: Folder that generated images are written into.
+        reader: Reader of `geochat data build` for `questions`, the user's labels; None for the benchmark's own files.
+        exhaustive: True if the user's labels name every object, so that counts and absence may be asked about.
+        column: Attribute with the category in the user's GeoJSON or GeoPackage.
+        dialect: Dialect of the model that answers. Truths do not depend on it.
     """
 
     images: Path | None = None
@@ -39,7 +39,7 @@ class Sources:
     truth: Path | None = None
     split: str = "test"
     wording: WordingPool = "published"
-    scenes: int = 500
+    scene_count: int = 500
     rendered: Path = Path("images")
     reader: str | None = None
     exhaustive: bool = True
@@ -82,9 +82,9 @@ class Item:
     Attributes:
         id: Its `question_id`.
         image: Its image, relative to the folder of images.
-        question: What the file asks: words, a phrase, the classes, or a whole prompt.
+        question: Question of the file: words, a phrase, the classes, or a whole prompt.
         truth: The true answer, None where the files hold none.
-        fields: What else is known of it: its type, the size of its objects.
+        fields: Further fields: its type, the size of its objects.
     """
 
     id: str | int
@@ -129,17 +129,17 @@ class Benchmark:
     """One benchmark.
 
     Attributes:
-        name: What the command line calls it.
-        summary: What it measures, in a few words.
-        files: What `--images` and `--questions` must name.
+        name: Name on the command line.
+        summary: Subject of the measurement, in a few words.
+        files: The files that `--images` and `--questions` must name.
         read: Reads its files; what cannot be used is counted in the report and left out.
-        prompt: What the model is asked, task token and regions included, in the dialect of the sources.
+        prompt: Prompt of an item, with task token and regions, in the dialect of the sources.
         scorer: A name of `SCORERS`.
         max_new_tokens: The answer budget.
-        headline: The rules it is known by, which summaries show.
+        headline: Rules that summaries show.
         published: Figures of other systems, in percent, by rule and system.
-        choices: The closed set a question's answer is from, which `--choices` offers; empty for a free answer.
-        makes_images: Whether its images are made, in `Sources.rendered`, rather than found in `Sources.images`.
+        choices: Closed set of answers to a question, which `--choices` offers; empty for a free answer.
+        generates_images: Whether its images are generated into `Sources.rendered`, not found in `Sources.images`.
     """
 
     name: str
@@ -152,7 +152,7 @@ class Benchmark:
     headline: tuple[str, ...] = ("accuracy",)
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     choices: Callable[[Item, Sources], tuple[str, ...]] = lambda _item, _sources: ()
-    makes_images: Callable[[Sources], bool] = lambda _sources: False
+    generates_images: Callable[[Sources], bool] = lambda _sources: False
 
 
 def read_items(

@@ -2,8 +2,8 @@
 
 - `refer`: each object once, by the first expression that selects it alone, and all objects of a category together.
 - `refer-absent`: in each image one category that is there and one that is not, [refer] for both.
-- `identify`: in images with two or more categories an object of each of two, as a pair: a model that looks at the
-  region gives two answers, and exchanges them when the regions are exchanged. UC Merced's photographs hold one
+- `identify`: in images with two or more categories an object of each of two, as a pair: a model that uses
+  the region gives two answers, and exchanges them when the regions are exchanged. UC Merced's photographs hold one
   category each and are put together two by two first; one's own images of one category are asked about alone.
 - `presence`, `comparison`, `count`: answers balanced over the images.
 - `describe`: descriptions in which everything is located.
@@ -27,7 +27,7 @@ from geochat_data.questions import AnswerBalance, Expression, QAPair, Subject, b
 from geochat_data.readers import Report
 from geochat_data.records import LabelledImage, LabelledObject
 from geochat_eval.benchmarks.base import Benchmark, Item, Sources
-from geochat_eval.benchmarks.labelled_images import image_path, is_ucm, labelled_images, makes_images, mosaics
+from geochat_eval.benchmarks.labelled_images import generates_images, image_path, is_ucm, labelled_images, mosaics
 from geochat_eval.boxes import image_in_square
 
 _FILES = "--images DIR of UC Merced; or --questions boxes.jsonl [--images DIR]; or nothing: synthetic scenes"
@@ -94,7 +94,9 @@ def _identify(sources: Sources, report: Report) -> Iterator[Item]:
         groups = [[item for item in image.objects if item.category == c] for c in subject.present]
         pairs = list(combinations([group for group in groups if group], 2))
         if sources.reader is not None and len(groups) == 1:
-            yield _identified(image, subject, subject.rng.choice(groups[0]), sources, f"{image_path(image, sources)}#0")
+            yield _identify_item(
+                image, subject, subject.rng.choice(groups[0]), sources, f"{image_path(image, sources)}#0"
+            )
         for number, pair in enumerate(subject.rng.sample(pairs, min(_MOST, len(pairs)))):
             path = image_path(image, sources)
             words = subject.word(wordings.IDENTIFY)
@@ -105,7 +107,7 @@ def _identify(sources: Sources, report: Report) -> Iterator[Item]:
                 yield Item(f"{name}{side}", path, question, item.category, {"type": "identify", "pair": name})
 
 
-def _identified(image: LabelledImage, subject: Subject, item: LabelledObject, sources: Sources, name: str) -> Item:
+def _identify_item(image: LabelledImage, subject: Subject, item: LabelledObject, sources: Sources, name: str) -> Item:
     """The question what one object is."""
     question = subject.dialect.compose(subject.word(wordings.IDENTIFY), Task.IDENTIFY, subject.boxes([item]))
     return Item(name, image_path(image, sources), question, item.category, {"type": "identify"})
@@ -115,19 +117,19 @@ def _in_mosaics(sources: Sources) -> bool:
     return is_ucm(sources) and sources.questions is None
 
 
-def _asked(kind: str, sources: Sources, report: Report) -> Iterator[Item]:
+def _read_built(kind: str, sources: Sources, report: Report) -> Iterator[Item]:
     """Questions of one kind, by the builder that makes those of training."""
     published = replace(sources, dialect=GEOCHAT)
     balance, balance_of_truths = AnswerBalance(), AnswerBalance()
     for image in labelled_images(sources, report):
-        asked = _turns(image, sources, kind, balance)
-        true = asked if sources.dialect == GEOCHAT else _turns(image, published, kind, balance_of_truths)
+        asked = _build_pairs(image, sources, kind, balance)
+        true = asked if sources.dialect == GEOCHAT else _build_pairs(image, published, kind, balance_of_truths)
         for number, (turn, truth) in enumerate(zip(asked, true, strict=True)):
             path = image_path(image, sources)
-            yield Item(f"{path}#{number}", path, turn.question, truth.answer, _about(turn, image))
+            yield Item(f"{path}#{number}", path, turn.question, truth.answer, _fields(turn, image))
 
 
-def _turns(image: LabelledImage, sources: Sources, kind: str, balance: AnswerBalance) -> tuple[QAPair, ...]:
+def _build_pairs(image: LabelledImage, sources: Sources, kind: str, balance: AnswerBalance) -> tuple[QAPair, ...]:
     """The turns about an image, which are drawn alike in every dialect."""
     rng, shares = _subject(image, sources, kind).rng, {kind: 1.0}
     return build_conversation(
@@ -141,7 +143,7 @@ def _turns(image: LabelledImage, sources: Sources, kind: str, balance: AnswerBal
     )
 
 
-def _about(turn: QAPair, image: LabelledImage) -> dict[str, Any]:
+def _fields(turn: QAPair, image: LabelledImage) -> dict[str, Any]:
     grounded = _frame_fields(image) if turn.task is Task.GROUNDING else {}
     return {"type": turn.kind, "about": turn.about, **grounded}
 
@@ -160,7 +162,7 @@ def _generated(name: str, summary: str, read: Any, scorer: str, budget: int, *he
         max_new_tokens=budget,
         headline=headline,
         choices=_choices,
-        makes_images=lambda sources: makes_images(sources) or (name == "identify" and _in_mosaics(sources)),
+        generates_images=lambda sources: generates_images(sources) or (name == "identify" and _in_mosaics(sources)),
     )
 
 
@@ -180,18 +182,20 @@ IDENTIFY = _generated(
 )
 
 PRESENCE = _generated(
-    *("presence", "is there one? answers balanced", partial(_asked, "presence"), "vqa", 16),
+    *("presence", "is there one? answers balanced", partial(_read_built, "presence"), "vqa", 16),
     *("accuracy", "accuracy/balanced/presence"),
 )
 
 COMPARISON = _generated(
-    *("comparison", "more of these than of those? answers balanced", partial(_asked, "comparison"), "vqa", 16),
+    *("comparison", "more of these than of those? answers balanced", partial(_read_built, "comparison"), "vqa", 16),
     *("accuracy", "accuracy/balanced/comparison"),
 )
 
-COUNT = _generated("count", "how many are there? answers balanced", partial(_asked, "count"), "vqa", 16, "accuracy")
+COUNT = _generated(
+    "count", "how many are there? answers balanced", partial(_read_built, "count"), "vqa", 16, "accuracy"
+)
 
 DESCRIBE = _generated(
-    *("describe", "descriptions that locate", partial(_asked, "grounding"), "grounded-description", 384),
+    *("describe", "descriptions that locate", partial(_read_built, "grounding"), "grounded-description", 384),
     *("matched_and_named@0.5", "f1@0.5", "clean_regions", "empty"),
 )

@@ -53,7 +53,7 @@ def labelled_images(sources: Sources, report: Report) -> Iterator[LabelledImage]
     """The images asked about, the same in the same order for the same sources."""
     if is_synthetic(sources):
         first = _CHOOSING_SEED if sources.split == "val" else FIRST_SEED
-        for seed in range(first, first + sources.scenes):
+        for seed in range(first, first + sources.scene_count):
             report.used += 1
             yield render_scene(seed)
         return
@@ -108,12 +108,12 @@ def image_path(image: LabelledImage, sources: Sources) -> str:
 
 def _from_root(path: Path, sources: Sources) -> str:
     """The name of an image of one's own data that was written into the run's folder."""
-    if makes_images(sources):
+    if generates_images(sources):
         return path.name
     return Path(os.path.relpath(path.resolve(), sources.root.resolve())).as_posix()
 
 
-def makes_images(sources: Sources) -> bool:
+def generates_images(sources: Sources) -> bool:
     """Return whether all images are generated: synthetic scenes, or windows of a raster."""
     return is_synthetic(sources) or sources.reader == "geo"
 

@@ -66,7 +66,7 @@ def _planned(args: argparse.Namespace, wanted: list[Job], dialect: "Dialect") ->
             truth=args.truth,
             split=args.split,
             wording=args.wording.replace("-", " "),
-            scenes=args.scenes,
+            scene_count=args.scenes,
             rendered=job.out / "images",
             dialect=dialect,
             **job.files,
@@ -178,11 +178,10 @@ def _show_progress(progress: "Iterable[RunProgress]") -> None:
     """Show the questions done, their rate and the time left on standard error."""
     from geochat.progress import progress_bar
 
-    with progress_bar("questions") as bar:
-        for step in progress:
-            if bar.total is None:
-                bar.reset(step.total)
-                bar.initial = bar.n = step.done
+    steps = iter(progress)
+    first = next(steps)
+    with progress_bar("questions", first.total, done=first.done) as bar:
+        for step in steps:
             bar.update(step.done - bar.n)
             if step.failed:
                 bar.set_postfix_str(f"{step.failed} failed", refresh=False)

@@ -69,7 +69,7 @@ class RunReport:
         figures = self.figures
         return {rule: figures[rule] for rule in self.benchmark.headline if rule in figures}
 
-    def standing_beside(self, rule: str) -> dict[str, str]:
+    def reference_figures(self, rule: str) -> dict[str, str]:
         """Figures of others by a rule: baselines without a model, runs beside this one, published figures."""
         baselines = self.scored.scored.baselines.items()
         beside = {name.split("/", 1)[0].replace("_", " "): f"{p:.2f}" for name, p in baselines if _of(name) == rule}

@@ -27,7 +27,7 @@ def card(reports: Iterable[RunReport]) -> str:
     rows = [list(_CARD), ["---"] * len(_CARD)]
     for report in reports:
         for number, (rule, figure) in enumerate(report.headline.items()):
-            beside = "; ".join(f"{name} {value}" for name, value in report.standing_beside(rule).items())
+            beside = "; ".join(f"{name} {value}" for name, value in report.reference_figures(rule).items())
             first = [report.benchmark.name, f"`{report.command}`"] if not number else ["", ""]
             rows.append([first[0], f"`{rule}`", percent(figure), interval(figure), str(figure.n), beside, first[1]])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

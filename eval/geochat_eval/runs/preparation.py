@@ -35,8 +35,8 @@ def prepare(
 
     Args:
         folder: The run's.
-        settings: What is asked and how.
-        notify: Hears what was repaired.
+        settings: The questions, and the way they are asked.
+        notify: Called with a sentence about each repair.
         restart: Whether to forget a run that is in the folder.
 
     Returns:
@@ -64,7 +64,7 @@ def prepare(
         raise DataError(f"{folder.questions} is missing; {_WAY_OUT}")
     if known.get("limit") != wanted["limit"]:
         return _extend(folder, settings, known, wanted)
-    if settings.makes_images and not folder.answers.is_file():
+    if settings.generates_images and not folder.answers.is_file():
         _restore_images(folder, settings, notify)
     return asked or {}
 

@@ -42,9 +42,9 @@ class Run:
 
     Args:
         folder: Where everything is written; made if need be, and gone on with if there is a run in it.
-        settings: What is asked and how.
+        settings: The questions, and the way they are asked.
         restart: Whether to forget a run that is in the folder.
-        notify: Hears what was repaired.
+        notify: Called with a sentence about each repair.
 
     Raises:
         DataError: The benchmark's files or the run's own cannot be read, or the folder cannot be written.
@@ -68,21 +68,21 @@ class Run:
     @property
     def images(self) -> Path:
         """The folder that the questions' image names are relative to."""
-        return self.folder.images if self._settings.makes_images else self._settings.sources.root
+        return self.folder.images if self._settings.generates_images else self._settings.sources.root
 
     def answer(self, predictor: Predictor, rank: int = 0, world: int = 1) -> Iterator[RunProgress]:
         """Ask what has not been asked, and merge if everything has been.
 
         Args:
-            predictor: What answers.
-            rank: Which of several processes this is.
-            world: How many processes there are.
+            predictor: The model or file that answers.
+            rank: Number of this process.
+            world: Number of processes.
 
         Yields:
-            How far it is, first before anything is asked and then after each answer.
+            The progress, before the first question and after each answer.
 
         Raises:
-            SettingsError: The folder's answers are somebody else's.
+            SettingsError: The folder holds another model's answers.
             DataError: Another process of this rank is at work, the answers cannot be written, or the run is strict
                 and a question failed.
         """

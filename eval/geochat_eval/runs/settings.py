@@ -82,12 +82,12 @@ class RunSettings:
     Attributes:
         benchmark: A name of `BENCHMARKS`.
         sources: Its files, and the dialect it is asked in.
-        limit: Ask so many questions only, drawn evenly over their classes; it may be raised later.
+        limit: Number of questions, sampled evenly over their classes; it may be raised later.
         max_new_tokens: The answer budget, None for the benchmark's.
-        blind: Whether images are withheld, which tells what can be guessed without looking.
+        blind: Whether images are withheld, to measure what can be guessed from the questions.
         strict: Whether the first thing that fails ends the run.
         retry: Whether questions that failed before are asked again.
-        seed: Of what `limit` draws.
+        seed: Seed of the sample that `limit` takes.
         choices: Whether questions with a closed set of answers offer it (`Request.choices`).
 
     Raises:
@@ -118,9 +118,9 @@ class RunSettings:
             raise SettingsError(f"seed={self.seed} is negative; give 0 or more")
 
     @property
-    def makes_images(self) -> bool:
+    def generates_images(self) -> bool:
         """True if the images are generated and lie in the run's folder."""
-        return BENCHMARKS[self.benchmark].makes_images(self.sources)
+        return BENCHMARKS[self.benchmark].generates_images(self.sources)
 
     @property
     def budget(self) -> int:
@@ -134,12 +134,16 @@ class RunSettings:
             DataError: A file of the benchmark cannot be read.
         """
         sources = self.sources
-        drawn = {"scenes": sources.scenes} if self.makes_images and sources.images is sources.questions is None else {}
+        drawn = (
+            {"scenes": sources.scene_count}
+            if self.generates_images and sources.images is sources.questions is None
+            else {}
+        )
         own = {"reader": sources.reader, "exhaustive": sources.exhaustive, "column": sources.column}
         return {
             "benchmark": self.benchmark,
             "images": None if sources.images is None else str(sources.images.resolve()),
-            "root": None if self.makes_images else str(sources.root.resolve()),
+            "root": None if self.generates_images else str(sources.root.resolve()),
             "questions": None if sources.questions is None else str(sources.questions),
             "questions_sha256": file_hash(sources.questions),
             "truth_sha256": file_hash(sources.truth),

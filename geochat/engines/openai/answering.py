@@ -93,7 +93,7 @@ class Answering:
 
     @property
     def usage(self) -> Usage:
-        """What the server counted; without that no tokens read, and as many written as came."""
+        """The server's token counts; without these, no tokens read and as many written as arrived."""
         counted = self._usage or Usage(0, 0)
         return Usage(counted.prompt_tokens, counted.completion_tokens or self._count)
 

@@ -123,7 +123,7 @@ class Asking:
 
 
 class _Handing:
-    """What of an answer has been handed out, over all attempts at it.
+    """The part of an answer that has been handed out, over all attempts.
 
     Attributes:
         answering: The attempt under way, or the last one.

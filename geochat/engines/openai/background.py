@@ -36,7 +36,7 @@ class Background:
 
     @property
     def is_closed(self) -> bool:
-        """Whether the loop has ended."""
+        """Return whether the loop has ended."""
         return self._loop.is_closed()
 
     def close(self) -> None:

@@ -36,7 +36,7 @@ _FAREWELL = 1.0  # seconds that a server has to end a response after its last ev
 
 @dataclass(frozen=True, slots=True)
 class RemoteLimits:
-    """How a server is asked.
+    """Settings of requests to a server.
 
     Attributes:
         concurrency: Requests under way at the same time.
@@ -86,7 +86,7 @@ def checked_url(url: str) -> httpx.URL:
 
 
 def is_loopback(url: httpx.URL) -> bool:
-    """Whether a server is on this machine."""
+    """Return whether a server is on this machine."""
     if url.host == "localhost":
         return True
     try:
@@ -139,7 +139,7 @@ class Connection:
         await self._http.aclose()
 
     async def models(self) -> list[dict[str, Any]]:
-        """What the server says of the models it has; empty where it has no such list.
+        """The server's list of models; empty where it has none.
 
         Raises:
             EngineError: It cannot be reached, refuses, or is no such server.
@@ -277,7 +277,7 @@ class Connection:
         return NoSuchModelError(f"{error}; it has {self.clean(names) or 'none'}: name one with --model")
 
     def clean(self, told: str) -> str:
-        """What a server says, without the key that it may repeat."""
+        """A server's message, with the key removed."""
         return told.replace(self._hidden, _HIDDEN) if self._hidden else told
 
 

@@ -58,7 +58,7 @@ async def discover(
 
 
 def _chosen(connection: Connection, listed: list[dict[str, Any]], model: str | None) -> dict[str, Any]:
-    """What the server says of the model asked for, or of its only one."""
+    """The server's entry for the model asked for, or for its only one."""
     named = [about for about in listed if model in (None, about["id"])]
     if len(named) == 1:
         return named[0]

@@ -15,7 +15,7 @@ _MEAN = (122, 116, 104)  # CLIP's mean colour, with which GeoChat and LLaVA pad
 
 
 def shown(image: Image.Image, frame: ModelFrame) -> Image.Image:
-    """What is sent of an image, RGB.
+    """The RGB picture that is sent for an image.
 
     Args:
         image: The view.

@@ -1,4 +1,4 @@
-"""How likely each of a closed set of answers is, by a server that scores prompts as vLLM does (`prompt_logprobs`).
+"""Scores of a closed set of answers, by a server that scores prompts as vLLM does (`prompt_logprobs`).
 
 The conversation is sent with each choice as the assistant's turn, and once without one; the tokens that a choice adds
 are those after what both begin with, the end token included, as the local engine scores them. Servers read such prompts
@@ -61,13 +61,13 @@ def likeliest(choices: Sequence[str], prompt: Scored, turns: Sequence[Scored]) -
 
 
 def _common(one: Scored, other: Scored) -> int:
-    """How many tokens both begin with."""
+    """Number of leading tokens that both share."""
     pairs = zip(one, other, strict=False)
     return next((n for n, (a, b) in enumerate(pairs) if a[0] != b[0]), min(len(one), len(other)))
 
 
 def _spans(text: str, tokens: Scored) -> tuple[TokenScore, ...]:
-    """What each token adds to the choice; the last, which ends it, adds nothing."""
+    """Text that each token adds to the choice; the last, which ends it, adds none."""
     writer = TextWriter()
     for token, piece, logprob in tokens[:-1]:
         writer.add(token, piece, logprob)

@@ -31,7 +31,7 @@ _LINES = 12  # of the log, shown where the server does not start
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """How a server is started.
+    """Arguments a server is started with.
 
     Attributes:
         argv: Program and arguments; its address is added as `--host` and `--port`.
@@ -45,7 +45,7 @@ class Command:
 
     @property
     def folder(self) -> Path:
-        """Where its users meet."""
+        """Path of the state its users share."""
         told = json.dumps([list(self.argv), dict(self.env)], sort_keys=True)
         return _shared() / f"vllm-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
@@ -156,13 +156,13 @@ def _wait(folder: Path, url: str, key: str, tell: Tell) -> None:
 
 
 def _is_kept(folder: Path) -> bool:
-    """Whether a folder's keeper lives."""
+    """Return whether a folder's keeper lives."""
     with FileLock(folder / keeper.LOCK):
         return _is_held(folder / keeper.KEEPER)
 
 
 def _is_held(path: Path) -> bool:
-    """Whether a lock is held. To be called in the folder's own lock, or two who look would see each other."""
+    """Return whether a lock is held. To be called in the folder's own lock, or two who look would see each other."""
     try:
         with FileLock(path, timeout=0):
             return False

@@ -1,4 +1,4 @@
-"""What a checkpoint is and needs, from its config and headers alone."""
+"""Description of a checkpoint, and the memory it needs, from its config and headers alone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Where a model is put, in which precision, and without talk."""
+"""Device, dtype and logging of a loaded model."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

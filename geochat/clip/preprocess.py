@@ -1,4 +1,4 @@
-"""What an image tower reads, in two steps: an image becomes a square of 8 bits, then squares are normalised together.
+"""Preprocessing for an image tower: an image becomes an 8-bit square, then squares are normalised together.
 
 An image processor does the same to one image at a time in floats, at a quarter of what the bundled tower costs.
 """
@@ -54,7 +54,7 @@ class SquareMaker:
         return functional.interpolate(channels, (side, side), mode="bicubic", antialias=True)[0]
 
     def normalise(self, squares: Tensor) -> Tensor:
-        """What the tower takes of squares (N, 3, S, S): float32, on their device."""
+        """Normalise squares (N, 3, S, S) for the tower: float32, on their device."""
         first = torch.arange(0, 3 * _VALUES, _VALUES, dtype=torch.int32, device=squares.device)
         places = squares.contiguous() + first[:, None, None]  # (N, 3, S, S)
         return self._table.to(squares.device).index_select(0, places.flatten()).view(squares.shape)

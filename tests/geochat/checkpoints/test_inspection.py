@@ -37,7 +37,7 @@ def test_memory_of_the_published_size():
     """GeoChat-7B's figures, from its architecture alone."""
     from transformers import CLIPVisionConfig
 
-    from geochat.checkpoints.describing import memory_needed
+    from geochat.checkpoints.inspection import memory_needed
     from geochat.checkpoints.layout import expected_shapes
     from geochat.checkpoints.original import llava_config
 
