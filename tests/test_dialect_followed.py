@@ -138,7 +138,7 @@ def test_a_run_is_scored_and_shown_in_the_dialect_of_who_answered(model, labels,
     shown = made.examples["worst"]
     assert len(shown) == 3
     for example in shown:
-        assert example.worth == pytest.approx(1)
+        assert example.quality == pytest.approx(1)
         found, true = (
             [tuple(map(float, p.split(","))) for p in each[0].split()] for each in (example.found, example.true)
         )

@@ -1,4 +1,4 @@
-"""How long a user waits for an answer, against transformers' plain `model.generate` for each question.
+"""Latency of an answer, against transformers' plain `model.generate` for each question.
 
     python eval/bench/latency.py [--json]
     python eval/bench/latency.py --shape 7b --device cuda [--quantization 4bit]

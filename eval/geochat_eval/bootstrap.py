@@ -65,7 +65,7 @@ class Figure:
 
 
 def rounded(value: float) -> float | None:
-    """Two decimals; None for what is not a number, which JSON has no word for."""
+    """Round to two decimals; None for NaN and infinity, which JSON lacks."""
     return round(value, 2) if math.isfinite(value) else None
 
 

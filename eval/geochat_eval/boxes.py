@@ -1,4 +1,4 @@
-"""Predicted and true boxes of a line in one frame, in which they are compared and drawn, whoever wrote them.
+"""Predicted and true boxes of a line in one frame, in which they are compared and drawn.
 
 The common frame is the published GeoChat's: percent of the image padded to a square, angles clockwise in (0, 90].
 Truths of benchmarks are in it, so that they are the same for every model; answers are in the numbers of the model that
@@ -42,12 +42,12 @@ def image_in_square(size: Size) -> tuple[float, float, float, float]:
 
 
 def pixels_to_square(size: Size) -> Affine:
-    """Pixels of an image of (width, height) to the square."""
+    """Map from pixels of an image of (width, height) to the square."""
     return Frame(size, model=COMMON_FRAME).between("image", "model")
 
 
 def to_square(frame: ModelFrame, size: Callable[[], Size]) -> Affine | None:
-    """A model's numbers to the square; None where they are the same.
+    """Map from a model's numbers to the square; None if they are the same.
 
     Args:
         frame: The model's.
@@ -60,7 +60,7 @@ def to_square(frame: ModelFrame, size: Callable[[], Size]) -> Affine | None:
 
 
 def in_square(found: GroundedText, dialect: Dialect, size: Callable[[], Size]) -> GroundedText:
-    """A text's boxes as the published GeoChat would have them.
+    """Convert the boxes of a text to the common frame.
 
     Args:
         found: As it was read, its boxes in the model's numbers.
@@ -81,12 +81,12 @@ def _boxes_with_shapes(found: GroundedText) -> Iterator[tuple[OrientedBox, BaseG
 
 
 def _moved(box: OrientedBox, shape: BaseGeometry | None, affine: Affine) -> OrientedBox:
-    """A box through a map, or the rectangle around what was not written as one."""
+    """Transform a box, or take the rectangle around a transformed point or polygon."""
     return box.transform(affine) if shape is None else OrientedBox.from_polygon(transform_geometry(shape, affine))
 
 
 def rewrite_regions(text: str, dialect: Dialect, size: Callable[[], Size]) -> str:
-    """A published text with its regions as another dialect writes them; all else stays as it is.
+    """Rewrite the regions of a text in the published dialect in another one; the rest is unchanged.
 
     Args:
         text: In the published dialect.
@@ -169,7 +169,7 @@ def _check_read(text: str, found: GroundedText, dialect: Dialect) -> None:
 
 
 def clip_of(answer: AnswerRecord, images: Path | None = None) -> shapely.Polygon | None:
-    """The line's `clip`, where there is one: the rectangle inside which boxes are compared.
+    """Return the line's `clip`, the rectangle inside which boxes are compared; None without one.
 
     Raises:
         ValueError: It is not four numbers.
@@ -187,7 +187,7 @@ def clip_of(answer: AnswerRecord, images: Path | None = None) -> shapely.Polygon
 
 
 def _shapes(value: Any, depth: int = 0) -> Iterator[list[Any]]:  # noqa: ANN401 - decoded JSON
-    """Lists of numbers, and lists of points, however deep they are nested."""
+    """Yield lists of numbers and lists of points from nested lists."""
     if not isinstance(value, list) or depth > _DEEPEST:
         raise ValueError("its ground truth is neither boxes nor polygons")
     if value and (all(map(_is_number, value)) or all(map(_is_point, value))):
@@ -217,7 +217,7 @@ def _box(shape: list[Any], answer: AnswerRecord, images: Path | None) -> Oriente
 
 
 def _size_or_square(answer: AnswerRecord, images: Path | None) -> Size:
-    """The size of the line's image, or any square where it is unknown and changes nothing.
+    """Return the size of the line's image, or of any square where it is unknown and irrelevant.
 
     Numbers over the whole image are stretched with it, found and true ones alike, which leaves their overlap as it is.
     """
@@ -231,7 +231,7 @@ def _size_or_square(answer: AnswerRecord, images: Path | None) -> Size:
 
 
 def _size(answer: AnswerRecord, images: Path | None, unknown: str) -> Size:
-    """The size of the line's image; `unknown` is what is wrong where nobody says it."""
+    """Return the size of the line's image; `unknown` is the error's text if nothing states it."""
     fields = answer.fields
     size = fields.get("image_size") or [fields.get("width"), fields.get("height")]
     if isinstance(size, list) and len(size) == 2 and all(isinstance(side, int) and side > 0 for side in size):

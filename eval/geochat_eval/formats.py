@@ -33,7 +33,7 @@ _CLAUSE_ENDS = re.compile(r"[.,;:!?\n]")
 
 @dataclass(frozen=True, slots=True)
 class GroundedText:
-    """A text taken apart.
+    """Words and boxes of a text.
 
     Attributes:
         words: The text without boxes and marks.
@@ -86,14 +86,14 @@ def read_any(text: str, dialect: Dialect) -> GroundedText:
 
 
 def box_of(numbers: list[float], dialect: Dialect) -> OrientedBox:
-    """A box of four numbers, or of five with the angle, in the dialect's order where it takes so many."""
+    """Convert four numbers, or five with the angle, to a box, in the dialect's order if it takes so many."""
     order = dialect.syntax.order
     known = order if order.takes(len(numbers)) else Corners(oriented=True)
     return box_around(known.read(numbers, dialect.angles))
 
 
 def last_clause(words: str) -> str:
-    """The words after the last end of a clause, ends in `words` left out."""
+    """Return the words after the last end of a clause; punctuation at the end is ignored."""
     return _CLAUSE_ENDS.split(words.rstrip(" .,;:!?\n"))[-1].strip()
 
 
@@ -103,7 +103,7 @@ def _only_joins(words: str) -> bool:
 
 
 def _bare(gap: str) -> str:
-    """A piece between two boxes without tags and the brackets at its ends."""
+    """Remove tags and outer brackets from the text between two boxes."""
     return _TAG.sub("", gap).strip(" \t\n[]").removeprefix(",").strip()
 
 
@@ -176,15 +176,15 @@ class AnswerRecord:
 
     @property
     def grounded(self) -> GroundedText:
-        """The answer taken apart, its boxes in its model's numbers."""
+        """Words and boxes of the answer, the boxes in the numbers of its model."""
         return self.read_text(self.text, self.dialect)
 
     def read_text(self, text: str, dialect: Dialect) -> GroundedText:
-        """A text taken apart: as its dialect reads it; the published one's also in the way of the format."""
+        """Read a text in its dialect; in the published one, with the box reader of the format."""
         return self.read_boxes(text, dialect) if dialect.name == "geochat" else read_markup(text, dialect)
 
     def group(self, *names: str) -> str | None:
-        """The first of the fields `names` that is there, as a word."""
+        """Return the first field of `names` that is present, as text."""
         values = (self.fields[name] for name in names if self.fields.get(name) not in (None, ""))
         return next((_encodable(value) for value in values if isinstance(value, str | int)), None)
 
@@ -219,7 +219,7 @@ class Format:
 
 
 def decoded(text: str) -> list[Any] | dict[str, Any] | None:
-    """The list or object that a text holds as JSON, None where it is other text."""
+    """Decode a text that is a JSON list or object; None for other text."""
     if not text.lstrip().startswith(("[", "{")):
         return None
     try:
@@ -230,7 +230,7 @@ def decoded(text: str) -> list[Any] | dict[str, Any] | None:
 
 
 def shown(text: str) -> str:
-    """The beginning of a text for a message."""
+    """Shorten a text for a message."""
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
 
 
@@ -250,12 +250,12 @@ def _kind(value: Any) -> str:  # noqa: ANN401 - decoded JSON
 
 
 def _encodable(value: str | float) -> str:
-    """As text that can be written; JSON may hold halves of characters, which become question marks."""
+    """Convert to text that UTF-8 can encode; lone surrogates, which JSON may hold, become question marks."""
     return str(value).encode("utf-8", "replace").decode("utf-8")
 
 
 def _unpack_lmms_eval(row: dict[str, Any]) -> dict[str, Any]:
-    """One level: what a metric noted, what the document says, then the line's own fields; the first response."""
+    """Flatten a line: fields of the metrics, of the document, then its own; only the first response."""
     fields: dict[str, Any] = {}
     for name, value in row.items():
         if isinstance(value, dict) and name != "doc":

@@ -58,7 +58,7 @@ class ObjectIndex:
             self._index()
 
     def find(self, name: str) -> JsonObject | None:
-        """The object of an id, None where there is none."""
+        """Return the object of an id, None if there is none."""
         if name in self._objects:
             return self._objects[name]
         if name not in self._offsets:

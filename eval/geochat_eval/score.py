@@ -1,4 +1,4 @@
-"""Scores of a file of answers, which may be anybody's; no model is needed.
+"""Scores of a file of answers from any source; no model is needed.
 
 Beside the figures of its scorer a file has those of `FormatValidity`, whether the answers are right or wrong:
 
@@ -62,7 +62,7 @@ class AnswerTally:
         return dict(found)
 
     def __str__(self) -> str:
-        """One sentence for people."""
+        """One sentence for reports."""
         parts = ", ".join(f"{count} {kind if count != 1 else kind[:-1]}" for kind, count in self.resampled.items())
         missing = [kind for kind in self.resampled if kind != "images"]
         stands = f"; where a line names no image, its {' or '.join(k[:-1] for k in missing)} stands for it"
@@ -217,7 +217,7 @@ def _by_question(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _joined(row: dict[str, Any], known: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """A line with what is known of its question; its own fields win."""
+    """Join a line with the known fields of its question; its own fields win."""
     question = str(row.get("question_id"))
     if question not in known:
         raise ValueError("its question_id is not among the truths")

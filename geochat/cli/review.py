@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Review a layer of `geochat find` by eye. With --scene and --out, writes one page of objects and of windows "
         "without objects, drawn at random, to accept or reject by key or click; the page saves the verdicts. With "
-        "--verdicts, prints precision and estimated recall with 95 %% intervals, and the lowest score from which "
+        "--verdicts, prints precision and estimated recall with 95 % intervals, and the lowest score from which "
         "--precision holds."
     )
     parser.add_argument("layer", metavar="LAYER", type=Path, help="a layer of objects on SCENE")
@@ -107,8 +107,7 @@ def _tell_threshold(threshold: "Threshold | None", wanted: float) -> None:
     if threshold is None:
         print(f"threshold: none; no score gives a precision of {wanted:g}")
         return
-    low, high = threshold.interval
-    print(
-        f"threshold: {threshold.score:.4f} gives a precision of {threshold.precision:.3f} (95 %: {low:.3f} to {high:.3f})"
-    )
+    low, high, reached = *threshold.interval, threshold.precision
+    print(f"threshold: {threshold.score:.4f}")
+    print(f"  precision {reached:.3f} (95 %: {low:.3f} to {high:.3f}, Wilson)")
     print(f"  by {threshold.reviewed} reviewed objects; keeps {threshold.kept} of the layer")

@@ -35,14 +35,23 @@ def score(write):
     return run
 
 
+@pytest.fixture(scope="session")
+def write_images():
+    """Writes four small images, 0.png to 3.png, to a new folder and gives it."""
+
+    def write(folder):
+        folder.mkdir()
+        for number in range(4):
+            Image.fromarray(np.full((8, 8, 3), 40 * number, np.uint8)).save(folder / f"{number}.png")
+        return folder
+
+    return write
+
+
 @pytest.fixture
-def images(tmp_path):
+def images(tmp_path, write_images):
     """A folder of four small images, 0.png to 3.png."""
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for number in range(4):
-        Image.fromarray(np.full((8, 8, 3), 40 * number, np.uint8)).save(folder / f"{number}.png")
-    return folder
+    return write_images(tmp_path / "images")
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ def test_rsvqa_triplets(read_benchmark, tmp_path, photograph):
 @pytest.mark.parametrize("cut", [60, 200])
 def test_damaged_json_is_an_error_that_says_so(read_benchmark, tmp_path, cut):
     (tmp_path / "LR_split_test_answers.json").write_text(json.dumps(ANSWERS))
-    with pytest.raises(DataError, match="damaged JSON|ends before its JSON does"):
+    with pytest.raises(DataError, match=r"damaged JSON|ends before its JSON does"):
         read_benchmark("rsvqa-lr", json.dumps(RSVQA)[:cut], "LR_split_test_questions.json")
 
 

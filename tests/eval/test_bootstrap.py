@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -46,9 +48,18 @@ def test_without_replicates_there_is_no_interval():
     assert np.isnan(figure.low)
 
 
-def test_memory_does_not_grow_with_the_answers():
+def peak(count):
+    """Bytes held at most while `count` answers are added."""
+    tracemalloc.start()
     sums = Sums(2, replicates=10)
-    for _ in range(5000):
+    for _ in range(count):
         sums.add([1.0, 2.0], ["g"])
-    assert len(sums._rows) < 1024
-    assert sums.of("g")[0].tolist() == [5000, 10000]
+    assert sums.of("g")[0].tolist() == [count, 2 * count]
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return most
+
+
+def test_memory_does_not_grow_with_the_answers():
+    peak(10)  # what is allocated once
+    assert peak(8192) < 1.3 * peak(2048)

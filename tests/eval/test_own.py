@@ -168,7 +168,7 @@ def test_readers_of_others_are_known_too(tmp_path, run, images):
         (["count", "x"], "PATH is of own:FORMAT"),
         (["count", "--incomplete"], "--incomplete is of own:FORMAT"),
         (["count", "--split", "valid"], "--split 'valid' is none of train, val, test"),
-        (["scenes", "--choices", "--answers", "y"], "--choices offers answers to a model"),
+        (["scenes", "--choices", "--answers", "y"], "--choices offers answers to a generative model"),
     ],
 )
 def test_mistakes_are_named(argv, message, tmp_path, capsys, monkeypatch):

@@ -57,13 +57,16 @@ def lines(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_every_question_is_answered_in_order_and_an_image_is_opened_once(tmp_path, images, questions, monkeypatch):
+def test_every_question_is_answered_in_order_and_an_image_is_opened_once(tmp_path, images, questions):
     opened = []
-    from geochat_eval.runs import predictors
 
-    real = predictors.open_image
-    monkeypatch.setattr(predictors, "open_image", lambda path: opened.append(path) or real(path))
-    run = finish(tmp_path / "run", settings(images, questions()))
+    class Keeping(HashEngine):
+        def stream(self, request):
+            opened.extend(image for image in request.images if not any(image is known for known in opened))
+            return super().stream(request)
+
+    engine = Keeping()
+    run = finish(tmp_path / "run", settings(images, questions()), engine)
     rows = lines(run.folder.answers)
     assert [row["question_id"] for row in rows] == list(range(40))
     assert all(row["answer"] and row["ground_truth"] == "yes" for row in rows)

@@ -10,7 +10,7 @@ from geochat.dialects import GEOCHAT
 from geochat.errors import DataError
 from geochat_eval.bootstrap import Shares, unit_key, unit_weights
 from geochat_eval.reports import compare
-from geochat_eval.runs import FilePredictor
+from geochat_eval.runs import FilePredictor, Query
 from geochat_eval.score import score_file
 from geochat_eval.scorers import ScorerSettings
 from geochat_eval.scorers.labels import answer_key, same_answer
@@ -115,13 +115,18 @@ def test_a_question_counts_once(score, write, capsys):
     assert "1 lines left out: its question was answered by an earlier line" in capsys.readouterr().err
 
 
+def predicted(predictor, names):
+    queries = [Query(n, "?", None, 8, {"question_id": name}) for n, name in enumerate(names)]
+    return [reply.text for _, reply in predictor.predict(queries)]
+
+
 def test_a_json_array_is_a_file_of_answers(tmp_path):
     path = tmp_path / "answers.json"
     rows = [{"question_id": n, "answer": "yes", "ground_truth": "yes" if n else "no"} for n in range(4)]
     path.write_text(json.dumps(rows, indent=1))
     found = score_file(path, "vqa", settings=ScorerSettings(0), truths=path, dialect=GEOCHAT).to_dict()
     assert found["accuracy"] == 75
-    assert len(FilePredictor(path, dialect=GEOCHAT)._answers) == 4
+    assert predicted(FilePredictor(path, dialect=GEOCHAT), range(4)) == ["yes"] * 4
     both = compare(path, path, "vqa", ScorerSettings(0), dialects=(GEOCHAT, GEOCHAT))
     assert both.equal == 4
 
@@ -135,7 +140,7 @@ def test_what_is_neither_lines_nor_an_array_is_told(tmp_path):
 
 def test_two_answers_of_a_file_to_one_question_are_an_error(write):
     row = {"question_id": 1, "answer": "yes", "ground_truth": "yes"}
-    assert len(FilePredictor(write(row, row), dialect=GEOCHAT)._answers) == 1
+    assert predicted(FilePredictor(write(row, row), dialect=GEOCHAT), [1]) == ["yes"]
     with pytest.raises(DataError, match=r"answers.jsonl:2 answers question_id '1' again"):
         FilePredictor(write(row, {**row, "answer": "no"}), dialect=GEOCHAT)
     with pytest.raises(DataError, match=r"answers.jsonl:2 gives question_id '1' again"):

@@ -67,13 +67,6 @@ def guarded(engine, auth_file):
         yield running
 
 
-@pytest.fixture
-def single(engine):
-    """A server that computes one answer at a time, and has no metrics."""
-    with serve(GeoChat(engine), ServeSettings(port=0, concurrency=1, max_queued=100)) as running:
-        yield running
-
-
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory):
     """Files to upload: a wide picture, a GeoTIFF of four bands, a TIFF of two pages, a broken and a too large one."""

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from serve_wire import WAIT_S, api_client, begin_ask, call, file_reference, run, upload, wait_until
+from serve_wire import WAIT_S, api_client, call, file_reference, run, upload, wait_until
+
+from geochat import GeoChat
+from geochat_serve import ServeSettings, serve
 
 
 @pytest.fixture(scope="module")
@@ -165,29 +168,25 @@ def test_a_region_is_not_sent_to_tasks_that_look_at_the_whole_image(client, pict
     assert engine.info.dialect.parse(engine.requests[-1].messages[-1].text).regions == ()
 
 
-def test_cancelled_calls_are_not_computed(engine, single, pictures):
+def test_cancelled_calls_are_not_computed_and_nothing_is_left_on_disk(engine, pictures):
     count = len(engine.requests)
     client_module = pytest.importorskip("gradio_client")
-    gradio = client_module.Client(single.url, verbose=False)
-    image = client_module.handle_file(pictures / "wide.png")
-    first = gradio.submit(image, "slow", "auto", [], api_name="/ask")
-    wait_until(lambda: engine.running == 1)
-    second = gradio.submit(image, "short", "auto", [], api_name="/ask")
-    wait_until(lambda: single.answers.queue.length == 1)
-    assert second.cancel()
-    assert first.cancel()
-    wait_until(lambda: engine.running == 0)
-    wait_until(lambda: single.answers.queue.computing == 0)
+    with serve(GeoChat(engine), ServeSettings(port=0, concurrency=1)) as single:
+        folder = single.storage.uploads.parent
+        gradio = client_module.Client(single.url, verbose=False)
+        image = client_module.handle_file(pictures / "wide.png")
+        first = gradio.submit(image, "slow", "auto", [], api_name="/ask")
+        wait_until(lambda: engine.running == 1)
+        second = gradio.submit(image, "short", "auto", [], api_name="/ask")
+        wait_until(lambda: single.answers.queue.length == 1)
+        assert second.cancel()
+        assert first.cancel()
+        wait_until(lambda: engine.running == 0)
+        wait_until(lambda: single.answers.queue.computing == 0)
+        with api_client(single) as client:
+            upload(client, b"unclaimed")
+        assert list(single.storage.uploads.iterdir())
     assert len(engine.requests) == count + 1
-
-
-def test_nothing_is_left_on_disk(single, pictures):
-    folder = single.storage.uploads.parent
-    with api_client(single) as client:
-        image = upload(client, (pictures / "wide.png").read_bytes())
-        begin_ask(client, image, "slow")
-        upload(client, b"unclaimed")
-    single.storage.close()
     assert not folder.exists()
 
 

@@ -6,7 +6,10 @@ from collections import Counter
 import httpx
 from serve_wire import api_client, call, file_reference, upload
 
+from geochat_serve import ServeSettings
 from geochat_serve.metrics import Metrics
+from geochat_serve.middleware import MetricsRoute, build_middleware
+from geochat_serve.middleware.login import LoginMiddleware
 
 LINE = re.compile(r'[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? -?[0-9.e+]+')
 
@@ -32,8 +35,14 @@ def test_health(server):
     assert httpx.head(f"{server.url}healthz").status_code == 200
 
 
-def test_metrics_are_off_by_default(single):
-    assert httpx.get(f"{single.url}metrics").status_code == 404
+def test_metrics_are_off_by_default():
+    options = dict.fromkeys(("storage", "authenticator", "hosts", "metrics"))
+    default, on = (
+        [step.cls for step in build_middleware(settings, None, **options)]
+        for settings in (ServeSettings(), ServeSettings(metrics=True))
+    )
+    assert MetricsRoute not in default
+    assert on.index(MetricsRoute) > on.index(LoginMiddleware)
 
 
 def test_calls_are_counted(server, pictures):

@@ -244,6 +244,12 @@ class TestQuestions:
         assert not any("{" in text for text in texts)
         assert "1" in texts
 
+    def test_a_region_is_given_however_it_is_asked_about(self):
+        pairs = self.asked(view(OrientedBox(30, 40, 80, 60)))
+        named = [question.text for question, answer in pairs if answer.text == "airplane"]
+        assert any("[identify] what is it " in text for text in named)
+        assert all(text.startswith("[identify] ") and text.endswith("}") for text in named)
+
     def test_regions_are_asked_about_in_both_spellings_and_answered_in_one(self):
         processor = load(device="cpu").processor
         rows = RowMaker(processor, SIDE // shape.PATCH, {})

@@ -133,7 +133,10 @@ def absent(view: LabelledImage, rng: random.Random) -> QAPair | None:
     kind = rng.choice(("refer", "refer", "presence", "count"))
     if kind == "refer":
         phrase = rng.choice((f"the {name}", f"all {plural(name)}", f"all {plural(name)}"))
-        question = MINI.compose(_worded(REFER, rng).format(phrase=phrase), Task.REFER)
+        words = _worded(REFER, rng).format(phrase=phrase)
+        question = MINI.compose(
+            words.replace("Where is", "Where are") if phrase.startswith("all ") else words, Task.REFER
+        )
         return QAPair(question, f"There is no {name} in the image.", Task.REFER, about=phrase)
     if kind == "presence":
         return _presence(name, "no", rng)
@@ -173,7 +176,11 @@ def _freely(pair: QAPair, rng: random.Random) -> QAPair:
         name = singular(name.removeprefix("all ")) if intent == "refer all" else name.removeprefix("the ")
     if intent not in paraphrases() or intent == "comparison":  # which of two is meant as the larger is not kept
         return pair
-    return replace(pair, question=asked(rng.choice(paraphrases()[intent].trained), name))
+    words = asked(rng.choice(paraphrases()[intent].trained), name)
+    if intent == "identify":
+        token, region = pair.question.partition(" ")[0], pair.question[pair.question.index("{") :]
+        words = f"{token} {words} {region}"
+    return replace(pair, question=words)
 
 
 def _renamed(view: LabelledImage, rng: random.Random) -> LabelledImage:

@@ -1,4 +1,4 @@
-"""Benchmarks by name: what is asked of which images, and how the answers are scored.
+"""Benchmarks by name: their images, their questions, and the scorers of the answers.
 
 Each is one declaration; docs/evaluation.md shows how to add one.
 """

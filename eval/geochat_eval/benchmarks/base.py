@@ -24,7 +24,7 @@ class Sources:
         images: Folder of images, or of labelled imagery.
         questions: The file of questions, or of labels.
         truth: A file with the answers, where the questions come without.
-        split: Part of the files, where they hold several: "test", "val" or "train", or as one's own data names it.
+        split: Part of the files, where they hold several: "test", "val" or "train", or a name of the user's data.
         wording: Pool of wordings of generated questions.
         scene_count: Number of synthetic scenes, where the benchmark asks about these.
         rendered: Folder that generated images are written into.
@@ -94,7 +94,7 @@ class Item:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
     def to_row(self, prompt: str, choices: tuple[str, ...] = ()) -> dict[str, Any]:
-        """The question as one JSON object, under the names of GeoChat's answer files, and the choices it offers."""
+        """Convert to one JSON object with the names of GeoChat's answer files, and the choices offered."""
         row = {"question_id": self.id, "image_id": self.image, "image": self.image, "question": self.question}
         truth = {} if self.truth is None else {"ground_truth": self.truth}
         offered = {"choices": list(choices)} if choices else {}
@@ -102,25 +102,25 @@ class Item:
 
 
 def apply_wording(words: str, task: Task, sources: Sources) -> str:
-    """A file's words in the dialect's wording of a task, as they are where they are so worded already."""
+    """Put a file's words into the dialect's wording of a task; words that have it already stay as they are."""
     template, mark = sources.dialect.wordings.templates.get(task, ("{}", ""))
     return words if mark and mark in words else template.replace("{}", words)
 
 
 def add_task_token(words: str, task: Task, sources: Sources, space: str = " ") -> str:
-    """Words with the dialect's token of a task before them, where it has one."""
+    """Prefix words with the dialect's token of a task, if it has one."""
     token = sources.dialect.wordings.tokens.get(task)
     return f"{token}{space}{words}" if token else words
 
 
 def named_classes(question: str) -> tuple[str, ...]:
-    """The classes a question names, as published: "... classes: a, b, c. Answer ..."; each once, in its order."""
+    """Find the classes a question names ("... classes: a, b, c. Answer ..."), each once, in order."""
     found = _CLASSES.match(question)
     return tuple(dict.fromkeys(name.strip() for name in found[1].split(",") if name.strip())) if found else ()
 
 
 def as_written(item: Item, _sources: Sources) -> str:
-    """The prompt of files that hold whole prompts."""
+    """Return the question as the prompt, for files that hold whole prompts."""
     return item.question
 
 
@@ -158,7 +158,7 @@ class Benchmark:
 def read_items(
     path: Path, report: Report, make: Callable[[JsonObject, int], Item | None], member: str = ""
 ) -> Iterator[Item]:
-    """`read_objects` through `make`, which is given a row and its number; rows it cannot use are counted and left out.
+    """Read the items of a file; rows that `make` cannot use are counted and left out.
 
     Args:
         path: As of `read_objects`.
@@ -181,7 +181,7 @@ def read_items(
 
 
 def text(row: JsonObject, *names: str) -> str:
-    """The first of the fields `names` that is there, which must hold text or a number.
+    """Return the first field of `names` that is present, which must hold text or a number.
 
     Raises:
         KeyError: There is none.
@@ -203,7 +203,7 @@ def name_of(row: JsonObject, number: int, field: str = "question_id") -> str | i
 
 
 def image_name(row: JsonObject, *names: str) -> str:
-    """An image's name from the first of the fields that is there, which may not lead out of its folder.
+    """Return the image's name from the first field that is present; it may not lead out of its folder.
 
     Raises:
         KeyError: There is none.

@@ -4,11 +4,11 @@
 - `refer-absent`: in each image one category that is there and one that is not, [refer] for both.
 - `identify`: in images with two or more categories an object of each of two, as a pair: a model that uses
   the region gives two answers, and exchanges them when the regions are exchanged. UC Merced's photographs hold one
-  category each and are put together two by two first; one's own images of one category are asked about alone.
+  category each and are put together two by two first; the user's images of one category are asked about alone.
 - `presence`, `comparison`, `count`: answers balanced over the images.
 - `describe`: descriptions in which everything is located.
 
-Questions are in the dialect of whoever answers, truths in the published one, the same for everybody; those of `refer`
+Questions are in the dialect of the model, truths in the published one, the same for every model; those of `refer`
 are not rounded to whole percents. `clip` is the image in the square in which boxes are compared: boxes of objects cut
 by the border reach outside, and are compared inside only.
 """
@@ -57,7 +57,7 @@ def _refer(sources: Sources, report: Report) -> Iterator[Item]:
 
 
 def _expressions(subject: Subject) -> list[Expression]:
-    """Each object by its first expression, and each group."""
+    """Return the first expression of each object and of each group."""
     chosen: dict[tuple[LabelledObject, ...], Expression] = {}
     for expression in expressions(subject):
         chosen.setdefault(expression.objects, expression)
@@ -108,7 +108,7 @@ def _identify(sources: Sources, report: Report) -> Iterator[Item]:
 
 
 def _identify_item(image: LabelledImage, subject: Subject, item: LabelledObject, sources: Sources, name: str) -> Item:
-    """The question what one object is."""
+    """Build the question for the category of one object."""
     question = subject.dialect.compose(subject.word(wordings.IDENTIFY), Task.IDENTIFY, subject.boxes([item]))
     return Item(name, image_path(image, sources), question, item.category, {"type": "identify"})
 
@@ -118,7 +118,7 @@ def _in_mosaics(sources: Sources) -> bool:
 
 
 def _read_built(kind: str, sources: Sources, report: Report) -> Iterator[Item]:
-    """Questions of one kind, by the builder that makes those of training."""
+    """Read questions of one kind, built by the builder of training data."""
     published = replace(sources, dialect=GEOCHAT)
     balance, balance_of_truths = AnswerBalance(), AnswerBalance()
     for image in labelled_images(sources, report):
@@ -130,7 +130,7 @@ def _read_built(kind: str, sources: Sources, report: Report) -> Iterator[Item]:
 
 
 def _build_pairs(image: LabelledImage, sources: Sources, kind: str, balance: AnswerBalance) -> tuple[QAPair, ...]:
-    """The turns about an image, which are drawn alike in every dialect."""
+    """Build the question-answer pairs about an image; the random choices are the same in every dialect."""
     rng, shares = _subject(image, sources, kind).rng, {kind: 1.0}
     return build_conversation(
         image,

@@ -1,4 +1,4 @@
-"""Labelled imagery that questions are made about: UC Merced's folder, any labels of one's own, or synthetic scenes.
+"""Labelled images for generated questions: UC Merced's folder, the user's own labels, or synthetic scenes.
 
 One's own labels (`Sources.reader`) are read by the reader of that name, as `geochat data build` reads them. `--images`
 with UC Merced's `captions.jsonl` in it is read as that; `--questions boxes.jsonl` is read as labels of the
@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from geochat.errors import DataError
+from geochat.files import atomic_draft
 from geochat_data.augment import MOSAIC_TILES, mosaic
 from geochat_data.readers import DataSource, Report, read, read_ucm
 from geochat_data.records import LabelledImage
@@ -35,7 +36,7 @@ def is_synthetic(sources: Sources) -> bool:
 
 
 def reading_split(sources: Sources) -> str:
-    """The split on disk: validation is a part of UC Merced's training photographs."""
+    """Return the split on disk: validation is a part of UC Merced's training photographs."""
     return "train" if sources.split == "val" else sources.split
 
 
@@ -50,7 +51,7 @@ def split_filter(sources: Sources) -> Callable[[str], bool]:
 
 
 def labelled_images(sources: Sources, report: Report) -> Iterator[LabelledImage]:
-    """The images asked about, the same in the same order for the same sources."""
+    """Read the images, in the same order for the same sources."""
     if is_synthetic(sources):
         first = _CHOOSING_SEED if sources.split == "val" else FIRST_SEED
         for seed in range(first, first + sources.scene_count):
@@ -71,7 +72,7 @@ def labelled_images(sources: Sources, report: Report) -> Iterator[LabelledImage]
 
 
 def user_source(sources: Sources, report: Report) -> DataSource:
-    """One's own labels as their reader takes them.
+    """Convert to the source that the user's reader takes.
 
     Raises:
         SettingsError: No path was given.
@@ -81,7 +82,7 @@ def user_source(sources: Sources, report: Report) -> DataSource:
 
 
 def _on_disk(image: LabelledImage, sources: Sources) -> LabelledImage:
-    """The record with its pixels in a file, so that those of a large raster are not held all at once."""
+    """Move the record's pixels to a file, so that memory does not hold those of a large raster."""
     if image.path is not None:
         return image
     return replace(image, path=_written(image, sources), pixels=None)
@@ -107,7 +108,7 @@ def image_path(image: LabelledImage, sources: Sources) -> str:
 
 
 def _from_root(path: Path, sources: Sources) -> str:
-    """The name of an image of one's own data that was written into the run's folder."""
+    """Return the name of one of the user's images that was written into the run's folder."""
     if generates_images(sources):
         return path.name
     return Path(os.path.relpath(path.resolve(), sources.root.resolve())).as_posix()
@@ -119,25 +120,24 @@ def generates_images(sources: Sources) -> bool:
 
 
 def _written(image: LabelledImage, sources: Sources) -> Path:
-    """The file of an image that is made, written if need be.
+    """Return the file of a generated image, written if it is missing.
 
     Raises:
         DataError: It cannot be written.
     """
     path = sources.rendered / f"{image.name}.png"
     if not path.exists():
-        part = path.with_suffix(".part")
         try:
             sources.rendered.mkdir(parents=True, exist_ok=True)
-            image.open().save(part, format="PNG")
-            part.replace(path)
+            with atomic_draft(path) as draft:
+                image.open().save(draft, format="PNG")
         except OSError as error:
             raise DataError(f"{path} cannot be written: {error.strerror}; choose another --out") from error
     return path
 
 
 def mosaics(images: Iterator[LabelledImage]) -> Iterator[LabelledImage]:
-    """Photographs of one category each put together two by two, so that each mosaic holds several categories."""
+    """Combine photographs of one category each in mosaics of two by two, which hold several categories."""
     waiting: dict[str, list[LabelledImage]] = {}
     for image in images:
         categories = {item.category for item in image.objects}
@@ -152,5 +152,5 @@ def mosaics(images: Iterator[LabelledImage]) -> Iterator[LabelledImage]:
 
 
 def _whole(image: LabelledImage) -> LabelledImage:
-    """The image without the objects its border cuts."""
+    """Remove the objects that the border cuts."""
     return replace(image, objects=tuple(item for item in image.objects if not item.truncated))

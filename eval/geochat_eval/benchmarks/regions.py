@@ -50,7 +50,7 @@ def _refer_prompt(item: Item, sources: Sources) -> str:
 
 
 def _identify_prompt(item: Item, sources: Sources) -> str:
-    """The file's region, which is the published model's, as whoever answers writes it."""
+    """Build the prompt with the file's region, which is in the published dialect, in the model's dialect."""
     words = sources.dialect.wordings.defaults[Task.IDENTIFY]
     region = rewrite_regions(item.question, sources.dialect, partial(_size, item, sources))
     return add_task_token(f"{words} {region}", Task.IDENTIFY, sources)

@@ -62,7 +62,7 @@ def _from_folders(sources: Sources, report: Report) -> Iterator[Item]:
 
 
 def _from_records(sources: Sources, report: Report) -> Iterator[Item]:
-    """One's own records that have a scene, asked with all scenes there are."""
+    """Read the user's records with a scene; each question names all scenes."""
     images = [image for image in labelled_images(sources, report) if image.scene]
     folders = sources.reader == "folders"
     names = class_names(user_source(sources, Report())) if folders else sorted({str(image.scene) for image in images})
@@ -73,7 +73,7 @@ def _from_records(sources: Sources, report: Report) -> Iterator[Item]:
 
 
 def _choices(item: Item, _sources: Sources) -> tuple[str, ...]:
-    """The classes a question names, in its order; none where it names none, as a file's own words may not."""
+    """Return the classes that a question names, in its order; a file's own words may name none."""
     return named_classes(item.question)
 
 

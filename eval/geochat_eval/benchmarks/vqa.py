@@ -31,7 +31,7 @@ def _read(sources: Sources, report: Report) -> Iterator[Item]:
 
 
 def _answers(path: Path, report: Report) -> dict[str, str]:
-    """Answers by the question they belong to."""
+    """Read the answers by question id."""
     known: dict[str, str] = {}
     for where, row in read_objects(path, report, "answers"):
         if row.get("active", True) and "question_id" in row:
@@ -87,7 +87,7 @@ _CLOSED = {
 
 
 def _choices(item: Item, _sources: Sources) -> tuple[str, ...]:
-    """The closed set of a type of question, whatever this one's true answer."""
+    """Return the closed set of answers to the question's type, independent of its truth."""
     return _CLOSED.get(str(item.fields.get("category") or item.fields.get("type")), ())
 
 

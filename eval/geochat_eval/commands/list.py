@@ -1,4 +1,4 @@
-"""`geochat eval list`: the benchmarks there are."""
+"""`geochat eval list`: the benchmarks and the files they read."""
 
 import argparse
 
@@ -11,10 +11,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the benchmarks."""
-    from geochat.cli.output import print_json
+    from geochat.cli.output import note, print_json
+    from geochat.errors import SettingsError
     from geochat_eval.registry import BENCHMARKS
 
-    benchmarks = [BENCHMARKS[name] for name in BENCHMARKS]
+    benchmarks = []
+    for name in BENCHMARKS:
+        try:
+            benchmarks.append(BENCHMARKS[name])
+        except SettingsError as error:  # an installed package that cannot be imported
+            note(str(error))
 
     if args.json:
         print_json(
@@ -30,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
             }
         )
         return 0
-    width = max(map(len, BENCHMARKS))
+    width = max(len(each.name) for each in benchmarks)
     for each in benchmarks:
         print(f"{each.name:<{width}}  {each.summary}; scored as {each.scorer}\n{'':<{width}}  {each.files}")
     return 0

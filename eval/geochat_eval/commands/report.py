@@ -47,10 +47,10 @@ def run(args: argparse.Namespace) -> int:
     from geochat_eval.scorers import ScorerSettings
 
     settings = ScorerSettings(args.bootstrap, meteor=not args.no_meteor)
-    made = report(args.folder, settings, beside=dict(args.beside), examples=args.examples)
-    paths = write_report(made)
+    result = report(args.folder, settings, beside=dict(args.beside), examples=args.examples)
+    paths = write_report(result)
     if args.json:
-        print_json(made.to_dict())
+        print_json(result.to_dict())
     else:
         print("\n".join(f"wrote {path}" for path in paths))
     return 0

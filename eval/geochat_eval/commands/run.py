@@ -19,15 +19,15 @@ __all__ = ["add_arguments", "run"]
 
 
 def run(args: argparse.Namespace) -> int:
-    """Plan, answer, merge, report."""
+    """Prepare, answer, merge and report each run."""
     _check(args)
     wanted = jobs(args)
     fetched, dialect = None, _dialect(args)
     if dialect is None:
         fetched = _chat(args)
         dialect = fetched.dialect
-    planned = _planned(args, wanted, dialect)
-    predictor = fetched or _answerer(args, dialect)
+    planned = _prepare_runs(args, wanted, dialect)
+    predictor = fetched or _predictor(args, dialect)
     return max([_finish(args, work, predictor) for work in planned])
 
 
@@ -42,11 +42,11 @@ def _check(args: argparse.Namespace) -> None:
     other = args.answers or args.majority_caption or args.classifier
     if args.blind and other:
         raise SettingsError(
-            "--blind withholds images from a model that talks, and none is asked; drop it, or what answers in its place"
+            "--blind withholds images from a generative model, and none is asked; drop one of the two options"
         )
     if args.choices and other:
         raise SettingsError(
-            "--choices offers answers to a model that talks, and none is asked; drop it, or what answers in its place"
+            "--choices offers answers to a generative model, and none is asked; drop one of the two options"
         )
     if args.for_model and not args.answers:
         raise SettingsError("--for says whose answers --answers holds; a model that is asked brings its own settings")
@@ -54,8 +54,8 @@ def _check(args: argparse.Namespace) -> None:
         raise SettingsError("--restart would be done by every process; run it with one, or remove the folder first")
 
 
-def _planned(args: argparse.Namespace, wanted: list[Job], dialect: "Dialect") -> "list[Run]":
-    """The runs with their questions written down; kinds of question that the labels do not allow are left out."""
+def _prepare_runs(args: argparse.Namespace, wanted: list[Job], dialect: "Dialect") -> "list[Run]":
+    """Prepare the runs; kinds of question that the labels do not allow are reported and left out."""
     from geochat_eval.benchmarks import Sources
     from geochat_eval.runs import NoQuestionsError, Run, RunSettings
 
@@ -87,7 +87,7 @@ def _planned(args: argparse.Namespace, wanted: list[Job], dialect: "Dialect") ->
         except NoQuestionsError as error:
             missing.append(error)
             if len(wanted) > 1:
-                shutil.rmtree(job.out)  # made for nothing
+                shutil.rmtree(job.out)  # nothing is in it
     for unasked in missing:
         if not planned:
             raise unasked
@@ -111,7 +111,7 @@ def _finish(args: argparse.Namespace, work: "Run", predictor: "Predictor") -> in
 
 
 def _processes() -> tuple[int, int]:
-    """The number of this process, and how many there are, as launchers say it."""
+    """Return the number of this process and the number of processes, as set by launchers."""
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -122,12 +122,12 @@ def _report(folder: Path) -> None:
     from geochat_eval.reports.writing import headline_lines
 
     try:
-        made = report(folder)
+        result = report(folder)
     except DataError as error:  # such as a benchmark that comes without its answers
         note(f"no report: {error}")
         return
-    print("\n".join(headline_lines(made.headline)))
-    print(f"wrote {write_report(made)[-1]}, and the same as .md and .json")
+    print("\n".join(headline_lines(result.headline)))
+    print(f"wrote {write_report(result)[-1]}, and the same as .md and .json")
 
 
 def _dialect(args: argparse.Namespace) -> "Dialect | None":
@@ -145,7 +145,7 @@ def _dialect(args: argparse.Namespace) -> "Dialect | None":
     return None
 
 
-def _answerer(args: argparse.Namespace, dialect: "Dialect") -> "Predictor":
+def _predictor(args: argparse.Namespace, dialect: "Dialect") -> "Predictor":
     from geochat_eval.runs import FilePredictor, MajorityCaptionPredictor
 
     if args.answers:

@@ -14,9 +14,9 @@ from geochat_eval.commands.score import FORMATS
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
-        "Ask the questions of a benchmark, or questions made from your own labels, and write every answer "
-        "as it comes. Stopped at any moment and started again, it goes on where it was; several processes (`accelerate "
-        "launch -m geochat eval run ...`) share the work."
+        "Ask the questions of a benchmark, or questions generated from your own labels, and write every answer as it "
+        "comes. The same command resumes an interrupted run; several processes (`accelerate launch -m geochat eval run "
+        "...`) share the work."
     )
     parser.add_argument(
         "benchmark",
@@ -24,13 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a name of `geochat eval list`; or own:FORMAT, such as own:coco, for labels `geochat data build` reads",
     )
     parser.add_argument(
-        "labels", metavar="PATH", nargs="?", type=Path, help="of own:FORMAT, the label file or folder of the data set"
+        "labels", metavar="PATH", nargs="?", type=Path, help="with own:FORMAT: the label file or folder"
     )
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--restart", action="store_true", help="forget the run that is in DIR and begin anew")
-    _add_questions(parser.add_argument_group("what is asked"))
+    parser.add_argument("--restart", action="store_true", help="delete the run in DIR and start again")
+    _add_questions(parser.add_argument_group("questions"))
     options.add_model_options(parser)
-    _add_answers(parser.add_argument_group("how it is answered"))
+    _add_answers(parser.add_argument_group("answers"))
 
 
 def _add_questions(files: Any) -> None:  # noqa: ANN401
@@ -38,40 +38,44 @@ def _add_questions(files: Any) -> None:  # noqa: ANN401
     files.add_argument(
         "--questions",
         metavar="FILE",
-        help=f"the benchmark's questions; of own:FORMAT what is asked, some of {','.join(KINDS)} (default: the first "
+        help=f"the benchmark's questions; with own:FORMAT kinds of {','.join(KINDS)} (default: the first "
         "five, as far as the labels allow them)",
     )
-    files.add_argument("--truth", metavar="FILE", type=Path, help="the answers, where FILE has none")
+    files.add_argument("--truth", metavar="FILE", type=Path, help="file of truths, if FILE has none")
     files.add_argument(
-        "--split", default="test", help="train, val or test; of own:FORMAT as its files name it (default: test)"
+        "--split", default="test", help="train, val or test; with own:FORMAT a name of its files (default: test)"
     )
     files.add_argument(
-        "--incomplete", action="store_true", help="of own:FORMAT: not every object is labelled, so ask no counts"
+        "--incomplete",
+        action="store_true",
+        help="with own:FORMAT: not every object is labelled, so nothing is counted or absent",
     )
-    files.add_argument("--column", metavar="NAME", help="of own:geo: the attribute with the category")
+    files.add_argument("--column", metavar="NAME", help="with own:geo: the attribute with the category")
     files.add_argument(
         "--wording",
         choices=("published", "varied", "held-out"),
         default="published",
-        help="of questions the benchmark makes (default: published); training never sees those held out",
+        help="of generated questions (default: published); training never sees those held out",
     )
-    files.add_argument("--scenes", metavar="N", type=int, default=500, help="synthetic scenes drawn (default: 500)")
+    files.add_argument("--scenes", metavar="N", type=int, default=500, help="number of synthetic scenes (default: 500)")
     files.add_argument(
-        "--limit", metavar="N", type=int, help="ask N questions, drawn evenly over their classes; may be raised later"
+        "--limit", metavar="N", type=int, help="ask N questions, sampled evenly over their classes; may be raised later"
     )
-    files.add_argument("--seed", metavar="N", type=int, default=0, help="of what --limit draws (default: 0)")
-    files.add_argument("--strict", action="store_true", help="stop at the first thing that cannot be used or fails")
-    files.add_argument("--retry", action="store_true", help="ask again what failed before")
+    files.add_argument("--seed", metavar="N", type=int, default=0, help="of the sample of --limit (default: 0)")
+    files.add_argument(
+        "--strict", action="store_true", help="stop at the first line that cannot be used or question that fails"
+    )
+    files.add_argument("--retry", action="store_true", help="ask failed questions again")
 
 
 def _add_answers(answers: Any) -> None:  # noqa: ANN401
-    answers.add_argument("--blind", action="store_true", help="withhold the images: what can be guessed?")
+    answers.add_argument("--blind", action="store_true", help="withhold the images, to measure what can be guessed")
     answers.add_argument(
         "--choices",
         action="store_true",
-        help="offer scenes and yes-or-no questions their possible answers; published figures are of free text",
+        help="offer closed sets of answers to scene and yes-or-no questions; published figures are of free text",
     )
-    answers.add_argument("--answers", metavar="FILE", type=Path, help="take answers from FILE, not from a model")
+    answers.add_argument("--answers", metavar="FILE", type=Path, help="take the answers from FILE, not from a model")
     add_dialect_option(answers, "the model that gave the answers of --answers", named=False)
     answers.add_argument(
         "--majority-caption",
@@ -87,10 +91,10 @@ def _add_answers(answers: Any) -> None:  # noqa: ANN401
         default="geochat",
         help="of --answers: %(choices)s (default: geochat)",
     )
-    answers.add_argument("--max-new-tokens", metavar="N", type=int, help="answer budget (default: the benchmark's)")
     answers.add_argument(
-        "--batch-rows", metavar="N", type=int, default=32, help="answers computed together (default: 32)"
+        "--max-new-tokens", metavar="N", type=int, help="maximum length of an answer (default: the benchmark's)"
     )
+    answers.add_argument("--batch-rows", metavar="N", type=int, default=32, help="batch size (default: 32)")
     answers.add_argument("--no-report", action="store_true", help="do not score the answers at the end")
 
 
@@ -104,7 +108,7 @@ KINDS = {
     "absent": "refer-absent",
     "descriptions": "describe",
 }
-"""Options of `geochat eval run`, and the benchmarks they name: one, or one for each kind of question about labels."""
+"""Kinds of questions about the user's labels, and their benchmarks."""
 
 _USUAL = 5  # kinds asked where none is named
 _PREFIX = "own:"
@@ -118,7 +122,7 @@ class Job:
     Attributes:
         benchmark: Its name.
         out: The folder of its run.
-        files: What `Sources` is told of its files.
+        files: Fields of `Sources` about its files.
     """
 
     benchmark: str
@@ -179,17 +183,19 @@ if TYPE_CHECKING:
 
 
 def add_classifier_options(group: Any) -> None:  # noqa: ANN401 - argparse keeps its type private
-    """`--classifier` and `--prompts`; `classifier` reads them."""
+    """Declare `--classifier` and `--prompts`, which `classifier` reads."""
     group.add_argument(
         "--classifier",
         action="store_true",
         help="MODEL is a dual encoder: answer with the likeliest class the question names (default: the bundled one)",
     )
-    group.add_argument("--prompts", metavar="FILE", type=Path, help="prompts learned for it, instead of templates")
+    group.add_argument(
+        "--prompts", metavar="FILE", type=Path, help="learned prompts of the dual encoder, instead of templates"
+    )
 
 
 def classifier(args: argparse.Namespace) -> "Predictor":
-    """The dual encoder of `--model`, as an predictor.
+    """Return the dual encoder of `--model` as a predictor.
 
     Raises:
         CheckpointError: It cannot be loaded, or the prompts are another encoder's.

@@ -92,8 +92,8 @@ def compare(
         task: A name of `SCORERS`.
         settings: How answers are scored.
         format_names: Names of `FORMATS`.
-        dialects: How whoever gave each writes regions.
-        truth_dialects: How the truths of each write them, None where they do so as its answers.
+        dialects: Dialects of the answers of each.
+        truth_dialects: Dialects of the truths of each; None for that of its answers.
 
     Raises:
         DataError: A file cannot be read, or they have no question in common.
@@ -127,7 +127,7 @@ def _pairs(
     for where, row in read_objects(first, report):
         name = str(row.get("question_id"))
         if name in theirs.repeated or name in seen:
-            report.skip("its question_id stands in several lines, so that nobody knows which are to be paired", where)
+            report.skip("its question_id stands in several lines, so it cannot be paired", where)
             continue
         seen.add(name)
         other = theirs.find(name)

@@ -59,7 +59,7 @@ class Example:
 
 
 class ExampleSelector:
-    """Chooses answers as they are scored; holds only those it may show.
+    """Selects answers while they are scored; holds only candidates.
 
     Args:
         count: How many of each kind.
@@ -77,7 +77,7 @@ class ExampleSelector:
         self._seen = 0
 
     def add(self, answer: AnswerRecord, quality: float) -> None:
-        """See one answer."""
+        """Consider one answer."""
         self._seen += 1
         tie = self._rng.random()
         for heap, key in ((self._worst, -quality), (self._best, quality)):
@@ -91,7 +91,7 @@ class ExampleSelector:
             self._drawn[place] = quality, answer
 
     def examples(self) -> dict[str, list[Example]]:
-        """Examples by what they are examples of."""
+        """The examples by kind: at random, worst, best."""
         worst = [(-key, answer) for key, _, answer in sorted(self._worst, key=lambda item: -item[0])]
         best = [(key, answer) for key, _, answer in sorted(self._best, key=lambda item: -item[0])]
         chosen = {"at random": self._drawn, "worst": worst, "best": best}
@@ -160,7 +160,7 @@ _MATRIX_CELL = 26  # of the matrix
 
 
 def contact_sheet(examples: Sequence[Example]) -> Image.Image:
-    """Answers on their images: asked boxes blue, found ones orange, true ones green; a bar says how good each is."""
+    """Draw answers on their images: boxes asked blue, predicted orange, true green; a bar shows the quality."""
     rows = -(-len(examples) // _COLUMNS)
     sheet = Image.new(
         "RGB", (_COLUMNS * (_CELL_SIDE + _GAP) + _GAP, rows * (_CELL_SIDE + _CELL_TEXT + _GAP) + _GAP), _PAPER
@@ -202,7 +202,7 @@ def _shortened(text: str, lines: int) -> list[str]:
 
 
 def matrix(counts: Mapping[str, Mapping[str, int]]) -> Image.Image:
-    """A confusion matrix: a row a true class, a column an answer, darker where a larger share of the row lies."""
+    """Draw a confusion matrix: a row for each true class, a column for each answer, shaded by its share of the row."""
     extra = sorted({answer for row in counts.values() for answer in row} - counts.keys())
     columns, font = [*counts, *extra], ImageFont.load_default(12)
     margin = 12 + max(round(font.getlength(name)) for name in columns)

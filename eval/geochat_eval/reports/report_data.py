@@ -25,20 +25,20 @@ _BINS = 10
 
 @dataclass(frozen=True)
 class RunReport:
-    """Everything a report says.
+    """Contents of a report.
 
     Attributes:
         folder: The run.
-        benchmark: What was asked.
+        benchmark: The benchmark of the questions.
         settings: The contents of `run.json`.
         scored: The figures, and the lines they are made of.
         failed: Questions without an answer, by reason.
-        seconds: Spent answering, all processes together.
-        processes: How many there were.
-        software: Versions.
+        seconds: Time of answering, summed over all processes.
+        processes: Number of processes.
+        software: Versions of Python and packages.
         quality_counts: Histogram of the quality of the answers, in ten bins from 0 to 1.
-        beside: Other runs of the same questions, by what they are called.
-        examples: Answers to be shown, by what they are examples of.
+        beside: Comparisons with other runs of the same questions, by name.
+        examples: Answers to show, by kind.
     """
 
     folder: EvaluationFolder
@@ -60,7 +60,7 @@ class RunReport:
 
     @property
     def figures(self) -> dict[str, Figure]:
-        """Every figure by rule, those of the answers' form last."""
+        """Every figure by rule, those of format validity last."""
         return {**self.scored.scored.figures, **self.scored.format_validity.figures}
 
     @property
@@ -125,13 +125,13 @@ def report(
     beside: Mapping[str, Path] | None = None,
     examples: int = 8,
 ) -> RunReport:
-    """Score a finished run and gather what is to be said of it.
+    """Score a finished run and collect the contents of its report.
 
     Args:
         path: The run's folder.
-        settings: How answers are scored; the folder of images is the run's.
-        beside: Other runs of the same questions, such as a blind one, by what to call them.
-        examples: How many answers of each kind are shown.
+        settings: Settings of the scorer; the folder of images is the run's.
+        beside: Other runs of the same questions, such as a blind one, by name.
+        examples: Number of answers shown of each kind.
 
     Raises:
         DataError: The folder holds no finished run, or no answer that can be scored.
@@ -139,8 +139,9 @@ def report(
     folder = EvaluationFolder(path)
     about = folder.read_settings()
     folder.check_results()
-    for other in (beside or {}).values():
-        EvaluationFolder(other).check_results()
+    others = {name: EvaluationFolder(other) for name, other in (beside or {}).items()}
+    for other in others.values():
+        other.check_results()
     if str(about.get("benchmark")) not in BENCHMARKS:
         raise DataError(f"{path} is a run of {about.get('benchmark')!r}, which is no benchmark here; check run.json")
     benchmark = BENCHMARKS[str(about["benchmark"])]
@@ -149,7 +150,7 @@ def report(
     settings = ScorerSettings(settings.replicates, settings.seed, images, settings.meteor)
     selector, quality_counts = ExampleSelector(examples, images, settings.seed), [0] * _BINS
 
-    def see(_answer: object, quality: float) -> None:
+    def count_quality(_answer: object, quality: float) -> None:
         quality_counts[min(_BINS - 1, int(quality * _BINS))] += 1
 
     scored = score_file(
@@ -158,31 +159,32 @@ def report(
         settings=settings,
         dialect=dialect,
         truth_dialect=GEOCHAT,
-        observers=(selector.add, see),
+        observers=(selector.add, count_quality),
     )
+    comparisons = {
+        name: compare(
+            folder.answers,
+            other.answers,
+            benchmark.scorer,
+            settings,
+            dialects=(dialect, other.dialect),
+            truth_dialects=(GEOCHAT, GEOCHAT),
+        )
+        for name, other in others.items()
+    }
     seconds, processes = seconds_of(folder)
     return RunReport(
-        folder,
-        benchmark,
-        about,
-        scored,
-        folder.failures_by_reason(),
-        seconds,
-        processes,
-        _software(),
-        quality_counts,
-        {
-            name: compare(
-                folder.answers,
-                EvaluationFolder(other).answers,
-                benchmark.scorer,
-                settings,
-                dialects=(dialect, EvaluationFolder(other).dialect),
-                truth_dialects=(GEOCHAT, GEOCHAT),
-            )
-            for name, other in (beside or {}).items()
-        },
-        selector.examples() if examples else {},
+        folder=folder,
+        benchmark=benchmark,
+        settings=about,
+        scored=scored,
+        failed=folder.failures_by_reason(),
+        seconds=seconds,
+        processes=processes,
+        software=_software(),
+        quality_counts=quality_counts,
+        beside=comparisons,
+        examples=selector.examples() if examples else {},
     )
 
 

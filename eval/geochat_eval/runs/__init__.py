@@ -1,4 +1,4 @@
-"""One loop for every benchmark: questions planned once, answers journalled as they come, merged when all are there.
+"""Runs of benchmarks: questions written once, answers journalled as they come, merged when all are there.
 
 `runs.classifier` is not among these names: it needs torch, which answering from a file does not.
 """

@@ -77,7 +77,7 @@ class ClassifierPredictor:
 
 
 def classes_in_prompt(prompt: str) -> tuple[str, ...]:
-    """The classes a question names, each once, sorted, so that their order cannot tell anything.
+    """Find the classes a question names, each once, sorted, so that their order carries no information.
 
     Raises:
         PromptError: It names none.

@@ -1,4 +1,4 @@
-"""The folder of a run, and writing into it so that a killed process leaves nothing half.
+"""Folder of a run: its files, and atomic writes into it.
 
 questions.jsonl    what is asked, one object a line; written whole or not at all
 images/            images the benchmark makes
@@ -10,7 +10,6 @@ report.*           see `geochat_eval.reports`
 """
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -19,6 +18,7 @@ from typing import Any
 
 from geochat.dialects import GEOCHAT, Dialect
 from geochat.errors import DataError
+from geochat.files import atomic_draft
 from geochat.journal import Entry, read_entries
 from geochat_data.readers import Report, read_jsonl
 from geochat_eval.runs.settings import dialect_from_json, file_hash
@@ -27,7 +27,7 @@ _QUOTED = re.compile(r"'[^']*'|\S*/\S+")
 
 
 class EvaluationFolder:
-    """Names of a run's files.
+    """Paths of the files of a run.
 
     Attributes:
         path: The folder.
@@ -44,7 +44,7 @@ class EvaluationFolder:
         self.results = (self.answers, self.failures, *(path / f"report.{kind}" for kind in ("json", "md", "html")))
 
     def create(self) -> None:
-        """Make the folder and the journal's.
+        """Create the folder and that of the journals.
 
         Raises:
             DataError: It cannot be made.
@@ -65,11 +65,11 @@ class EvaluationFolder:
         except (OSError, ValueError) as error:
             if self.settings.is_file():
                 raise DataError(
-                    f"{self.settings} is damaged ({error}); restore it, or begin anew with --restart"
+                    f"{self.settings} is damaged ({error}); restore it, or start again with --restart"
                 ) from error
             raise DataError(f"{self.path} holds no run of `geochat eval run` ({error}); check the folder") from error
         if not isinstance(value, dict):
-            raise DataError(f"{self.settings} holds no JSON object; restore it, or begin anew with --restart")
+            raise DataError(f"{self.settings} holds no JSON object; restore it, or start again with --restart")
         return value
 
     @property
@@ -113,8 +113,8 @@ def dialects_of(path: Path, stated: Dialect | None = None) -> tuple[Dialect, Dia
     """Find the dialects of the answers in a run's folder, or in a file, and of their truths.
 
     Args:
-        path: The folder, a file in it, or a file of somebody's answers.
-        stated: How the answers are written, where the user says so.
+        path: The folder, a file in it, or any file of answers.
+        stated: Dialect of the answers that the user states.
 
     Returns:
         The dialects of the answers and of the truths. Truths of runs are in the published one; those of other files
@@ -140,23 +140,20 @@ def has_answers(folder: EvaluationFolder) -> bool:
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> int:
-    """Write lines whole or not at all; returns how many."""
-    part, count = path.with_name(f"{path.name}.part"), 0
-    with part.open("w", encoding="utf-8") as file:
+    """Write lines atomically; returns their number."""
+    count = 0
+    with atomic_draft(path) as draft, draft.open("w", encoding="utf-8") as file:
         for line in lines:
             file.write(f"{line}\n")
             count += 1
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
     return count
 
 
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - anything JSON holds
-    """Write one JSON value whole or not at all."""
+    """Write one JSON value atomically."""
     write_lines(path, [json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)])
 
 
 def to_line(row: dict[str, Any]) -> str:
-    """A row as one line; halves of characters, which JSON may hold and UTF-8 may not, become question marks."""
+    """Encode a row as one line; lone surrogates, which JSON may hold, become question marks."""
     return json.dumps(row, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")

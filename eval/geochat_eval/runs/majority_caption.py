@@ -17,7 +17,7 @@ from geochat_eval.scorers.labels import plain
 
 
 class MajorityCaptionPredictor:
-    """Answers with one caption a class.
+    """Answers with one caption for each class.
 
     Args:
         scenes: A finished run of `ucmerced` on the same images.
@@ -39,7 +39,7 @@ class MajorityCaptionPredictor:
             raise DataError(f"{imagery} holds no training captions; name the folder of UC Merced with --images")
 
     def predict(self, questions: Iterable[Query]) -> Iterator[tuple[int, Prediction | GeoChatError]]:
-        """See `Predictor`. Where the model named no class, nothing is said."""
+        """See `Predictor`. The answer is empty if the model named no class."""
         for asked in questions:
             found = self._classes.get(str(asked.row["image"]))
             if found is None:
@@ -49,7 +49,7 @@ class MajorityCaptionPredictor:
 
 
 def _commonest(imagery: Path) -> dict[str, str]:
-    """The commonest caption of each class, validation and overlapping photographs left out."""
+    """Find the commonest caption of each class, without validation and overlapping photographs."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for image in read_ucm(imagery, "train", leave_out=read_list("ucm_val") | read_list("ucm_overlap")):
         counts[plain(str(image.scene))].update(image.captions)

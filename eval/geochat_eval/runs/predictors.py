@@ -1,4 +1,4 @@
-"""Predictors answer questions: a model, or a file of somebody's answers.
+"""Predictors answer questions: a model, or a file of answers.
 
 Anything with a name and a method `predict` can be measured: a generative model, a classifier, a server. It is given
 questions as a stream, those of one image side by side, and gives replies in any order.
@@ -27,14 +27,14 @@ _BATCH_ERRORS = (RuntimeError, ValueError, IndexError)  # what torch raises, out
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question on its way to an predictor.
+    """One question on its way to a predictor.
 
     Attributes:
         number: Its place among the questions.
-        prompt: What is asked, task token and regions included.
+        prompt: Prompt, with task token and regions.
         image: The file of its image, None where it is withheld.
         max_new_tokens: The answer budget.
-        row: Everything the run knows of the question, its truth included, which is not for models.
+        row: All fields of the question, with its truth, which models must not see.
     """
 
     number: int
@@ -49,11 +49,11 @@ class Prediction:
     """One answer.
 
     Attributes:
-        text: The answer; of a question that offered choices the one that is meant, where one is.
+        text: The answer; the matching choice, where the question offered choices and one matches.
         finish: "length" where the budget was spent.
-        written: What the model wrote, where that is not `text`.
-        choice_method: How the answer was brought to the choices offered, as the façade says it; None for a free answer.
-        probabilities: How likely each choice is, where the engine scored them.
+        written: Text of the model, where it differs from `text`.
+        choice_method: How the answer was matched to the choices offered; None for a free answer.
+        probabilities: Probability of each choice, where the engine scored them.
     """
 
     text: str
@@ -72,10 +72,10 @@ class Prediction:
 
 
 class Predictor(Protocol):
-    """Answers questions. One that has a `dialect` too is asked in no other.
+    """Answers questions. A predictor with a `dialect` is asked in no other.
 
     Attributes:
-        name: What reports call it.
+        name: Name in reports.
         sha256: Hash of its weights or of its file, None where there is none.
     """
 
@@ -86,7 +86,7 @@ class Predictor(Protocol):
     def sha256(self) -> str | None: ...  # noqa: D102
 
     def predict(self, questions: Iterable[Query]) -> Iterator[tuple[int, Prediction | GeoChatError]]:
-        """Each question's number with its answer, or what kept it from one, as soon as that is there.
+        """Yield each question's number with its answer or error, as soon as it is known.
 
         Args:
             questions: Taken a few at a time; there may be any number.
@@ -96,10 +96,10 @@ class Predictor(Protocol):
 class ChatPredictor:
     """Answers with an engine, greedily.
 
-    Words go as they are. Choices that a question offers are scored by an engine that can; what another one writes is
-    matched to them by the façade's own rule. An image is opened once for all its questions, and the engine reads it
-    once. Where a batch fails as a whole, its questions
-    are asked again one by one, so that only those at fault fail.
+    Prompts are passed on unchanged. Choices that a question offers are scored by an engine that can; the text of
+    another engine is matched to them by `geochat.assistant.choosing`. An image is opened once for all its questions,
+    and the engine reads it once. Where a batch fails as a whole, its questions are asked again one by one, so that only
+    those at fault fail.
 
     Args:
         engine: The model.
@@ -121,7 +121,7 @@ class ChatPredictor:
 
     @property
     def dialect(self) -> Dialect:
-        """Its model's."""
+        """The model's dialect."""
         return self._engine.info.dialect
 
     def predict(self, questions: Iterable[Query]) -> Iterator[tuple[int, Prediction | GeoChatError]]:
@@ -201,7 +201,7 @@ def _choices(asked: Query) -> tuple[str, ...]:
 
 
 def _reply(completion: Completion, asked: Query) -> Prediction:
-    """A completion as the reply to a question, in the words of its choices where it offers some."""
+    """Convert a completion to a prediction, matched to the choices of the question if it offers some."""
     choice, method = choose(completion.text, completion.choices, _choices(asked))
     text = completion.text if choice is None else choice
     return Prediction(
@@ -214,12 +214,12 @@ def _reply(completion: Completion, asked: Query) -> Prediction:
 
 
 class FilePredictor:
-    """Answers with the lines of a file, found by `question_id`: an import of what somebody else's model said.
+    """Answers with the lines of a file, found by `question_id`: imports the answers of any other model.
 
     Args:
         path: One JSON object a line, or an array of objects. It is held in memory.
         format_name: A name of `FORMATS`.
-        dialect: How whoever gave the answers writes regions.
+        dialect: Dialect of the answers.
 
     Raises:
         DataError: The file cannot be read, holds no answer, or two to one question.

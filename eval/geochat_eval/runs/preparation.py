@@ -1,8 +1,7 @@
 """Preparation of a run: its questions are written once, then found again, extended or repaired.
 
-`run.json` says how long `questions.jsonl` is and what it hashes to, so that a file that was cut or changed is noticed
-and written anew from the benchmark's files, or refused. A folder in which nothing was answered yet holds no run: other
-settings take its place.
+`run.json` records the length and the hash of `questions.jsonl`, so that a file that was cut or changed is noticed and
+written again from the benchmark's files, or refused. A run without an answer is replaced by one with other settings.
 """
 
 import shutil
@@ -21,15 +20,15 @@ from geochat_eval.runs.settings import RunSettings, dialect_from_json, same_dial
 
 Notify = Callable[[str], None]
 
-_MAY_DIFFER = ("questions", "limit")  # a file's place does not matter, its hash does; a limit may be raised
-_MISSING = {"choices": False}  # what runs did that do not say
-_WAY_OUT = "restore it, or begin anew with --restart"
+_MAY_DIFFER = ("questions", "limit")  # the hash of a file counts, not its path; a limit may be raised
+_MISSING = {"choices": False}  # of runs that do not record it
+_WAY_OUT = "restore it, or start again with --restart"
 
 
 def prepare(
     folder: EvaluationFolder, settings: RunSettings, notify: Notify, *, restart: bool = False
 ) -> dict[str, Any]:
-    """Write the plan of a run, or see that the one in the folder is this one, whole, and as long as is wanted.
+    """Write the questions of a run, or check, repair or extend those in the folder.
 
     The folder's lock must be held.
 
@@ -37,10 +36,10 @@ def prepare(
         folder: The run's.
         settings: The questions, and the way they are asked.
         notify: Called with a sentence about each repair.
-        restart: Whether to forget a run that is in the folder.
+        restart: Whether to delete a run that is in the folder.
 
     Returns:
-        What `run.json` says of the questions.
+        The record of the questions in `run.json`.
 
     Raises:
         DataError: The benchmark's files or the run's own cannot be used.
@@ -52,7 +51,7 @@ def prepare(
     answered = has_answers(folder)
     known = _known(folder, answered=answered)
     if known is not None and not answered and (_differing(known, wanted) or known.get("limit") != wanted["limit"]):
-        _empty(folder, f"{folder.path} held a run without an answer, which begins anew", notify)
+        _empty(folder, f"{folder.path} held a run without an answer, which is replaced", notify)
         known = None
     if known is None:
         return _write(folder, settings, wanted)
@@ -125,7 +124,7 @@ def _check_kinds(folder: EvaluationFolder, known: dict[str, Any]) -> None:
 
 
 def _empty(folder: EvaluationFolder, what: str, notify: Notify) -> None:
-    """Take a run out of its folder.
+    """Delete the run in a folder.
 
     Raises:
         DataError: Another process is at work in it.
@@ -152,7 +151,7 @@ def _write(folder: EvaluationFolder, settings: RunSettings, wanted: dict[str, An
 def _extend(
     folder: EvaluationFolder, settings: RunSettings, known: dict[str, Any], wanted: dict[str, Any]
 ) -> dict[str, Any]:
-    """Add the questions that a raised limit takes, behind those that are there."""
+    """Append the questions that a raised limit adds."""
     limit, asked = known.get("limit"), known.get("asked")
     if limit is None or (wanted["limit"] is not None and wanted["limit"] < limit) or asked is None:
         raise SettingsError(
@@ -180,13 +179,13 @@ def _extend(
 
 
 def _restore_images(folder: EvaluationFolder, settings: RunSettings, notify: Notify) -> None:
-    """Make images again that were made for the run and are no longer there."""
+    """Generate missing images of the run again."""
     names = {str(row["image"]) for _, row in read_jsonl(folder.questions, Report())}
     gone = sorted(name for name in names if not (folder.images / name).is_file())
     if gone:
         for _ in BENCHMARKS[settings.benchmark].read(settings.sources, Report()):
             pass  # reading writes what is not there
-        notify(f"{len(gone)} images were missing in {folder.images}, such as {gone[0]}, and have been made anew")
+        notify(f"{len(gone)} images were missing in {folder.images}, such as {gone[0]}, and have been generated again")
 
 
 def _check_questions(folder: EvaluationFolder, settings: RunSettings, known: dict[str, Any], notify: Notify) -> None:
@@ -217,7 +216,7 @@ def _check_questions(folder: EvaluationFolder, settings: RunSettings, known: dic
         again.replace(path)
     finally:
         again.unlink(missing_ok=True)
-    notify(f"{path} was {'missing' if size < 0 else 'damaged'} and has been written anew from the benchmark's files")
+    notify(f"{path} was {'missing' if size < 0 else 'damaged'} and has been written again from the benchmark's files")
 
 
 def _measured(path: Path, count: int) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from geochat_eval.runs.settings import RunSettings
 
 @dataclass
 class QuestionSampler:
-    """Collects questions in the order they are read and draws from them.
+    """Collects questions in the order they are read, and orders them for limits.
 
     Attributes:
         seed: Of the draw.
@@ -92,7 +92,7 @@ def _first(item: Item, names: Iterable[str]) -> object:
 
 
 class NoQuestionsError(DataError):
-    """A benchmark's files are in order and give no question."""
+    """A benchmark's files are valid and give no question."""
 
 
 def write_questions(path: Path, settings: RunSettings, report: Report, *, sampled: bool) -> int:
@@ -142,7 +142,7 @@ def _lines(items: Iterable[Item], settings: RunSettings, sampler: QuestionSample
 
 
 def _picked(path: Path, numbers: Iterable[int]) -> Iterator[str]:
-    """Lines of a file by their numbers."""
+    """Yield lines of a file by their numbers."""
     with path.open("rb") as lines:
         places = np.cumsum([0, *map(len, lines)], dtype=np.int64)
         for number in numbers:
@@ -171,7 +171,7 @@ class Plan:
                     images.append(np.array([_image_key(line) for line in chunk], np.uint64))
                     place += int(lengths[-1])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path} is damaged ({error!r}); restore it, or begin anew with --restart") from error
+            raise DataError(f"{path} is damaged ({error!r}); restore it, or start again with --restart") from error
         self._offsets: NDArray[np.int64] = np.concatenate(offsets)
         _, first, group = np.unique(np.concatenate(images), return_index=True, return_inverse=True)
         self._order = np.argsort(first[group], kind="stable")  # images as they first appear

@@ -1,8 +1,8 @@
 """Run of a benchmark: prepare the questions, answer them, merge the answers.
 
-Killed at any moment and started again, a run goes on where it was: nothing is lost, nothing is asked twice, and the
-files at its end are the same. Several processes work on one folder, each on the images that are its own and into a
-journal of its own; whoever finds every question answered merges. They need no network between them, only the folder.
+A run that is killed at any moment resumes when it is started again: nothing is lost, nothing is asked twice, and its
+final files are the same. Several processes work on one folder, each on the images that are its own and into a
+journal of its own; the one that finds every question answered merges. They communicate through the folder alone.
 """
 
 import json
@@ -38,12 +38,12 @@ class RunProgress:
 
 
 class Run:
-    """One benchmark asked of one predictor, in one folder.
+    """Questions of one benchmark to one predictor, in one folder.
 
     Args:
-        folder: Where everything is written; made if need be, and gone on with if there is a run in it.
+        folder: Folder of the run; created if missing, and resumed if it holds a run.
         settings: The questions, and the way they are asked.
-        restart: Whether to forget a run that is in the folder.
+        restart: Whether to delete a run that is in the folder.
         notify: Called with a sentence about each repair.
 
     Raises:
@@ -71,7 +71,7 @@ class Run:
         return self.folder.images if self._settings.generates_images else self._settings.sources.root
 
     def answer(self, predictor: Predictor, rank: int = 0, world: int = 1) -> Iterator[RunProgress]:
-        """Ask what has not been asked, and merge if everything has been.
+        """Ask the questions without an answer, and merge when all have one.
 
         Args:
             predictor: The model or file that answers.
@@ -135,7 +135,7 @@ class Run:
             since = now
 
     def _identify(self, predictor: Predictor) -> None:
-        """Write who answers into the settings, or see that it is the same as before."""
+        """Record the predictor in the settings, or check that it is the one recorded."""
         spoken: Dialect | None = getattr(predictor, "dialect", None)
         if spoken is not None and not same_dialect(dialect_to_json(spoken), self._settings.sources.dialect):
             raise SettingsError(
@@ -155,7 +155,7 @@ class Run:
         return Recorded(self.folder.journal, len(self._plan), is_answer, retry=retry)
 
     def _merge(self) -> None:
-        """Put questions and answers together, if all are there; the same files whoever does it and however often."""
+        """Merge questions and answers if all are there. Idempotent, and the same in every process."""
         with self._lock():
             answered = self._answered()
             if not answered.complete:
@@ -169,7 +169,7 @@ class Run:
                 write_json(self.folder.settings, {**known, "results": hashes})
 
     def _rows(self, answered: Recorded) -> Iterator[tuple[dict[str, Any], bool]]:
-        """Questions with their answers or errors, in order, and whether it is an error."""
+        """Yield questions with their answers or errors, in order, and whether each is an error."""
         with self.folder.questions.open(encoding="utf-8") as lines:
             for line, entry in zip(lines, answered.entries(), strict=True):
                 row = json.loads(line)

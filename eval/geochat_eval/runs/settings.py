@@ -21,7 +21,7 @@ _LABELS = (".csv", ".geojson", ".json", ".jsonl", ".names", ".txt", ".xml", ".ya
 
 
 def file_hash(path: Path | None) -> str | None:
-    """SHA-256 of a file, None for none; of a folder that of the label files in it, with their places.
+    """SHA-256 of a file, or of the label files in a folder and their names; None for no path.
 
     Raises:
         DataError: It cannot be read.
@@ -124,11 +124,11 @@ class RunSettings:
 
     @property
     def budget(self) -> int:
-        """Most tokens of an answer."""
+        """Maximum number of tokens of an answer."""
         return self.max_new_tokens or BENCHMARKS[self.benchmark].max_new_tokens
 
     def about(self) -> dict[str, Any]:
-        """The settings that decide about answers, JSON-ready; `limit` decides how many there are.
+        """The settings that determine the answers, JSON-ready; `limit` determines their number.
 
         Raises:
             DataError: A file of the benchmark cannot be read.

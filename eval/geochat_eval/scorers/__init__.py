@@ -1,4 +1,4 @@
-"""Scorers by name: answers in one by one, figures out.
+"""Scorers by name: they take answers one by one and give figures.
 
 Every rule has its own name, and its exact statement in the docstring of its module and in docs/evaluation.md. A scorer
 is a class with `add` and `result`.

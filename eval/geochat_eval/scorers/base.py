@@ -55,7 +55,7 @@ class Scored:
     not_computed: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """One object: a percentage under each rule's name, then what stands beside them; two decimals."""
+        """One object: a percentage under each rule's name, then the other results; two decimals."""
         return {
             **{name: rounded(figure.percent) for name, figure in self.figures.items()},
             "n": {name: figure.n for name, figure in self.figures.items()},
@@ -77,7 +77,7 @@ class Scorer(Protocol):
         """Count one answer.
 
         Returns:
-            How good it is by itself, from 0 to 1, by which the worst and the best of a run are found.
+            Its quality from 0 to 1, by which the worst and the best answers of a run are found.
 
         Raises:
             ValueError: Its line lacks what the rules need; nothing was counted.

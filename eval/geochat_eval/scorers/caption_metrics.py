@@ -41,7 +41,7 @@ def rouge_scorer(rules: list[str]) -> Any:  # noqa: ANN401 - the package is unty
 
 
 def nltk_meteor() -> tuple[dict[str, MeteorRule], dict[str, str]]:
-    """The METEOR rules of nltk that can be computed here, and why the others cannot."""
+    """Return the METEOR rules of nltk that can be computed here, and reasons why others cannot."""
     from nltk.translate.meteor_score import meteor_score  # noqa: PLC0415 - an extra
 
     rules: dict[str, MeteorRule] = {"meteor_nltk_without_wordnet": partial(meteor_score, wordnet=_NoSynonyms())}
@@ -128,7 +128,7 @@ def coco_figures(captions: Sequence[Caption], settings: ScorerSettings) -> dict[
 
 
 def tokenize(captions: Sequence[Caption]) -> list[Caption]:
-    """Captions as tokens separated by single spaces: lower case, punctuation left out.
+    """Tokenize captions: tokens separated by single spaces, lower case, without punctuation.
 
     Raises:
         DataError: The tokenizer fails.

@@ -1,4 +1,4 @@
-"""Boxes against true boxes, by every published rule, in one square whoever wrote them (`geochat_eval.boxes`).
+"""Boxes against true boxes by every published rule, in the common frame of `geochat_eval.boxes`.
 
 Rules at IoU t, where one box reaches another when their intersection over union is at least t:
 
@@ -91,7 +91,7 @@ class GroundingScorer:
         self._without_box = 0
 
     def add(self, answer: AnswerRecord) -> float:
-        """Count one answer; how far its boxes and the true ones overlap."""
+        """Count one answer; returns the overlap of its boxes with the true ones."""
         return overlap(self.add_boxes(answer, found_boxes(answer, self._images), true_boxes(answer, self._images)))
 
     def add_boxes(self, answer: AnswerRecord, found: GroundedText, truth: GroundedText) -> Array:
@@ -222,7 +222,7 @@ _THRESHOLD = 0.5
 
 
 class ConstantBox:
-    """Collects true boxes and finds the one that serves most answers."""
+    """Collects true boxes and finds the one that hits most often as every answer."""
 
     def __init__(self) -> None:
         self._boxes: list[tuple[float, ...]] = []
@@ -231,7 +231,7 @@ class ConstantBox:
         self._count = 0
 
     def add(self, truth: Sequence[OrientedBox], clip: shapely.Polygon | None = None) -> None:
-        """Collect the true boxes of one answer, and where in them it is looked at."""
+        """Collect the true boxes of one answer, and the rectangle inside which they are compared."""
         self._boxes += [(box.x1, box.y1, box.x2, box.y2, box.angle) for box in truth]
         self._rows += [self._count] * len(truth)
         self._clips += [clip] * len(truth)

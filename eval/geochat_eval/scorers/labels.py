@@ -55,7 +55,7 @@ _EXISTENCE = {"yes": "present", "no": "absent"}
 
 
 def plain(text: str) -> str:
-    """Lower case, without spaces and full stops."""
+    """Convert to lower case without spaces and full stops."""
     return text.lower().replace(" ", "").replace(".", "").strip()
 
 
@@ -94,7 +94,7 @@ class SceneScorer:
         return Scored(figures, {"majority/accuracy": majority}, {"confusion": self._confusion()})
 
     def _confusion(self) -> dict[str, dict[str, int]]:
-        """Counts of answers by class; what names no class of the truths is counted together."""
+        """Count answers by true class; answers that name no true class are counted together."""
         confusion: dict[str, dict[str, int]] = {}
         for truth in sorted(self._pairs)[:_MAX_CLASSES]:
             row: Counter[str] = Counter()
@@ -130,7 +130,7 @@ class VqaScorer:
         return float(rights[0])
 
     def result(self) -> Scored:
-        """Figures, and what the commonest answer to each type of question would get."""
+        """Figures, and the baseline of the commonest answer to each type of question."""
         types = [group for group in self._shares.groups if group.startswith("type/")]
         others = [name for name in types if "count" not in name.lower() and "quantity" not in name.lower()]
         figures: dict[str, Figure] = {}
@@ -149,7 +149,7 @@ class VqaScorer:
 
 
 class ExistenceScorer:
-    """Query for what is there and what is not."""
+    """Existence of present and absent objects."""
 
     def __init__(self, settings: ScorerSettings) -> None:
         self._shares = Shares(("accuracy",), replicates=settings.replicates, seed=settings.seed)
@@ -165,7 +165,7 @@ class ExistenceScorer:
         return right
 
     def result(self) -> Scored:
-        """Figures, and what always saying the commoner answer would get."""
+        """Figures, and the baseline of always giving the commoner answer."""
         groups = self._shares.groups
         figures: dict[str, Figure] = self._shares.figures()
         figures["balanced_accuracy"] = self._shares.mean("accuracy", groups)
@@ -197,7 +197,7 @@ class IdentifyScorer:
         return float(right)
 
     def result(self) -> Scored:
-        """Figures, and what always naming the commonest category would get."""
+        """Figures, and the baseline of always naming the commonest category."""
         figures: dict[str, Figure] = {"accuracy": self._shares.figure("accuracy")}
         figures["accuracy/macro"] = self._shares.mean("accuracy", self._shares.groups)
         figures |= {f"accuracy/{name}": self._shares.figure("accuracy", name) for name in self._shares.groups}

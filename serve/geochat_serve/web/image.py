@@ -185,16 +185,19 @@ class ImageHandlers:
 
     def _open(self, request: gr.Request, opening: Callable[[Session], OpenScene]) -> tuple[Update, ...]:
         """Open a scene: viewer, conversation, classification, bands, stretch, page."""
+        sessions: list[Session] = []
 
         def open_scene() -> Session:
             wait_s = _LOADING_S if is_page(request.session_hash) else 0.0
             session = self.sessions.get(request.session_hash, request.username, wait_s)
+            sessions.append(session)
             session.open_scene(opening(session), self.storage)
             return session
 
         session = attempt(open_scene)
-        if session is None:
-            return gr.HTML(problem=serial()), *unchanged(5)
+        if session is None:  # the page selector goes back to the page that is shown
+            page = page_choice(sessions[0].scene) if sessions else gr.skip()
+            return gr.HTML(problem=serial()), *unchanged(4), page
         return (
             gr.HTML(scene=scene_update(session), added=""),
             self._conversation(session),

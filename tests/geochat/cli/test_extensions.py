@@ -105,6 +105,7 @@ theirs = theirs:DIALECT
 theirs = theirs:EXPORTER
 [geochat.benchmarks]
 theirs = theirs:BENCHMARK
+gone = theirs:GONE
 [geochat.scorers]
 theirs = theirs:Scorer
 [geochat.engines]
@@ -247,7 +248,9 @@ def test_a_benchmark(results):
     (status, _, err), answers, listed = results["benchmark"]
     assert status == 0, err
     assert [json.loads(line)["answer"] for line in answers.splitlines()] == ["an airfield"] * 2
+    assert listed[0] == 0
     assert "two questions; scored as theirs" in listed[1]
+    assert "the benchmark 'gone' cannot be loaded from theirs:GONE" in listed[2]
 
 
 def test_a_scorer(results):

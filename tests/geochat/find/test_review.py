@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +18,7 @@ from geochat.find.review import job_of, write_review
 from geochat.find.verdicts import Verdicts, poisson, wilson
 from geochat.imagery import Scene
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = Path("/usr/bin/chromium")
 SHIPS = np.array(
     [[100 + 90 * i, 100 + 40 * j, 130 + 90 * i, 115 + 40 * j, 0] for i in range(5) for j in range(2)], float
 )
@@ -102,21 +103,22 @@ def test_figures(found, tmp_path):
     for place, item in enumerate(item for item in review["items"] if item["kind"] == "object"):
         item["score"] = place / 10
     windows = [item for item in review["items"] if item["kind"] == "empty"]
-    windows[0]["verdict"] = "later"
     saved = tmp_path / "verdicts.json"
     verdict = judged(review, lambda item: item["score"] >= 0.2, lambda item: 2 * (item is windows[1]))
+    windows[0]["verdict"] = None
     saved.write_text(json.dumps(verdict))
     verdicts = Verdicts(saved, read_vector_layer(found.layer))
     figures = verdicts.figures()
     assert (figures.objects, figures.judged, figures.accepted) == (10, 10, 8)
     assert figures.precision == 0.8
     assert figures.precision_interval == wilson(8, 10)
-    density = 2 / (len(windows) * 200 * 200)
+    density = 2 / ((len(windows) - 1) * 200 * 200)
     assert figures.recall == pytest.approx(8 / (8 + density * 800 * 600))
     low, high = figures.recall_interval
     assert low < figures.recall < high
-    assert verdicts.threshold(0.9).score == 0.1  # 8 of 9 is too few, 9 of 10
-    assert verdicts.threshold(1.0).precision == 1.0
+    assert verdicts.threshold(0.88).score == 0.1  # 8 of 9
+    assert (verdicts.threshold(0.9).score, verdicts.threshold(0.9).precision) == (0.2, 1.0)
+    assert verdicts.threshold(0.0).reviewed == 10
 
 
 def test_intervals_are_those_of_the_literature():
@@ -138,7 +140,7 @@ def test_the_command(found, tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "precision: 1.000 (95 %: 0.722 to 1.000, Wilson)" in said
     assert "recall: 1.000" in said
-    assert "threshold: 0.9048 gives a precision of 1.000" in said
+    assert "threshold: 0.9048\n  precision 1.000" in said
     assert main([*words, "--verdicts", str(saved), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["recall"] == 1.0
     assert main(words) == 1
@@ -164,3 +166,35 @@ def test_wrong_files_are_refused(found, tmp_path):
     saved.write_text(json.dumps(judged(review, lambda _: True) | {"layer_digest": "0"}))
     with pytest.raises(DataError, match="another layer"):
         Verdicts(saved, layer)
+
+
+@pytest.mark.slow
+def test_keys_and_clicks_give_verdicts_that_are_saved(found, tmp_path):
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install 'geochat[dev]')")
+    if not CHROMIUM.is_file():
+        pytest.skip("needs a browser: apt-get install chromium")
+    write_review(tmp_path / "page.html", found.layer, found.scene, found.job, sample=3)
+    asked, errors = [], []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        page = browser.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: errors.append(message.text))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto((tmp_path / "page.html").as_uri())
+        for key in ("a", "r", "a", "2", "ArrowRight", "a"):
+            page.keyboard.press(key)
+        page.locator("article").nth(5).get_by_role("button", name="Reject").click()
+        assert page.locator("#progress").text_content() == "6 of 6 judged"
+        with page.expect_download() as download:
+            page.locator("#save").click()
+        download.value.save_as(tmp_path / "verdicts.json")
+        assert page.locator("img").first.evaluate("image => image.naturalWidth") > 0
+        browser.close()
+    assert errors == []
+    assert {url.partition(":")[0] for url in asked} <= {"file", "data", "blob"}
+    items = json.loads((tmp_path / "verdicts.json").read_text())["items"]
+    assert [item["verdict"] for item in items] == [*["accepted", "rejected"] * 2, "accepted", "rejected"]
+    assert [item["missed"] for item in items[3:]] == [2, 0, 1]
+    figures = Verdicts(tmp_path / "verdicts.json", read_vector_layer(found.layer)).figures()
+    assert (figures.accepted, figures.judged, figures.missed, figures.windows) == (2, 3, 3, 3)
