@@ -22,11 +22,11 @@ from geochat.imagery import image_size, open_image
 from geochat.models import ModelInfo, Settings
 from geochat_data.checking import check_samples
 from geochat_data.encoding import Collator
-from geochat_data.tiling import tile_images
 from geochat_data.questions import Subject
 from geochat_data.readers import DataSource
 from geochat_data.readers.boxes import read_boxes
 from geochat_data.records import LabelledImage
+from geochat_data.tiling import tile_images
 from geochat_eval.runs.predictors import ChatPredictor, Query
 
 WIDTH, HEIGHT = 120, 80

@@ -28,10 +28,8 @@ from transformers import LlavaProcessor, Trainer, TrainingArguments
 from geochat.checkpoints import Checkpoint, load
 from geochat.dialects import GEOCHAT
 from geochat_data.building import BuildSettings, build_samples
-from geochat_data.encoding import Collator
-from geochat_data.encoding import encode_sample
-from geochat_data.samples import write_samples
-from geochat_data.samples import Sample
+from geochat_data.encoding import Collator, encode_sample
+from geochat_data.samples import Sample, write_samples
 from geochat_data.synthetic import render_scene
 from geochat_train.loop import InOrder, RunFolder, training_arguments, training_order
 from geochat_train.recipe import LoraRecipe

@@ -329,7 +329,7 @@ def features(count):
     for number in range(count):
         x, y = number % 200 * 190, number // 200 % 200 * 190
         yield Feature(OrientedBox(x, y, x + 40, y + 20, number % 180).polygon(), place, {"phrase": "ship"})
-for count in (20_000, int(sys.argv[2])):
+for count in (10_000, int(sys.argv[2])):
     write_layer(sys.argv[1], Layer(place, {"phrase": str}), features(count))
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
@@ -338,6 +338,6 @@ for count in (20_000, int(sys.argv[2])):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.gpkg", "a.parquet", "a.geojson"])
 def test_memory_does_not_grow_with_the_features(name, tmp_path):
-    told = subprocess.run([sys.executable, "-c", _MANY, tmp_path / name, "60000"], stdout=subprocess.PIPE, check=True)
+    told = subprocess.run([sys.executable, "-c", _MANY, tmp_path / name, "40000"], stdout=subprocess.PIPE, check=True)
     few, many = map(int, told.stdout.split())
     assert many - few < 20_000  # kilobytes
