@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from geochat import GeoChat, Question
+from geochat.cli import main
 from geochat.engines import ChoiceScore, Chunk, GenerationSettings, Request, SecondLook, TokenScore, Usage, complete_all
 from geochat.engines.openai import OpenAIEngine, RemoteLimits
 from geochat.engines.openai.connection import checked_url, key_for
@@ -548,3 +549,28 @@ def test_the_chunks_are_plain(engine):
     assert isinstance(ChoiceScore("a", 0.0, 1.0), ChoiceScore)
     assert issubclass(EngineError, GeoChatError)
     assert Chunk("") == Chunk("")
+
+
+def test_the_command_line_asks_a_server(server, capsys, tmp_path):
+    image = tmp_path / "a.png"
+    Image.new("RGB", (60, 40)).save(image)
+    words = ["ask", str(image), "what?", "--engine", server.url, "--dialect", "geochat"]
+    assert main([*words, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["model"], answer["text"]) == ("fake", echo("what?"))
+    assert len(answer["regions"]) == 1
+    assert main([*words, "--device", "cuda"]) == 1
+    assert "--device means nothing to a server" in capsys.readouterr().err
+    assert main(words[:-2]) == 1
+    assert "name its dialect with --dialect" in capsys.readouterr().err
+
+
+def test_the_boxes_of_any_dialect_are_where_they_are_on_the_image(server, connect):
+    server.answer = lambda question: '```json\n[{"bbox_2d": [0, 0, 168, 196], "label": "a ship"}]\n```'
+    answer = GeoChat(connect(server.url, dialect="qwen2.5-vl")).ask(
+        Image.new("RGB", (333, 201)), "[refer] a ship", raw=True
+    )
+    assert sent_image(server.bodies[-1]).size == (336, 196)  # the model's own size, in whose pixels it writes
+    (region,) = answer.regions
+    corners = {(round(x, 3), round(y, 3)) for x, y in region.pixels}
+    assert corners == {(0.0, 0.0), (166.5, 0.0), (166.5, 201.0), (0.0, 201.0)}
