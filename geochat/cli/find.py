@@ -69,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
         counts = Counter(found.phrase for found in finding.objects())
         for phrase in finding.phrases:
             print(f"{phrase}: {counts[phrase]}")
+    if others := finding.others:
+        output.note(f"{others} boxes are left out: the model called them by another name than what was asked for")
     return scenes.write_results(args, finding, finding.save)
 
 

@@ -121,6 +121,12 @@ class Finding:
         for _, entries in self._asking.rows():
             yield from (self.look.plan.window(number) for number, entry in entries.items() if "answers" in entry)
 
+    @property
+    def others(self) -> int:
+        """Number of boxes left out because the model called them by another name than what was asked for."""
+        entries = (entry for _, row in self._asking.rows() for entry in row.values())
+        return sum(answer.get("others", 0) for entry in entries for answer in entry.get("answers", ()))
+
     def not_looked_at(self) -> Iterator[Feature]:
         """The windows of which something is not known, with the reason."""
         return self._asking.not_looked_at()

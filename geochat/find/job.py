@@ -179,19 +179,26 @@ class Job:
             return
         try:
             known = json.loads(path.read_text(encoding="utf-8"))
-            differing = [name for name in asked if known.get(name) != asked[name]]
-        except (OSError, ValueError, AttributeError) as error:
-            raise DataError(f"{path} is damaged ({error}); restore it, or begin anew (restart)") from error
-        if differing:
-            name = differing[0]
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path} is damaged ({error}); restore it, or begin anew (--restart)") from error
+        if known != asked:
             raise SettingsError(
-                f"{self.folder} holds another job: {name} is {_shown(known.get(name))} there and {_shown(asked[name])} "
-                "here; choose another folder, or begin anew (restart)"
+                f"{self.folder} holds another job: {_difference(known, asked)}; choose another folder, or begin anew "
+                "(--restart)"
             )
 
 
 def _is_record(entry: Entry) -> bool:
     return isinstance(entry.get("answers"), list) or "error" in entry or "skipped" in entry
+
+
+def _difference(there: object, here: object, name: str = "the job") -> str:
+    """The first value in which two JSON values differ, in words."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        for key in (*here, *there):
+            if there.get(key) != here.get(key):
+                return _difference(there.get(key), here.get(key), str(key))
+    return f"{name} is {_shown(there)} there and {_shown(here)} here"
 
 
 def _shown(value: object) -> str:

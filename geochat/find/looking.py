@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -23,6 +24,7 @@ from geochat.models import ModelInfo
 _OVERVIEW_SIDE = 2048
 _OVERVIEW_PIXELS = 2**28  # decoded to find the limits of the whole scene's stretch
 _PATCH = 512  # pixels a side, where that would be more
+_CORNER = 16  # pixels a side that show which bands there are
 _MEBIBYTE = 2**20
 
 
@@ -172,25 +174,37 @@ def _area(area: object, scene: Scene) -> shapely.Geometry | None:
 
 
 def scene_colours(scene: Scene, bands: BandChoice, stretch: Stretch) -> tuple[tuple[int, ...], Stretch]:
-    """The bands of a scene that are shown, and one stretch for all its windows."""
+    """The bands of a scene that are shown, and one stretch for all its windows.
+
+    Raises:
+        ImageError: It has no such bands, or no part of it can be read.
+    """
     needs_limits = stretch.finds_limits and (scene.full_scale is None or stretch.method == "percentile")
-    if not needs_limits:
-        corner = (0, 0, min(16, scene.width), min(16, scene.height))
-        view = scene.read(corner, bands=bands, stretch=stretch, allow_blank=True)
-        return view.bands, view.stretch
     factor = max((each for each in scene.overviews if each <= max(scene.size) / _OVERVIEW_SIDE), default=1)
-    if scene.width * scene.height / factor**2 <= _OVERVIEW_PIXELS:
-        view = scene.read(max_side=_OVERVIEW_SIDE, bands=bands, stretch=stretch, allow_blank=True)
-        return view.bands, view.stretch
-    patches = [
-        scene.read(patch, bands=bands, stretch=stretch, allow_blank=True) for patch in scene.window.patches(_PATCH)
-    ]
-    shown = [view for view in patches if not view.blank] or patches
-    limits = np.array([view.stretch.limits for view in shown])  # (patches, bands, 2)
+    if needs_limits and scene.width * scene.height / factor**2 <= _OVERVIEW_PIXELS:
+        with suppress(ImageError):  # a part of it may be damaged
+            view = scene.read(max_side=_OVERVIEW_SIDE, bands=bands, stretch=stretch, allow_blank=True)
+            return view.bands, view.stretch
+    views, errors = [], []
+    for patch in scene.window.patches(_PATCH if needs_limits else _CORNER):
+        try:
+            views.append(scene.read(patch, bands=bands, stretch=stretch, allow_blank=True))
+        except ImageError as error:
+            errors.append(error)
+        if views and not needs_limits:
+            return views[0].bands, views[0].stretch
+    if not views:
+        raise errors[0]
+    return views[0].bands, _together([view.stretch for view in views if not view.blank] or [views[0].stretch])
+
+
+def _together(stretches: Sequence[Stretch]) -> Stretch:
+    """One stretch for views that were stretched separately."""
+    limits = np.array([stretch.limits for stretch in stretches])  # (views, bands, 2)
     low, high = np.percentile(limits[..., 0], 10, axis=0), np.percentile(limits[..., 1], 90, axis=0)
     pairs = tuple((float(a), float(b)) for a, b in zip(low, high, strict=True))
-    without = tuple(dict.fromkeys(value for view in shown for value in view.stretch.without))
-    return shown[0].bands, Stretch("percentile", stretch.percentiles, pairs, without)
+    without = tuple(dict.fromkeys(value for stretch in stretches for value in stretch.without))
+    return Stretch("percentile", stretches[0].percentiles, pairs, without)
 
 
 def _fingerprint(path: Path) -> str:

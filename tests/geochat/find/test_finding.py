@@ -211,8 +211,9 @@ def test_what_cannot_be_placed_is_told(chat_with, answer, reason):
 
 def test_what_the_model_calls_by_another_name_is_left_out(chat_with):
     answer = "<p>building</p> {<10><10><40><30>|<90>} <p>ship</p> {<50><50><60><60>|<90>}"
-    found = list(chat_with(answer, settings=Settings(name="odd")).find(np.zeros((200, 200, 3), np.uint8), "ship"))
-    assert [each.box.center for each in found] == [(110, 110)]
+    finding = chat_with(answer, settings=Settings(name="odd")).find(np.zeros((200, 200, 3), np.uint8), "ship")
+    assert [each.box.center for each in finding] == [(110, 110)]
+    assert finding.others == 1
 
 
 UTM = ("EPSG:32631", Affine(0.5, 0, 500_000, 0, -0.5, 4_600_000))

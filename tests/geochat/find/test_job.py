@@ -218,7 +218,7 @@ def test_a_scene_that_was_changed_is_another_one(oracle, write_scene, coded, tru
     chat = oracle({"ship": truth.boxes((10, 10, 40, 30))})
     given = {"window": 100, "overlap": 40, "job": tmp_path / "job"}
     list(chat.find(write_scene(300, 300), "ship", **given))
-    with pytest.raises(SettingsError, match="scene is"):
+    with pytest.raises(SettingsError, match="fingerprint is"):
         chat.find(write_scene(300, 300, pixels=coded(300, 300)[::-1]), "ship", **given)
 
 
@@ -247,6 +247,16 @@ def test_leaving_the_loop_ends_the_reading(oracle, coded, truth):
     for _ in finding:
         break
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("geochat")]
+
+
+def test_damage_at_the_corner_is_one_window_s_too(oracle, write_scene, truth):
+    path = write_scene(800, 600)
+    content = bytearray(path.read_bytes())
+    content[1500:3500] = b"\xff" * 2000
+    path.write_bytes(bytes(content))
+    finding = oracle({"ship": truth.boxes((700, 500, 740, 530))}).find(path, "ship", window=100, overlap=40)
+    assert len(list(finding)) == 1
+    assert 0 < finding.progress.failed < WINDOWS
 
 
 def test_an_error_while_reading_is_one_window_s(oracle, write_scene, coded, truth, tmp_path):
