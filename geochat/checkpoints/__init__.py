@@ -29,9 +29,9 @@ __all__ = [
 _HOMES = {
     "Checkpoint": "loading",
     "Conversion": "converting",
-    "ModelDescription": "describing",
+    "ModelDescription": "inspection",
     "convert": "converting",
-    "describe": "describing",
+    "describe": "inspection",
     "load": "loading",
     "save_adapter": "saving",
     "save_checkpoint": "saving",
