@@ -24,7 +24,16 @@ from geochat.models import Capabilities, ModelInfo, Settings
 
 UTM = Affine(0.5, 0, 500_000, 0, -0.5, 4_600_000)
 
-DIALECTS.register("fine", replace(GEOCHAT, name="fine", decimals=4))
+
+FINE = replace(GEOCHAT, name="fine", decimals=4)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fine_dialect():
+    """A dialect that writes boxes to a ten-thousandth, registered while these tests run."""
+    DIALECTS.register("fine", FINE)
+    yield
+    DIALECTS.unregister("fine")
 
 
 def coded_pixels(width, height):

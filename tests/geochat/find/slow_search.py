@@ -11,6 +11,7 @@ from pathlib import Path
 spec = importlib.util.spec_from_file_location("find_conftest", Path(__file__).with_name("conftest.py"))
 helpers = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(helpers)
+helpers.DIALECTS.register("fine", helpers.FINE)
 
 SHIPS = helpers.boxes((100, 100, 160, 130), (300, 250, 360, 280, 30), (10, 10, 700, 50, 3), (700, 560, 790, 590))
 
