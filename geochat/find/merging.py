@@ -5,7 +5,8 @@ Two boxes of one phrase from two windows are compared on the ground that both wi
 *Cut*: a box that reaches an edge of its window inside the scene, or comes near it by 2 % of the window's side, may be a
     piece of an object.
 *Same*: a box inside the other's window was seen by that one too. The two are one object where their intersection over
-    union reaches `iou`; where the one inside is cut, half of it covered by the other does. Where neither is inside the
+    union reaches `iou`, where four fifths of the one inside are covered by the other, or half of it where it is cut:
+    a window that saw two things there would have drawn two. Where neither is inside the
     other's window and one is cut, each must cover half of the other. Boxes of one window are never the same.
 *One*: of boxes that are the same, the best-scored one that is not cut stands for the object (non-maximum suppression:
     a chain of boxes that each overlap the next is not one object). Where all are cut, they are joined, the most alike
@@ -55,6 +56,7 @@ Boxes = NDArray[np.void]
 _NEAR = 0.02  # of a window's side
 _INSIDE = 0.8  # of a box, in another's window
 _COVERED = 0.5  # of a cut box
+_NESTED = 0.8  # of any box
 _EDGE = np.dtype(
     [
         *[("one", "i8"), ("other", "i8"), ("iou", "f8")],
@@ -171,6 +173,7 @@ class Merger:
         covered = reached >= _COVERED * there
         same = (
             ((iou >= self._iou) & inside.any(axis=0))
+            | (inside & (shared >= _NESTED * there)).any(axis=0)
             | (cut & inside & covered).any(axis=0)
             | (cut.any(axis=0) & ~inside.any(axis=0) & covered.all(axis=0))
         )

@@ -236,7 +236,9 @@ def _tokenizer(pools: Sequence[Pool], folder: Path, count: int, seed: int) -> To
     """The tokenizer in `folder`, learnt there first from `count` conversations if there is none."""
     if not (folder / "tokenizer.json").is_file():
         shape.train_tokenizer(_texts(pools, count, seed), _VOCABULARY).save_pretrained(folder)
-    tokenizer: TokenizersBackend = TokenizersBackend.from_pretrained(folder)
+    tokenizer: TokenizersBackend = TokenizersBackend.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False
+    )
     return tokenizer
 
 

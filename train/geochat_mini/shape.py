@@ -103,7 +103,7 @@ def build_dual_encoder(tokenizer: TokenizersBackend) -> CLIPModel:
 def take_over_dual(model: CLIPModel, tokenizer: TokenizersBackend, folder: Path) -> None:
     """Take both towers over from the dual encoder in `folder`, whose vocabulary is another."""
     old = CLIPModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False)
-    old_tokenizer = TokenizersBackend.from_pretrained(folder)
+    old_tokenizer = TokenizersBackend.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     table = model.text_model.embeddings.token_embedding.weight
     _take_rows(table, tokenizer, old.text_model.embeddings.token_embedding.weight, old_tokenizer)
     mine = model.state_dict()

@@ -13,7 +13,7 @@ from transformers import Trainer, TrainingArguments, get_cosine_schedule_with_wa
 from transformers.trainer_utils import get_last_checkpoint
 
 _LOG = logging.getLogger(__name__)
-_SAVED = 100  # steps between checkpoints, some minutes
+_SAVED = 50  # steps between checkpoints, some minutes
 
 
 def run_stage(

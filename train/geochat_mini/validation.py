@@ -181,8 +181,15 @@ def main() -> None:
         folder = _folder(image)
         if len(chosen[folder]) < args.most:
             chosen[folder].append(image)
-    figures = measure(GeoChat.from_pretrained(args.model), [image for part in chosen.values() for image in part])
-    for figure, (value, count) in figures.items():
+    chat, figures = GeoChat.from_pretrained(args.model), dict[str, tuple[float, int]]()
+    for folder, some in chosen.items():  # told source by source, so that little is lost when it is stopped
+        found = measure(chat, some)
+        for figure, (value, count) in found.items():
+            before, so_far = figures.get(figure, (0.0, 0))
+            figures[figure] = ((before * so_far + value * count) / max(so_far + count, 1), so_far + count)
+        sys.stdout.write(f"{folder}: {', '.join(f'{name} {value:.3f}' for name, (value, _) in found.items())}\n")
+        sys.stdout.flush()
+    for figure, (value, count) in sorted(figures.items()):
         sys.stdout.write(f"{figure:45} {value:6.3f}  n={count}\n")
     for kind in ("scene,", "scene renamed,", "presence", "count", "refer single"):
         some = [

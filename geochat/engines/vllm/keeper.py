@@ -34,6 +34,7 @@ KEEPER = "keeper.lock"  # held as long as this process lives
 _POLL_S = 0.3
 _GRACE_S = 20.0  # that the server has to end
 _PR_SET_PDEATHSIG = 1
+_PORTS = range(20_000, 32_000)
 
 
 def keep(folder: Path) -> None:
@@ -109,8 +110,13 @@ def _end_with_parent() -> None:
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
+    """A port that nobody listens on, below those that systems give to clients, which might take it before vLLM does."""
+    while True:
+        try:
+            with socket.create_server(("127.0.0.1", _PORTS.start + secrets.randbelow(len(_PORTS)))) as found:
+                return int(found.getsockname()[1])
+        except OSError:
+            continue
 
 
 def _terminated(*_: object) -> None:

@@ -87,6 +87,13 @@ def test_the_best_scored_whole_box_stands_for_the_object():
     assert objects["box"][0].tolist() == [151, 51, 181, 81, 0]
 
 
+def test_a_box_within_a_box_of_another_window_is_no_second_object():
+    left, right = (0, 0, 200, 200), (140, 0, 340, 200)
+    inner, outer = drawn((160, 60, 175, 75, 0), left, 0.4), drawn((150, 50, 195, 95, 0), right, 0.9)
+    objects = merge(WINDOWS, [(0, np.concatenate([inner, outer]))])
+    assert objects["box"].tolist() == [[150, 50, 195, 95, 0]]
+
+
 def test_phrases_do_not_meddle():
     window, other = (0, 0, 200, 200), (140, 0, 340, 200)
     box = (150, 50, 180, 80, 0)
