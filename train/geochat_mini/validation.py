@@ -182,8 +182,8 @@ def main() -> None:
         if len(chosen[folder]) < args.most:
             chosen[folder].append(image)
     chat, figures = GeoChat.from_pretrained(args.model), dict[str, tuple[float, int]]()
-    for folder, some in chosen.items():  # told source by source, so that little is lost when it is stopped
-        found = measure(chat, some)
+    for folder, part in chosen.items():  # told source by source, so that little is lost when it is stopped
+        found = measure(chat, part)
         for figure, (value, count) in found.items():
             before, so_far = figures.get(figure, (0.0, 0))
             figures[figure] = ((before * so_far + value * count) / max(so_far + count, 1), so_far + count)
