@@ -5,9 +5,9 @@ Two boxes of one phrase from two windows are compared on the ground that both wi
 *Cut*: a box that reaches an edge of its window inside the scene, or comes near it by 2 % of the window's side, may be a
     piece of an object.
 *Same*: a box inside the other's window was seen by that one too. The two are one object where their intersection over
-    union reaches `iou`, where four fifths of the one inside are covered by the other, or half of it where it is cut:
-    a window that saw two things there would have drawn two. Where neither is inside the
-    other's window and one is cut, each must cover half of the other. Boxes of one window are never the same.
+    union reaches `iou`, or four fifths of the one inside are covered by the other, half of it where it is cut: a window
+    that saw two things there would have drawn two. Where neither is inside the other's window and one is cut, each must
+    cover half of the other. Boxes of one window are never the same.
 *One*: of boxes that are the same, the best-scored one that is not cut stands for the object (non-maximum suppression:
     a chain of boxes that each overlap the next is not one object). Where all are cut, they are joined, the most alike
     first, and never two of one window, so neighbours that touch stay two: the smallest box around what the windows saw.
