@@ -111,6 +111,14 @@ def add_view_options(parser: argparse.ArgumentParser) -> "argparse._ArgumentGrou
     group = parser.add_argument_group("view of the image")
     group.add_argument("--window", metavar="col,row,width,height", type=values.window, help="read this part only")
     add_source_options(group)
+    add_colour_options(
+        group, "band values to brightness: auto, none, percentile, percentile:1,99, or the values low,high"
+    )
+    return group
+
+
+def add_colour_options(group: "argparse._ArgumentGroup", stretch: str) -> None:
+    """Declare the bands that are shown and their stretch, whose help is `stretch`."""
     group.add_argument(
         "--bands",
         metavar="r,g,b",
@@ -118,14 +126,7 @@ def add_view_options(parser: argparse.ArgumentParser) -> "argparse._ArgumentGrou
         default="auto",
         help="band numbers from 1, or rgb, nir, swir, or as landsat8:nir",
     )
-    group.add_argument(
-        "--stretch",
-        metavar="HOW",
-        type=values.stretch,
-        default={},
-        help="band values to brightness: auto, none, percentile, percentile:1,99, or the values low,high",
-    )
-    return group
+    group.add_argument("--stretch", metavar="HOW", type=values.stretch, default={}, help=stretch)
 
 
 def add_source_options(group: "argparse._ArgumentGroup") -> None:

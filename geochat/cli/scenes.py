@@ -48,19 +48,9 @@ def add_window_options(parser: argparse.ArgumentParser, overlap: str) -> None:
     )
     group.add_argument("--aoi", metavar="FILE", type=Path, help="polygons outside of which nothing is looked at")
     options.add_source_options(group)
-    group.add_argument(
-        "--bands",
-        metavar="r,g,b",
-        type=values.bands,
-        default="auto",
-        help="band numbers from 1, or rgb, nir, swir, or as landsat8:nir",
-    )
-    group.add_argument(
-        "--stretch",
-        metavar="HOW",
-        type=values.stretch,
-        default={},
-        help="band values to brightness, one for all windows: auto, none, percentile, percentile:1,99, or low,high",
+    options.add_colour_options(
+        group,
+        "band values to brightness, one for all windows: auto, none, percentile, percentile:1,99, or low,high",
     )
 
 
