@@ -16,8 +16,9 @@ from geochat_mini import __main__ as recipe
 from geochat_mini import recipe as stages
 from geochat_mini import teacher_cache, text_teacher
 from geochat_mini.log import entries
+from geochat_mini.measure import BLIND, measure
 from geochat_mini.sources import chosen
-from geochat_mini.validation import measure
+from geochat_mini.trials import REFUSED
 
 SCENES = ("beach", "forest", "airplane", "river", "harbor")
 
@@ -82,7 +83,10 @@ def test_all_stages_in_small_each_going_on_where_it_was_stopped(imagery, tmp_pat
     encoder = DualEncoder.from_pretrained(str(out / "clip"))
     assert encoder.dimension == 256
     asked = LabelledImage(None, 64, 64, scene="beach", pixels=np.zeros((64, 64, 3), np.uint8), name="ucm/beach1.jpg")
-    assert measure(chat, [asked])["scene, ucm"][1] == 1
+    counts = measure(chat, asked, side=None)
+    assert counts["scene, ucm"][1] == 1
+    assert counts[BLIND + "scene, ucm"] == (1 / 21, 1)
+    assert counts[REFUSED] == (0, 4)  # under the source's names, under others, and free in two wordings
     before = (out / "checkpoint" / "config.json").stat().st_mtime_ns
     monkeypatch.setattr(sys, "argv", ["geochat_mini", *words, "--until", "perceive"])
     recipe.main()  # nothing is left to do

@@ -59,7 +59,12 @@ def ask(
         present: Objects that are known to be there though no box says where.
         turns: The most that are wanted.
     """
-    view = _renamed(view, rng)
+    pairs = draw_pairs(renamed(view, rng), rng, present)
+    return [(Message("user", pair.question), Message("assistant", pair.answer)) for pair in pairs[:turns]]
+
+
+def draw_pairs(view: LabelledImage, rng: random.Random, present: frozenset[str] = frozenset()) -> list[QAPair]:
+    """As `ask`, but pairs that say what they are about, of a view whose objects keep their names."""
     found: list[QAPair] = []
     if view.scene:
         found += [pair for _ in range(rng.choice((1, 2, 2))) if (pair := scene(view, rng))]
@@ -70,7 +75,7 @@ def ask(
         found += _about(_exact(view), rng, _region_shares(view), 5 if view.scene else 7)
     found += _about(view, rng, _whole_shares(view), 4)
     rng.shuffle(found)
-    return [(Message("user", pair.question), Message("assistant", pair.answer)) for pair in found[:turns]]
+    return found
 
 
 def scene(view: LabelledImage, rng: random.Random) -> QAPair | None:
@@ -128,7 +133,7 @@ def absent(view: LabelledImage, rng: random.Random) -> QAPair | None:
     if not held and view.scene and len(missing) >= 6 and rng.random() < 0.4:
         (mine, *_) = classes_of(view.scene) or (view.scene,)
         question = MINI.compose(_worded(GROUNDING, rng), Task.GROUNDING)
-        return QAPair(question, f"The image shows {_some(mine)}.", Task.GROUNDING)
+        return QAPair(question, f"The image shows {a_scene(mine)}.", Task.GROUNDING)
     name = rng.choice(missing)
     kind = rng.choice(("refer", "refer", "presence", "count"))
     if kind == "refer":
@@ -150,7 +155,7 @@ def _presence(name: str, answer: str, rng: random.Random) -> QAPair:
     return _freely(pair, rng) if rng.random() < _FREELY else pair
 
 
-def _some(scene: str) -> str:
+def a_scene(scene: str) -> str:
     """A scene class in a sentence: "a beach", "farmland"."""
     masses = {"bare land", "farmland", "chaparral", "buildings", "storage tanks", "parked airplanes"}
     return scene if scene in masses or scene.endswith("residential") else with_article(scene)
@@ -183,7 +188,7 @@ def _freely(pair: QAPair, rng: random.Random) -> QAPair:
     return replace(pair, question=words)
 
 
-def _renamed(view: LabelledImage, rng: random.Random) -> LabelledImage:
+def renamed(view: LabelledImage, rng: random.Random) -> LabelledImage:
     """The view with its vehicles taken together, or its objects under other names, at times."""
     names: dict[str, str] = {}
     if view.labelled >= _VEHICLES and rng.random() < 0.4:

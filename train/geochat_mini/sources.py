@@ -29,7 +29,7 @@ from geochat_mini.orientation import MEASURED, oriented
 
 _LOG = logging.getLogger(__name__)
 Terms = Literal["permissive", "all"]
-Split = Literal["train", "val"]
+Split = Literal["train", "val", "test"]
 _VEHICLES = frozenset({"car", "van", "bus", "truck"})
 
 
@@ -80,6 +80,11 @@ SOURCES: tuple[Source, ...] = (
     Source("more/solar-drone", "boxes.jsonl", False, "solar panels by drone (terms not stated)",
            frozenset({"solar panel"}), _STREET - {"tennis court"}),
 )  # fmt: skip
+UPRIGHT = frozenset(
+    {"rsod", "ships-google-earth", "aerial-cars", "pools-cannes", "drone-vehicles", "lakes-bhuvan", "airbus-aircraft"}
+)
+"""Folders whose labels are, for the most part, upright boxes."""
+_EVALUATION_ONLY = ("planes", "airbus-aircraft", "dota")
 SCENE_SOURCES = ("ucm", "aid-rsicd", "nwpu-resisc", "rsscn7")
 _RSOD: Mapping[str, str] = MappingProxyType(
     {"aircraft": "airplane", "oiltank": "storage tank", "overpass": "overpass", "playground": "ground track field"}
@@ -102,7 +107,9 @@ def licence(terms: Terms) -> str:
 def read_photographs(
     imagery: Path, terms: Terms, report: Report, split: Split = "train", *, turned: bool = True
 ) -> list[LabelledImage]:
-    """The photographs of one split of all sources that the terms allow; `val` is for validation alone.
+    """The photographs of one split of all sources that the terms allow.
+
+    `val` is for validation alone; `test` is read once, for weights that may ship.
 
     A record's name is its path below `imagery`. With `turned`, upright boxes are turned along their objects.
 
@@ -115,6 +122,19 @@ def read_photographs(
         named = replace(image, name=image.path.relative_to(imagery).as_posix())
         found.append(clipped(oriented(named) if turned and source.upright else named))
     return found
+
+
+def read_evaluation_only(imagery: Path, report: Report) -> Iterator[LabelledImage]:
+    """The photographs of sources that may only be measured on, once, for weights that may ship.
+
+    Raises:
+        DataError: A source's labels cannot be read.
+    """
+    for name in _EVALUATION_ONLY:
+        folder = imagery / "evaluation-only" / name
+        for image in read_boxes(DataSource(folder / "boxes.jsonl", folder, report=report)):
+            assert image.path is not None
+            yield replace(image, name=image.path.relative_to(imagery).as_posix())
 
 
 def _all(imagery: Path, terms: Terms, report: Report, split: Split) -> Iterator[tuple[Source, LabelledImage]]:
@@ -130,7 +150,10 @@ def _all(imagery: Path, terms: Terms, report: Report, split: Split) -> Iterator[
 
 
 def _ucm(folder: Path, split: Split, report: Report) -> Iterator[LabelledImage]:
-    """UC Merced's train part, of which a list is kept for validation; what overlaps its test part is left out."""
+    """UC Merced's train part, of which a list is kept for validation, without what overlaps its test part; or that."""
+    if split == "test":
+        yield from read_ucm(folder, "test", report=report)
+        return
     validation = read_list("ucm_val")
     left_out = read_list("ucm_overlap") | (validation if split == "train" else frozenset())
     for image in read_ucm(folder, "train", leave_out=left_out, report=report):
@@ -222,8 +245,13 @@ def distinct(images: Sequence[LabelledImage], kept: Iterable[Path], report: Repo
     return [image for image in images if image.path not in copies]
 
 
+def folder_of(image: LabelledImage) -> str:
+    """The name of the source an image is from, below `more` or `evaluation-only` or beside them."""
+    first, *rest = (image.name or "").split("/")
+    return rest[0] if first in {"more", "evaluation-only"} and rest else first
+
+
 def source_of(image: LabelledImage) -> str | None:
     """The name of the source of scenes an image is from; None for others and for what was made."""
-    parts = (image.name or "").split("/")
-    name = parts[1] if parts[0] == "more" and len(parts) > 1 else parts[0]
+    name = folder_of(image)
     return name if name in SCENE_SOURCES else None

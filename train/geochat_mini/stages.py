@@ -21,6 +21,12 @@ from geochat_mini.text_teacher import WIDTH as TEXT_VECTOR
 from geochat_train.contrastive import contrastive_loss
 
 
+def _eager_on_cpu(model: Any) -> None:  # noqa: ANN401 - any of transformers' models
+    """Avoid fused attention on a CPU, where its backward pass takes a third of a step."""
+    if not torch.cuda.is_available():
+        model.set_attn_implementation("eager")
+
+
 class Normalize(nn.Module):
     """uint8 views (B, S, S, 3) to CLIP-normalised pixel values (B, 3, S, S); what letterboxing does to a square."""
 
@@ -49,6 +55,7 @@ class Pairing(nn.Module):
 
     def __init__(self, clip: CLIPModel, heads: AuxiliaryHeads) -> None:
         super().__init__()
+        _eager_on_cpu(clip)
         self.clip = clip
         self.heads = heads
         self.meaning = nn.Linear(shape.WIDTH, TEXT_VECTOR)  # thrown away afterwards
@@ -110,6 +117,7 @@ class Perception(nn.Module):
     def __init__(self, tower: CLIPVisionModel, heads: AuxiliaryHeads) -> None:
         super().__init__()
         self.tower = tower
+        _eager_on_cpu(tower)
         self.heads = heads
         self.normalize = Normalize()
 
@@ -149,6 +157,7 @@ class Instruction(nn.Module):
 
     def __init__(self, chat: LlavaForConditionalGeneration, numbers: list[int], scenes: int) -> None:
         super().__init__()
+        _eager_on_cpu(chat)
         self.chat = chat
         self.scene = nn.Linear(chat.lm_head.in_features, scenes)  # thrown away afterwards
         nn.init.zeros_(self.scene.weight)  # until it has learnt something it must not pull at a model that goes on
@@ -190,10 +199,11 @@ class Instruction(nn.Module):
         embeddings = self.chat.get_input_embeddings()(input_ids)  # (B, T, D)
         here = (input_ids == self.chat.config.image_token_id)[..., None].expand_as(embeddings)
         images = model.multi_modal_projector(patches).to(embeddings.dtype)
+        bias = torch.zeros_like(attention_mask, dtype=embeddings.dtype)  # eager attention adds its mask
         output = model.language_model(
             inputs_embeds=embeddings.masked_scatter(here, images),
             position_ids=position_ids,
-            attention_mask=attention_mask,
+            attention_mask=bias.masked_fill(~attention_mask, torch.finfo(bias.dtype).min),
             use_cache=False,
             output_hidden_states=True,
         )
