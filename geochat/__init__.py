@@ -7,12 +7,18 @@
 The names below are loaded on first use, so that `import geochat` costs nothing.
 """
 
+import os
 from importlib import import_module
+
+# Torch's OpenMP threads spin while they wait for each other, so on a machine with other work each waits for one that
+# is not running (docs/benchmarks). Read once, when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 TYPE_CHECKING = False  # as in `typing`, whose import would cost more than all the rest
 if TYPE_CHECKING:
     from geochat.assistant import Answer, Conversation, Question
     from geochat.chat import GeoChat
+    from geochat.client import Client
     from geochat.dialects import Region
     from geochat.errors import GeoChatError
     from geochat.geometry import OrientedBox
@@ -23,6 +29,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Answer": "geochat.assistant",
+    "Client": "geochat.client",
     "Conversation": "geochat.assistant",
     "GeoChat": "geochat.chat",
     "GeoChatError": "geochat.errors",
@@ -35,6 +42,7 @@ _HOMES = {
 
 __all__ = [
     "Answer",
+    "Client",
     "Conversation",
     "GeoChat",
     "GeoChatError",

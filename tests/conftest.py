@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,9 +12,19 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tiny models wait for a second thread longer than it helps
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a script's background; processes started here inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # Machines are shared, so no deadlines; CI tries the same examples each time, people new ones.
 settings.register_profile("geochat", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("geochat")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Number of processes of `pytest -n auto`: one a core, and no more than a machine of 8 GB can hold."""
+    return min(4, os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ PACKAGES = {
     "geochat_serve": ROOT / "serve/geochat_serve",
     "geochat_train": ROOT / "train/geochat_train",
     "geochat_mini": ROOT / "train/geochat_mini",
+    "geochat_small": ROOT / "train/geochat_small",
     "geochat_eval": ROOT / "eval/geochat_eval",
     "geochat_data": ROOT / "data/geochat_data",
 }
@@ -20,7 +21,8 @@ MAY_IMPORT = {
     "geochat": set(),
     "geochat_data": {"geochat"},
     "geochat_train": {"geochat", "geochat_data"},
-    "geochat_mini": {"geochat", "geochat_data", "geochat_train"},
+    "geochat_mini": {"geochat", "geochat_data", "geochat_train", "geochat_eval"},
+    "geochat_small": {"geochat", "geochat_data", "geochat_train", "geochat_mini"},
     "geochat_eval": {"geochat", "geochat_data"},
     "geochat_serve": {"geochat"},
 }
@@ -40,13 +42,18 @@ ROOMS = {  # room of geochat -> rooms it may import
     "vision": {"errors", "geometry"},
     "checkpoints": {"errors", "files", "geometry", "prompts", "dialects", "models", "vision"},
     "engines": {"errors", "registry", "geometry", "prompts", "dialects", "imagery", "models", "vision", "checkpoints"},
-    "clip": {"errors", "registry", "imagery", "models", "vision", "checkpoints"},
+    "clip": {"errors", "registry", "files", "imagery", "models", "vision", "checkpoints"},
     "assistant": {"errors", "geometry", "prompts", "dialects", "imagery", "models", "exports", "engines"},
     "find": {
         *("errors", "files", "journal", "geometry", "prompts", "dialects", "imagery", "models", "exports", "engines"),
         "assistant",
     },
+    "archive": {
+        *("errors", "files", "registry", "journal", "geometry", "imagery", "models", "exports", "engines"),
+        *("assistant", "find"),
+    },
     "chat": {"errors", "imagery", "engines", "assistant", "find"},
+    "client": {"errors", "geometry", "prompts", "imagery", "exports", "engines", "assistant"},
     "verification": {"geometry", "prompts", "imagery", "engines", "assistant", "chat"},
 }
 WITHOUT_TORCH = {
@@ -63,7 +70,9 @@ WITHOUT_TORCH = {
     "exports",
     "assistant",
     "find",
+    "archive",
     "chat",
+    "client",
     "verification",
 }
 LIGHT_MODULES = ("geochat", "geochat.assistant", "geochat.engines", "geochat.exports", "geochat.models")

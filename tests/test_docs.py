@@ -20,7 +20,7 @@ from geochat.cli.process import parse
 ROOT = Path(__file__).parents[1]
 PAGES = [
     ROOT / "README.md",
-    *sorted(ROOT.glob("docs/*.md")),
+    *sorted(ROOT.glob("docs/**/*.md")),
     *(ROOT / name / "README.md" for name in ("serve", "train", "eval", "data")),
 ]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -76,6 +76,7 @@ SHOWN = [page for page in PAGES if any(language == "console" for language, _ in 
 @pytest.mark.parametrize("page", SHOWN, ids=name_of)
 def test_shown_output_is_what_is_printed(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
     for sample in (ROOT / "geochat" / "samples").iterdir():
         shutil.copy(sample, tmp_path)
     for language, text in blocks(page):

@@ -9,6 +9,7 @@ import geochat
 def test_exported_names():
     assert geochat.__all__ == [
         "Answer",
+        "Client",
         "Conversation",
         "GeoChat",
         "GeoChatError",

@@ -15,8 +15,7 @@ from transformers import (
 )
 
 from geochat.checkpoints import Checkpoint
-from geochat.checkpoints.device import quiet
-from geochat.checkpoints.quantization import quantization_config
+from geochat.checkpoints.loading import quantization_config, quiet
 from geochat.models import Settings
 from geochat.prompts import SYSTEM_PROMPT, chat_template
 from geochat.vision import build_processor

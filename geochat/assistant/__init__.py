@@ -2,9 +2,9 @@
 
 from geochat.assistant.answer import Answer
 from geochat.assistant.conversation import AnswerStream, Conversation
-from geochat.assistant.placed import asked_region
 from geochat.assistant.question import AskOptions, Question, QuestionOptions, ViewOptions
 from geochat.assistant.region_input import RegionFrame, RegionLike
+from geochat.assistant.regions import asked_region
 from geochat.exports import GroundedRegion
 
 __all__ = [

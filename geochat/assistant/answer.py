@@ -12,9 +12,7 @@ from geochat import __version__
 from geochat.assistant.choosing import ChoiceMethod, choose
 from geochat.assistant.interpretation import Interpretation
 from geochat.assistant.notices import Notice, answer_notices
-from geochat.assistant.numbering import Numbering
-from geochat.assistant.placed import as_asked, asked_region, region_dict
-from geochat.assistant.scoring import region_score
+from geochat.assistant.regions import Numbering, as_asked, asked_region, region_dict, region_score
 from geochat.dialects import ParsedText, Unreadable
 from geochat.engines import Completion, Finish, TokenScore, Usage
 from geochat.exports import (
@@ -191,9 +189,10 @@ class Answer:
         geometric mean of the probabilities of its coordinates' and phrase's tokens. `as_asked` says whether the phrase
         names what was asked for, null where that cannot be told. `choices` are the answers offered, each with its
         probability and the mean log-probability of its tokens where the engine scores them. `tokens` are the pieces of
-        the text with the natural logarithms of their probabilities.
+        the text with the natural logarithms of their probabilities. `image_to_map` is the affine map [a, b, c, d, e, f]
+        from pixels to the CRS `crs`, or null.
         """
-        image = self.image
+        image, affine = self.image, self.image.place.image_to_map
         return {
             "text": self.text,
             "plain_text": self.plain_text,
@@ -207,6 +206,7 @@ class Answer:
                 "bands": list(image.bands),
                 "stretch": dataclasses.asdict(image.stretch),
                 "metres_a_pixel": image.gsd,
+                "image_to_map": None if affine is None or image.crs is None else list(affine[:6]),
             },
             "model": self.model,
             "usage": dataclasses.asdict(self.usage),

@@ -7,12 +7,11 @@ table is closed whole: an interrupted run loses neither the rows it had nor an e
 import csv
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
-from geochat.assistant.answer import Answer
 from geochat.assistant.notices import Notice
 from geochat.errors import ExportError
 from geochat.exports import check_target
@@ -55,26 +54,27 @@ class Row:
     error: str | None = None
 
     @classmethod
-    def of(cls, image: str, answer: Answer, feature: int | None = None) -> Self:
+    def of(cls, image: str, answer: Mapping[str, Any], feature: int | None = None) -> Self:
         """The row of an answer.
 
         Args:
             image: What the image is called.
-            answer: The answer.
+            answer: The answer as `Answer.to_dict` gives it.
             feature: Number of the feature it is about.
         """
+        chosen = (each["probability"] for each in answer["choices"] if each["text"] == answer["choice"])
         return cls(
             image,
             feature,
-            answer.question,
-            answer.task.value,
-            " ".join(answer.plain_text.split()),
-            answer.choice,
-            _probability(answer),
-            answer_score(answer),
-            len(answer.regions),
-            answer.finish,
-            answer.notices,
+            answer["question"],
+            answer["task"],
+            " ".join(answer["plain_text"].split()),
+            answer["choice"],
+            next(chosen, None),
+            answer_score(token["logprob"] for token in answer["tokens"]),
+            len(answer["regions"]),
+            answer["finish"],
+            tuple(Notice(**notice) for notice in answer["notices"]),
         )
 
 
@@ -133,15 +133,10 @@ class AnswerTable:
         return ExportError(f"{self.path} cannot be written: {error.strerror or error}; choose another place")
 
 
-def _probability(answer: Answer) -> float | None:
-    """Of the choice among those offered, where the engine scores them."""
-    return next((each.probability for each in answer.completion.choices if each.text == answer.choice), None)
-
-
-def answer_score(answer: Answer) -> float | None:
-    """The geometric mean of the probabilities of the answer's tokens, where the engine gives them."""
-    logprobs = [token.logprob for token in answer.tokens]
-    return math.exp(math.fsum(logprobs) / len(logprobs)) if logprobs else None
+def answer_score(logprobs: Iterable[float]) -> float | None:
+    """The geometric mean of the probabilities of an answer's tokens, given their logarithms; None without tokens."""
+    listed = list(logprobs)
+    return math.exp(math.fsum(listed) / len(listed)) if listed else None
 
 
 def as_words(text: str) -> str:

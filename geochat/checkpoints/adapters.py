@@ -16,8 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from geochat.checkpoints.layout import Recipe
-from geochat.checkpoints.names import ORIGINAL_TOWER, hub_name, quoted
+from geochat.checkpoints.layout import ORIGINAL_TOWER, Recipe, hub_name, quoted
 from geochat.checkpoints.tensors import Reader, Stored, stored_tensors
 from geochat.errors import CheckpointError
 from geochat.models.objects import read_object

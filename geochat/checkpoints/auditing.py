@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from geochat.checkpoints.architecture import ATTENTION, IGNORED, QUANTIZATION
+from geochat.checkpoints.guards import unsafe_names
 from geochat.checkpoints.hub import find
-from geochat.checkpoints.pickles import unsafe_names
 from geochat.checkpoints.templates import unbounded
 from geochat.checkpoints.tensors import WEIGHTS_FILES, weight_files
 from geochat.errors import CheckpointError
-from geochat.models import SETTINGS_FILE, bundled_path, read_settings
+from geochat.models import SETTINGS_FILE, find_bundled, read_settings
 from geochat.models.finding import find_local
 from geochat.models.objects import read_object
 
@@ -176,7 +176,7 @@ def _references(folder: Path) -> Iterator[Finding]:
             named = read_object(folder / file).get(key) if (folder / file).is_file() else None
         except CheckpointError:
             continue  # reported above
-        if not isinstance(named, str) or named == read_settings(bundled_path()).name:
+        if not isinstance(named, str) or find_bundled(named) is not None:
             continue
         text = f"{key}: {named}"
         try:

@@ -29,6 +29,7 @@ from geochat.checkpoints.shards import Entry, Shard, split, write_index
 from geochat.checkpoints.sources import IMAGE_SIZE, Source, recognise
 from geochat.checkpoints.tensors import Reader, weight_files
 from geochat.errors import CheckpointError, SettingsError
+from geochat.files import atomic_draft
 from geochat.models import weights_sha256
 from geochat.models.finding import check_destination
 
@@ -160,9 +161,8 @@ class _Manifest:
 
     def add(self, name: str, digest: str) -> None:
         self._state["finished"][name] = digest
-        draft = self._file.with_suffix(".new")
-        draft.write_text(json.dumps(self._state), encoding="utf-8")
-        draft.replace(self._file)
+        with atomic_draft(self._file) as draft:
+            draft.write_text(json.dumps(self._state), encoding="utf-8")
 
 
 @contextmanager

@@ -6,8 +6,7 @@ from functools import cached_property
 from math import prod
 from pathlib import Path
 
-from geochat.checkpoints.layout import Recipe
-from geochat.checkpoints.names import HEAD, LANGUAGE, PROJECTOR, VISION
+from geochat.checkpoints.layout import HEAD, LANGUAGE, PROJECTOR, VISION, Recipe
 from geochat.checkpoints.sources import Source, recognise
 from geochat.models import SETTINGS_FILE, Settings, bundled_path, weights_sha256
 

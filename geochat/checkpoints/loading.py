@@ -6,21 +6,119 @@ one list. Nothing is written to disk: merging an adapter or renaming 7B paramete
 have to be kept, found and thrown away. To keep one, convert it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
-from transformers import LlavaForConditionalGeneration, LlavaProcessor
+from torch import nn
+from transformers import BitsAndBytesConfig, LlavaForConditionalGeneration, LlavaProcessor
+from transformers.utils import logging as transformers_logging
 
-from geochat.checkpoints.device import choose_device, choose_dtype, quiet
-from geochat.checkpoints.generation import read_generation
 from geochat.checkpoints.guards import guarded
-from geochat.checkpoints.quantization import leave_unpacked, quantization_config
+from geochat.checkpoints.layout import DTYPES
+from geochat.checkpoints.saving import read_generation
 from geochat.checkpoints.sources import Source, recognise
 from geochat.checkpoints.tensors import Reader
+from geochat.errors import SettingsError
 from geochat.models import ModelInfo, Settings, bundled_path
+
+
+def choose_device(name: str | None) -> torch.device:
+    """The device of that name; None takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        SettingsError: It cannot be used here.
+    """
+    if name is None:
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise SettingsError(f"the device {name!r} cannot be used here; leave it out or use 'cpu'") from error
+    return device
+
+
+def choose_dtype(name: str | None, usual: torch.dtype) -> torch.dtype:
+    """The precision of that name; None takes the `usual` one.
+
+    Raises:
+        SettingsError: There is none of that name.
+    """
+    if name is None:
+        return usual
+    if name not in DTYPES:
+        raise SettingsError(f"unknown dtype {name!r}; use {', '.join(DTYPES)}")
+    return DTYPES[name]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars and no load report: what they would say has been checked, and stderr is the user's."""
+    verbosity = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+_ROWS, _COLUMNS = 32, 64  # bitsandbytes packs weights by these on CPUs with bfloat16, and fails on a remainder
+Quantization = Literal["4bit", "8bit"]
+NOT_QUANTIZED = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
+_DEVICES = ("cpu", "cuda")
+
+
+def quantization_config(kind: str, device: torch.device, dtype: torch.dtype) -> BitsAndBytesConfig:
+    """The configuration with which transformers loads a quantised model.
+
+    Args:
+        kind: "4bit" (NF4, its constants quantised too) or "8bit" (LLM.int8).
+        device: Where the model will live.
+        dtype: The precision that is computed in.
+
+    Raises:
+        SettingsError: The kind or device is not supported, or bitsandbytes is not installed.
+    """
+    if kind not in get_args(Quantization):
+        raise SettingsError(f"unknown quantization {kind!r}; use {' or '.join(get_args(Quantization))}")
+    if device.type not in _DEVICES:
+        raise SettingsError(f"weights cannot be quantised on {device.type!r}; use {' or '.join(_DEVICES)}")
+    if find_spec("bitsandbytes") is None:
+        raise SettingsError("quantization needs bitsandbytes, which is not installed; run `pip install bitsandbytes`")
+    if kind == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=list(NOT_QUANTIZED))
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=list(NOT_QUANTIZED),
+    )
+
+
+def leave_unpacked(model: nn.Module) -> None:
+    """Have layers that bitsandbytes cannot pack for a CPU with bfloat16 computed the general way.
+
+    Without this their first use ends in an error of bitsandbytes 0.50. Where nothing is packed it changes nothing.
+    """
+    layer: Any  # bitsandbytes' layers are not typed
+    for layer in model.modules():
+        packable = hasattr(layer, "support_avx512bf16_for_cpu")
+        if packable and (layer.out_features % _ROWS or layer.in_features % _COLUMNS):
+            layer.support_avx512bf16_for_cpu = False
+
 
 _DEFAULT_DTYPES = {"cpu": torch.float32, "cuda": torch.bfloat16, "mps": torch.float16}
 

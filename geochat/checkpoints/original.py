@@ -16,8 +16,7 @@ from transformers import CLIPConfig, CLIPVisionConfig, LlamaConfig, LlavaConfig
 from geochat.checkpoints.architecture import check_architecture, check_numbers, plain
 from geochat.checkpoints.guards import guarded
 from geochat.checkpoints.hub import find
-from geochat.checkpoints.layout import Change
-from geochat.checkpoints.names import EMBEDDINGS, OUTPUT, POSITIONS, VISION
+from geochat.checkpoints.layout import EMBEDDINGS, OUTPUT, POSITIONS, VISION, Change
 from geochat.checkpoints.tensors import Stored
 from geochat.errors import CheckpointError
 from geochat.models.objects import read_object

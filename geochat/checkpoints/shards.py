@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from geochat.errors import SettingsError
+from geochat.files import atomic_draft
 
 INDEX_FILE = "model.safetensors.index.json"
 _CODES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}
@@ -63,12 +64,10 @@ class Shard:
             Its SHA-256, in hexadecimal.
         """
         digest = hashlib.sha256()
-        draft = folder / f"{self.file}.partial"
-        with draft.open("wb") as stream:
+        with atomic_draft(folder / self.file) as draft, draft.open("wb") as stream:
             for block in self._blocks():
                 digest.update(block)
                 stream.write(block)
-        draft.replace(folder / self.file)
         return digest.hexdigest()
 
     def _blocks(self) -> Iterable[bytes | memoryview]:

@@ -14,14 +14,13 @@ from transformers import LlavaConfig, LlavaProcessor
 from geochat.checkpoints.adapters import ADAPTER_CONFIG, Adapter, read_adapter
 from geochat.checkpoints.architecture import read_architecture, refuse_quantized
 from geochat.checkpoints.hub import find, is_hub_id
-from geochat.checkpoints.layout import Recipe, plan, read_contents
-from geochat.checkpoints.names import VISION, original_name
+from geochat.checkpoints.layout import VISION, Recipe, original_name, plan, read_contents
 from geochat.checkpoints.original import changes, find_tower, is_of_tower, llava_config, tower_config
 from geochat.checkpoints.processors import native_processor
 from geochat.checkpoints.tensors import Stored, weight_files
 from geochat.checkpoints.tokenizer import llama_tokenizer
 from geochat.errors import CheckpointError
-from geochat.models import SETTINGS_FILE, Settings, bundled_path, read_settings
+from geochat.models import SETTINGS_FILE, Settings, read_settings
 from geochat.models.objects import read_object
 from geochat.prompts import chat_template
 from geochat.vision import build_processor
@@ -90,7 +89,7 @@ def recognise(
     """Look at a checkpoint: find it, tell its kind, and account for each of its tensors.
 
     Args:
-        source: A directory or a hub id.
+        source: A directory, a hub id or a bundled model's name.
         base: What an adapter adapts; None takes what it names itself.
         image_size: Side of the square the model will see, in pixels; for the original's layout, which does not say.
         allow_download: Whether what a local folder names, its base or its tower, may be downloaded. What is given as
@@ -116,8 +115,6 @@ def _base_folder(adapter: Adapter, base: str | Path | None, *, allowed: bool) ->
         return find(base)
     if not adapter.base:
         raise CheckpointError(f"{adapter.folder} is an adapter and names no base; give one")
-    if adapter.base == read_settings(bundled_path()).name:
-        return bundled_path()
     try:
         return find(adapter.base, beside=adapter.folder, allow_download=allowed)
     except CheckpointError as error:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geochat.cli import images, options, values
+from geochat.cli import images, options, remote, values
 from geochat.errors import PromptError
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     view.add_argument("--region-layer", metavar="NAME", help="layer of FILE (default: the first)")
     options.add_model_options(parser)
+    remote.add_server_option(parser)
     options.add_generation_options(parser)
     out = parser.add_argument_group("results")
     out.add_argument(
@@ -92,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
         GeoChatError: An option or image is wrong, or a result cannot be written.
     """
     words = images.split_words([*args.words, *filter(None, [args.last])], args.question)
+    if (url := remote.server_of(args)) is not None:
+        return remote.ask(args, url, words.images, words.question, several=words.several)
     from geochat.cli import ask_batch, ask_image
 
     question = _question(args, words.question)

@@ -2,14 +2,13 @@
 
 import argparse
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from geochat.assistant import Answer, Question
+from geochat.assistant import Question
 from geochat.assistant.table import Row
-from geochat.chat import GeoChat
 from geochat.cli import options, output
 from geochat.cli.images import ImageName, label_of, open_errors
 from geochat.cli.output import NoticeLog, note, print_error
@@ -17,6 +16,12 @@ from geochat.cli.results import check_targets, in_order, table_writer
 from geochat.errors import ExportError, GeoChatError, ImageError, RegionError
 from geochat.exports import Collection, GroundedRegion
 from geochat.imagery import Scene
+
+if TYPE_CHECKING:
+    from geochat.cli.images import AnyAnswer
+
+Answered: TypeAlias = "tuple[int, AnyAnswer | GeoChatError]"
+"""The place of an image among those named, and its answer or the error that kept it from one."""
 
 _NAMED = 5  # images without georeferencing that a note names
 
@@ -38,6 +43,22 @@ def run(args: argparse.Namespace, images: Sequence[ImageName], question: Questio
     Raises:
         GeoChatError: An option is wrong, or a result cannot be written.
     """
+    return report_answers(args, images, lambda: _answers(args, images, replace(question, regions=args.region)))
+
+
+def report_answers(
+    args: argparse.Namespace, images: Sequence[ImageName], answers: Callable[[], Iterator[Answered]]
+) -> int:
+    """Print and write answers, in the order of the images; exit status 1 where one failed.
+
+    Args:
+        args: The arguments.
+        images: The images.
+        answers: Asks, once the arguments are checked; gives each answer as soon as it is there.
+
+    Raises:
+        GeoChatError: An option is wrong, or a result cannot be written.
+    """
     check_targets(args, several=True)
     if args.region_file:
         raise RegionError(f"{args.region_file[0]} is asked about on one image; name one, not {len(images)}")
@@ -48,10 +69,11 @@ def run(args: argparse.Namespace, images: Sequence[ImageName], question: Questio
     layer = Collection() if args.geojson or args.geopackage else None
     if layer is not None:
         _require_georeference(images, args)
-    chat = options.load_model(args)
+    answered, overlays = answers(), _Overlays(args.overlay)
+    results = ((place, _result(answer, images[place], args, overlays)) for place, answer in answered)
     notices, failed, placeless = NoticeLog("image"), 0, list[str]()
     with table_writer(args.table) as write_row:
-        for _, result in in_order(_results(chat, args, images, replace(question, regions=args.region))):
+        for _, result in in_order(results):
             failed += result.row.error is not None
             _print_result(result, notices)
             write_row(result.row)
@@ -67,47 +89,41 @@ def run(args: argparse.Namespace, images: Sequence[ImageName], question: Questio
     return 1 if failed else 0
 
 
-def _results(
-    chat: GeoChat, args: argparse.Namespace, images: Sequence[ImageName], question: Question
-) -> Iterator[tuple[int, _ImageResult]]:
-    """The place of each image in `images` and its result; an image is opened when its turn comes."""
+def _answers(args: argparse.Namespace, images: Sequence[ImageName], question: Question) -> Iterator[Answered]:
+    """Ask a model about each image; an image is opened when its turn comes."""
     places: list[int] = []  # of the images that could be opened
-    unopened: deque[tuple[int, _ImageResult]] = deque()
-    overlays = _Overlays(args.overlay)
+    unopened: deque[tuple[int, GeoChatError]] = deque()
 
     def pairs() -> Iterator[tuple[Any, Question]]:
         for place, image in enumerate(images):
             try:
                 view = options.open_view(args, image)
             except GeoChatError as error:
-                unopened.append((place, _failure(image, error)))
+                unopened.append((place, error))
                 continue
             places.append(place)
             yield view, replace(question, id=f"{question.id}-{place}")
 
-    for number, answer in chat.ask_each(pairs()):
+    for number, answer in options.load_model(args).ask_each(pairs()):
         while unopened:
             yield unopened.popleft()
-        image = images[places[number]]
-        if isinstance(answer, GeoChatError):
-            yield places[number], _failure(image, answer)
-        else:
-            overlays.save(answer, image)
-            yield places[number], _result(answer, image, args)
+        yield places[number], answer
     yield from unopened
 
 
-def _result(answer: Answer, image: ImageName, args: argparse.Namespace) -> _ImageResult:
-    row = Row.of(label_of(image), answer)
-    line = output.json_text({"file": row.image, **answer.to_dict()}) if args.json else f"{row.image}: {row.answer}"
+def _result(
+    answer: "AnyAnswer | GeoChatError", image: ImageName, args: argparse.Namespace, overlays: "_Overlays"
+) -> _ImageResult:
+    if isinstance(answer, GeoChatError):
+        return _ImageResult(Row(label_of(image), error=" ".join(str(answer).split())))
+    overlays.save(answer, image)
+    values = answer.to_dict()
+    row = Row.of(label_of(image), values)
+    line = output.json_text({"file": row.image, **values}) if args.json else f"{row.image}: {row.answer}"
     if not (args.geojson or args.geopackage):
         return _ImageResult(row, line)
     provenance = answer.provenance if answer.crs is not None else {}
     return _ImageResult(row, line, answer.crs, answer.features, provenance)
-
-
-def _failure(image: ImageName, error: GeoChatError) -> _ImageResult:
-    return _ImageResult(Row(label_of(image), error=" ".join(str(error).split())))
 
 
 class _Overlays:
@@ -117,7 +133,7 @@ class _Overlays:
         self._folder = folder
         self._names: set[str] = set()
 
-    def save(self, answer: Answer, image: ImageName) -> None:
+    def save(self, answer: "AnyAnswer", image: ImageName) -> None:
         """Write one.
 
         Raises:

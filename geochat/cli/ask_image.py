@@ -147,8 +147,9 @@ def _feature_result(
         return _FeatureResult(row, skipped=answer.reason)
     if isinstance(answer, GeoChatError):
         return _FeatureResult(Row(label_of(image), number, error=str(answer)), skipped=str(answer), failed=True)
-    row = Row.of(label_of(image), answer, number)
-    line = output.json_text({"feature": number, **answer.to_dict()}) if args.json else f"{number}: {row.answer}"
+    values = answer.to_dict()
+    row = Row.of(label_of(image), values, number)
+    line = output.json_text({"feature": number, **values}) if args.json else f"{number}: {row.answer}"
     exported = args.geojson or args.geopackage or args.overlay
     return _FeatureResult(row, line, answer.asked[0], provenance=answer.provenance if exported else {})
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geochat.cli import options, values
+from geochat.cli import archives, options, values
 from geochat.cli.images import ImageName, open_errors
 from geochat.cli.output import note, print_json
 from geochat.errors import CheckpointError, ImageError, SettingsError
@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     speed = parser.add_argument_group("speed")
     speed.add_argument("--batch-size", metavar="N", type=int, default=32, help="images at once (default: 32)")
     speed.add_argument("--no-cache", action="store_true", help="neither store features of images nor read stored ones")
+    archives.add_ray_options(parser)
     parser.set_defaults(kind="table")
 
 
@@ -75,20 +76,27 @@ def run(args: argparse.Namespace) -> int:
     )
     if not _check(args, files):
         return 1
-    from geochat.clip import FeatureCache
-
-    classifier = _classifier(args)
-    cache = None if args.no_cache else FeatureCache(classifier.encoder)
     failed: list[Any] = []
 
     def on_error(image: Any, error: Exception) -> None:  # noqa: ANN401 - any kind of image
         failed.append(image)
         note(f"left out: {error}")
 
-    show, score = _PRINTERS[args.kind](classifier.classes, files), _FolderScore(classifier.classes)
-    for found in classifier.classify_many(
-        files, batch_size=args.batch_size, opener=opener, cache=cache, on_error=on_error
-    ):
+    if args.ray is not None:
+        from geochat.cli.clip_ray import classified
+
+        classes, results = classified(args, files, partial(_classifier, args), opener, on_error)
+    else:
+        from geochat.clip import FeatureCache
+
+        classifier = _classifier(args)
+        cache = None if args.no_cache else FeatureCache(classifier.encoder)
+        classes = classifier.classes
+        results = classifier.classify_many(
+            files, batch_size=args.batch_size, opener=opener, cache=cache, on_error=on_error
+        )
+    show, score = _PRINTERS[args.kind](classes, files), _FolderScore(classes)
+    for found in results:
         show(found)
         score.add(found)
     if args.score:

@@ -45,6 +45,7 @@ COMMANDS = (
     Command("count", "geochat.cli.count", "count things in a whole scene"),
     Command("review", "geochat.cli.review", "judge what was found by eye, for precision and recall"),
     Command("describe", "geochat.cli.describe", "describe a scene, as a whole or window by window"),
+    Command("jobs", "geochat.cli.jobs", "show the progress of a job over many scenes"),
     Command("serve", "geochat_serve.command", "open the web chat"),
     Command("info", "geochat.cli.info", "describe a model"),
     Command("verify", "geochat.cli.verify", "check a model after a download, a conversion or fine-tuning"),

@@ -1,12 +1,17 @@
 """`geochat convert`: rewrite a checkpoint in the native layout, which transformers, vLLM and SGLang load."""
 
 import argparse
-import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from geochat.cli import options, output
 from geochat.cli.output import note
+from geochat.progress import progress_bar
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,16 +46,17 @@ def run(args: argparse.Namespace) -> int:
     from geochat.checkpoints import convert
 
     try:
-        done = convert(
-            args.source,
-            args.destination,
-            base=args.base,
-            dtype=args.dtype,
-            shard_size=args.shard_size,
-            image_size=args.image_size,
-            progress=_show if sys.stderr.isatty() else None,
-            allow_download=args.allow_download,
-        )
+        with progress_bar("MB") as bar:
+            done = convert(
+                args.source,
+                args.destination,
+                base=args.base,
+                dtype=args.dtype,
+                shard_size=args.shard_size,
+                image_size=args.image_size,
+                progress=partial(_show, bar),
+                allow_download=args.allow_download,
+            )
     except KeyboardInterrupt:
         note("interrupted; run the same command again to resume")
         raise
@@ -65,5 +71,6 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _show(written: int, total: int) -> None:
-    print(f"\r{written / 1e9:.2f} of {total / 1e9:.2f} GB", end="\n" if written == total else "", file=sys.stderr)
+def _show(bar: "tqdm[Any]", written: int, total: int) -> None:
+    bar.total = total // 10**6
+    bar.update(written // 10**6 - bar.n)

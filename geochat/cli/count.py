@@ -2,8 +2,8 @@
 
 import argparse
 
-from geochat.cli import output, scenes
-from geochat.cli.find import add_search_arguments, search
+from geochat.cli import output, scenes, values
+from geochat.cli.find import add_search_options, search
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,7 +13,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "polygon for each cell of a grid of windows, with the number of objects whose centre lies in it; null where "
         "the scene was not looked at. A --job of `geochat find` with the same words and options is taken as it is."
     )
-    add_search_arguments(parser)
+    parser.add_argument("scene", metavar="SCENE", help="an image of any size")
+    parser.add_argument(
+        "words", metavar="PHRASE", nargs="+", type=values.words, help='what to count, such as "ships" "storage tanks"'
+    )
+    add_search_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object, by phrase")
 
 

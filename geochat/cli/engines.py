@@ -4,6 +4,8 @@ Imports nothing heavy.
 """
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from geochat.cli.output import note
 
 if TYPE_CHECKING:
     from geochat.chat import GeoChat
+    from geochat.engines import Engine
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +46,12 @@ def open_chat(args: argparse.Namespace, **changed: Any) -> "GeoChat":  # noqa: A
         GeoChatError: It cannot be opened; errors in names and small files come before torch is imported.
     """
     from geochat.chat import GeoChat
+
+    return GeoChat(opener(args, **changed)())
+
+
+def opener(args: argparse.Namespace, **changed: Any) -> "Callable[[], Engine]":  # noqa: ANN401
+    """A function that opens that engine, here or in another process, to which it can be pickled; see `open_chat`."""
     from geochat.engines.registry import EngineOptions, open_engine
 
     options = {
@@ -58,7 +67,7 @@ def open_chat(args: argparse.Namespace, **changed: Any) -> "GeoChat":  # noqa: A
         "vllm_python": args.vllm_python,
         "tell": note,
     }
-    return GeoChat(open_engine(args.engine, EngineOptions(**options | changed)))
+    return partial(open_engine, args.engine, EngineOptions(**options | changed))
 
 
 def check_model(args: argparse.Namespace) -> None:

@@ -2,12 +2,16 @@
 
 import argparse
 from collections import Counter
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from geochat.cli import options, output, proposals, scenes, values
+from geochat.cli import archives, options, output, proposals, remote, scenes, values
+from geochat.errors import PromptError, SettingsError
 
 if TYPE_CHECKING:
+    from geochat.archive import SceneWork
     from geochat.find import Finding, FoundObject
+    from geochat.models import ModelInfo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,19 +20,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Find things in a whole scene, through overlapping windows at the ground resolution the model knows. Each "
         "object is given once, also where several windows show it, and pieces of one that no window shows whole are "
         "joined. Prints how many there are of each; windows that could not be looked at are a second table of the "
-        "layer, and make the exit status 1."
+        "layer, and make the exit status 1. Results of "
+        "many scenes lie in one folder, --job DIR."
     )
-    add_search_arguments(parser)
+    parser.usage = (
+        "geochat find [options] SCENE PHRASE [PHRASE ...]\n"
+        "       geochat find [options] SCENE [SCENE ...] -q PHRASE [-q PHRASE ...] --job DIR\n"
+        "       geochat find [options] --scenes LIST PHRASE [PHRASE ...] --job DIR"
+    )
+    parser.add_argument(
+        "words",
+        metavar="SCENE PHRASE",
+        nargs="*",
+        type=values.words,
+        help='an image of any size, and what to find in it, such as "ships" "storage tanks"; with -q all words are '
+        "scenes, with --scenes alone all are phrases",
+    )
+    parser.add_argument(
+        "-q", "--phrase", metavar="PHRASE", type=values.words, action="append", help="what to find; may be repeated"
+    )
+    add_search_options(parser)
+    archives.add_archive_options(parser)
+    remote.add_server_option(parser)
     proposals.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object a line for each object")
 
 
-def add_search_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what is found where, which `geochat count` shares."""
-    parser.add_argument("scene", metavar="SCENE", help="an image of any size")
-    parser.add_argument(
-        "words", metavar="PHRASE", nargs="+", type=values.words, help='what to find, such as "ships" "storage tanks"'
-    )
+def add_search_options(parser: argparse.ArgumentParser) -> None:
+    """Declare how things are found, which `geochat count` shares."""
     scenes.add_output_options(parser, "results")
     scenes.add_window_options(parser, "25%")
     group = parser.add_argument_group("objects")
@@ -54,6 +73,14 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Find, print and write; or judge the candidates of another detector."""
+    named = _separate(args)
+    if archives.is_archive(args, named):
+        if args.proposals is not None:
+            raise SettingsError("--proposals are those of one scene; name one scene, without --scenes and --ray")
+        return archives.run(args, named, partial(_work, args))
+    args.scene = named[0]
+    if (url := remote.server_of(args)) is not None:
+        return remote.find(args, url, args.scene, args.words)
     if args.proposals is not None:
         return proposals.run(args)
     bar = scenes.ProgressBar()
@@ -75,26 +102,58 @@ def run(args: argparse.Namespace) -> int:
 
 
 def search(args: argparse.Namespace, bar: scenes.ProgressBar) -> "Finding":
-    """The search that `add_search_arguments` describe; nothing is computed yet.
+    """The search of `scene` for `words` with the options of `add_search_options`; nothing is computed yet.
 
     Raises:
         GeoChatError: A file cannot be read or written, or an option is impossible.
     """
     scenes.check_outputs(args)
     scene = scenes.scene_of(args)
-    generation = options.generation(args)
+    wanted = _find_options(args)
     finding = options.load_model(args).find(
-        scene,
-        args.words,
-        **scenes.look_options(args),
-        **scenes.job_options(args),
-        max_boxes=args.max_boxes,
-        min_score=args.min_score,
-        limit=args.limit,
-        iou=args.iou,
-        raw=args.verbatim,
-        generation=generation,
-        on_progress=bar.show,
+        scene, args.words, **wanted, **scenes.job_options(args), on_progress=bar.show
     )
     output.note(finding.look.describe())
     return finding
+
+
+def _separate(args: argparse.Namespace) -> list[str]:
+    """Separate scenes from phrases, which are left in `words`.
+
+    Returns:
+        The scenes among the words.
+
+    Raises:
+        PromptError: There is no scene, or no phrase.
+    """
+    named: list[str]
+    if args.phrase:
+        named, args.words = args.words, args.phrase
+    elif args.scenes:
+        named = []
+    else:
+        named, args.words = args.words[:1], args.words[1:]
+    if not (named or args.scenes):
+        raise PromptError("there is no scene; give SCENE PHRASE, or SCENE ... -q PHRASE")
+    if not args.words:
+        raise PromptError('there is nothing to find; name something behind the scene, such as "ships"')
+    return named
+
+
+def _find_options(args: argparse.Namespace) -> dict[str, Any]:
+    return {
+        **scenes.look_options(args),
+        "max_boxes": args.max_boxes,
+        "min_score": args.min_score,
+        "limit": args.limit,
+        "iou": args.iou,
+        "raw": args.verbatim,
+        "generation": options.generation(args),
+    }
+
+
+def _work(args: argparse.Namespace, _: "ModelInfo") -> "SceneWork":
+    """The search of each of many scenes."""
+    from geochat.archive import SceneWork
+
+    return SceneWork("find", tuple(args.words), _find_options(args))

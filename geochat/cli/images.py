@@ -4,7 +4,7 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from geochat.cli import values
 from geochat.errors import ImageError, PromptError
@@ -13,6 +13,12 @@ from geochat.files import is_folder, is_there
 ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".jp2", ".j2k")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S+$", re.IGNORECASE)
 _BESIDE = (".ovr", ".msk")  # TIFFs that belong to another image
+
+if TYPE_CHECKING:
+    from geochat.assistant import Answer
+    from geochat.client import RemoteAnswer
+
+    AnyAnswer = Answer | RemoteAnswer
 
 ImageName: TypeAlias = str | Path
 """An image as `Scene.open` takes it: a word that was typed, or a file found in a folder."""

@@ -15,16 +15,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Describe a checkpoint: settings, abilities, size and memory. Every tensor is accounted for, none is loaded."
     )
-    parser.add_argument(
-        "model", metavar="MODEL", nargs="?", help="checkpoint directory or hub id (default: the bundled model)"
-    )
+    parser.add_argument("model", metavar="MODEL", nargs="?", help=options.MODEL_HELP)
     parser.add_argument("--base", metavar="MODEL", help="base of MODEL, where MODEL is an adapter")
     options.add_download_option(parser)
+    parser.add_argument(
+        "--bundled", action="store_true", help="list the models that come with the package, default first"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read the config and the tensor headers of the checkpoint, and print the facts."""
+    """Read the config and the tensor headers of the checkpoint, and print the facts; or list the bundled models."""
+    if args.bundled:
+        return _list_bundled(args)
     from geochat.models.finding import check_checkpoint
 
     check_checkpoint(args.model, base=args.base)
@@ -36,6 +39,28 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for name, value in _lines(facts):
         print(f"{name:<22}{value}")
+    return 0
+
+
+def _list_bundled(args: argparse.Namespace) -> int:
+    """Print name and licence of each bundled model; the default is the first.
+
+    Raises:
+        SettingsError: A model is named too.
+    """
+    from geochat.errors import SettingsError
+    from geochat.models import bundled_names, find_bundled, read_settings
+
+    if args.model is not None:
+        raise SettingsError(
+            f"--bundled lists all bundled models and takes no MODEL; leave out {args.model} or --bundled"
+        )
+    licences = {name: read_settings(folder).licence for name in bundled_names() if (folder := find_bundled(name))}
+    if args.json:
+        output.print_json([{"name": name, "licence": licence} for name, licence in licences.items()])
+        return 0
+    for name, licence in licences.items():
+        print(f"{name:<22}{licence}")
     return 0
 
 

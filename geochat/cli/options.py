@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 TASKS = ("auto", "describe", "chat", "scene", "vqa", "caption", "identify", "refer", "grounding")
 """The names in `geochat.prompts.TASK_NAMES`, which is not imported for help; "auto" goes by the question."""
 
+MODEL_HELP = "checkpoint directory, hub id or a name of `geochat info --bundled` (default: the first of these)"
+
 _ENCODER = "CLIP or SigLIP directory or hub id, or a weights file in open_clip's format"
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Declare the model and how it is loaded; `load_model` reads them."""
     group = parser.add_argument_group("model")
-    group.add_argument("--model", metavar="MODEL", help="checkpoint directory or hub id (default: the bundled model)")
+    group.add_argument("--model", metavar="MODEL", help=MODEL_HELP)
     group.add_argument("--base", metavar="MODEL", help="base of MODEL, where MODEL is an adapter")
     group.add_argument("--device", metavar="NAME", help="such as cpu or cuda:1 (default: the best available)")
     group.add_argument("--dtype", metavar="NAME", help="float32, bfloat16 or float16 (default: by device)")

@@ -7,7 +7,7 @@ import errno
 import json
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from geochat.errors import GeoChatError
@@ -19,13 +19,13 @@ _OPTIONS = {"max_new_tokens": "--max-new-tokens", "(a window)": "(--window)"}
 """Parameters in notices of the core, and their options on the command line."""
 
 
-def print_json(value: Mapping[str, Any], *, indent: int | None = 2) -> None:
-    """Print one JSON object, in one line where `indent` is None."""
+def print_json(value: Mapping[str, Any] | Sequence[Any], *, indent: int | None = 2) -> None:
+    """Print one JSON object or array, in one line where `indent` is None."""
     print(json_text(value, indent=indent))
 
 
-def json_text(value: Mapping[str, Any], *, indent: int | None = None) -> str:
-    """A JSON object in characters that standard output can encode."""
+def json_text(value: Mapping[str, Any] | Sequence[Any], *, indent: int | None = None) -> str:
+    """A JSON object or array in characters that standard output can encode."""
     legible = (sys.stdout.encoding or "").lower().startswith("utf")
     return json.dumps(value, ensure_ascii=not legible, indent=indent, allow_nan=False)
 
@@ -59,14 +59,14 @@ def report(problem: Exception, *, debug: bool) -> int:
     return 1
 
 
-def print_notice(notice: "Notice", about: str = "") -> None:
+def print_notice(text: str, about: str = "") -> None:
     """Print a notice of an answer.
 
     Args:
-        notice: The notice.
+        text: The notice's text.
         about: The answer it belongs to, where there are several.
     """
-    note(f"{about}: {_with_options(notice.text)}" if about else _with_options(notice.text))
+    note(f"{about}: {_with_options(text)}" if about else _with_options(text))
 
 
 class NoticeLog:
@@ -84,7 +84,7 @@ class NoticeLog:
         """Print the new ones among the notices of an answer."""
         for notice in notices:
             if notice.text not in self._repeated:
-                print_notice(notice, about)
+                print_notice(notice.text, about)
             self._repeated[notice.text] = self._repeated.get(notice.text, -1) + 1
 
     def close(self) -> None:

@@ -5,14 +5,16 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from geochat.assistant import Answer
 from geochat.assistant.table import ENDINGS, AnswerTable, Row
 from geochat.cli.images import ImageName, label_of
 from geochat.cli.output import note
 from geochat.errors import ExportError
 from geochat.exports import check_target
+
+if TYPE_CHECKING:
+    from geochat.cli.images import AnyAnswer
 
 _KINDS = {
     "overlay": (".png", ".jpg", ".jpeg"),
@@ -44,7 +46,7 @@ def check_targets(args: argparse.Namespace, *, several: bool = False) -> None:
             _check_writable(check_target(path, endings))
 
 
-def write_files(answer: Answer, args: argparse.Namespace, image: ImageName) -> None:
+def write_files(answer: "AnyAnswer", args: argparse.Namespace, image: ImageName) -> None:
     """Write the files of `--overlay`, `--geojson`, `--geopackage` and `--table` for one answer.
 
     Raises:
@@ -58,7 +60,7 @@ def write_files(answer: Answer, args: argparse.Namespace, image: ImageName) -> N
         answer.to_geopackage(args.geopackage)
     if args.table:
         with AnswerTable(args.table) as table:
-            table.write(Row.of(label_of(image), answer))
+            table.write(Row.of(label_of(image), answer.to_dict()))
 
 
 @contextmanager

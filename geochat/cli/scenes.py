@@ -12,6 +12,7 @@ from geochat.cli.output import note
 _REASONS = 10  # that are told
 
 if TYPE_CHECKING:
+    from geochat.client import SearchProgress
     from geochat.find import Finding, Progress, Proposals, Survey
     from geochat.imagery import Scene
 
@@ -151,7 +152,7 @@ class ProgressBar:
     def __init__(self) -> None:
         self._bar: Any = None
 
-    def show(self, progress: "Progress") -> None:
+    def show(self, progress: "Progress | SearchProgress") -> None:
         """Show how far a job is."""
         from geochat.progress import progress_bar
 

@@ -11,9 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Load a model and check prompts, regions, repeated and batched answers, boxes on the bundled scenes, speed and "
         "memory. Each line begins with ok, look (judge it yourself) or FAIL. Exit status 1 when a check fails."
     )
-    parser.add_argument(
-        "checked", metavar="MODEL", nargs="?", help="checkpoint directory or hub id (default: the bundled model)"
-    )
+    parser.add_argument("checked", metavar="MODEL", nargs="?", help=options.MODEL_HELP)
     options.add_model_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 

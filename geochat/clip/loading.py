@@ -18,15 +18,16 @@ from transformers import (
 from transformers.image_processing_backends import PilBackend
 
 from geochat.checkpoints.architecture import check_numbers, plain, refuse_quantized
-from geochat.checkpoints.device import choose_device, choose_dtype, quiet
 from geochat.checkpoints.guards import guarded
 from geochat.checkpoints.hub import find
-from geochat.checkpoints.names import is_computed, quoted
+from geochat.checkpoints.layout import is_computed, quoted
+from geochat.checkpoints.loading import choose_device, choose_dtype, quiet
 from geochat.checkpoints.processors import check_pixels
 from geochat.checkpoints.tensors import Reader, stored_tensors, weight_files
 from geochat.clip.open_clip import WEIGHTS, load_open_clip
 from geochat.clip.tokenizer import check_vocabulary, find_tokenizer, load_tokenizer
 from geochat.errors import CheckpointError
+from geochat.models import find_bundled
 from geochat.models.objects import read_object
 
 Model = CLIPModel | SiglipModel
@@ -72,6 +73,8 @@ def load_parts(
 ) -> Parts:
     """Load a dual encoder; the arguments and errors are those of `DualEncoder.from_pretrained`."""
     place, precision = choose_device(device), choose_dtype(dtype, torch.float32)
+    if source is not None and not Path(source).exists() and find_bundled(source) is not None:
+        source = None  # the bundled models have one dual encoder
     with quiet():
         if source is not None and Path(source).is_file():
             parts = _open_clip(Path(source), precision, tokenizer, activation, allow_download=allow_download)

@@ -17,7 +17,7 @@ from transformers import CLIPConfig, CLIPModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from geochat.checkpoints.guards import guarded
-from geochat.checkpoints.names import quoted
+from geochat.checkpoints.layout import quoted
 from geochat.checkpoints.tensors import open_tensors, stored_tensors
 from geochat.clip.open_clip_names import (
     Architecture,

@@ -1,7 +1,6 @@
 """Learned prompts in a file: the vectors alone, in safetensors, with what they were learned for and from."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from geochat.clip.encoder import DualEncoder
 from geochat.clip.layout import PromptSettings
 from geochat.clip.learned import METHODS, Prompts, with_classes
 from geochat.errors import CheckpointError, SettingsError
+from geochat.files import atomic_draft
 
 _KEY = "geochat_prompts"
 
@@ -93,12 +93,8 @@ def save_prompts(prompts: Prompts, file: Path, training: Mapping[str, Any]) -> N
         "training": dict(training),
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in prompts.state_dict().items()}
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
-    try:
-        save_file(tensors, partial, {_KEY: json.dumps(described, ensure_ascii=False)})
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_draft(file) as draft:
+        save_file(tensors, draft, {_KEY: json.dumps(described, ensure_ascii=False)})
 
 
 def check_prompt_file(file: Path) -> None:

@@ -16,9 +16,8 @@ To add a dialect, write a file that declares a `Dialect` from a syntax, an order
 
 from geochat.dialects.base import Dialect, Wordings
 from geochat.dialects.conversion import Converted, convert, convert_question, mover
-from geochat.dialects.events import Event, Phrase, Region, Text, Unreadable, merge_text
 from geochat.dialects.geochat import GEOCHAT
-from geochat.dialects.parsed import ParsedText
+from geochat.dialects.parsed import Event, ParsedText, Phrase, Region, Text, Unreadable, merge_text
 from geochat.dialects.reader import Reader
 from geochat.dialects.registry import DIALECTS, find_dialect, names_of_dialects, register
 from geochat.dialects.shapes import Shape

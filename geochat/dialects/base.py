@@ -6,14 +6,13 @@ from typing import Self
 
 from affine import Affine
 
-from geochat.dialects.events import Region, merge_text
-from geochat.dialects.parsed import ParsedText
+from geochat.dialects.parsed import ParsedText, Region, merge_text
 from geochat.dialects.reader import Reader
 from geochat.dialects.shapes import Shape
 from geochat.dialects.syntax import Named, Syntax
 from geochat.errors import PromptError
 from geochat.geometry import AngleConvention, ModelFrame, OrientedBox, transform_geometry
-from geochat.geometry.model_frame import Layout
+from geochat.geometry.frame import Layout
 from geochat.prompts import Task
 
 PLAIN: Mapping[Task, str] = {

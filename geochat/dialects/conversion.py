@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from geochat.dialects.base import Dialect
-from geochat.dialects.events import Event, Phrase, Region, Text, Unreadable
 from geochat.dialects.grammar import JOINER
+from geochat.dialects.parsed import Event, Phrase, Region, Text, Unreadable
 from geochat.dialects.shapes import Shape
 from geochat.errors import RegionError
 from geochat.geometry import Frame, ModelFrame
-from geochat.geometry.model_frame import Size
+from geochat.geometry.frame import Size
 from geochat.prompts import Task
 
 Move = Callable[[Region], Shape]

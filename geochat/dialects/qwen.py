@@ -1,20 +1,88 @@
 """The Qwen-VL family, and what is built on it.
 
-Qwen-VL and Qwen2-VL write thousandths in parentheses, Qwen2.5-VL pixels of the resized image in JSON, Qwen3-VL
-thousandths in the same JSON. Nothing in the text tells the last two apart. None of them has an oriented form of its
-own; `qwen3-vl-obb` and `qwen3-vl-quad` give it RSCoVLM's keys, to be trained.
+Qwen-VL and Qwen2-VL write thousandths as pairs of points in parentheses, `<box>(x1,y1),(x2,y2)</box>`, Qwen2.5-VL
+pixels of the resized image in JSON, Qwen3-VL thousandths in the same JSON. Nothing in the text tells the last two
+apart. None of them has an oriented form of its own; `qwen3-vl-obb` and `qwen3-vl-quad` give it RSCoVLM's keys, to be
+trained.
+
+Pairs without their marks, as where a server drops special tokens, are still a box; a single point is one only directly
+after a mark, because elsewhere "(3,5)" is words.
 """
 
-from dataclasses import replace
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import shapely
 
 from geochat.dialects.base import PLAIN, Dialect, Wordings
+from geochat.dialects.grammar import MAX_HELD, NUMBER, Grammar, Kind, Opening, Token
 from geochat.dialects.json_objects import JsonSyntax
 from geochat.dialects.orders import Centre, Corners, Order, Outline, Spot
-from geochat.dialects.pairs import PairSyntax
 from geochat.dialects.rscovlm import KEYS, LONG_SIDE, RESIZED
+from geochat.dialects.shapes import Shape
+from geochat.dialects.syntax import ENDS, Named, Syntax, decimal
 from geochat.dialects.tokens import TokenSyntax
-from geochat.geometry import ModelFrame
+from geochat.geometry import AngleConvention, ModelFrame
 from geochat.prompts import Task
+
+_PAIR = rf"\(\s*({NUMBER})\s*,\s*({NUMBER})\s*\)"
+_TWO_PAIRS = re.compile(rf"{_PAIR}\s*,\s*{_PAIR}")
+_ONE_PAIR = re.compile(_PAIR)
+_BODY = re.compile(r"[\d\s,.()+-]*")
+_SPOT = Spot()
+
+
+@dataclass(frozen=True, slots=True)
+class PairSyntax(Syntax):
+    """`<ref>phrase</ref><box>(x1,y1),(x2,y2)</box>`, each box between marks of its own.
+
+    Attributes:
+        tags: What stands before and after a region.
+    """
+
+    tags: tuple[str, str] = ("<box>", "</box>")
+
+    def build_grammar(self) -> Grammar:
+        """The marks."""
+        return Grammar.of([Opening.after("(")], phrase=self.phrase, delimiters=self.tags, ends=ENDS)
+
+    def element(
+        self, text: str, start: int, inside: int, *, final: bool, marked: bool, angles: AngleConvention
+    ) -> Token | None:
+        """A box, or directly after a mark a point."""
+        limit = start + MAX_HELD
+        found = _BODY.match(text, inside, limit)
+        end = found.end() if found else inside
+        if end == len(text) and end < limit and not final and not _TWO_PAIRS.match(text, start, limit):
+            return None
+        if box := _TWO_PAIRS.match(text, start, limit):
+            shape = self.order.read([float(number) for number in box.groups()], angles)
+            return Token(Kind.REGION, box.end(), shapes=((box.end(), shape),))
+        if not marked:
+            return Token(Kind.TEXT, inside)
+        written = start + len(text[start:end].rstrip())
+        if point := _ONE_PAIR.fullmatch(text, start, written):
+            place = _SPOT.read([float(number) for number in point.groups()], angles)
+            return Token(Kind.REGION, written, shapes=((written, place),))
+        return Token(Kind.UNREADABLE, max(written, inside), reason="a region is written (x1,y1),(x2,y2)")
+
+    def region(self, shape: Shape, _label: str | None, angles: AngleConvention, decimals: int) -> str:
+        """Two corners, or a point."""
+        if isinstance(shape, shapely.Point):
+            return f"({decimal(shape.x, decimals)},{decimal(shape.y, decimals)})"
+        x1, y1, x2, y2 = self.numbers(shape, angles, decimals)
+        return f"({x1},{y1}),({x2},{y2})"
+
+    def compose(self, groups: Sequence[Named], angles: AngleConvention, decimals: int, inline: bool) -> str:
+        """Each phrase between its marks, and its regions between theirs."""
+        before, after = self.tags
+        written = []
+        for phrase, shapes in groups:
+            regions = (self.region(shape, None, angles, decimals) for shape in shapes)
+            written.append(self.named(phrase, "".join(f"{before}{region}{after}" for region in regions), inline))
+        return " ".join(written)
+
 
 _THOUSAND = ModelFrame("image", scale=1000)
 _SHORT = ("{}\nAnswer the question using a single word or phrase.", "Answer the question using")

@@ -7,8 +7,8 @@ region's own text names that region alone.
 
 from collections.abc import Iterator
 
-from geochat.dialects.events import Event, Phrase, Region, Span, Text, Unreadable
 from geochat.dialects.grammar import JOINER, Grammar, Kind, RegionReader, Token
+from geochat.dialects.parsed import Event, Phrase, Region, Span, Text, Unreadable
 from geochat.dialects.shapes import Shape
 from geochat.geometry import OrientedBox
 

@@ -3,9 +3,8 @@
 from dataclasses import replace
 
 from geochat.dialects.base import PLAIN, Dialect, Wordings
-from geochat.dialects.braces import BraceSyntax
 from geochat.dialects.brackets import BracketSyntax
-from geochat.dialects.geochat import WORDINGS
+from geochat.dialects.geochat import WORDINGS, BraceSyntax
 from geochat.dialects.json_objects import JsonSyntax
 from geochat.dialects.orders import Centre, Corners, Diagonal
 from geochat.geometry import AngleConvention, ModelFrame

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import ClassVar, TypeAlias
 
-from geochat.dialects.events import Phrase, Region, Unreadable, merge_text
 from geochat.dialects.grammar import MAX_HELD, Grammar, Token
 from geochat.dialects.orders import Order
+from geochat.dialects.parsed import Phrase, Region, Unreadable, merge_text
 from geochat.dialects.reader import Reader
 from geochat.dialects.shapes import Shape
 from geochat.errors import RegionError

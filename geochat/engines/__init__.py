@@ -6,6 +6,7 @@ What needs torch is loaded on first use, so that the protocol can be spoken with
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from geochat.engines.handle import Handle, submit
 from geochat.engines.protocol import (
     BatchEvent,
     ChoiceScore,
@@ -23,11 +24,11 @@ from geochat.engines.protocol import (
 )
 
 if TYPE_CHECKING:
-    from geochat.engines.batching import EngineLimits
     from geochat.engines.local import LocalEngine
     from geochat.engines.openai import OpenAIEngine, RemoteLimits
     from geochat.engines.prefix import PrefixStats
     from geochat.engines.registry import ENGINES, EngineOptions, open_engine
+    from geochat.engines.scheduler import EngineLimits
     from geochat.engines.second_look import SecondLook
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "EngineOptions",
     "Finish",
     "GenerationSettings",
+    "Handle",
     "LocalEngine",
     "OpenAIEngine",
     "PrefixStats",
@@ -53,12 +55,13 @@ __all__ = [
     "complete_all",
     "one_by_one",
     "open_engine",
+    "submit",
 ]
 
 
 _LATER = {
     "ENGINES": "registry",
-    "EngineLimits": "batching",
+    "EngineLimits": "scheduler",
     "EngineOptions": "registry",
     "LocalEngine": "local",
     "OpenAIEngine": "openai",

@@ -2,7 +2,7 @@
 
 The rows' own tokens are padded on the left, so that all answers grow at the right edge; padding is masked, and
 positions count each row's tokens. What rows share is not repeated (see `attention`). A row that has ended is taken out
-of every tensor, and nothing more is computed for it.
+of every tensor, and nothing more is computed for it. Rows join as a batch of their own that has read its prompts.
 """
 
 import math
@@ -11,10 +11,10 @@ from itertools import groupby
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from transformers import LlavaForConditionalGeneration
 
-from geochat.engines.attention import Span
-from geochat.engines.keyvalues import CACHE, GrowingCache, KeyValues
+from geochat.engines.attention import CACHE, GrowingCache, KeyValues, Span
 from geochat.engines.prefix import Beginning
 from geochat.engines.rows import Row
 
@@ -78,6 +78,19 @@ class Batch:
         self._seen = seen[:, start:]
         self._cache.keep(indices, start)
         self._spans = list(_spans([row.beginning for row in self.rows]))
+
+    @torch.inference_mode()
+    def join(self, other: "Batch") -> None:
+        """Take in the rows of another batch; the rows of both have been read."""
+        if not self.rows or not other.rows:
+            joined = other if other.rows else self
+            self.rows, self._cache, self._seen, self._spans = joined.rows, joined._cache, joined._seen, joined._spans
+            return
+        length = max(self._seen.shape[1], other._seen.shape[1])
+        self._seen = torch.cat([pad(seen, (length - seen.shape[1], 0)) for seen in (self._seen, other._seen)])
+        self._cache.join(other._cache, length)
+        self.rows = [*self.rows, *other.rows]
+        self.keep(sorted(range(len(self.rows)), key=lambda index: _identity(self.rows[index].beginning)))
 
     def _forward(self, ids: Tensor, positions: Tensor, mask: Tensor | None) -> Tensor:
         device = self._model.device

@@ -5,23 +5,69 @@ padded on the right, where causal attention does not see it.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerBase
 
 from geochat.engines.attention import Span
-from geochat.engines.prefix import Beginning
+from geochat.engines.batch import Batch
+from geochat.engines.prefix import Beginning, PrefixCache
 from geochat.engines.prompt import Prompt, Turn
 from geochat.engines.protocol import ChoiceScore, Chunk, TokenScore, Usage
+from geochat.engines.rows import Job, Row
 from geochat.engines.writing import Writer
-from geochat.errors import CheckpointError
+from geochat.errors import CheckpointError, GeoChatError
 
 _POSITIONS = 1024  # of a pass; bounds the memory that its logits take
 
 Logprobs = tuple[float, ...]
 """Of each token of a turn, the end token included."""
+
+_NOTHING = torch.empty(0, dtype=torch.long)
+
+
+class Scorer:
+    """Scores choices, a forward pass at a time.
+
+    Args:
+        model: The model.
+        tokenizer: What the tokens mean.
+        prefixes: Takes what has been read of the prompt.
+        most: Choices read in one pass.
+    """
+
+    def __init__(
+        self,
+        model: LlavaForConditionalGeneration,
+        tokenizer: PreTrainedTokenizerBase,
+        prefixes: PrefixCache,
+        most: int,
+    ) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._prefixes = prefixes
+        self._most = most
+
+    def score(self, row: Row, is_cancelled: Callable[[Job], bool]) -> Iterator[Chunk | GeoChatError | None]:
+        """Yield None after each forward pass, then the answer to the row's request.
+
+        Raises:
+            CheckpointError: The model computes NaN.
+        """
+        batch = Batch(self._model, [row], _NOTHING)  # what is never written freely may be part of a choice
+        first, own = batch.forward()[0], batch.keyvalues(0)
+        prompt = Beginning((*row.beginning.pieces, (own, len(own))))
+        turns = row.job.prompt.turns
+        logprobs: dict[int, Logprobs] = {}
+        for indices in passes(turns, self._most):
+            yield row.end(cancelled=is_cancelled(row.job))
+            read = read_turns(self._model, [turns[index] for index in indices], prompt, first)
+            logprobs.update(zip(indices, read, strict=True))
+        self._prefixes.insert(row.read, len(row.beginning), own, row.adapter)
+        ordered = [logprobs[index] for index in range(len(turns))]
+        yield chosen(row.job.request.choices, row.job.prompt, ordered, self._tokenizer)
 
 
 def passes(turns: Sequence[Turn], most: int) -> Iterator[list[int]]:

@@ -1,43 +1,40 @@
 """Generation in this process, with transformers.
 
-The decoding loop is our own: a prompt up to its image is read once for all questions about it, the rest with the other
-rows of a batch, then one token a row at a time. That gives what `generate` does not: answers that stop computing when
-cancelled, log-probabilities without a second pass, rows that leave a batch, and keys and values in our own hands. A
-single request is a batch of one. Inference mode is entered per forward pass, never around a `yield`, where it would
-leak into the caller.
+The decoding loop is our own: a prompt up to its image is read once for all questions about it, then one token at a
+time for all callers together (see `scheduler`). That gives what `generate` does not: answers that stop computing when
+cancelled, log-probabilities without a second pass, rows that join and leave a batch, and keys and values in our own
+hands.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
+from queue import SimpleQueue
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from geochat.checkpoints import Checkpoint
-from geochat.engines.adapters import active_adapters
-from geochat.engines.attention import share_beginnings
-from geochat.engines.batch import Batch
-from geochat.engines.batching import EngineLimits, batches
-from geochat.engines.cancelling import Cancellations
-from geochat.engines.choosing import Logprobs, chosen, passes, read_turns
-from geochat.engines.keyvalues import CACHE, KeyValues
-from geochat.engines.prefix import Beginning, Key, PrefixCache, PrefixStats
-from geochat.engines.prompt import Encoder, Prompt
+from geochat.engines.attention import bytes_per_token, share_beginnings
+from geochat.engines.choosing import Scorer
+from geochat.engines.handle import Handle, is_last
+from geochat.engines.prefix import PrefixCache, PrefixStats
+from geochat.engines.prompt import Encoder
 from geochat.engines.protocol import BatchEvent, Chunk, Completion, Request, complete
-from geochat.engines.repetition import RepetitionGuard
-from geochat.engines.rows import Job, Row
+from geochat.engines.reading import Reader
+from geochat.engines.rows import Job
+from geochat.engines.scheduler import EngineLimits, Scheduler
 from geochat.errors import GeoChatError
 from geochat.models import Capabilities
 
 _WINDOW = 2  # batches' worth of requests looked at together: finds rows of like length, holds few images
+_IMAGES, _MOST_BYTES = 64, 2 << 30  # kept from one request to the next, unless the limits say otherwise
 _CAPABILITIES = Capabilities(logprobs=True, choices=True, images=1)
-_NOTHING = torch.empty(0, dtype=torch.long)
 
 
 class LocalEngine:
-    """Answers with a checkpoint loaded in this process. May be used from several threads.
+    """Answers with a checkpoint loaded in this process. Thread-safe; concurrent callers share batches.
 
     Attributes:
         checkpoint: The model, its processor and settings.
@@ -48,13 +45,23 @@ class LocalEngine:
     def __init__(self, checkpoint: Checkpoint, limits: EngineLimits | None = None) -> None:
         self.checkpoint = checkpoint
         self.info = replace(checkpoint.info, capabilities=_CAPABILITIES)
-        self.limits = limits or EngineLimits()
-        self._model = checkpoint.model
+        model, tokenizer = checkpoint.model, checkpoint.processor.tokenizer
         self._encoder = Encoder(checkpoint, self.info)
-        self._prefixes = PrefixCache(self.limits.prefix_bytes)
-        self._cancelled = Cancellations()
-        self._suppressed = _suppressed_tokens(checkpoint, self._encoder.ends)
-        share_beginnings(self._model)
+        self.limits = limits or EngineLimits()
+        room = self.limits.prefix_bytes
+        if room is None:
+            room = min(_IMAGES * self._encoder.patches * bytes_per_token(model), _MOST_BYTES)
+            self.limits = replace(self.limits, prefix_bytes=room)
+        self._prefixes = PrefixCache(room)
+        self._scheduler = Scheduler(
+            model,
+            Reader(model, self.info, self._encoder, tokenizer, self._prefixes),
+            self._prefixes,
+            Scorer(model, tokenizer, self._prefixes, self.limits.batch_rows),
+            limits=self.limits,
+            suppressed=suppressed_tokens(checkpoint, self._encoder.ends),
+        )
+        share_beginnings(model)
 
     @property
     def prefix_stats(self) -> PrefixStats:
@@ -67,28 +74,32 @@ class LocalEngine:
 
     def cancel(self, request_id: str) -> None:
         """Run no further forward pass for a request; its last chunk says "cancelled". See `Engine`."""
-        self._cancelled.add(request_id)
+        self._scheduler.cancel(request_id)
 
-    def stream(self, request: Request) -> Iterator[Chunk]:
-        """Answer piece by piece; the likeliest of the request's choices in one piece.
+    def submit(self, request: Request) -> Handle:
+        """Start a request without waiting for its answer.
 
         Raises:
-            ContextLengthError: Prompt and answer budget exceed the model's context. Raised by the call itself.
-            PromptError: There are too many images, an image and no user turn, or choices that are not a set. Raised by
-                the call itself.
-            ImageError: The image cannot be decoded. Raised by the call itself.
+            ContextLengthError: Prompt and answer budget exceed the model's context.
+            PromptError: There are too many images, an image and no user turn, or choices that are not a set.
+            ImageError: The image cannot be decoded.
         """
-        try:
-            job = Job(0, self._encoder.encode(request), request)
-        except GeoChatError:
-            self._cancelled.discard(request.id)
-            raise
-        answer = self._answer(job)
-        next(answer)  # begun, so that closing it forgets the request
-        return answer
+        job, handle = self._prepare(request, {}), Handle(request)
+        self._scheduler.submit({job: handle})
+        return handle
+
+    def stream(self, request: Request) -> Iterator[Chunk]:
+        """Answer piece by piece; the likeliest of the request's choices in one piece. Closing it cancels the request.
+
+        Raises:
+            GeoChatError: As in `submit`; raised by the call itself.
+        """
+        chunks = self._read(self.submit(request))
+        next(chunks)  # begun, so that closing it cancels the request
+        return chunks
 
     def generate(self, request: Request) -> Completion:
-        """Answer at once; errors as in `stream`."""
+        """Answer at once; errors as in `submit`."""
         return complete(self.stream(request))
 
     def stream_batch(self, requests: Iterable[Request]) -> Iterator[BatchEvent]:
@@ -105,140 +116,75 @@ class LocalEngine:
             leaves the others alone.
         """
         numbered = enumerate(requests)
-        while window := dict(islice(numbered, _WINDOW * self.limits.batch_rows)):
-            try:
-                for number, event in self._window(window):
-                    if isinstance(event, GeoChatError) or event.finish is not None:
-                        self._cancelled.discard(window[number].id)
-                    yield number, event
-            finally:
-                for request in window.values():
-                    self._cancelled.discard(request.id)
+        events: SimpleQueue[tuple[int, Chunk | Exception]] = SimpleQueue()
+        under_way: dict[int, Handle] = {}
+        try:
+            while True:
+                if len(under_way) < self.limits.batch_rows:
+                    window = dict(islice(numbered, _WINDOW * self.limits.batch_rows - len(under_way)))
+                    yield from self._begin(window, under_way, events)
+                if not under_way:
+                    return
+                number, event = events.get()
+                if isinstance(event, Exception) and not isinstance(event, GeoChatError):
+                    raise event
+                yield number, event
+                if is_last(event):
+                    self._scheduler.forget(under_way.pop(number).request.id)
+        finally:
+            for handle in under_way.values():
+                handle.cancel()
+                self._scheduler.forget(handle.request.id)
 
-    def _window(self, requests: dict[int, Request]) -> Iterator[BatchEvent]:
-        jobs: list[Job] = []
+    def _begin(
+        self,
+        requests: dict[int, Request],
+        under_way: dict[int, Handle],
+        events: "SimpleQueue[tuple[int, Chunk | Exception]]",
+    ) -> Iterator[BatchEvent]:
+        """Submit requests in the order that wastes least: rows of like length, questions about one image in a row.
+
+        Yields:
+            Errors of those that cannot be computed.
+        """
+        jobs: dict[Job, Handle] = {}
         numbers: dict[int, int] = {}
         for number, request in requests.items():
             try:
-                jobs.append(Job(number, self._encoder.encode(request, numbers), request))
+                job = self._prepare(request, numbers)
             except GeoChatError as error:
                 yield number, error
-        for batch in batches([job for job in jobs if not job.prompt.turns], self.limits):
-            yield from self._write(batch)
-        for job in jobs:
-            if job.prompt.turns:
-                yield job.number, self._choose(job)
+                continue
+            jobs[job] = under_way[number] = Handle(request)
+            jobs[job].add_listener(partial(_put, events, number))
+        self._scheduler.submit({job: jobs[job] for job in sorted(jobs, key=_order)})
 
-    def _answer(self, job: Job) -> Iterator[Chunk]:
+    def _read(self, handle: Handle) -> Iterator[Chunk]:
         try:
             yield Chunk("")
-            for _, event in [(0, self._choose(job))] if job.prompt.turns else self._write([job]):
-                if isinstance(event, GeoChatError):
-                    raise event
-                yield event
+            yield from handle
         finally:
-            self._cancelled.discard(job.request.id)
+            handle.cancel()
+            self._scheduler.forget(handle.request.id)
 
-    def _write(self, jobs: Sequence[Job]) -> Iterator[BatchEvent]:
-        """Compute one batch of free answers to its end."""
-        adapter = active_adapters(self._model)
-        rows: list[Row] = []
-        for job, row in list(self._rows(jobs, adapter)):  # all first: reading images takes time to cancel in
-            end = row if isinstance(row, GeoChatError) else row.end(cancelled=self._is_cancelled(job))
-            if end is not None:
-                yield job.number, end
-            elif isinstance(row, Row):
-                rows.append(row)
-        batch = Batch(self._model, rows, self._suppressed)
-        while batch.rows:
-            for row, logits in zip(batch.rows, batch.forward(), strict=True):
-                if text := row.take(logits):
-                    yield row.job.number, Chunk(text)
-            yield from self._retire(batch, adapter)
-
-    def _choose(self, job: Job) -> Chunk | GeoChatError:
-        """Compute which of a request's choices is the likeliest."""
-        adapter = active_adapters(self._model)
-        ((_, row),) = self._rows([job], adapter)
-        if isinstance(row, GeoChatError):
-            return row
+    def _prepare(self, request: Request, numbers: dict[int, int]) -> Job:
         try:
-            return self._chosen(row, adapter)
-        except GeoChatError as error:
-            return error
-
-    def _chosen(self, row: Row, adapter: str) -> Chunk | GeoChatError:
-        if (end := row.end(cancelled=self._is_cancelled(row.job))) is not None:
-            return end
-        batch = Batch(self._model, [row], _NOTHING)  # what is never written freely may be part of a choice
-        first, own = batch.forward()[0], batch.keyvalues(0)
-        prompt = Beginning((*row.beginning.pieces, (own, len(own))))
-        turns = row.job.prompt.turns
-        logprobs: dict[int, Logprobs] = {}
-        for indices in passes(turns, self.limits.batch_rows):
-            if (end := row.end(cancelled=self._is_cancelled(row.job))) is not None:
-                return end
-            read = read_turns(self._model, [turns[index] for index in indices], prompt, first)
-            logprobs.update(zip(indices, read, strict=True))
-        if self.limits.prefix_bytes:
-            self._prefixes.insert(row.read, len(row.beginning), own, adapter)
-        ordered = [logprobs[index] for index in range(len(turns))]
-        return chosen(row.job.request.choices, row.job.prompt, ordered, self.checkpoint.processor.tokenizer)
-
-    def _is_cancelled(self, job: Job) -> bool:
-        return job.request.id in self._cancelled
-
-    def _retire(self, batch: Batch, adapter: str) -> Iterator[BatchEvent]:
-        """Take rows that have ended out of the batch, and keep what they have read and written for later prompts."""
-        kept = []
-        for index, row in enumerate(batch.rows):
-            if (end := row.end(cancelled=self._is_cancelled(row.job))) is None:
-                kept.append(index)
-                continue
-            if isinstance(end, Chunk) and self.limits.prefix_bytes:
-                self._prefixes.insert(row.read, len(row.beginning), batch.keyvalues(index), adapter)
-            yield row.job.number, end
-        if len(kept) < len(batch.rows):
-            batch.keep(kept)
-
-    def _rows(self, jobs: Sequence[Job], adapter: str) -> Iterator[tuple[Job, Row | GeoChatError]]:
-        """Each job with the part of its prompt that need not be computed: up to its image's end at least.
-
-        An image that has not been read before is read for it.
-        """
-        fresh: dict[Key, Beginning] = {}
-        settings, tokenizer = self.info.settings, self.checkpoint.processor.tokenizer
-        for job in jobs:
-            prompt = job.prompt
-            image = prompt.key[: prompt.image_end]
-            try:
-                if self._is_cancelled(job):
-                    beginning = Beginning()
-                elif not (beginning := self._prefixes.find(prompt.key, prompt.image_end, adapter)) and image:
-                    if image not in fresh:
-                        fresh[image] = self._prefixes.insert(image, 0, self._read_image(prompt), adapter)
-                    beginning = fresh[image]
-            except GeoChatError as error:
-                yield job, error
-                continue
-            guard = RepetitionGuard(self.info.dialect) if settings.repetition_guard else None
-            yield job, Row(job, beginning, tokenizer, self._encoder.ends, guard)
-
-    @torch.inference_mode()
-    def _read_image(self, prompt: Prompt) -> KeyValues:
-        """Keys and values of a prompt up to the end of its image."""
-        device, dtype = self._model.device, self._model.dtype
-        cache = DynamicCache(config=self._model.config.get_text_config())
-        self._model.model(  # without the head: nothing is predicted yet
-            input_ids=torch.tensor([prompt.ids[: prompt.image_end]], device=device),
-            pixel_values=self._encoder.pixels(prompt).to(device, dtype),
-            use_cache=True,
-            **{CACHE: cache},
-        )
-        return KeyValues.of(cache)
+            return Job(self._encoder.encode(request, numbers), request)
+        except GeoChatError:
+            self._scheduler.forget(request.id)
+            raise
 
 
-def _suppressed_tokens(checkpoint: Checkpoint, ends: frozenset[int]) -> Tensor:
+def _put(events: "SimpleQueue[tuple[int, Chunk | Exception]]", number: int, event: Chunk | Exception) -> None:
+    events.put((number, event))
+
+
+def _order(job: Job) -> tuple[int, int, int]:
+    length = len(job.prompt.ids) - job.prompt.image_end
+    return length.bit_length(), job.prompt.image_number, length
+
+
+def suppressed_tokens(checkpoint: Checkpoint, ends: frozenset[int]) -> Tensor:
     """Ids that are never generated: special tokens that end nothing, and rows that only pad the vocabulary."""
     tokenizer = checkpoint.processor.tokenizer
     padding = range(len(tokenizer), checkpoint.model.config.get_text_config().vocab_size)

@@ -11,8 +11,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from geochat.engines.keyvalues import KeyValues
+from torch import nn
+
+from geochat.engines.attention import KeyValues
 
 _WORTHWHILE = 32  # tokens; computing fewer beside the question costs less than attending to them apart
 
@@ -108,6 +111,11 @@ class PrefixCache:
             self._roots.clear()
             self._nodes.clear()
             self._bytes = 0
+
+    def holds(self, key: Key, adapter: str = "") -> bool:
+        """Return whether all of `key` is there; this is no use of it."""
+        with self._lock:
+            return sum(length for _, length in self._walk(key, adapter)) == len(key)
 
     def find(self, key: Key, image_end: int, adapter: str = "") -> Beginning:
         """The longest beginning of a prompt that is there and worth using, never all of the prompt.
@@ -212,3 +220,13 @@ def common_length(run: Sequence[object], other: Sequence[object]) -> int:
     if run == other:
         return len(run)
     return next((i for i, (a, b) in enumerate(zip(run, other, strict=False)) if a != b), min(len(run), len(other)))
+
+
+def active_adapters(model: nn.Module) -> str:
+    """A name for the LoRA adapters that act now, empty for none."""
+    modules: list[Any] = list(model.modules())
+    layers = [module for module in modules if hasattr(module, "merged_adapters")]  # PEFT's tuner layers
+    states = {
+        (tuple(layer.active_adapters), bool(layer.disable_adapters), tuple(layer.merged_adapters)) for layer in layers
+    }
+    return repr(sorted(states, key=repr)) if states else ""

@@ -61,6 +61,11 @@ class Prompt:
     image_end: int
     turns: tuple[Turn, ...] = ()
 
+    @property
+    def image_number(self) -> int:
+        """A number that is the image's own, 0 without one."""
+        return self.key[self.image_end - 1] if self.image_end else 0
+
 
 class Encoder:
     """Makes prompts for one checkpoint. May be used from several threads.
@@ -71,6 +76,7 @@ class Encoder:
 
     Attributes:
         ends: Every id that ends an answer.
+        patches: Tokens an image takes in a prompt.
     """
 
     def __init__(self, checkpoint: Checkpoint, info: ModelInfo) -> None:
@@ -79,7 +85,7 @@ class Encoder:
         self._info = info
         self._processor = checkpoint.processor
         self._placeholder = int(config.image_token_id)
-        self._patches = _patches(checkpoint)
+        self.patches = _patches(checkpoint)
         self._context = int(config.get_text_config().max_position_embeddings)
         self._tokenizing = threading.Lock()  # fast tokenizers may not be used from two threads at once
 
@@ -112,15 +118,15 @@ class Encoder:
             self._check_length(len(ids), request, turns)
             return Prompt(ids, ids, None, 0, turns)
         start = ids.index(self._placeholder)
-        before, after, end = ids[:start], ids[start + 1 :], start + self._patches
-        shown = (*before, *[self._placeholder] * self._patches, *after)
+        before, after, end = ids[:start], ids[start + 1 :], start + self.patches
+        shown = (*before, *[self._placeholder] * self.patches, *after)
         self._check_length(len(shown), request, turns)
         image = _decoded(request.images[0])
         numbers = {} if numbers is None else numbers
         if id(request.images[0]) not in numbers:
             numbers[id(request.images[0])] = _number(image)
         number = numbers[id(request.images[0])]
-        return Prompt(shown, (*before, *[number] * self._patches, *after), image, end, turns)
+        return Prompt(shown, (*before, *[number] * self.patches, *after), image, end, turns)
 
     def pixels(self, prompt: Prompt) -> Tensor:
         """The pixel values (1, 3, S, S) of a prompt's image, letterboxed and normalised.

@@ -17,8 +17,8 @@ from geochat.models.finding import check_checkpoint
 from geochat.registry import Registry
 
 if TYPE_CHECKING:
-    from geochat.engines.batching import EngineLimits
     from geochat.engines.openai import RemoteLimits
+    from geochat.engines.scheduler import EngineLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,8 @@ def open_local(options: EngineOptions) -> Engine:
     options.refuse("the local engine", "settings", "timeout", "vllm_python")
     check_checkpoint(options.model, base=options.base)  # before torch is imported, which takes seconds
     from geochat.checkpoints import load  # noqa: PLC0415 - imports torch, which other engines do not need
-    from geochat.engines.batching import EngineLimits  # noqa: PLC0415
     from geochat.engines.local import LocalEngine  # noqa: PLC0415
+    from geochat.engines.scheduler import EngineLimits  # noqa: PLC0415
 
     checkpoint = load(
         options.model,

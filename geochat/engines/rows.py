@@ -1,24 +1,26 @@
-"""One answer among those being written together."""
+"""One answer among those being written together, and the choice of its next token.
 
+Tokens are chosen on the CPU, so that a seed draws the same on every device.
+"""
+
+import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from geochat.engines.prefix import Beginning, Key
 from geochat.engines.prompt import Prompt
 from geochat.engines.protocol import Chunk, Finish, GenerationSettings, Request, Usage
-from geochat.engines.repetition import RepetitionGuard
-from geochat.engines.sampling import choose, generator_for
-from geochat.engines.writing import Writer
+from geochat.engines.writing import RepetitionGuard, Writer
 from geochat.errors import CheckpointError, GeoChatError
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Job:
-    """A request ready to be computed; `number` is its place among those given together."""
+    """A request ready to be computed."""
 
-    number: int
     prompt: Prompt
     request: Request
 
@@ -37,10 +39,12 @@ class Row:
         tokenizer: What the tokens mean.
         ends: Every id that ends an answer.
         guard: What ends an answer that repeats itself; None lets it.
+        adapter: Which adapter the model used for the beginning, and uses for the rest.
 
     Attributes:
         job: What is answered.
         beginning: The part of the prompt whose keys and values are there.
+        adapter: Which adapter the model uses.
         generated: Token ids so far.
     """
 
@@ -51,9 +55,12 @@ class Row:
         tokenizer: PreTrainedTokenizerBase,
         ends: frozenset[int],
         guard: RepetitionGuard | None = None,
+        *,
+        adapter: str = "",
     ) -> None:
         self.job = job
         self.beginning = beginning
+        self.adapter = adapter
         self.generated: list[int] = []
         self._ends = ends
         self._writer = Writer(tokenizer, job.generation.stop, guard)
@@ -102,3 +109,45 @@ class Row:
         if len(self.generated) >= self.job.generation.max_new_tokens:
             return "length"
         return "cancelled" if cancelled else None
+
+
+def generator_for(settings: GenerationSettings) -> torch.Generator:
+    """A random generator of its own for one answer, so that the process-wide one stays as it was."""
+    generator = torch.Generator()
+    if settings.seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(settings.seed)
+    return generator
+
+
+def choose(logits: torch.Tensor, settings: GenerationSettings, generator: torch.Generator) -> tuple[int, float]:
+    """The next token's id and its log-probability at temperature 1.
+
+    Args:
+        logits: (V,), minus infinity where a token must not be generated.
+        settings: Greedy at temperature 0; otherwise nucleus sampling (Holtzman et al. 2020).
+        generator: Where randomness comes from.
+
+    Raises:
+        CheckpointError: The logits are not numbers.
+    """
+    logprobs = torch.log_softmax(logits.float(), dim=-1)  # (V,)
+    if math.isnan(logprobs[0].item()):  # one NaN among the logits makes all of these NaN
+        raise CheckpointError("the model computed NaN instead of probabilities; load it with dtype float32")
+    if settings.temperature == 0:
+        token = logprobs.argmax()
+    else:
+        token = torch.multinomial(_nucleus(logprobs, settings), 1, generator=generator)[0]
+    return int(token), logprobs[token].item()
+
+
+def _nucleus(logprobs: torch.Tensor, settings: GenerationSettings) -> torch.Tensor:
+    """Probabilities (V,) at the temperature, zero outside the smallest set that holds `top_p`."""
+    # Shifting first keeps tiny temperatures from overflowing.
+    probs = torch.softmax((logprobs - logprobs.max()) / settings.temperature, dim=-1)
+    if settings.top_p == 1:
+        return probs
+    ranked, order = probs.sort(descending=True)
+    outside = ranked.cumsum(-1) - ranked >= settings.top_p  # the set before this token already holds top_p
+    return probs.index_fill(-1, order[outside], 0.0)

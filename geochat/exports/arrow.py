@@ -88,10 +88,12 @@ class GeoParquet:
         from pyarrow import parquet  # noqa: PLC0415
 
         bbox = rows.pa.field("bbox", rows.pa.struct([(corner, rows.pa.float64()) for corner in _CORNERS]))
+        column: dict[str, Any] = {"encoding": "WKB", "geometry_types": [], "crs": crs}
+        begun = {"geo": _geo(column)}  # in Arrow's schema, by which readers tell a folder of files
         low, high, kinds = np.full(2, np.inf), np.full(2, -np.inf), set[str]()
         with (
             draft_of(path) as draft,
-            parquet.ParquetWriter(draft, rows.schema.append(bbox), compression="zstd") as file,
+            parquet.ParquetWriter(draft, rows.schema.append(bbox).with_metadata(begun), compression="zstd") as file,
         ):
             for _, shapes, record in rows.read(features):
                 corners = shapely.bounds(shapes)  # (N, 4), NaN without a geometry
@@ -101,18 +103,15 @@ class GeoParquet:
                 file.write_batch(record.append_column(bbox, boxes))
                 low, high = np.fmin(low, np.fmin.reduce(corners[:, :2])), np.fmax(high, np.fmax.reduce(corners[:, 2:]))
                 kinds |= {shape.geom_type for shape in shapes if shape is not None}
-            column = {
-                "encoding": "WKB",
+            column |= {
                 "geometry_types": sorted(kinds),
-                "crs": crs,
                 "edges": "planar",
                 "orientation": "counterclockwise",
                 "covering": {"bbox": {corner: ["bbox", corner] for corner in _CORNERS}},
                 **({"bbox": [*low.tolist(), *high.tolist()]} if kinds else {}),
             }
-            geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
             provenance = json.dumps(json_value(layer.provenance), ensure_ascii=False)
-            file.add_key_value_metadata({"geo": json.dumps(geo), "geochat": provenance})
+            file.add_key_value_metadata({"geo": _geo(column), "geochat": provenance})
         return path
 
 
@@ -159,6 +158,11 @@ class _Rows:
             columns.append(self.pa.array(shapely.to_wkb(shapes), self.pa.binary()))
             yield batch, shapes, self.pa.record_batch(columns, schema=self.schema)
             first += len(batch)
+
+
+def _geo(column: dict[str, Any]) -> str:
+    """The file's description of its geometries."""
+    return json.dumps({"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}})
 
 
 def _projjson(crs: str | None, path: Path) -> dict[str, Any] | None:

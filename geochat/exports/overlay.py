@@ -103,7 +103,7 @@ def write_picture(path: str | Path, picture: Image.Image, provenance: Mapping[st
     if target.suffix.lower() == ".png":
         info = PngImagePlugin.PngInfo()
         info.add_itxt("geochat", note)
-        picture.save(content, "PNG", pnginfo=info)
+        picture.save(content, "PNG", pnginfo=info, compress_level=3)  # half the time of the default
     else:
         picture.convert("RGB").save(content, "JPEG", quality=92, comment=note.encode()[:65_000])
     return write_atomically(target, content.getvalue())

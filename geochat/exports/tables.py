@@ -68,7 +68,7 @@ def map_shapes(features: Sequence[Feature], crs: str | None) -> list[shapely.Geo
     Args:
         features: What to place.
         crs: What the shapes are wanted in: the images' own, or EPSG:4326 for images in several; None gives pixels with
-            y negated, as a GIS draws an image that is not georeferenced.
+            y negated, as a GIS draws an image that is not georeferenced. An image without a CRS gives None for one.
 
     Returns:
         Polygons; multipolygons where a shape is cut at the antimeridian.
@@ -86,11 +86,13 @@ def map_shapes(features: Sequence[Feature], crs: str | None) -> list[shapely.Geo
 def _placed(shapes: np.ndarray, place: ImagePlace, crs: str | None) -> np.ndarray:
     parts = _clipped(shapes, place)
     affine = place.image_to_map
-    if crs is None or affine is None or place.map_crs is None:
+    if crs is None:
         return shapely.transform(parts, lambda points: points * (1, -1))  # type: ignore[no-any-return]
+    placed = np.full(len(parts), None, dtype=object)
+    if affine is None or place.map_crs is None:
+        return placed
     if place.map_crs == crs:
         return shapely.transform(parts, lambda points: transform_points(points, affine))  # type: ignore[no-any-return]
-    placed = np.full(len(parts), None, dtype=object)
     placed[:] = [None if part is None else _geographic(part, affine, place.map_crs) for part in parts]
     return placed
 

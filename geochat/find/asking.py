@@ -7,7 +7,8 @@ is read by the model once; each answer is the one that `GeoChat.ask` gives about
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count
@@ -149,6 +150,37 @@ class Asking:
             "windows_failed": progress.failed,
         }
 
+    def answered(self, numbers: Callable[[], Iterable[int]]) -> Generator[AskedWindow, None, None]:
+        """Ask about windows and record nothing; each window as it is done.
+
+        Args:
+            numbers: Gives the windows; called, and iterated, in another thread.
+        """
+        pending: dict[int, AskedWindow] = {}  # by question asked
+        asking, unasked = count(), deque[AskedWindow]()
+
+        def asked() -> Iterator[tuple[Conversation, Question]]:
+            for number, view in views:
+                if isinstance(view, GeoImage):
+                    window = AskedWindow(number, [None] * len(self._questions))
+                    conversation = Conversation(self._engine, view)
+                    for place, question in enumerate(self._questions):
+                        pending[asked_as := next(asking)] = window
+                        window.places[asked_as] = place
+                        yield conversation, self._about(number, question)
+                else:
+                    unasked.append(AskedWindow(number, unread=view or "no data"))
+
+        with closing(in_background(lambda: self._views(iter(numbers())), self._ahead())) as views:
+            for asked_as, result in answer_each(self._engine, asked(), {}):
+                window = pending.pop(asked_as)
+                window.take(asked_as, result if isinstance(result, GeoChatError) else self._read(result))
+                if window.complete:
+                    yield window
+                while unasked:
+                    yield unasked.popleft()
+            yield from unasked
+
     def run(self) -> Generator[None, None, None]:
         """Ask about the windows that nobody has recorded or claimed; yields after each one that is recorded.
 
@@ -202,32 +234,10 @@ class Asking:
             numbers: Gives the windows; called, and iterated, in another thread.
             failed: Takes the windows that failed; None has them recorded as failed.
         """
-        pending: dict[int, AskedWindow] = {}  # by question asked
-        asking, settled = count(), Recorder(self.job, failed)
-
-        def asked() -> Iterator[tuple[Conversation, Question]]:
-            for number, view in views:
-                if isinstance(view, GeoChatError):
-                    settled.add(number, {"error": str(view)})
-                elif view is None:
-                    settled.add(number, {"skipped": "no data"})
-                else:
-                    window = AskedWindow(number, [None] * len(self._questions))
-                    conversation = Conversation(self._engine, view)
-                    for place, question in enumerate(self._questions):
-                        pending[asked_as := next(asking)] = window
-                        window.places[asked_as] = place
-                        yield conversation, self._about(number, question)
-
-        with closing(in_background(lambda: self._views(numbers()), self._ahead())) as views:
-            for asked_as, result in answer_each(self._engine, asked(), {}):
-                window = pending.pop(asked_as)
-                window.take(asked_as, result if isinstance(result, GeoChatError) else self._read(result))
-                if window.complete:
-                    settled.add(window.number, window.entry())
-                    settled.require_answers(window.error)
-                yield from settled.counted()
-            yield from settled.counted()
+        recorder = Recorder(self.job, failed)
+        for window in self.answered(numbers):
+            if recorder.add(window):
+                yield None
 
     def _about(self, number: int, question: Question) -> Question:
         """A question as it is put about a window."""

@@ -75,6 +75,7 @@ class Finding:
     Attributes:
         phrases: What to find, each once.
         look: The scene and the windows.
+        asking: The questions, and the job in which answers are recorded.
         progress: How far it is.
     """
 
@@ -89,7 +90,7 @@ class Finding:
         self._info = engine.info
         self.look = Look(scene, engine.info, **options_of(LookOptions, options))
         raw, generation = options.get("raw", False), options.get("generation") or GenerationSettings()
-        self._asking = Asking(
+        self.asking = Asking(
             BoxLimit(engine, self._most),
             self.look,
             [Question(phrase, task=Task.REFER, raw=raw, generation=generation) for phrase in self.phrases],
@@ -97,12 +98,12 @@ class Finding:
             {"kind": "find", "max_boxes": self._most, "generation": repr(generation)},
             **options_of(JobOptions, options),
         )
-        self.progress = self._asking.progress()
+        self.progress = self.asking.progress()
         self._has_enough = False
 
     def __iter__(self) -> Iterator[FoundObject]:
         """Compute, and give the objects as they are settled, from the top of the scene down."""
-        with closing(self._asking.run()) as work:
+        with closing(self.asking.run()) as work:
             for found, each in enumerate(self._found(work), 1):
                 self.progress = replace(self.progress, found=found)
                 yield each
@@ -110,7 +111,7 @@ class Finding:
     @property
     def complete(self) -> bool:
         """Return whether all windows are recorded, by whichever process, or as many objects are found as are enough."""
-        return self._has_enough or self._asking.job.complete
+        return self._has_enough or self.asking.job.complete
 
     def objects(self) -> Iterator[FoundObject]:
         """The objects in what is recorded so far."""
@@ -118,18 +119,24 @@ class Finding:
 
     def looked_at(self) -> Iterator[Window]:
         """The windows that were looked at so far."""
-        for _, entries in self._asking.rows():
+        for _, entries in self.asking.rows():
             yield from (self.look.plan.window(number) for number, entry in entries.items() if "answers" in entry)
 
     @property
     def others(self) -> int:
         """Number of boxes left out because the model called them by another name than what was asked for."""
-        entries = (entry for _, row in self._asking.rows() for entry in row.values())
+        entries = (entry for _, row in self.asking.rows() for entry in row.values())
         return sum(answer.get("others", 0) for entry in entries for answer in entry.get("answers", ()))
 
     def not_looked_at(self) -> Iterator[Feature]:
         """The windows of which something is not known, with the reason."""
-        return self._asking.not_looked_at()
+        return self.asking.not_looked_at()
+
+    def features(self) -> Iterator[Feature]:
+        """The objects recorded so far, as rows of `layer`."""
+        prompts = dict(zip(self.phrases, self.asking.prompts, strict=True))
+        model = {"model": self._info.name, "model_sha256": self._info.sha256}
+        return (each.to_feature({"prompt": prompts[each.phrase], **model}) for each in self.objects())
 
     @property
     def layer(self) -> Layer:
@@ -140,7 +147,7 @@ class Finding:
     def provenance(self) -> dict[str, Any]:
         """Provenance of the objects, JSON-ready."""
         own = {"phrases": list(self.phrases), "merged_at_iou": self._iou, "min_score": self._least}
-        return {**self._asking.provenance(), **own}
+        return {**self.asking.provenance(), **own}
 
     def save(self, path: str | Path, format: str | None = None) -> Path:
         """Write a layer of the objects recorded so far, and beside them the windows that were not looked at.
@@ -152,10 +159,7 @@ class Finding:
         Raises:
             ExportError: It cannot be written.
         """
-        prompts = dict(zip(self.phrases, self._asking.prompts, strict=True))
-        model = {"model": self._info.name, "model_sha256": self._info.sha256}
-        features = (each.to_feature({"prompt": prompts[each.phrase], **model}) for each in self.objects())
-        return write_layer(path, self.layer, features, format=format, not_looked_at=self.not_looked_at())
+        return write_layer(path, self.layer, self.features(), format=format, not_looked_at=self.not_looked_at())
 
     def _found(self, work: Iterator[None] | None) -> Iterator[FoundObject]:
         """The objects, from the top of the scene down.
@@ -174,14 +178,14 @@ class Finding:
                     return
 
     def _settled(self, merger: Merger, work: Iterator[None] | None) -> Iterator[Boxes]:
-        for row, entries in self._asking.rows(work, self._advanced):
+        for row, entries in self.asking.rows(work, self._advanced):
             yield merger.settled(row.top)
             merger.add(self._boxes(entries))
         if work is None or self.complete:
             yield merger.settled()
 
     def _advanced(self) -> None:
-        self.progress = self._asking.progress(self.progress.found)
+        self.progress = self.asking.progress(self.progress.found)
         if self._tell is not None:
             self._tell(self.progress)
 

@@ -1,47 +1,68 @@
-"""A job: one folder, in which any number of processes look through the windows of a scene.
+"""A job: one folder, in which any number of processes work on numbered units: windows of a scene, scenes of an archive.
 
-job.json         what is asked, of which scene and model, through which windows
-journal/N.jsonl  what process N has recorded, one line a window; only ever appended to
-claims/N.lock    held by the process that works on block N of the windows
+job.json         what is asked, of what, and of which model
+journal/N.jsonl  what process N has recorded, one line a unit; only ever appended to
+claims/N.lock    held by the process that works on block N of the units
 
 A process takes a block by its lock, which the operating system frees when the process ends, killed or not; then it
-reads what all journals hold of the block and asks about the rest. So each window is recorded once, and a kill costs
-what was being computed. The processes need no network between them, only the folder.
+reads what all journals hold of the block and does the rest. So each unit is recorded once, and a kill costs what was
+being computed. The processes need no network between them, only the folder.
 """
 
 import json
 import math
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from filelock import FileLock, Timeout
 
 from geochat.errors import DataError, SettingsError
 from geochat.files import atomic_draft
-from geochat.find.windows import WindowPlan
 from geochat.journal import Entry, Journal, Recorded, busy
 
 Share = tuple[int, int]
 """The part of a job that a process does: its number from 0, and how many parts there are."""
 
-_LEAST_BLOCK = 16  # windows
-_MOST_BLOCKS = 1024  # each is a file
 _SHOWN = 60  # characters of a value in a message
 
 
+class Units(Protocol):
+    """Numbered units of a job, such as the windows of a plan."""
+
+    def __len__(self) -> int:
+        """The number above all units."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """Number of units to be done."""
+        ...
+
+    def numbers(self) -> Iterator[int]:
+        """The units to be done, in order."""
+        ...
+
+
+def is_window_entry(entry: Entry) -> bool:
+    """Return whether an entry says what became of a window."""
+    return isinstance(entry.get("answers"), list) or "error" in entry or "skipped" in entry
+
+
 class Job:
-    """Windows of a plan, claimed by processes and recorded once each.
+    """Units claimed by processes and recorded once each.
 
     Args:
         folder: Created where it is missing.
         asked: What the job is, JSON-ready; a folder of another job is refused.
-        plan: The windows.
+        units: The units.
         restart: Whether what the folder holds is thrown away.
-        retry: Whether windows that failed are asked about again.
+        retry: Whether units that failed are done again.
+        usable: Whether an entry is one of the job's.
+        blocks: Units in a block at least, and blocks, of which each is a file, at most.
 
     Raises:
         SettingsError: The folder holds another job.
@@ -49,15 +70,23 @@ class Job:
 
     Attributes:
         folder: The folder.
-        plan: The windows.
+        units: The units.
         recorded: What all processes have recorded, as far as it was read.
-        claimed: How many windows this process has claimed.
+        claimed: How many units this process has claimed.
     """
 
     def __init__(
-        self, folder: Path, asked: Mapping[str, Any], plan: WindowPlan, *, restart: bool = False, retry: bool = False
+        self,
+        folder: Path,
+        asked: Mapping[str, Any],
+        units: Units,
+        *,
+        restart: bool = False,
+        retry: bool = False,
+        usable: Callable[[Entry], bool] = is_window_entry,
+        blocks: tuple[int, int] = (16, 1024),
     ) -> None:
-        self.folder, self.plan = folder, plan
+        self.folder, self.units, self._blocking = folder, units, blocks
         self._claims, self._journals = folder / "claims", folder / "journal"
         try:
             for path in (self._claims, self._journals):
@@ -68,12 +97,12 @@ class Job:
             if restart:
                 self._empty()
             self._identify(json.loads(json.dumps(dict(asked))))
-        self.recorded = Recorded(self._journals, len(plan), _is_record, retry=retry)
+        self.recorded = Recorded(self._journals, len(units), usable, retry=retry)
         self.claimed = 0
         self._journal = Journal(self._journals)
         self._guard = threading.RLock()  # of what follows, and of `recorded`
-        self._held: dict[int, tuple[FileLock, set[int]]] = {}  # by block: its windows that are not recorded yet
-        self._blocks: dict[int, int] = {}  # by window
+        self._held: dict[int, tuple[FileLock, set[int]]] = {}  # by block: its units that are not recorded yet
+        self._blocks: dict[int, int] = {}  # by unit
 
     def __enter__(self) -> Self:
         """Open a journal of this process."""
@@ -89,18 +118,18 @@ class Job:
             self._held.clear()
 
     def numbers(self, share: Share = (0, 1)) -> Iterator[int]:
-        """Claim the windows that nobody has recorded or claimed; may run in another thread.
+        """Claim the units that nobody has recorded or claimed; may run in another thread.
 
         Args:
-            share: The part of the job to take windows of.
+            share: The part of the job to take units of.
         """
-        size = max(_LEAST_BLOCK, math.ceil(self.plan.count / _MOST_BLOCKS))
-        for block, windows in enumerate(self._in_blocks(size)):
+        least, most = self._blocking
+        for block, units in enumerate(self._in_blocks(max(least, math.ceil(self.units.count / most)))):
             if block % share[1] == share[0]:
-                yield from self._claim(block, windows)
+                yield from self._claim(block, units)
 
     def record(self, number: int, entry: Entry) -> None:
-        """Write the entry of a claimed window.
+        """Write the entry of a unit that is claimed, or that no other process can claim.
 
         Raises:
             DataError: It cannot be written.
@@ -108,7 +137,9 @@ class Job:
         self._journal.write({"number": number, **entry})
         with self._guard:
             self.recorded.refresh()
-            block = self._blocks.pop(number)
+            block = self._blocks.pop(number, None)
+            if block is None:
+                return
             lock, left = self._held[block]
             left.discard(number)
             if not left:
@@ -116,12 +147,12 @@ class Job:
                 lock.release()
 
     def __contains__(self, number: int) -> bool:
-        """Return whether a window is recorded, as far as it was read."""
+        """Return whether a unit is recorded, as far as it was read."""
         with self._guard:
             return number in self.recorded
 
     def entry(self, number: int) -> Entry | None:
-        """Record of a window; None where there is none yet."""
+        """Record of a unit; None where there is none yet."""
         with self._guard:
             return self.recorded.entry(number) if number in self.recorded else None
 
@@ -132,20 +163,20 @@ class Job:
 
     @property
     def complete(self) -> bool:
-        """Return whether every window of the plan's area is recorded, by whichever process, as far as it was read."""
+        """Return whether every unit is recorded, by whichever process, as far as it was read."""
         with self._guard:
-            return self.recorded.answered + self.recorded.failed >= self.plan.count
+            return self.recorded.answered + self.recorded.failed >= self.units.count
 
     def _in_blocks(self, size: int) -> Iterator[list[int]]:
-        """The plan's windows, from the top of the scene down, in blocks."""
-        numbers = (number for row in self.plan.rows() for number in row.numbers)
+        """The units in blocks."""
+        numbers = self.units.numbers()
         while block := list(islice(numbers, size)):
             yield block
 
-    def _claim(self, block: int, windows: list[int]) -> list[int]:
-        """The windows of a block that this process is to ask about; none of a block that another one holds."""
+    def _claim(self, block: int, units: list[int]) -> list[int]:
+        """The units of a block that this process is to do; none of a block that another one holds."""
         with self._guard:
-            if block in self._held or all(number in self.recorded for number in windows):
+            if block in self._held or all(number in self.recorded for number in units):
                 return []
             lock = FileLock(self._claims / f"{block}.lock", thread_local=False)
             try:
@@ -153,7 +184,7 @@ class Job:
             except Timeout:
                 return []
             self.recorded.refresh()
-            free = [number for number in windows if number not in self.recorded]
+            free = [number for number in units if number not in self.recorded]
             if not free:
                 lock.release()
                 return []
@@ -186,10 +217,6 @@ class Job:
                 f"{self.folder} holds another job: {_difference(known, asked)}; choose another folder, or begin anew "
                 "(--restart)"
             )
-
-
-def _is_record(entry: Entry) -> bool:
-    return isinstance(entry.get("answers"), list) or "error" in entry or "skipped" in entry
 
 
 def _difference(there: object, here: object, name: str = "the job") -> str:

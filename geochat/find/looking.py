@@ -28,6 +28,10 @@ _CORNER = 16  # pixels a side that show which bands there are
 _MEBIBYTE = 2**20
 
 
+class OutsideError(RegionError):
+    """The area to be looked at is not on the scene."""
+
+
 class LookOptions(TypedDict, total=False):
     """Options of the views of a scene.
 
@@ -91,8 +95,8 @@ class Look:
 
     @property
     def name(self) -> str:
-        """The scene's file, or what messages call it."""
-        return self.scene.name if self.scene.path is None else str(self.scene.path)
+        """The name that the scene was opened under; of a file its path unless another was given."""
+        return self.scene.name
 
     def view(self, number: int) -> GeoImage | None:
         """View of a window; None where no pixel of it holds data.
@@ -169,7 +173,7 @@ def _area(area: object, scene: Scene) -> shapely.Geometry | None:
         shape = shapely.union_all([shapely.make_valid(each) for each in layer_shapes(layer, frame)])
     inside = shape.intersection(shapely.box(0, 0, *scene.size))
     if inside.area == 0:
-        raise RegionError(f"the area {getattr(area, 'path', area)!s:.80} has no ground in common with {scene.name}")
+        raise OutsideError(f"the area {getattr(area, 'path', area)!s:.80} has no ground in common with {scene.name}")
     return inside
 
 

@@ -10,8 +10,8 @@ import shapely
 from geochat.exports import Feature
 from geochat.find.merging import Boxes
 from geochat.geometry import ImagePlace, OrientedBox, to_geographic, transform_points
-from geochat.geometry.ground import geocentric
 from geochat.geometry.overlap import Array, box_corners
+from geochat.geometry.place import geocentric
 from geochat.imagery import Window
 
 COLUMNS: Mapping[str, type] = {

@@ -101,7 +101,7 @@ class Proposals:
         self._plan = CandidatePlan.around(boxes, scene.size, self._window_side(engine, scene, options.get("window")))
         self.look.plan = self._plan
         generation = options.get("generation") or GenerationSettings()
-        self._asking = Asking(
+        self.asking = Asking(
             engine,
             self.look,
             self._questions(generation),
@@ -110,12 +110,12 @@ class Proposals:
             region=self._plan.box if self.method == "identify" else None,
             **options_of(JobOptions, options),
         )
-        self.progress = self._asking.progress()
+        self.progress = self.asking.progress()
 
     def __iter__(self) -> Iterator[Candidate]:
         """Compute, and give the candidates in the layer's order, with those that cannot be asked about."""
-        with closing(self._asking.run()) as work:
-            rows = self._asking.rows(work, self._advanced)
+        with closing(self.asking.run()) as work:
+            rows = self.asking.rows(work, self._advanced)
             for number, box in enumerate(self._plan.boxes):
                 if isinstance(box, OrientedBox) and next(rows, None) is None:
                     return  # other processes do the rest
@@ -124,7 +124,7 @@ class Proposals:
     @property
     def complete(self) -> bool:
         """Return whether all candidates are recorded, by whichever process."""
-        return self._asking.job.complete
+        return self.asking.job.complete
 
     def candidates(self) -> Iterator[Candidate]:
         """All candidates in the layer's order, those that are not reached yet as unread."""
@@ -142,7 +142,7 @@ class Proposals:
     def provenance(self) -> dict[str, Any]:
         """Provenance of the judgements, JSON-ready."""
         own = {"proposals": str(self.layer.path), "method": self.method, "phrases": list(self.phrases)}
-        return {**self._asking.provenance(), **own, "min_score": self._least}
+        return {**self.asking.provenance(), **own, "min_score": self._least}
 
     def describe(self) -> str:
         """The question, in a sentence."""
@@ -197,7 +197,7 @@ class Proposals:
         ]
 
     def _advanced(self) -> None:
-        self.progress = self._asking.progress()
+        self.progress = self.asking.progress()
         if self._tell is not None:
             self._tell(self.progress)
 
@@ -206,7 +206,7 @@ class Proposals:
         box = self._plan.boxes[number]
         if isinstance(box, Skipped):
             return Candidate(number + 1, "unread", reason=box.reason)
-        entry: Entry | None = self._asking.job.entry(number)
+        entry: Entry | None = self.asking.job.entry(number)
         reason = unknown(entry)
         if entry is None or reason:
             return Candidate(number + 1, "unread", reason=reason)
@@ -260,7 +260,7 @@ def _method(engine: Engine, wanted: Method | None) -> Method:
 def _record(answer: Answer) -> dict[str, Any]:
     """Record of an answer."""
     said = answer.choice
-    score = _yes(answer) if answer.interpretation.choices else answer_score(answer)
+    score = _yes(answer) if answer.interpretation.choices else answer_score(each.logprob for each in answer.tokens)
     finish = {} if answer.finish == "stop" else {"finish": answer.finish}
     text = " ".join(answer.plain_text.split())
     return {"text": text, "choice": said, "score": score, "prompt": answer.prompt, **finish}

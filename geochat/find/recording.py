@@ -1,9 +1,8 @@
 """Windows that are being asked about, and what becomes of them."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from geochat.errors import GeoChatError
 from geochat.find.job import Job
@@ -14,19 +13,21 @@ _HOPELESS = 50  # windows in a row that the engine did not answer
 
 @dataclass(slots=True)
 class AskedWindow:
-    """A window that is being asked about.
+    """A window that is being asked about, or that could not be.
 
     Attributes:
         number: In the plan.
         answers: What is recorded of each answer; None until it is there.
         places: By question asked: its place among the answers.
         error: The first that kept a question from an answer.
+        unread: Why nothing was asked.
     """
 
     number: int
-    answers: list[dict[str, Any] | None]
+    answers: list[dict[str, Any] | None] = field(default_factory=list)
     places: dict[int, int] = field(default_factory=dict)
     error: GeoChatError | None = None
+    unread: GeoChatError | Literal["no data"] | None = None
 
     @property
     def complete(self) -> bool:
@@ -42,11 +43,14 @@ class AskedWindow:
 
     def entry(self) -> Entry:
         """The answers, or why there is one missing."""
-        return {"answers": self.answers} if self.error is None else {"error": str(self.error)}
+        if self.unread == "no data":
+            return {"skipped": "no data"}
+        error = self.unread or self.error
+        return {"answers": self.answers} if error is None else {"error": str(error)}
 
 
 class Recorder:
-    """Records windows, and counts them for whoever waits.
+    """Records windows.
 
     Args:
         job: Where they are recorded.
@@ -55,34 +59,32 @@ class Recorder:
 
     def __init__(self, job: Job, failed: list[int] | None) -> None:
         self._job, self._failed = job, failed
-        self._count, self._unanswered = 0, 0
+        self._unanswered = 0
         self._since = time.perf_counter()
 
-    def add(self, number: int, entry: Entry) -> None:
-        """Record a window, or put it off where it failed and will be asked about again."""
-        now = time.perf_counter()
-        seconds, self._since = now - self._since, now
-        if "error" in entry and self._failed is not None:
-            self._failed.append(number)
-            return
-        self._job.record(number, {"seconds": round(seconds, 4), **entry})
-        self._count += 1
+    def add(self, window: AskedWindow) -> bool:
+        """Record a window, or put it off where it failed and will be asked about again.
 
-    def require_answers(self, error: GeoChatError | None) -> None:
-        """Give up where the engine has answered none of many windows in a row.
-
-        Args:
-            error: What kept the last window from its answers, if anything did.
+        Returns:
+            Whether it was recorded.
 
         Raises:
-            GeoChatError: That error.
+            GeoChatError: The engine has answered none of many windows in a row.
         """
+        now = time.perf_counter()
+        seconds, self._since = now - self._since, now
+        entry = window.entry()
+        put_off = "error" in entry and self._failed is not None
+        if self._failed is not None and put_off:
+            self._failed.append(window.number)
+        else:
+            self._job.record(window.number, {"seconds": round(seconds, 4), **entry})
+        if window.unread is None:
+            self._require_answers(window.error)
+        return not put_off
+
+    def _require_answers(self, error: GeoChatError | None) -> None:
+        """Give up where the engine has answered none of many windows in a row."""
         self._unanswered = 0 if error is None else self._unanswered + 1
         if error is not None and self._unanswered >= _HOPELESS:
             raise type(error)(f"the last {self._unanswered} windows got no answer: {error}") from error
-
-    def counted(self) -> Iterator[None]:
-        """Once for each window recorded since."""
-        while self._count:
-            self._count -= 1
-            yield None

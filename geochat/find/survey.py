@@ -60,6 +60,7 @@ class Survey:
 
     Attributes:
         look: The scene and the windows.
+        asking: The questions, and the job in which answers are recorded.
         columns: Names of the columns, with their types.
         progress: How far it is.
     """
@@ -78,20 +79,20 @@ class Survey:
             if question.task is Task.SCENE:
                 self.columns[f"{name}_probability"] = float
         settings = {"kind": "survey", "columns": list(questions)}
-        self._asking = Asking(
+        self.asking = Asking(
             engine, self.look, list(questions.values()), _record, settings, **options_of(JobOptions, options)
         )
-        self.progress = self._asking.progress()
+        self.progress = self.asking.progress()
 
     def __iter__(self) -> Iterator[WindowAnswers]:
         """Compute, and give the answers window by window from the top of the scene down."""
-        with closing(self._asking.run()) as work:
+        with closing(self.asking.run()) as work:
             yield from self._answers(work)
 
     @property
     def complete(self) -> bool:
         """Return whether all windows are recorded, by whichever process."""
-        return self._asking.job.complete
+        return self.asking.job.complete
 
     def answers(self) -> Iterator[WindowAnswers]:
         """The answers recorded so far."""
@@ -99,12 +100,16 @@ class Survey:
 
     def not_looked_at(self) -> Iterator[Feature]:
         """The windows of which something is not known, with the reason."""
-        return self._asking.not_looked_at()
+        return self.asking.not_looked_at()
+
+    def features(self) -> Iterator[Feature]:
+        """The windows with the answers recorded so far, as rows of `layer`."""
+        return (self.look.feature(each.window, each.values) for each in self.answers())
 
     @property
     def layer(self) -> Layer:
         """Head of the layer: what its windows have in common."""
-        provenance = self._asking.provenance()
+        provenance = self.asking.provenance()
         return Layer(self.look.place, self.columns, provenance, self.look.name, "windows", view=self.look.overview)
 
     def save(self, path: str | Path, format: str | None = None) -> Path:
@@ -117,17 +122,16 @@ class Survey:
         Raises:
             ExportError: It cannot be written.
         """
-        features = (self.look.feature(each.window, each.values) for each in self.answers())
-        return write_layer(path, self.layer, features, format=format, not_looked_at=self.not_looked_at())
+        return write_layer(path, self.layer, self.features(), format=format, not_looked_at=self.not_looked_at())
 
     def _answers(self, work: Iterator[None] | None) -> Iterator[WindowAnswers]:
-        for _, entries in self._asking.rows(work, self._advanced):
+        for _, entries in self.asking.rows(work, self._advanced):
             for number, entry in entries.items():
                 if "answers" in entry:
                     yield WindowAnswers(self.look.plan.window(number), self._values(entry["answers"]))
 
     def _advanced(self) -> None:
-        self.progress = self._asking.progress()
+        self.progress = self.asking.progress()
         if self._tell is not None:
             self._tell(self.progress)
 

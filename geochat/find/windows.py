@@ -138,6 +138,10 @@ class WindowPlan:
             inside = self._inside(joined)
             yield Row(top, joined[inside].tolist(), joined[~inside].tolist())
 
+    def numbers(self) -> Iterator[int]:
+        """The windows in the area, from the top of the scene down."""
+        return (number for row in self.rows() for number in row.numbers)
+
     @cached_property
     def count(self) -> int:
         """Number of windows in the area; all of them without an area."""

@@ -17,16 +17,12 @@ is not square. `pad` here undoes the padding exactly, including its rounding to 
 Geographic coordinates are WGS 84 in the order longitude, latitude.
 """
 
-from geochat.geometry.angles import AngleConvention, AngleRange, Direction
-from geochat.geometry.box import OrientedBox
-from geochat.geometry.crs import crs_text
-from geochat.geometry.frame import Frame, Space
-from geochat.geometry.geographic import from_geographic, to_geographic
-from geochat.geometry.ground import ground_sample_distance, ground_size
-from geochat.geometry.model_frame import Fit, ModelFrame
+from geochat.geometry.box import AngleConvention, AngleRange, Direction, OrientedBox
+from geochat.geometry.frame import Fit, Frame, ModelFrame, Space
+from geochat.geometry.geographic import crs_text, from_geographic, to_geographic
 from geochat.geometry.outlines import geometry_to_geographic, outline_to_geographic
 from geochat.geometry.pixels import geometry_to_pixels, pieces_to_pixels
-from geochat.geometry.place import ImagePlace
+from geochat.geometry.place import ImagePlace, ground_sample_distance, ground_size
 from geochat.geometry.points import Points, PointsLike, transform_geometry, transform_points
 
 __all__ = [

@@ -1,13 +1,145 @@
-"""The frames of one view and the maps between them."""
+"""The image as a model sees it, the frames of one view, and the maps between them."""
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from affine import Affine
 
 from geochat.errors import ImageError, RegionError, SettingsError
-from geochat.geometry.model_frame import ModelFrame
+
+Fit = Literal["pad", "crop"]
+"""The way an image becomes the square that a LLaVA-like model sees: a setting of its checkpoint."""
+
+Layout = Literal["pad", "crop", "image", "resize", "shrink"]
+"""Over what a model's numbers lie; see `ModelFrame`."""
+
+Size = tuple[int, int]
+"""(width, height) in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmartResize:
+    """The size Qwen2-VL and its successors bring an image to: sides divisible by `factor`, pixels within bounds.
+
+    The arithmetic is that of transformers' `smart_resize`, rounding to even included.
+
+    Attributes:
+        factor: What both sides are multiples of: patch size times merge size, 28, or 32 for Qwen3-VL.
+        min_pixels: Fewest pixels; smaller images are enlarged.
+        max_pixels: Most pixels; larger images are shrunk.
+    """
+
+    factor: int = 28
+    min_pixels: int = 56 * 56
+    max_pixels: int = 12_845_056
+
+    def __post_init__(self) -> None:
+        if not (self.factor > 0 and 0 < self.min_pixels <= self.max_pixels):
+            raise SettingsError(f"{self} is no resizing rule; give a factor and min_pixels <= max_pixels, all positive")
+
+    def __call__(self, size: Size) -> Size:
+        """The resized (width, height) of an image of that size."""
+        width, height = (round(side / self.factor) * self.factor for side in size)
+        if self.min_pixels <= width * height <= self.max_pixels:
+            return width, height
+        if width * height > self.max_pixels:
+            shrinking = math.sqrt(size[0] * size[1] / self.max_pixels)
+            width, height = (math.floor(side / shrinking / self.factor) * self.factor for side in size)
+        else:
+            enlarging = math.sqrt(self.min_pixels / (size[0] * size[1]))
+            width, height = (math.ceil(side * enlarging / self.factor) * self.factor for side in size)
+        return max(self.factor, width), max(self.factor, height)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFrame:
+    """The frame of the numbers a model reads and writes, over the view it is shown.
+
+    Attributes:
+        fit: "pad" pastes the view into the middle of a square of its longer side, at the integer offset
+            (side - width) // 2, (side - height) // 2, as GeoChat's `expand2square`. "crop" resizes the shorter side
+            to `size` and keeps the central square, as CLIP's preprocessing. "image" takes x over the view's width and
+            y over its height, whatever shape the model stretches it to. "resize" brings it to the size `resize` says.
+            "shrink" brings its longer side down to `size` where it is longer.
+        size: Side in pixels. Only "crop" and "shrink" need it; CLIP rounds the longer side down to a whole number
+            of pixels of the resized image, and the crop's offset too.
+        scale: The number that stands for the far edge: 100 for percent, 1000 for thousandths, 999 or 1023 where the
+            last bin is the far edge. None where numbers are pixels of the image as the model sees it.
+        bins: Whether a number names a bin, so that it stands for the middle of [number, number + 1).
+        resize: The rule of "resize".
+
+    Raises:
+        SettingsError: The fit is unknown, lacks its size, or the scale is impossible.
+    """
+
+    fit: Layout = "pad"
+    size: int | None = None
+    scale: float | None = 100.0
+    bins: bool = False
+    resize: SmartResize = SmartResize()
+
+    def __post_init__(self) -> None:
+        if self.fit not in get_args(Layout):
+            raise SettingsError(f"fit={self.fit!r} is unknown; choose one of {', '.join(get_args(Layout))}")
+        if self.fit in ("crop", "shrink") and (self.size is None or self.size < 1):
+            raise SettingsError(f"fit={self.fit!r} needs the side of what the model sees in pixels; size={self.size}")
+        if self.scale is None and self.fit in ("pad", "crop"):
+            raise SettingsError(f"fit={self.fit!r} needs the number at the far edge; give scale, 100 for percent")
+        if self.scale is not None and not self.scale > 0:
+            raise SettingsError(f"scale={self.scale} is no extent; give the number written at the far edge")
+
+    def extent(self, view_size: Size) -> tuple[float, float]:
+        """The numbers at the right and at the lower edge of what the model sees of a view of (width, height)."""
+        if self.scale is not None:
+            return self.scale, self.scale
+        return self.shown_size(view_size)
+
+    def shown_size(self, view_size: Size) -> Size:
+        """The size a view has to be brought to before it is sent, so that the model's own resizing leaves it alone.
+
+        Padding and cropping are left to the model's processor: the view's own size.
+        """
+        if self.fit == "resize":
+            return self.resize(view_size)
+        longest = max(view_size)
+        if self.fit == "shrink" and self.size is not None and longest > self.size:
+            width, height = (max(1, round(side * self.size / longest)) for side in view_size)
+            return width, height
+        return view_size
+
+    def to_view(self, view_size: Size) -> Affine:
+        """Numbers the model writes to pixels of a view of (width, height)."""
+        if self.fit == "pad" and self.scale is not None:
+            affine = _unpad(*view_size, self.scale)
+        elif self.fit == "crop" and self.scale is not None and self.size is not None:
+            affine = _uncrop(*view_size, self.size, self.scale)
+        else:
+            across, down = self.extent(view_size)
+            affine = Affine.scale(view_size[0] / across, view_size[1] / down)
+        return affine @ Affine.translation(0.5, 0.5) if self.bins else affine
+
+
+def _unpad(width: int, height: int, scale: float) -> Affine:
+    """Numbers over the padded square to pixels of the width x height view in its middle."""
+    side = max(width, height)
+    offset = Affine.translation(-((side - width) // 2), -((side - height) // 2))
+    return offset @ Affine.scale(side / scale)
+
+
+def _uncrop(width: int, height: int, size: int, scale: float) -> Affine:
+    """Numbers over the central size x size square of the resized view to pixels of the view.
+
+    CLIP resizes the shorter side to `size` and the longer to int(size * longer / shorter), then cuts at
+    (resized - size) // 2, so the two axes' scales may differ by less than a pixel over the whole image.
+    """
+    shorter = min(width, height)
+    resized_width = int(size * width / shorter)
+    resized_height = int(size * height / shorter)
+    resized_to_view = Affine.scale(width / resized_width, height / resized_height)
+    offset = Affine.translation((resized_width - size) // 2, (resized_height - size) // 2)
+    return resized_to_view @ offset @ Affine.scale(size / scale)
+
 
 Space = Literal["model", "view", "image", "map"]
 

@@ -1,17 +1,123 @@
-"""Points between map coordinates and WGS 84 longitude and latitude.
+"""Coordinate reference systems: their text, their period along x, and points between them and WGS 84 degrees.
 
 Longitudes come out within ±180 and are taken in any turn. PROJ is only asked about places within its own range of a
 CRS that repeats along x (`turn`): beyond it, what it answers depends on the projection and on the datum.
 """
 
+import json
+import math
+import re
+from functools import lru_cache
+from typing import Any, NamedTuple
+
 import numpy as np
 import rasterio.warp
+from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError  # what PROJ's failures arrive as; rasterio has no public name for it
+from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from geochat.errors import ImageError
-from geochat.geometry.crs import turn
 from geochat.geometry.points import Points, PointsLike, as_points
+
+_SLACK = 1e-9  # of a turn
+_OWN_CODE = re.compile(r',AUTHORITY\["[^"]*","[^"]*"\]\]$')  # beside which GDAL takes no notice of a datum shift
+
+
+class Turn(NamedTuple):
+    """A turn of the globe along the x axis of a CRS in which x grows evenly with the longitude.
+
+    Attributes:
+        start: Where PROJ's own range of x begins, exact to a degree.
+        length: What 360 degrees of longitude measure, in units of the CRS.
+        west: The longitude at `start`, to a few degrees.
+        pole: The y of the north pole, and less that of the south pole; infinite where the map has none.
+    """
+
+    start: float
+    length: float
+    west: float = -180.0
+    pole: float = math.inf
+
+    def principal(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Points (N, 2) brought within PROJ's own range by whole turns."""
+        turns = np.floor((points[:, 0] - self.start) / self.length)
+        return np.stack([points[:, 0] - turns * self.length, points[:, 1]], axis=1)
+
+
+def crs_text(crs: CRS, at: tuple[float, float]) -> str:
+    """A CRS as "EPSG:32614" where a code says all of it, else as WKT.
+
+    A datum shift of the file's own (TOWGS84) is kept, unless the code gives the same place.
+
+    Args:
+        crs: As rasterio read it, under OSR_STRIP_TOWGS84=NO.
+        at: A point of the image in map coordinates.
+    """
+    short, full = str(crs.to_string()), _OWN_CODE.sub("]", str(crs.to_wkt()))
+    if "TOWGS84" not in full:
+        return short
+    try:
+        own, coded = (rasterio.warp.transform(text, "EPSG:4326", [at[0]], [at[1]]) for text in (full, short))
+    except (CPLE_BaseError, CRSError):
+        return full
+    return short if np.allclose(np.ravel(own), np.ravel(coded), rtol=0, atol=1e-8) else full
+
+
+@lru_cache(maxsize=256)
+def turn(crs: str) -> Turn | None:
+    """Period of a CRS along x: of degrees, and of cylindrical projections such as Web Mercator and EPSG:3832.
+
+    PROJ maps a longitude to one place in the range [start, start + length); images on a grid from 0 to 360 degrees, or
+    across the border of a world map, lie beyond it.
+
+    Returns:
+        None for any other CRS, and for one that cannot be read.
+    """
+    try:
+        own = _without_shift(CRS.from_user_input(crs).to_dict(projjson=True))
+        if own.get("type") in ("GeographicCRS", "GeodeticCRS"):
+            length = _full_circle(own)
+            return Turn(-length / 2, length, pole=length / 4)
+        return _cylindrical(own) if own.get("type") == "ProjectedCRS" else None
+    except (CRSError, CPLE_BaseError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _without_shift(definition: dict[str, Any]) -> dict[str, Any]:
+    """The horizontal CRS of a PROJJSON object, without a datum shift of its own."""
+    while definition.get("type") in ("BoundCRS", "CompoundCRS"):
+        bound = definition["type"] == "BoundCRS"
+        definition = definition["source_crs"] if bound else definition["components"][0]
+    return definition
+
+
+def _full_circle(geographic: dict[str, Any]) -> float:
+    """360 degrees in the units of a geographic CRS."""
+    _, radians = CRS.from_user_input(json.dumps(geographic)).units_factor
+    return round(2 * float(np.pi) / float(radians), 9)
+
+
+def _cylindrical(projected: dict[str, Any]) -> Turn | None:
+    """Measure the projection against its own datum: x must be even in longitude and blind to latitude."""
+    full = _full_circle(projected["base_crs"])
+    degrees = np.arange(-180, 180)
+    grid = np.stack(np.broadcast_arrays(degrees / 360, np.array([[-50], [0], [50]]) / 360), axis=-1) * full
+    x, y = rasterio.warp.transform(
+        CRS.from_user_input(json.dumps(projected["base_crs"])),
+        CRS.from_user_input(json.dumps(projected)),
+        *grid.reshape(-1, 2).T,
+    )
+    x, y = np.reshape(x, (3, 360)), np.reshape(y, (3, 360))
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return None
+    length = 6 * float(np.median(x[1, 60:] - x[1, :-60]))
+    slack = abs(length) * _SLACK
+    steps = np.diff(x[1]) - length / 360
+    even = ((np.abs(steps) < slack) | (np.abs(steps + length) < slack)).all()
+    blind = np.ptp(x, axis=0).max() < slack and np.ptp(y, axis=1).max() < slack
+    return Turn(float(x.min()), length, float(degrees[x[1].argmin()])) if even and blind and length > 0 else None
+
 
 WGS84 = "EPSG:4326"
 _ROUNDING = 1e-10  # degrees

@@ -16,9 +16,8 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from geochat.geometry.antimeridian import cut, polygons
-from geochat.geometry.crs import turn
-from geochat.geometry.geographic import from_geographic, to_geographic, to_running_geographic
-from geochat.geometry.ground import geocentric
+from geochat.geometry.geographic import from_geographic, to_geographic, to_running_geographic, turn
+from geochat.geometry.place import geocentric
 from geochat.geometry.points import Points, PointsLike, as_points, transform_points
 
 Area: TypeAlias = shapely.Polygon | shapely.MultiPolygon

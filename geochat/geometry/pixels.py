@@ -16,9 +16,8 @@ from shapely.affinity import translate
 
 from geochat.errors import ImageError
 from geochat.geometry.antimeridian import joined, polygons
-from geochat.geometry.crs import Turn, turn
 from geochat.geometry.frame import Frame
-from geochat.geometry.geographic import WGS84, reproject_points
+from geochat.geometry.geographic import WGS84, Turn, reproject_points, turn
 from geochat.geometry.outlines import geometry_to_geographic, trace
 from geochat.geometry.points import Points, transform_geometry, transform_points
 

@@ -1,13 +1,91 @@
-"""A whole image as a place: its pixels, and where on Earth they lie."""
+"""A whole image as a place: its pixels, where on Earth they lie, and metres on the ground.
 
+Metres are measured on the WGS 84 ellipsoid. Places become points in space (geocentric coordinates), where distances
+know of no pole and no antimeridian.
+"""
+
+import math
 from dataclasses import dataclass
 
+import numpy as np
 import shapely
 from affine import Affine
+from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from geochat.geometry.ground import ground_size
-from geochat.geometry.points import Points, PointsLike, transform_points
+from geochat.errors import ImageError
+from geochat.geometry.geographic import to_geographic
+from geochat.geometry.points import Points, PointsLike, as_points, transform_points
+
+_SEMI_MAJOR = 6378137.0  # metres
+_ECCENTRICITY_SQUARED = 6.69437999014e-3
+_CELLS = 16  # a side: short enough that chords are as long as arcs, to 5 in 100,000 for a side of 30 degrees
+
+
+def geocentric(lonlat: Points) -> NDArray[np.float64]:
+    """Longitude and latitude (..., 2) on the ellipsoid as points in space (..., 3), in metres (EPSG:4978)."""
+    longitude, latitude = np.radians(lonlat[..., 0]), np.radians(lonlat[..., 1])
+    radius = _SEMI_MAJOR / np.sqrt(1 - _ECCENTRICITY_SQUARED * np.sin(latitude) ** 2)
+    return np.stack(
+        [
+            radius * np.cos(latitude) * np.cos(longitude),
+            radius * np.cos(latitude) * np.sin(longitude),
+            radius * (1 - _ECCENTRICITY_SQUARED) * np.sin(latitude),
+        ],
+        axis=-1,
+    )
+
+
+def ground_sample_distance(image_to_map: Affine, crs: str, at: tuple[float, float]) -> float | None:
+    """Metres on the ground along a pixel's side, at an image point; None where the CRS has no place on Earth.
+
+    It holds for degrees, feet, Web Mercator and poles alike, and differs from a UTM image's nominal pixel by UTM's own
+    scale (0.1 % at most within a zone). For pixels that are not square it is the root of their area.
+    """
+    column, row = at
+    cross = [(column - 0.5, row), (column + 0.5, row), (column, row - 0.5), (column, row + 0.5)]
+    places = _places(cross, image_to_map, crs)
+    if places is None:
+        return None
+    left, right, top, bottom = places
+    return math.sqrt(float(np.linalg.norm(np.cross(right - left, bottom - top)))) or None
+
+
+def ground_size(corners: PointsLike, image_to_map: Affine, crs: str) -> tuple[float, float, float] | None:
+    """Metres along the first and second side of a quadrilateral, and its area in square metres.
+
+    Lengths follow the sides as they are drawn on the image: along the parallel for an upright box in degrees.
+
+    Args:
+        corners: Four points (x, y) in pixels of the whole image, in order around the shape.
+        image_to_map: The image's geotransform.
+        crs: What the map coordinates are in.
+
+    Returns:
+        None where the CRS has no place on Earth.
+    """
+    first, second, third, fourth = as_points(corners)
+    u, v = np.meshgrid(*[np.linspace(0, 1, _CELLS + 1)] * 2)
+    u, v = u[..., None], v[..., None]
+    pixels = (1 - v) * ((1 - u) * first + u * second) + v * ((1 - u) * fourth + u * third)
+    places = _places(pixels.reshape(-1, 2), image_to_map, crs)
+    if places is None:
+        return None
+    grid = places.reshape(_CELLS + 1, _CELLS + 1, 3)
+    along = np.linalg.norm(np.diff(grid[0], axis=0), axis=1).sum()
+    across = np.linalg.norm(np.diff(grid[:, -1], axis=0), axis=1).sum()
+    falling, rising = grid[1:, 1:] - grid[:-1, :-1], grid[:-1, 1:] - grid[1:, :-1]
+    area = np.linalg.norm(np.cross(falling, rising), axis=-1).sum() / 2
+    return float(along), float(across), float(area)
+
+
+def _places(pixels: PointsLike, image_to_map: Affine, crs: str) -> NDArray[np.float64] | None:
+    """Pixels (N, 2) as points in space (N, 3); None where one of them has no place on Earth."""
+    try:
+        lonlat = to_geographic(transform_points(pixels, image_to_map), crs)
+    except ImageError:
+        return None
+    return geocentric(lonlat) if np.isfinite(lonlat).all() else None
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,7 @@ from rasterio.enums import Interleaving, MaskFlags, Resampling
 
 from geochat.errors import ImageError
 from geochat.imagery import jpeg2000
-from geochat.imagery.averaging import average
 from geochat.imagery.colours import read_colours, with_infrared
-from geochat.imagery.companions import Companions, find_companions
 from geochat.imagery.files import RasterFile
 from geochat.imagery.gdal import QuietReader, page_directories
 from geochat.imagery.labels import Labels
@@ -20,8 +18,8 @@ from geochat.imagery.pam import PamBand
 from geochat.imagery.placing import Place, place_dataset
 from geochat.imagery.rasters import asks_for_alpha
 from geochat.imagery.remarks import Remark
-from geochat.imagery.samples import Coverage, Piece, Samples, counts
-from geochat.imagery.side_files import Box, SideFiles, whole_window
+from geochat.imagery.samples import Coverage, Piece, Samples, average, counts
+from geochat.imagery.side_files import Box, Companions, SideFiles, find_companions, whole_window
 from geochat.imagery.windows import Window
 
 _MAX_BLOCK_BYTES = 2**29

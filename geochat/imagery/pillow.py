@@ -23,8 +23,9 @@ from PIL import (
 )
 
 from geochat.errors import ImageError
-from geochat.imagery import exif, files, jpeg2000
+from geochat.imagery import files, jpeg2000
 from geochat.imagery.labels import Labels
+from geochat.imagery.orientation import picture_orientation, tiff_orientation, trailing_exif
 from geochat.imagery.rasters import ArrayRaster, Facts
 from geochat.imagery.remarks import Remark
 
@@ -93,7 +94,7 @@ def read_orientation(file: files.ImageFile, directory: int = 1) -> int:
         directory: The number of the page's directory in a TIFF.
     """
     if file.kind.driver == "GTiff":
-        return exif.tiff_orientation(file.path, directory)
+        return tiff_orientation(file.path, directory)
     with suppress(*files.DECODING_ERRORS), file.path.open("rb") as stream:
         if file.kind.driver in _READERS and file.kind.driver != "JP2OpenJPEG":
             return _orientation(_READERS[file.kind.driver](stream), stream)
@@ -182,6 +183,6 @@ def _labels(image: Image.Image) -> tuple[str, ...]:
 
 
 def _orientation(image: ImageFile.ImageFile, stream: IO[bytes]) -> int:
-    if image.format == "PNG" and "exif" not in image.info and (trailing := exif.trailing_exif(stream)):
-        return exif.picture_orientation({**image.info, "exif": trailing})
-    return exif.picture_orientation(image.info)
+    if image.format == "PNG" and "exif" not in image.info and (trailing := trailing_exif(stream)):
+        return picture_orientation({**image.info, "exif": trailing})
+    return picture_orientation(image.info)

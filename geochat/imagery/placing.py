@@ -16,10 +16,10 @@ from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 
 from geochat.geometry import crs_text
-from geochat.imagery.companions import Companions
 from geochat.imagery.gdal import QuietReader
 from geochat.imagery.pam import Point
 from geochat.imagery.remarks import Remark
+from geochat.imagery.side_files import Companions
 
 _MOST_MISSED = 0.02  # of the longer side, by which ground control points may miss an affine map
 _WARP = "warp the image first (gdalwarp {options}input.tif output.tif)"

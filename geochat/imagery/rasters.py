@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from geochat.imagery.averaging import average
 from geochat.imagery.labels import Labels
 from geochat.imagery.remarks import Remark
-from geochat.imagery.samples import Coverage, Piece, Samples
+from geochat.imagery.samples import Coverage, Piece, Samples, average
 from geochat.imagery.windows import Window
 
 

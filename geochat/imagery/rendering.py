@@ -12,9 +12,8 @@ from geochat.imagery.files import decoding
 from geochat.imagery.orientation import Orientation
 from geochat.imagery.rasters import Raster
 from geochat.imagery.remarks import Remark
-from geochat.imagery.samples import Coverage, Piece, Samples, counts
+from geochat.imagery.samples import Coverage, Piece, Samples, counts, edges, find_undeclared, share_of
 from geochat.imagery.stretch import Stretch
-from geochat.imagery.undeclared import edges, find_undeclared, share_of
 from geochat.imagery.windows import Window
 
 

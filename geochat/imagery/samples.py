@@ -1,6 +1,15 @@
-"""Names of the arrays that are passed about, and which of their samples hold data."""
+"""Arrays of samples: which of them hold data, their averages, and values that stand for no data without being declared.
 
-from collections.abc import Sequence
+GDAL's averages leave out what a file declares as nodata, but one NaN, or one undeclared -9999, spoils a whole cell.
+Here each cell is the mean of up to 8 x 8 samples, taken evenly from it, that count.
+
+A value in common use for nodata, such as -9999, is taken for such where it stands apart from all other samples: an
+ocean floor at -9999 m has neighbours at -9998 m. The largest value of an integer type, which may be mere brightness,
+must also lie at the border.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,3 +48,132 @@ def as_sample(value: float, dtype: np.dtype[Any]) -> Any:  # noqa: ANN401 - a Nu
             return dtype.type(value)
     info = np.iinfo(dtype)
     return dtype.type(value) if float(value).is_integer() and info.min <= value <= info.max else None
+
+
+_MOST_SAMPLES = 8  # a side of a cell
+_STRIP_BYTES = 2**25
+
+# Samples (bands, rows, columns) and their coverage, of a rectangle (left, top, right, bottom), at (columns, rows).
+Fetch = Callable[[tuple[float, float, float, float], tuple[int, int]], Piece]
+
+
+def average(
+    fetch: Fetch, window: tuple[int, int], size: tuple[int, int], absent: Sequence[Sequence[float]]
+) -> tuple[Samples, Coverage]:
+    """Shrink what `fetch` gives, in strips.
+
+    Args:
+        fetch: Gives the samples nearest to the middles of evenly laid cells.
+        window: (width, height) of what is shrunk.
+        size: (width, height) that it is shrunk to.
+        absent: Values a band that stand for no data.
+
+    Returns:
+        Means as float32, or float64 for samples of more than 16 bits, and 255 where at least one sample counts. Where
+        coverage is graded it is averaged too.
+    """
+    across, down = (min(_MOST_SAMPLES, math.ceil(full / shrunk)) for full, shrunk in zip(window, size, strict=True))
+    width, height = size
+    rows = max(1, _STRIP_BYTES // (width * across * down * 8 * len(absent)))
+    strips = []
+    for first in range(0, height, rows):
+        last = min(height, first + rows)
+        box = 0.0, first * window[1] / height, float(window[0]), last * window[1] / height
+        samples, coverage = fetch(box, (width * across, (last - first) * down))
+        strips.append(_shrink(samples, coverage, (across, down), absent))
+    return np.concatenate([mean for mean, _ in strips], axis=1), np.concatenate([part for _, part in strips], axis=1)
+
+
+def _shrink(
+    samples: Samples, coverage: Coverage | None, cell: tuple[int, int], absent: Sequence[Sequence[float]]
+) -> tuple[NDArray[Any], Coverage]:
+    held = counts(samples, coverage, absent)
+    bands, rows, columns = samples.shape
+    cells = bands, rows // cell[1], cell[1], columns // cell[0], cell[0]
+    number = held.reshape(cells).sum((2, 4))
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.where(held, samples, 0).astype(np.float64).reshape(cells).sum((2, 4))
+        wide = samples.dtype.kind in "ui" and samples.itemsize > 2
+        mean = (total / np.maximum(number, 1)).astype(np.float64 if wide or samples.itemsize > 4 else np.float32)
+    if coverage is None or not ((coverage > 0) & (coverage < 255)).any():
+        return mean, np.where(number > 0, np.uint8(255), np.uint8(0))
+    graded = np.where(held, coverage, 0).reshape(cells).mean((2, 4))
+    return mean, np.rint(graded).astype(np.uint8)
+
+
+_COMMON = (-999.0, -9999.0, -99999.0, -999999.0, -32767.0, -32768.0, -28672.0)
+_APART = 0.1  # of the spread of the other samples
+
+
+def find_undeclared(pieces: Sequence[Piece], borders: Sequence[Piece]) -> tuple[float, ...]:
+    """Values that stand for no data.
+
+    Args:
+        pieces: Samples (bands, rows, columns) with what is declared of them; not averaged but for a rest.
+        borders: Those at the image's edge.
+    """
+    if not pieces:
+        return ()
+    bands, border = _held(pieces), _held(borders)
+    dtype = bands[0].dtype
+    found: set[float] = set()
+    refused: set[float] = set()
+    for band, edge in zip(bands, border, strict=True):
+        candidates = _candidates(band)
+        others = band[~_any_of(band, candidates)]
+        for value in candidates:
+            largest = dtype.kind in "ui" and value == np.iinfo(dtype).max
+            # Bright targets on even ground are no border.
+            likely = not largest or (bool(stands_for(edge, value).any()) and np.ptp(others) > 0)
+            (found if _is_apart(value, others) and likely else refused).add(float(value))
+    return tuple(sorted(found - refused))
+
+
+def share_of(values: Sequence[float], pieces: Sequence[Piece]) -> float:
+    """Share of the samples, 0 to 1, that have one of these values."""
+    held = [_any_of(band, values) for band in _held(pieces)]
+    return float(np.concatenate(held).mean()) if held else 0.0
+
+
+def edges(samples: Samples, coverage: Coverage | None) -> list[Piece]:
+    """The outermost rows and columns."""
+    cuts = (np.s_[:, :1], np.s_[:, -1:], np.s_[:, :, :1], np.s_[:, :, -1:])
+    return [(samples[cut], None if coverage is None else coverage[cut]) for cut in cuts]
+
+
+def _held(pieces: Sequence[Piece]) -> list[NDArray[Any]]:
+    """The declared, finite samples of each band, one after another."""
+    nothing: list[tuple[float, ...]] = [()] * len(pieces[0][0])
+    masks = [counts(samples, coverage, nothing) for samples, coverage in pieces]
+    return [
+        np.concatenate([samples[band][mask[band]] for (samples, _), mask in zip(pieces, masks, strict=True)])
+        for band in range(len(nothing))
+    ]
+
+
+def _candidates(band: NDArray[Any]) -> set[float]:
+    dtype = band.dtype
+    if band.size == 0:
+        return set()
+    if dtype.kind == "f":
+        wanted = {*_COMMON, *(float(value) for value in (band.min(), band.max()) if abs(value) >= HUGE)}
+    else:
+        info = np.iinfo(dtype)
+        wanted = {float(info.max), *(value for value in (*_COMMON, float(info.min)) if info.min <= value < 0)}
+    return {value for value in wanted if stands_for(band, value).any()}
+
+
+def _any_of(band: NDArray[Any], values: Iterable[float]) -> NDArray[np.bool_]:
+    found = np.zeros(band.shape, np.bool_)
+    for value in values:
+        found |= stands_for(band, value)
+    return found
+
+
+def _is_apart(value: float, others: NDArray[Any]) -> bool:
+    if others.size == 0:
+        return False
+    wide = others.astype(np.float64)
+    low, high = np.percentile(wide, (0.5, 99.5))
+    gap = float(np.abs(wide - value).min())
+    return gap > _APART * (high - low) and gap > 0

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from geochat.errors import ImageError
-from geochat.imagery.companions import find_companions, mask_names
 from geochat.imagery.files import ImageFile, RasterFile
 from geochat.imagery.handles import Handles
 from geochat.imagery.pillow import decode, from_array, from_pillow, read_header, read_orientation
@@ -25,6 +24,7 @@ from geochat.imagery.placing import Place, place_picture
 from geochat.imagery.rasters import ArrayRaster, Facts, Raster, array_facts
 from geochat.imagery.remarks import Remark
 from geochat.imagery.remote import RemoteFile, is_address, require_address
+from geochat.imagery.side_files import find_companions, mask_names
 from geochat.imagery.stac import find_asset, is_item
 
 ImageSource = str | Path | Image.Image | NDArray[Any]

@@ -6,9 +6,11 @@ servers; files beside it only where the item itself is a file.
 
 import json
 import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urljoin, urlsplit
 
 from geochat.errors import ImageError
 from geochat.imagery.remote import is_address, is_loopback, open_address, require_address
@@ -41,6 +43,75 @@ def find_asset(source: str | Path, asset: str | None = None) -> str | Path:
             asset is on this machine while the item is on another; or pystac is not installed.
     """
     item, name = _read(source)
+    return _asset_of(item, name, source, asset)
+
+
+class ListedItem(NamedTuple):
+    """An item of a list.
+
+    Attributes:
+        image: Its image, as `find_asset` gives it; of an item that has none, or cannot be read, the item's own name.
+        datetime: When it was taken, or began to be, in ISO 8601; None where it does not say.
+        geometry: Its footprint as GeoJSON, in longitude and latitude; None where it has none.
+    """
+
+    image: str | Path
+    datetime: str | None = None
+    geometry: Mapping[str, Any] | None = None
+
+
+def list_items(source: str | Path, asset: str | None = None) -> Iterator[ListedItem]:
+    """The items of a file: one item, an item collection as searches give it, or a catalogue or collection with links.
+
+    Args:
+        source: An https:// address as typed, or the path of a file.
+        asset: The asset of each item that is taken; see `find_asset`.
+
+    Raises:
+        ImageError: The file cannot be read or is none of these; or pystac is not installed.
+    """
+    to_read, seen = [source], set[str]()
+    while to_read:
+        here = to_read.pop()
+        if str(here) in seen:
+            continue
+        seen.add(str(here))
+        name = require_address(here) if is_address(here) else str(here)
+        document = _load(here, name)
+        kind = document.get("type")
+        if kind == "FeatureCollection":
+            yield from (
+                _listed(feature, here, f"item {number} of {name}", asset)
+                for number, feature in enumerate(document.get("features") or (), 1)
+            )
+        elif kind in ("Catalog", "Collection"):
+            links = [each for each in document.get("links") or () if each.get("rel") in ("item", "child")]
+            to_read += [_beside(here, str(each.get("href"))) for each in reversed(links)]
+        elif here == source:
+            yield _listed(document, here, name, asset)
+        else:
+            with suppress(ImageError):
+                yield _listed(document, here, name, asset)
+                continue
+            yield ListedItem(here)
+
+
+def _listed(document: Any, source: str | Path, name: str, asset: str | None) -> ListedItem:  # noqa: ANN401 - any JSON
+    item = _parse(document if isinstance(document, dict) else {}, source, name)
+    taken = item.datetime or item.common_metadata.start_datetime
+    image = _asset_of(item, name, source, asset)
+    return ListedItem(image, None if taken is None else taken.isoformat(), item.geometry)
+
+
+def _beside(source: str | Path, href: str) -> str | Path:
+    """The file that a link in another one names."""
+    if is_address(source):
+        return urljoin(str(source), href)
+    return href if is_address(href) else Path(source).parent / href
+
+
+def _asset_of(item: "pystac.Item", name: str, source: str | Path, asset: str | None) -> str | Path:
+    """The image of an item that was read from a source."""
     chosen = item.assets[_choose(item, asset, name)]
     href = chosen.get_absolute_href() or chosen.href
     if is_address(href):
@@ -54,17 +125,20 @@ def find_asset(source: str | Path, asset: str | None = None) -> str | Path:
 
 
 def _read(source: str | Path) -> tuple["pystac.Item", str]:
+    name = require_address(source) if is_address(source) else str(source)
+    return _parse(_load(source, name), source, name), name
+
+
+def _parse(document: dict[str, Any], source: str | Path, name: str) -> "pystac.Item":
     try:
         import pystac  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise ImageError(f"{source} is a STAC item; install geochat[stac], or give the image itself") from error
-    name = require_address(source) if is_address(source) else str(source)
-    document = _load(source, name)
     if document.get("type") != "Feature" or "assets" not in document:
         kind = document.get("type", "no type")
         raise ImageError(f"{name} is no STAC item ({kind}); give the address of one item, as a search finds them")
     try:
-        return pystac.Item.from_dict(document, href=str(source), preserve_dict=False), name
+        return pystac.Item.from_dict(document, href=str(source), preserve_dict=False)
     except Exception as error:  # whatever a malformed item makes pystac raise
         raise ImageError(f"{name} cannot be read as a STAC item ({error}); check it with stac-validator") from error
 

@@ -1,6 +1,6 @@
 """Knowledge of a model without loading it: settings, facts, and the weights in the package. No torch."""
 
-from geochat.models.bundled import bundled_path
+from geochat.models.bundled import bundled_names, bundled_path, find_bundled
 from geochat.models.info import Capabilities, ModelInfo, weights_sha256
 from geochat.models.settings import SETTINGS_FILE, Settings, read_settings, write_settings
 
@@ -9,7 +9,9 @@ __all__ = [
     "Capabilities",
     "ModelInfo",
     "Settings",
+    "bundled_names",
     "bundled_path",
+    "find_bundled",
     "read_settings",
     "weights_sha256",
     "write_settings",

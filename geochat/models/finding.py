@@ -8,7 +8,7 @@ from pathlib import Path
 
 from geochat.errors import CheckpointError
 from geochat.files import is_folder, is_there
-from geochat.models.bundled import bundled_path
+from geochat.models.bundled import bundled_names, bundled_path, find_bundled
 from geochat.models.objects import read_object
 from geochat.models.settings import SETTINGS_FILE, read_settings
 
@@ -20,19 +20,25 @@ _VISION = ("vision_config", "mm_vision_tower")  # of the native layout's config,
 def find_local(source: str | Path, *, beside: Path | None = None) -> Path | None:
     """The folder of a checkpoint; None for a hub id "owner/name", which only the hub or its cache can find.
 
+    A directory goes before a bundled model of the same name.
+
     Args:
-        source: A directory or a hub id.
+        source: A directory, the name of a bundled model or a hub id.
         beside: A folder in which, and next to which, a relative directory is looked for first, as one checkpoint names
             another.
 
     Raises:
-        CheckpointError: It is neither a directory nor a hub id.
+        CheckpointError: It is none of these.
     """
     candidates = [beside / source, beside.parent / source] if beside else []
     folder = next((candidate for candidate in [*candidates, Path(source)] if is_folder(candidate)), None)
+    folder = folder or find_bundled(source)
     name = str(source)
     if folder is None and (isinstance(source, Path) or name.count("/") != 1 or name.startswith((".", "/", "~"))):
-        raise CheckpointError(f"there is no checkpoint directory {name!r}; give a directory or a hub id 'owner/name'")
+        raise CheckpointError(
+            f"there is no checkpoint directory {name!r}; give a directory, a hub id 'owner/name' or "
+            f"{' or '.join(bundled_names())}"
+        )
     return folder
 
 
@@ -40,7 +46,7 @@ def check_checkpoint(source: str | Path | None, *, base: str | Path | None = Non
     """Check what can be known of a checkpoint from its name and its small files; hub ids are left to the hub.
 
     Args:
-        source: A directory or a hub id; None is the bundled model.
+        source: A directory, a hub id or a bundled model's name; None is the default model.
         base: What an adapter adapts; None takes what it names itself.
 
     Raises:
@@ -87,8 +93,6 @@ def _check_base(adapter: Path, base: str | Path | None) -> None:
     named = read_object(adapter / ADAPTER_CONFIG).get("base_model_name_or_path") if base is None else base
     if not named:
         raise CheckpointError(f"{adapter} is an adapter and names no base; give one")
-    if base is None and named == read_settings(bundled_path()).name:
-        return
     try:
         found = find_local(str(named), beside=adapter if base is None else None)
     except CheckpointError as error:

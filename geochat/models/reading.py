@@ -8,21 +8,20 @@ from pathlib import Path
 
 from geochat.dialects import Dialect, find_dialect
 from geochat.errors import CheckpointError
-from geochat.models.bundled import bundled_path
+from geochat.models.bundled import bundled_names, find_bundled
 from geochat.models.objects import read_object
 from geochat.models.settings import SETTINGS_FILE, Settings, read_settings
 
 IMAGE_SIZE = 504  # of the published model, whose config does not say it
 _ADAPTER = "adapter_config.json"
 _TOWER = "mm_vision_tower"
-_BUNDLED = "mini"
 
 
 def read_dialect(source: str | Path, *, base: str | Path | None = None) -> Dialect:
     """The dialect of a checkpoint, with its own fit and angles.
 
     Args:
-        source: A checkpoint folder of any kind, or the bundled model's name. Hub ids are not resolved.
+        source: A checkpoint folder of any kind, or a bundled model's name. Hub ids are not resolved.
         base: What an adapter adapts; None takes what it names itself.
 
     Raises:
@@ -48,12 +47,11 @@ def _folder(source: str | Path) -> Path:
     folder = Path(source)
     if folder.is_dir():
         return folder
-    name = read_settings(bundled_path()).name
-    if str(source) in (name, _BUNDLED):
-        return bundled_path()
+    if (bundled := find_bundled(source)) is not None:
+        return bundled
     raise CheckpointError(
-        f"there is no checkpoint folder {str(source)!r}; give a folder, or {name}; of a model on the hub its folder in "
-        "the cache, or any folder with its geochat.json and config.json"
+        f"there is no checkpoint folder {str(source)!r}; give a folder, or {' or '.join(bundled_names())}; of a model "
+        "on the hub its folder in the cache, or any folder with its geochat.json and config.json"
     )
 
 
@@ -64,9 +62,8 @@ def _base(adapter: Path, base: str | Path | None) -> Path | None:
     named = read_object(adapter / _ADAPTER).get("base_model_name_or_path")
     if not isinstance(named, str):
         return None
-    if named == read_settings(bundled_path()).name:
-        return bundled_path()
-    return next((found for found in (adapter / named, adapter.parent / named, Path(named)) if found.is_dir()), None)
+    places = (adapter / named, adapter.parent / named, Path(named))
+    return next((found for found in places if found.is_dir()), find_bundled(named))
 
 
 def _image_size(folder: Path) -> int | None:

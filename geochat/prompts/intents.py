@@ -1,5 +1,11 @@
-"""The kinds of question, their trained wordings, and words around a question that do not change it."""
+"""The kinds of question, their trained wordings, and how people type them.
 
+Patterns are tried over normalised words (see `phrases.normalise`). The words for the picture itself ("this aerial
+photo") have become "image" before, and for questions about objects "in image" is left out, as is politeness. `x` is
+what is asked about, `y` what it is compared with.
+"""
+
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
@@ -86,3 +92,125 @@ PUBLISHED: Mapping[Task, str] = MappingProxyType(
     }
 )
 """The published question of each task that needs no words."""
+
+
+_Table = tuple[tuple[Kind, re.Pattern[str]], ...]
+_IMAGE = (
+    r"(?:(?:the|this|that|my|your|an?|given|above|following|entire|whole|current|aerial|satellite|drone|overhead|input"
+    r"|remote|sensing|sensed) )*(?:image|picture|photo|photograph|imagery|scene|view|snapshot|shot|tile|frame)"
+)
+THE_IMAGE = re.compile(rf"\b{_IMAGE}\b")
+IN_IMAGE = re.compile(r" ?\b(?:in|on|of|from|within|inside|across|over|for|to) image\b")
+IS_THIS = re.compile(r"^(?:is|are) (?:this|it|that|these|image)(?: place| area| of)? (?P<article>an? |the )?(?P<x>.+)$")
+ABOUT_ME = re.compile(r"^(?:help|thanks|thank you|who are you|what (?:can|do) you (?:do|know)|how are you)?$")
+
+_ARE = r"(?:is|are)"
+_WE = r"(?:you|we|i|one)"
+_LOOK = r"(?:see|spot|notice|recogni[sz]e|observe|make out|identify|detect|find|have)"
+_MORE = r"(?P<word>more|fewer|less)"
+_BOX = r"(?:boxes|box|bounding box|bounding boxes|bbox|bboxes)"
+_LOCATION = rf"(?:exact )?(?:locations?|positions?|coordinates|whereabouts|{_BOX})"
+_FIND = (
+    rf"(?:(?:(?:give|show|get) )?(?:me )?(?:the )?{_LOCATION} (?:of|for|around)"
+    rf"|point (?:out|at|to)|(?:look|search) for|(?:draw|put)(?: a| the)? {_BOX} (?:around|on|over|for)"
+    r"|find|locate|locali[sz]e|show|box|mark|highlight|detect|identify|outline|circle|spot|pinpoint|get|point)"
+)
+_PART = r"(?:part|area|corner|side|region|section|quadrant|half|place)"
+_COUNT = r"(?:number|count|amount|total|quantity)"
+
+
+def _table(*rows: tuple[Kind, str]) -> _Table:
+    return tuple((kind, re.compile(f"^(?:{pattern})$")) for kind, pattern in rows)
+
+
+ABOUT_OBJECTS = _table(
+    (Kind.COMPARISON, rf"(?:.{{0,40}} )?{_MORE} (?P<x>.+?) (?:than|or) (?P<y>.+)"),
+    (Kind.COMPARISON, rf"compared (?:with|to) (?P<y>.+?) are there {_MORE} (?P<x>.+)"),
+    (Kind.COLOUR, r"(?:what|which) color (?:is|are|has|have|does|do) (?P<x>.+?)(?: have)?"),
+    (Kind.COLOUR, rf"(?:(?:what|which) {_ARE} |name |say |give |give me )?the color of (?P<x>.+)"),
+    (Kind.COLOUR, rf"(?P<x>.+?) {_ARE} of (?:what|which) color"),
+    (Kind.COLOUR, r"how would you describe the color of (?P<x>.+)"),
+    (Kind.REFER, r"how many (?P<x>.+?) (?:and )?where.*"),
+    (Kind.REFER, rf"{_ARE} there (?P<x>.+?) (?:and )?where.*"),
+    (Kind.COUNT, rf"{_ARE} there (?:more|less|fewer) than \w+ (?P<x>.+)"),
+    (Kind.COUNT, r"how (?:many|much)(?P<x>(?: .+)?)"),
+    (Kind.COUNT, r"(?:count|count up|estimate the number of|no of|num of) (?P<x>.+)"),
+    (Kind.COUNT, rf"(?:what {_ARE} |give |give me |say |get |find )?(?:the )?(?:\w+ )?{_COUNT} of (?P<x>.+)"),
+    (Kind.COUNT, r"(?P<x>.+?) counts?"),
+    (Kind.REFER, r"(?:i am |i m |we are )?(?:looking|searching) for (?P<x>.+)"),
+    (Kind.REFER, rf"where (?:can|do|could|should|would) {_WE} {_LOOK} (?P<x>.+)"),
+    (Kind.POSITION, rf"(?:in |on )?(?:which|what) {_PART} (?:is|are|holds|contains|has|can) (?P<x>.+?)(?: in| on)?"),
+    (Kind.POSITION, r"where can (?P<x>.+)"),
+    (Kind.REFER, rf"(?:(?:show|tell) me |see )?(?:where|whereabouts)(?: exactly)? {_ARE}(?P<x>(?: .+)?)"),
+    (Kind.REFER, r"(?:(?:show|tell) me |see |find out |find )?where (?P<x>.+?) (?:is|are|lie|lies)"),
+    (Kind.REFER, r"where(?P<x>)"),
+    (Kind.REFER, rf"what {_ARE} the {_LOCATION} of (?P<x>.+)"),
+    (Kind.PRESENCE, rf"(?:(?:see |check )?(?:if|whether) |see )?{_ARE} there (?P<x>.+)"),
+    (Kind.PRESENCE, rf"(?:(?:see |check )?(?:if|whether) )?there {_ARE} (?P<x>.+)"),
+    (Kind.PRESENCE, r"check for (?P<x>.+)"),
+    (Kind.REFER, rf"{_FIND}(?: me| us| out)?(?: where)?(?P<x>(?: .+)?)"),
+    (Kind.PRESENCE, rf"(?:do|did|would|does|can|could) {_WE} {_LOOK} (?P<x>.+)"),
+    (Kind.PRESENCE, r"(?:do|does) (?:image|it|this|we)(?: area| place)? (?:show|contain|have|include|hold) (?P<x>.+)"),
+    (Kind.PRESENCE, rf"{_ARE} (?:at least one|any|some|an?) (?P<x>.+)"),
+    (Kind.PRESENCE, rf"{_ARE} (?P<x>.+?) (?:visible|present|shown|there|here)"),
+    (Kind.PRESENCE, r"(?:see |got |spot |find )?any (?P<x>.+)"),
+    (Kind.PRESENCE, r"see (?P<x>.+)"),
+    (Kind.REFER, rf"what {_ARE} (?P<x>the (?:\w+most|largest|biggest|smallest) .+)"),
+    (Kind.REFER, rf"which (?:one |ones )?{_ARE} (?P<x>.+)"),
+    (Kind.REFER, rf"which (?P<x>.+?) {_ARE} (?:the )?(?P<rank>\w+)"),
+)  # fmt: skip
+"""Questions about objects; the first that fits holds."""
+
+_WHERE = r"(?:position|location|coordinate|box|bounding|where|mark|point|locat|ground)"
+_THIS = r"(?:it|this|image|what you see|everything|what is (?:(?:in|on) image|going on|happening|there))"
+_DETAIL = r"(?: (?:briefly|shortly|in (?:detail|brief|short|one sentence|a sentence|words)|with details))*"
+_OBJECTS = r"(?:objects?|things?|everything|items|targets)"
+_ALL = r"(?: me)?(?: all| every| each)?(?: of)?(?: the)?"
+_SEEN = r"(?:this|that|it|image|here|there|seen|shown|visible|depicted|(?:(?:shown|visible) )?(?:in|on) image|in it)"
+_SHORT = r"(?:short|brief|detailed|one sentence|concise|good)"
+_PLACE = (
+    r"(?:place|area|image|land|landscape|terrain|location|environment|region|land use|land cover|landuse|site|setting"
+    r"|surroundings)"
+)
+_SCENE_REST = r"(?: (?:it|this|that|image|we|the|here|to|in|best|class|belong|have|show|shown|looking at))*"
+ABOUT_IMAGE = _table(
+    (Kind.GROUNDING, rf"(?:describe|summari[sz]e|explain|walk me)\b.{{0,60}} (?:with|and) .{{0,40}}\b{_WHERE}.*"),
+    (Kind.GROUNDING, rf"(?:describe|caption) with .{{0,20}}\b{_WHERE}.*"),
+    (Kind.GROUNDING, rf"(?:give|write).{{0,10}} (?:description|caption)\b.{{0,30}} (?:with|and) .{{0,40}}\b{_WHERE}.*"),
+    (Kind.GROUNDING, rf"(?:what|which) (?:kinds of |sort of )?{_OBJECTS}(?: (?:are|is|can|do|does)\b.*)?"),
+    (Kind.GROUNDING, r"what is (?:there|in image|on image|here) and where.*"),
+    (Kind.GROUNDING, rf"where {_ARE} everything"),
+    (Kind.GROUNDING, rf"(?:list|name){_ALL} {_OBJECTS}(?: .{{0,60}})?"),
+    (Kind.GROUNDING, rf"{_FIND}{_ALL} {_OBJECTS}(?: .{{0,60}})?"),
+    (Kind.GROUNDING, r"object detection|grounded (?:description|caption)"),
+    (Kind.CAPTION, rf"(?:describe|summari[sz]e|explain|caption|interpret)(?: {_THIS})?{_DETAIL}"),
+    (Kind.CAPTION, rf"what (?:do|can|did) {_WE} see(?: (?:here|there|in image|on image))?"),
+    (Kind.CAPTION, r"what can be seen(?: .{0,20})?"),
+    (Kind.CAPTION, rf"what {_ARE} {_SEEN}(?: of| about)?"),
+    (Kind.CAPTION, r"what (?:am i|are we|are you) (?:looking at|seeing)(?: here)?"),
+    (Kind.CAPTION, r"what image (?:is|shows)(?: of)?"),
+    (Kind.CAPTION, r"what (?:does|is) (?:image|it|this) (?:show|showing|contain|depict|about)"),
+    (Kind.CAPTION, r"what is (?:going on|happening)(?: .{0,20})?"),
+    (Kind.CAPTION, r"(?:something )?about image"),
+    (Kind.CAPTION, rf"(?:(?:give|write|provide|generate|make|create|add) )?(?:me )?(?:an? |the )?(?:{_SHORT} )?"
+                   rf"(?:caption|description|summary)"
+                   rf"(?: (?:of|for) {_THIS})?"),
+    (Kind.SCENE, rf"(?:what|which) (?:kind|type|sort|class|category)(?: of)?(?: an?)?(?: {_PLACE})?"
+                 rf" (?:is|are|does|do|fits|describes|belongs){_SCENE_REST}"),
+    (Kind.SCENE, rf"(?:what|which) {_PLACE}(?: class| type| category)? (?:is|are|does|do){_SCENE_REST}"),
+    (Kind.SCENE, rf"what is (?:the |this |that )?(?:kind of |type of )?{_PLACE}(?: class| type| category)?"),
+    (Kind.SCENE, r"(?:classify|categori[sz]e)(?: (?:it|this|image|place|area|the))*"),
+    (Kind.SCENE, r"(?:the )?(?:image |land use |land cover )?(?:classification|class|category)"),
+    (Kind.SCENE, r"(?:the )?(?:image|land use|land cover)"),
+    (Kind.SCENE, rf"(?:name|identify|recogni[sz]e|guess|determine) (?:the )?(?:kind of |type of )?{_PLACE}(?: type)?"),
+)  # fmt: skip
+"""Questions about the whole image; the first that fits holds."""
+
+_REGION = r"(?:box|region|area|rectangle|polygon|object|objects|thing|marked|selected|drawn|outline)"
+_AT = r"(?:this|that|it|here|there|at|in|inside|within|present|below|looking at)"
+ABOUT_REGION = _table(
+    (Kind.IDENTIFY, rf"(?:what|which|who)\b(?: .{{0,60}})? (?:{_AT}|{_REGION})"),
+    (Kind.IDENTIFY, rf"(?:identify|name|classify|recogni[sz]e|describe|explain|what)(?: (?:the|{_AT}|{_REGION}))*"),
+    (Kind.IDENTIFY, rf"{_ARE} (?:this|that|it|these) .+"),
+)  # fmt: skip
+"""Questions about a marked region."""

@@ -11,23 +11,28 @@ from dataclasses import replace
 
 from geochat.prompts.expressions import Expression, Unknown, read_expression
 from geochat.prompts.intents import (
+    ABOUT_IMAGE,
+    ABOUT_ME,
+    ABOUT_OBJECTS,
+    ABOUT_REGION,
     CHOICES,
     ENDINGS,
     FOLLOWING,
+    IN_IMAGE,
+    IS_THIS,
     OPENINGS,
     PUBLISHED,
     SHORTHAND,
     TASKS,
+    THE_IMAGE,
     TOKENS,
     WORDINGS,
     Kind,
 )
-from geochat.prompts.patterns import ABOUT_IMAGE, ABOUT_ME, ABOUT_OBJECTS, ABOUT_REGION, IN_IMAGE, IS_THIS, THE_IMAGE
 from geochat.prompts.phrases import match_choice, normalise, plural, quoted, with_article
-from geochat.prompts.scenes import offered_classes, trained_names
 from geochat.prompts.synonyms import DETERMINERS
 from geochat.prompts.tasks import Task
-from geochat.prompts.vocabulary import OutOfScope, Recognised, Vocabulary, abilities
+from geochat.prompts.vocabulary import OutOfScope, Recognised, Vocabulary, abilities, offered_classes, trained_names
 
 _CLASSIFY = "Classify the image within one of the given classes: "
 _LONGEST = 400  # characters that are read

@@ -17,10 +17,11 @@ from geochat.imagery import Window
 from geochat_serve.exchanges import Exchange
 from geochat_serve.metrics import Metrics
 from geochat_serve.queue import FairQueue
-from geochat_serve.sessions import Session
+from geochat_serve.session import Session
 from geochat_serve.tasks import TASKS, drop_unused_regions, require_words
 
 _REFRESH_S = 0.08  # interval of updates to the page
+_UPDATED_AT_ONCE = 4  # pages; with more answers being written each is updated less often, as updates cost the server
 _SAMPLED = GenerationSettings(temperature=0.7, top_p=0.9)
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,10 @@ class AnswerService:
         chat: Model that answers.
         queue: Order of the questions.
         metrics: Metrics of the answers.
+
+    Attributes:
+        threads: Where answers are computed, one for each slot of the queue; whoever holds a slot uses one. An engine
+            that computes answers together needs as many callers.
     """
 
     def __init__(self, chat: GeoChat, queue: FairQueue, metrics: Metrics | None = None) -> None:
@@ -41,14 +46,14 @@ class AnswerService:
         self.metrics = metrics or Metrics()
         self._computing: set[str] = set()
         self._closed = False
-        self._threads = ThreadPoolExecutor(queue.slots, thread_name_prefix="geochat-answer")
+        self.threads = ThreadPoolExecutor(queue.slots, thread_name_prefix="geochat-answer")
 
     def close(self) -> None:
         """Accept no more questions and cancel those being computed. Idempotent."""
         self._closed = True
         for question_id in tuple(self._computing):
             self.chat.cancel(question_id)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self.threads.shutdown(wait=False, cancel_futures=True)
 
     def start(
         self,
@@ -139,7 +144,7 @@ class AnswerService:
     async def _write(self, session: Session, exchange: Exchange, question: Question) -> AsyncGenerator[None, None]:
         run = asyncio.get_running_loop().run_in_executor
         try:
-            stream = await run(self._threads, exchange.conversation.stream, question)
+            stream = await run(self.threads, exchange.conversation.stream, question)
         except asyncio.CancelledError:  # the thread goes on; what it starts is cancelled at once
             self.chat.cancel(question.id)
             raise
@@ -147,20 +152,21 @@ class AnswerService:
         if session.stopped:
             stream.cancel()
         events = iter(stream)
-        reading = run(self._threads, _read_for, events, _REFRESH_S)
+        reading = run(self.threads, _read_for, events, _REFRESH_S)  # the first words soon, however many are written
         ended = False
         try:
             while batch := await asyncio.shield(reading):
                 for event in batch:
                     exchange.add(event, stream.image, session.colours)
                 yield
-                reading = run(self._threads, _read_for, events, _REFRESH_S)
+                interval = _REFRESH_S * max(1.0, self.queue.computing / _UPDATED_AT_ONCE)
+                reading = run(self.threads, _read_for, events, interval)
             ended = True
         finally:  # even if the page was closed: an engine frees its memory only when asked for the next event
             if not ended:
                 stream.cancel()
             while await asyncio.shield(reading):
-                reading = run(self._threads, _read_for, events, _REFRESH_S)
+                reading = run(self.threads, _read_for, events, _REFRESH_S)
             exchange.finish(stream.answer, session.colours)
             exchange.status = "stopped" if stream.answer.finish == "cancelled" else "done"
         yield

@@ -4,18 +4,22 @@ import io
 import logging
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 import gradio as gr
+from starlette.middleware import Middleware
 from starlette.requests import Request
 
 from geochat import GeoChat
 from geochat.errors import SettingsError
+from geochat.imagery import Scene
 from geochat_serve.answering import AnswerService
+from geochat_serve.api import ApiRoutes, build_api
+from geochat_serve.jobs import Jobs
 from geochat_serve.metrics import Metrics
 from geochat_serve.middleware import build_middleware
 from geochat_serve.middleware.hosts import LOOPBACK_NAMES, AllowedHosts
@@ -24,14 +28,18 @@ from geochat_serve.middleware.limits import GRADIO_THREADS, limit_connections
 from geochat_serve.middleware.login import Authenticator
 from geochat_serve.queue import FairQueue
 from geochat_serve.sessions import SessionStore
-from geochat_serve.settings import PasswordCheck, ServeSettings, read_auth_file
+from geochat_serve.settings import PasswordCheck, ServeSettings, TokenCheck, read_api_tokens, read_auth_file
 from geochat_serve.storage import UploadStorage
+from geochat_serve.tiles import TileServer
 from geochat_serve.web import asset
 from geochat_serve.web.api import Api
 from geochat_serve.web.chat import ChatHandlers
+from geochat_serve.web.find import FindHandlers
 from geochat_serve.web.image import ImageHandlers
+from geochat_serve.web.layers import LayerHandlers
 from geochat_serve.web.mcp import set_up_mcp
 from geochat_serve.web.page import build_page
+from geochat_serve.web.routes import PageRoutes
 
 _GRADIO_ENVIRONMENT = {
     "GRADIO_ANALYTICS_ENABLED": "False",  # sends nothing
@@ -55,6 +63,7 @@ class Server:
         sessions: Sessions of its users.
         storage: Its temporary files.
         answers: The service that answers questions.
+        jobs: Searches of whole scenes.
     """
 
     url: str
@@ -63,18 +72,23 @@ class Server:
     sessions: SessionStore
     storage: UploadStorage
     answers: AnswerService
+    jobs: Jobs
 
 
-def check(settings: ServeSettings) -> PasswordCheck | None:
+def check(settings: ServeSettings) -> tuple[PasswordCheck | None, TokenCheck | None]:
     """Check that a server can start, before the model is loaded, which may take minutes.
 
     Returns:
-        Check of names and passwords, None to admit everybody.
+        Check of names and passwords, None to admit everybody; and of API tokens, None if there are none.
 
     Raises:
-        SettingsError: The auth file is invalid, the address is not available, or MCP is not installed.
+        SettingsError: The auth file or an API token is invalid, the address is not available, or MCP is not installed.
+        ImageError: An image cannot be opened.
     """
     password_check = None if settings.auth_file is None else read_auth_file(settings.auth_file)
+    token_check = read_api_tokens(settings.api_token_file)
+    for path in settings.images:
+        Scene.open(path).close()
     if settings.mcp and find_spec("mcp") is None:
         raise SettingsError("MCP needs another package; pip install 'geochat[mcp]'")
     try:
@@ -86,7 +100,7 @@ def check(settings: ServeSettings) -> PasswordCheck | None:
             listener.listen()
     except OSError as error:
         raise _address_error(settings, error) from error
-    return password_check
+    return password_check, token_check
 
 
 @contextmanager
@@ -98,30 +112,42 @@ def serve(chat: GeoChat, settings: ServeSettings) -> Iterator[Server]:
     Raises:
         SettingsError: As in `check`.
     """
-    authenticator = Authenticator(check(settings))
+    authenticator = Authenticator(*check(settings))
     storage = UploadStorage(settings.max_disk_mb * 2**20)
     metrics = Metrics()
     answers = AnswerService(chat, FairQueue(settings.concurrency, settings.max_queued), metrics)
     sessions = SessionStore(storage, settings.max_sessions, settings.session_timeout_s, settings.max_corrections)
+    jobs = Jobs(answers, storage)
+    sessions.on_end = lambda session: jobs.remove_all(session.key)
     try:
         with _environment({**_GRADIO_ENVIRONMENT, **_without_proxy(settings), "GRADIO_TEMP_DIR": str(storage.uploads)}):
             page = build_page(
                 ChatHandlers(answers, sessions),
-                ImageHandlers(answers, sessions, storage),
+                ImageHandlers(answers, sessions, storage, images=settings.images),
                 Api(answers, storage),
                 max_upload_mb=settings.max_upload_mb,
             )
             page.queue(default_concurrency_limit=None)
             _add_gauges(metrics, answers, sessions, storage)
-            url, share_url = _launch(page, settings, authenticator, storage, metrics)
+            tiles = TileServer()
+            routes = [*FindHandlers(jobs, sessions).routes(), *LayerHandlers(sessions, tiles, storage).routes()]
+            api = build_api(answers, jobs, storage, max_upload_mb=settings.max_upload_mb, root_path=settings.root_path)
+            inner = [
+                Middleware(PageRoutes, routes=routes, root_path=settings.root_path),
+                Middleware(ApiRoutes, api=api, root_path=settings.root_path),
+            ]
+            url, share_url = _launch(page, settings, authenticator, storage, metrics=metrics, inner=inner)
             try:
-                yield Server(url, share_url, page, sessions, storage, answers)
+                yield Server(url, share_url, page, sessions, storage, answers, jobs)
             finally:
                 for session in sessions:
                     session.stop()
+                jobs.close()
+                tiles.close()
                 answers.close()
                 page.close(verbose=False)
     finally:
+        jobs.close()
         answers.close()
         sessions.close()
         storage.close()
@@ -158,11 +184,19 @@ def _add_gauges(metrics: Metrics, answers: AnswerService, sessions: SessionStore
 
 
 def _launch(
-    page: gr.Blocks, settings: ServeSettings, authenticator: Authenticator, storage: UploadStorage, metrics: Metrics
+    page: gr.Blocks,
+    settings: ServeSettings,
+    authenticator: Authenticator,
+    storage: UploadStorage,
+    *,
+    metrics: Metrics,
+    inner: Sequence[Middleware],
 ) -> tuple[str, str | None]:
     """Launch Gradio's server; returns the local and the public address."""
     hosts = AllowedHosts(settings.host, settings.allowed_hosts, settings.root_path)
-    stack = build_middleware(settings, page, storage=storage, authenticator=authenticator, hosts=hosts, metrics=metrics)
+    stack = build_middleware(
+        settings, page, storage=storage, authenticator=authenticator, hosts=hosts, metrics=metrics, inner=inner
+    )
     host = settings.host.strip("[]")
     printed = io.StringIO()
     try:

@@ -14,11 +14,20 @@ from geochat.cli.output import note
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = "Run the web chat: draw a region, ask, see the answer on the image. Ctrl-C stops it."
+    parser.add_argument(
+        "images", metavar="IMAGE", type=Path, nargs="*", help="images that every user may open, of any size"
+    )
     group = parser.add_argument_group("server")
     group.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help="address to listen on (%(default)s)")
     group.add_argument("--port", metavar="N", type=int, default=7860, help="port to listen on (%(default)s)")
     group.add_argument("--share", action="store_true", help="create a public link through Gradio's relay")
     group.add_argument("--auth-file", metavar="FILE", type=Path, help="require a login by FILE, lines of name:password")
+    group.add_argument(
+        "--api-token-file",
+        metavar="FILE",
+        type=Path,
+        help="require a token for the HTTP API; FILE has lines of name:token ($GEOCHAT_API_TOKEN: one token)",
+    )
     group.add_argument(
         "--root-path", metavar="PATH", help="prefix under which a proxy serves the application, such as /geochat"
     )
@@ -34,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits = parser.add_argument_group("limits")
     limits.add_argument("--max-upload-mb", metavar="N", type=int, default=512, help="largest image file (%(default)s)")
     limits.add_argument(
-        "--concurrency", metavar="N", type=int, default=2, help="answers computed at the same time (%(default)s)"
+        "--concurrency", metavar="N", type=int, default=16, help="answers computed at the same time (%(default)s)"
     )
     options.add_model_options(parser)
 
@@ -103,23 +112,26 @@ def _handle_signals() -> Iterator[_Shutdown]:
 
 
 def _serve(args: argparse.Namespace, shutdown: _Shutdown) -> int:
-    from geochat_serve.settings import ServeSettings, read_auth_file
+    from geochat_serve.settings import ServeSettings, read_api_tokens, read_auth_file
 
     settings = ServeSettings(
         host=args.host,
         port=args.port,
         share=args.share,
         auth_file=args.auth_file,
+        api_token_file=args.api_token_file,
         root_path=args.root_path,
         mcp=args.mcp,
         allowed_hosts=tuple(args.allowed_hosts),
         metrics=args.metrics,
         max_upload_mb=args.max_upload_mb,
         concurrency=args.concurrency,
+        images=tuple(args.images),
     )
     engines.check_model(args)
     if args.auth_file is not None:
         read_auth_file(args.auth_file)
+    read_api_tokens(args.api_token_file)
     from geochat_serve import check, serve
 
     check(settings)

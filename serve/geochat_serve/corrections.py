@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from geochat.assistant import Answer
-from geochat.assistant.numbering import Numbering
+from geochat.assistant.regions import Numbering
 from geochat.dialects import Dialect, ParsedText, Region
 from geochat.errors import DataError
 from geochat.geometry import Frame, OrientedBox
@@ -175,6 +175,10 @@ class CorrectionSet:
         self._images.setdefault(name, view.pil())
         self.pairs = [*others, CorrectedPair(exchange.id, name, prompt, correction.text)]
         return correction
+
+    def withdraw(self, exchange: Exchange) -> None:
+        """Discard the correction of an exchange, if there is one."""
+        self.pairs = [pair for pair in self.pairs if pair.exchange != exchange.id]
 
     def clear(self) -> None:
         """Discard all corrections."""

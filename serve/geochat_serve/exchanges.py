@@ -3,21 +3,25 @@
 The browser gets the answer as parts (words, phrases and boxes), never as markup, and sets the words as text.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from geochat.assistant import Answer, Conversation, GroundedRegion, asked_region
 from geochat.assistant.notices import Notice
-from geochat.assistant.numbering import Numbering
+from geochat.assistant.regions import Numbering
 from geochat.dialects import Event, ParsedText, Phrase, Region, Text
+from geochat.errors import ImageError
 from geochat.exports import PALETTE
-from geochat.geometry import OrientedBox
+from geochat.geometry import ImagePlace, OrientedBox, to_geographic
 from geochat.imagery import GeoImage, Window
 from geochat_serve.tasks import notice_for_page
 
 if TYPE_CHECKING:
     from geochat_serve.corrections import Correction
+
+_ASKED_COLOUR = "#ffffff"
 
 Status = Literal["waiting", "writing", "done", "stopped", "failed"]
 
@@ -97,7 +101,13 @@ class Exchange:
     @property
     def features(self) -> tuple[GroundedRegion, ...]:
         """Regions to export: those shown, then those asked about, with the answer as attribute."""
-        return (*self.found, *self._asked())
+        return tuple(self.keyed_features.values())
+
+    @property
+    def keyed_features(self) -> dict[str, GroundedRegion]:
+        """The same regions by the key that the page knows each by."""
+        found = {self._key(number): region for number, region in enumerate(self.found, 1)}
+        return found | {self._asked_key(number): region for number, region in enumerate(self._asked(), 1)}
 
     def finish(self, answer: Answer, colours: PhraseColours) -> None:
         """Show the complete answer, scores included, in place of the parts shown while it was written."""
@@ -106,9 +116,13 @@ class Exchange:
         scored = [choice for choice in answer.to_dict()["choices"] if choice["probability"] is not None]
         scored.sort(key=lambda choice: -choice["probability"])
         self.choices = [{"text": choice["text"], "probability": choice["probability"]} for choice in scored]
-        self._show(answer.parsed, _placed(answer), colours)
-        if answer.choice is not None and not self.found:  # as it was offered, however the model spells it
-            self.parts = [{"kind": "text", "text": answer.choice}]
+        self._show_answer(answer, colours)
+
+    def withdraw_correction(self, colours: PhraseColours) -> None:
+        """Show the answer as the model wrote it, in place of its correction."""
+        self.correction = None
+        if self.answer is not None:
+            self._show_answer(self.answer, colours)
 
     def correct(self, correction: "Correction", colours: PhraseColours) -> None:
         """Show a correction of the answer; `raw` stays as the model wrote it.
@@ -116,7 +130,7 @@ class Exchange:
         A box that was not moved keeps the model's own numbers and score.
         """
         self.correction = correction
-        place = self.conversation.image.place
+        place = self._place
         written = () if self.answer is None else self.answer.regions
         pairs = zip(correction.parsed.regions, correction.boxes, strict=True)
         drawn = (GroundedRegion(region.phrase, box, place) for region, box in pairs)
@@ -128,7 +142,7 @@ class Exchange:
             "id": self.id,
             "question": self.question,
             "task": self.task,
-            "asked": [[list(point) for point in box.corners()] for box in self.regions],
+            "asked": self._asked_boxes(),
             "window": self.window,
             "status": self.status,
             "ahead": self.ahead,
@@ -143,6 +157,11 @@ class Exchange:
             "corrected": self.correction is not None,
             "being_edited": self.being_edited,
         }
+
+    def _show_answer(self, answer: Answer, colours: PhraseColours) -> None:
+        self._show(answer.parsed, _placed(answer), colours)
+        if answer.choice is not None and not self.found:  # as it was offered, however the model spells it
+            self.parts = [{"kind": "text", "text": answer.choice}]
 
     def _show(self, parsed: ParsedText, placed: Iterator[GroundedRegion], colours: PhraseColours) -> None:
         """Show a text, given its regions in order."""
@@ -164,15 +183,33 @@ class Exchange:
                 self._add_region(self._numbering.number(event), region, colours.of(event.phrase))
 
     def _add_region(self, number: int, region: GroundedRegion, colour: str) -> None:
-        key = f"{self.id}-{number}"
+        key = self._key(number)
         if number > len(self.found):
-            box = {"key": key, "number": number, "phrase": region.phrase, "colour": colour, "score": region.score}
             self.found.append(region)
-            self.boxes.append({**box, "points": [list(point) for point in region.pixels]})
+            self.boxes.append({"key": key, "number": number, "colour": colour, **_measured(region)})
         self.parts.append({"kind": "box", "number": number, "key": key, "colour": colour})
         phrase = next((part for part in reversed(self.parts) if part["kind"] == "phrase"), None)
         if region.phrase is not None and phrase is not None and phrase["text"].strip() == region.phrase:
             phrase["keys"] = list(dict.fromkeys((*phrase["keys"], key)))
+
+    @property
+    def _place(self) -> ImagePlace:
+        return self.conversation.image.place
+
+    def _key(self, number: int) -> str:
+        return f"{self.id}-{number}"
+
+    def _asked_key(self, number: int) -> str:
+        return f"{self.id}-asked-{number}"
+
+    def _asked_boxes(self) -> list[dict[str, Any]]:
+        """Return the regions asked about, JSON-ready, like `boxes`."""
+        regions = (GroundedRegion(None, box, self._place, role="asked") for box in self.regions)
+        own = {"colour": _ASKED_COLOUR, "asked": True}
+        return [
+            {"key": self._asked_key(number), "number": number, **own, **_measured(region)}
+            for number, region in enumerate(regions, 1)
+        ]
 
     def _asked(self) -> Iterator[GroundedRegion]:
         """Yield the regions asked about with the answer shown.
@@ -184,6 +221,37 @@ class Exchange:
         words = self.answer.plain_text if self.correction is None else self.parsed.plain_text
         for box in self.regions:
             yield asked_region(box, self.answer.image, self.answer.task, words)
+
+
+def longitude_latitude(region: GroundedRegion) -> tuple[float, float] | None:
+    """Return the centre of a region in degrees; None if it has none, as on an image without a known CRS."""
+    center = region.place.to_map([region.geometry.center])
+    if center is None:
+        return None
+    try:
+        longitude, latitude = to_geographic(center, region.place.map_crs)[0].tolist()
+    except ImageError:  # PROJ does not know the CRS
+        return None
+    return (longitude, latitude) if math.isfinite(longitude) and math.isfinite(latitude) else None
+
+
+def _measured(region: GroundedRegion) -> dict[str, Any]:
+    """Return phrase, score, corners, area and place of a region, JSON-ready.
+
+    `area` is in square metres, or in square pixels without a ground size, which `area_unit` says; a point has none.
+    `place` is the centre: longitude and latitude in degrees, or x and y in pixels, which `place_unit` says.
+    """
+    size, center, lonlat = region.ground_size, region.geometry.center, longitude_latitude(region)
+    area = size[2] if size is not None else region.geometry.width * region.geometry.height
+    return {
+        "phrase": region.phrase,
+        "score": region.score,
+        "points": [list(point) for point in region.pixels],
+        "area": None if len(region.pixels) == 1 else round(area, 2),
+        "area_unit": "px" if size is None else "m²",
+        "place": [round(value, 1) for value in center] if lonlat is None else [round(value, 7) for value in lonlat],
+        "place_unit": "px" if lonlat is None else "°",
+    }
 
 
 def _placed(answer: Answer) -> Iterator[GroundedRegion]:

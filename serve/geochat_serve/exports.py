@@ -1,18 +1,19 @@
 """Exports: boxes as an annotated picture, GeoJSON, GeoPackage or CSV; the conversation as Markdown or JSON.
 
-Files are made in memory on request and sent to the page. The regions of all visible answers go into one file, numbered
-consecutively, in pixels of the whole image: those found, and those asked about with the answer as attribute. Shapes
-are clipped to the image; the box the model wrote stands beside them.
+Files are made in memory on request and sent to the page. The regions that the page shows or the user has selected go
+into one file, numbered consecutively, in pixels of the whole image: those found, and those asked about with the answer
+as attribute. Each carries the turn, question and task it belongs to, and the number it has in its answer. Shapes are
+clipped to the image; the box the model wrote stands beside them.
 """
 
 import base64
 import csv
 import io
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from geochat import __version__
 from geochat.assistant.table import as_words
@@ -26,13 +27,14 @@ from geochat.exports import (
     write_geopackage,
     write_picture,
 )
-from geochat.geometry import to_geographic
-from geochat_serve.exchanges import Exchange
+from geochat_serve.exchanges import Exchange, longitude_latitude
 from geochat_serve.open_scene import OpenScene
-from geochat_serve.sessions import Session
+from geochat_serve.session import Session
 from geochat_serve.transcripts import to_json, to_markdown
 
 _PICTURE_SIDE = 4096
+
+Shown: TypeAlias = Collection[str] | None
 
 
 @dataclass(frozen=True)
@@ -49,17 +51,37 @@ class ExportedFile:
 
 
 @dataclass(frozen=True)
-class _VisibleRegions:
-    """The regions of the visible answers.
+class _ShownRegion:
+    """A region that the page shows, the exchange it belongs to, and its number there."""
+
+    exchange: Exchange
+    number: int
+    region: GroundedRegion
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """The question it belongs to, as attributes of the exported feature."""
+        exchange = self.exchange
+        return {
+            "turn": exchange.id,
+            "number_in_answer": self.number,
+            "question": exchange.question,
+            "task": exchange.task,
+        }
+
+
+@dataclass(frozen=True)
+class _ShownRegions:
+    """The regions that the page shows.
 
     Attributes:
         scene: The scene.
-        regions: The regions with their exchanges, oldest answer first.
+        regions: The regions, oldest answer first.
         provenance: Model, image and questions they came from.
     """
 
     scene: OpenScene
-    regions: tuple[tuple[Exchange, GroundedRegion], ...]
+    regions: tuple[_ShownRegion, ...]
     provenance: Mapping[str, Any]
 
     @property
@@ -70,16 +92,21 @@ class _VisibleRegions:
     @property
     def features(self) -> list[GroundedRegion]:
         """The regions without their exchanges."""
-        return [region for _, region in self.regions]
+        return [shown.region for shown in self.regions]
+
+    @property
+    def origins(self) -> list[dict[str, Any]]:
+        """The question of each region."""
+        return [shown.origin for shown in self.regions]
 
 
-def export(kind: str, session: Session, hidden: Sequence[int]) -> ExportedFile:
+def export(kind: str, session: Session, shown: Shown = None) -> ExportedFile:
     """Export a session.
 
     Args:
         kind: One of `FORMATS`, or "training" for the corrections.
         session: The session.
-        hidden: Ids of the exchanges whose boxes are hidden.
+        shown: Keys of the regions to export, as `Exchange.keyed_features` names them; None exports all.
 
     Raises:
         ExportError: There is no such format, or nothing to export.
@@ -93,22 +120,26 @@ def export(kind: str, session: Session, hidden: Sequence[int]) -> ExportedFile:
         return ExportedFile("geochat-corrections.zip", "application/zip", session.corrections.archive())
     suffix, media_type, make = FORMATS[kind]
     stem = Path(session.scene.name).stem or "image"
-    return ExportedFile(f"{stem}-geochat{suffix}", media_type, make(session, hidden))
+    return ExportedFile(f"{stem}-geochat{suffix}", media_type, make(session, shown))
 
 
-def _visible(session: Session, hidden: Sequence[int]) -> _VisibleRegions:
-    """Return the visible regions.
+def _shown(session: Session, shown: Shown) -> _ShownRegions:
+    """Return the regions to export.
 
     Raises:
         ExportError: There are none.
     """
     scene = session.require_scene()
-    exchanges = [exchange for exchange in session.exchanges if exchange.id not in hidden]
-    regions = tuple((exchange, region) for exchange in exchanges for region in exchange.features)
-    sources = list(dict.fromkeys(exchange for exchange, _ in regions))
+    regions = tuple(
+        _ShownRegion(exchange, int(key.rpartition("-")[2]), region)
+        for exchange in session.exchanges
+        for key, region in exchange.keyed_features.items()
+        if shown is None or key in shown
+    )
+    sources = list(dict.fromkeys(each.exchange for each in regions))
     answers = [exchange.answer for exchange in sources if exchange.answer is not None]
     if not answers:
-        raise ExportError("no boxes are visible; ask for some, or show the boxes of an answer")
+        raise ExportError("no boxes are shown; ask for some, or show the boxes of an answer under “Results”")
     provenance = {
         **answers[0].provenance,
         "software": f"geochat {__version__}",
@@ -119,25 +150,27 @@ def _visible(session: Session, hidden: Sequence[int]) -> _VisibleRegions:
         "window": list(scene.overview.window),
         "corrected": [exchange.id for exchange in sources if exchange.correction is not None],
     }
-    return _VisibleRegions(scene, regions, provenance)
+    return _ShownRegions(scene, regions, provenance)
 
 
-def _picture(session: Session, hidden: Sequence[int]) -> bytes:
-    visible = _visible(session, hidden)
-    view = visible.scene.view(visible.scene.overview.window, _PICTURE_SIDE)
-    picture = draw(view.pil(), visible.features, view.frame)
-    return _written(".png", lambda path: write_picture(path, picture, visible.provenance))
+def _picture(session: Session, keys: Shown) -> bytes:
+    shown = _shown(session, keys)
+    view = shown.scene.view(shown.scene.overview.window, _PICTURE_SIDE)
+    picture = draw(view.pil(), shown.features, view.frame, [each.number for each in shown.regions])
+    return _written(".png", lambda path: write_picture(path, picture, shown.provenance))
 
 
-def _geojson(session: Session, hidden: Sequence[int]) -> bytes:
-    visible = _visible(session, hidden)
-    document = to_geojson(visible.features, visible.crs, visible.provenance)
+def _geojson(session: Session, keys: Shown) -> bytes:
+    shown = _shown(session, keys)
+    document = to_geojson(shown.features, shown.crs, shown.provenance, shown.origins)
     return _written(".geojson", lambda path: write_geojson(path, document))
 
 
-def _geopackage(session: Session, hidden: Sequence[int]) -> bytes:
-    visible = _visible(session, hidden)
-    return _written(".gpkg", lambda path: write_geopackage(path, visible.features, visible.crs, visible.provenance))
+def _geopackage(session: Session, keys: Shown) -> bytes:
+    shown = _shown(session, keys)
+    return _written(
+        ".gpkg", lambda path: write_geopackage(path, shown.features, shown.crs, shown.provenance, shown.origins)
+    )
 
 
 def _written(suffix: str, write: Callable[[Path], Path]) -> bytes:
@@ -145,17 +178,20 @@ def _written(suffix: str, write: Callable[[Path], Path]) -> bytes:
         return write(Path(folder) / f"boxes{suffix}").read_bytes()
 
 
-def _csv(session: Session, hidden: Sequence[int]) -> bytes:
+def _csv(session: Session, keys: Shown) -> bytes:
     text = io.StringIO()
     table = csv.writer(text)
     table.writerow(_COLUMNS)
-    for number, (exchange, region) in enumerate(_visible(session, hidden).regions, 1):
-        table.writerow([number, exchange.id, *_words(region), *_pixels(region), *_ground(region)])
+    for number, shown in enumerate(_shown(session, keys).regions, 1):
+        region = shown.region
+        origin = (as_words(value) if isinstance(value, str) else value for value in shown.origin.values())
+        table.writerow([number, *origin, *_words(region), *_pixels(region), *_ground(region)])
     return text.getvalue().encode("utf-8-sig")  # spreadsheets expect the byte order mark
 
 
 _COLUMNS = (
-    *("number", "turn", "phrase", "role", "answer", "as_asked", "score", "model_box"),
+    *("number", "turn", "number_in_answer", "question", "task"),
+    *("phrase", "role", "answer", "as_asked", "score", "model_box"),
     *("center_x_px", "center_y_px", "width_px", "height_px", "angle_deg"),
     *("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "on_image_px"),
     *("longitude", "latitude", "width_m", "height_m", "area_m2"),
@@ -185,19 +221,17 @@ def _pixels(region: GroundedRegion) -> list[object]:
 
 def _ground(region: GroundedRegion) -> list[object]:
     """Return longitude and latitude of the centre, the sides in metres and the area; empty if not georeferenced."""
-    size, center = region.ground_size, region.place.to_map([region.geometry.center])
-    if size is None or center is None:
-        return [""] * 5
-    longitude, latitude = to_geographic(center, region.place.map_crs)[0].tolist()
-    return [round(longitude, 8), round(latitude, 8), *(round(length, 2) for length in size)]
+    lonlat, size = longitude_latitude(region), region.ground_size
+    degrees = [""] * 2 if lonlat is None else [round(value, 8) for value in lonlat]
+    return [*degrees, *([""] * 3 if size is None else (round(length, 2) for length in size))]
 
 
-FORMATS: dict[str, tuple[str, str, Callable[[Session, Sequence[int]], bytes]]] = {
+FORMATS: dict[str, tuple[str, str, Callable[[Session, Shown], bytes]]] = {
     "png": (".png", "image/png", _picture),
     "geojson": (".geojson", "application/geo+json", _geojson),
     "gpkg": (".gpkg", "application/geopackage+sqlite3", _geopackage),
     "csv": (".csv", "text/csv", _csv),
-    "markdown": (".md", "text/markdown", lambda session, _hidden: to_markdown(session).encode()),
-    "json": (".json", "application/json", lambda session, _hidden: to_json(session).encode()),
+    "markdown": (".md", "text/markdown", lambda session, _shown: to_markdown(session).encode()),
+    "json": (".json", "application/json", lambda session, _shown: to_json(session).encode()),
 }
 """Suffix, media type and writer of each export format, the training data aside."""

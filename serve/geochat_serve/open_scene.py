@@ -155,26 +155,34 @@ def samples() -> list[dict[str, Any]]:
     return listed
 
 
-def open_sample(name: str) -> OpenScene:
-    """Open a bundled scene.
+def open_sample(name: str, images: Sequence[Path] = ()) -> OpenScene:
+    """Open an image of the gallery.
+
+    Args:
+        name: Its `file` in `gallery`.
+        images: Those that the server was started with.
 
     Raises:
         ImageError: There is none of that name.
     """
+    for number, path in enumerate(images):
+        if name == f"{number}/{path.name}":
+            return OpenScene.open(path, path.name, owned=False)
     if name not in [sample["file"] for sample in samples()]:
         raise ImageError(f"there is no bundled scene {name!r}; choose one from the gallery")
     return OpenScene.open(_samples_folder() / name, name, owned=False)
 
 
-def gallery() -> list[dict[str, str]]:
-    """Return file, title and thumbnail of each bundled scene."""
+def gallery(images: Sequence[Path] = ()) -> list[dict[str, str]]:
+    """Return file, title and thumbnail of each image that the server offers: those given, then the bundled scenes."""
+    titles = {f"{number}/{path.name}": path.name for number, path in enumerate(images)}
+    titles |= {str(sample["file"]): str(sample["title"]).split(",")[0] for sample in samples()}
     shown = []
-    for sample in samples():
-        with open_sample(sample["file"]) as scene:
+    for file, title in titles.items():
+        with open_sample(file, images) as scene:
             picture = scene.overview.pil()
         picture.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
-        title = str(sample["title"]).split(",")[0]
-        shown.append({"file": str(sample["file"]), "title": title, "thumbnail": data_url(picture)})
+        shown.append({"file": file, "title": title, "thumbnail": data_url(picture)})
     return shown
 
 

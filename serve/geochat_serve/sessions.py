@@ -5,179 +5,29 @@ the server and kept by the browser tab, by which a reloaded page finds its sessi
 bound to their browsers by the middleware, are only looked up.
 """
 
-import asyncio
 import secrets
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from itertools import count
 
-from geochat import GeoChat
-from geochat.assistant import AnswerStream, Conversation
-from geochat.errors import GeoChatError, ImageError
-from geochat.imagery import BandChoice, Stretch, Window
+from geochat.errors import GeoChatError
 from geochat_serve.corrections import CorrectionSet
-from geochat_serve.exchanges import Exchange, PhraseColours
-from geochat_serve.open_scene import OpenScene
-from geochat_serve.queue import Ticket
+from geochat_serve.session import Session
 from geochat_serve.storage import UploadStorage
 
 _IDLE_S = 1800.0  # if the server is full, a page that was idle for so long makes room
 _UNUSED_S = 60.0  # as does a page that has shown no image for so long
 
 
-@dataclass(eq=False)
-class Session:
-    """The scene, conversation and corrections of one page. Handles one event at a time.
+class SessionStore:
+    """All sessions, limited in number. The arguments are those of `ServeSettings`.
 
     Attributes:
-        key: Secret by which the tab finds the session again.
-        username: Login of its owner, None without a login.
-        corrections: Corrected answers.
-        client: Login or address from which it was started.
-        scene: The open scene.
-        exchanges: The conversation on the page, over all views of the scene.
-        colours: Colours of the phrases.
-        ticket: Place of the current question in the queue.
-        stream: The answer being written.
-        stopped: Whether the user has stopped the current question.
-        busy: Whether there is a current question.
-        hashes: Gradio's session hashes of the pages that show it.
-        active_at: Time of its last event.
+        on_end: Called with a session that ends, from any thread.
     """
 
-    key: str
-    username: str | None
-    corrections: CorrectionSet
-    client: str = ""
-    scene: OpenScene | None = None
-    exchanges: list[Exchange] = field(default_factory=list)
-    colours: PhraseColours = field(default_factory=PhraseColours)
-    ticket: Ticket | None = None
-    stream: AnswerStream | None = None
-    stopped: bool = False
-    busy: bool = False
-    hashes: set[str] = field(default_factory=set)
-    active_at: float = field(default_factory=time.monotonic)
-    _ids: Iterator[int] = field(default_factory=lambda: count(1))
-
-    def open_scene(self, scene: OpenScene, storage: UploadStorage) -> None:
-        """Show another scene, or another page of the same file; the conversation starts anew."""
-        self.stop()
-        self._close_scene(storage, keep_file=self.scene is not None and self.scene.path == scene.path)
-        self.scene = scene
-        self.clear()
-
-    def render(self, bands: BandChoice, stretch: Stretch) -> None:
-        """Show the scene with other bands or another stretch.
-
-        Raises:
-            ImageError: No scene is open, or it has no such bands.
-            SettingsError: The stretch is impossible.
-        """
-        scene = self.require_scene()
-        rendered = scene.rendered(bands, stretch)
-        if self.scene is scene:  # unless another one was opened in the meantime
-            self.scene = rendered
-
-    def require_scene(self) -> OpenScene:
-        """Return the open scene.
-
-        Raises:
-            ImageError: No scene is open.
-        """
-        if self.scene is None:
-            raise ImageError("no image is open; open one first")
-        return self.scene
-
-    def require_idle(self) -> None:
-        """Check that no question is being answered.
-
-        Raises:
-            GeoChatError: One is being answered.
-        """
-        if self.busy:
-            raise GeoChatError("an answer is being written; wait for it or stop it")
-
-    def clear(self) -> None:
-        """Start the conversation anew."""
-        self.stop()
-        self.exchanges, self.colours = [], PhraseColours()
-
-    def stop(self) -> None:
-        """Stop the current question. Idempotent."""
-        self.stopped = True
-        if self.ticket is not None:
-            self.ticket.wake()
-        if self.stream is not None:
-            self.stream.cancel()
-
-    async def wait_until_idle(self, timeout_s: float) -> None:
-        """Wait until the current question has ended, or the time is up."""
-        deadline = time.monotonic() + timeout_s
-        while self.busy and time.monotonic() < deadline:
-            await asyncio.sleep(0.05)
-
-    def conversation(self, chat: GeoChat, window: Window | None) -> Conversation:
-        """Return the model's conversation for a question: the last exchange's if it is about the same view.
-
-        Raises:
-            ImageError: No scene is open, or the window cannot be read.
-        """
-        scene = self.require_scene()
-        last = self._last_exchange
-        if last is not None and last.window == window and last.scene == scene.id:
-            return last.conversation
-        return chat.start(scene.view(window))
-
-    def remembered(self) -> list[int]:
-        """Return the ids of the exchanges that the model sees with the next question about the last view."""
-        last = self._last_exchange
-        seen = [] if last is None else [id(answer) for answer in last.conversation.remembered]
-        return [exchange.id for exchange in self.exchanges if id(exchange.answer) in seen]
-
-    def next_id(self) -> int:
-        """Return the id of a new exchange."""
-        return next(self._ids)
-
-    def exchange(self, exchange_id: object) -> Exchange:
-        """Return an exchange of the conversation.
-
-        Raises:
-            GeoChatError: There is none with that id.
-        """
-        found = next((exchange for exchange in self.exchanges if exchange.id == exchange_id), None)
-        if found is None:
-            raise GeoChatError("that answer is no longer part of the conversation")
-        return found
-
-    def remove(self, exchange: Exchange) -> None:
-        """Remove an exchange from the page and from the model's conversation."""
-        if exchange.answer is not None:
-            exchange.conversation.take_back(exchange.answer)
-        self.exchanges = [other for other in self.exchanges if other is not exchange]
-
-    @property
-    def _last_exchange(self) -> Exchange | None:
-        return next((exchange for exchange in reversed(self.exchanges) if not exchange.being_edited), None)
-
-    def close(self, storage: UploadStorage) -> None:
-        """Stop the current question and delete the session's file."""
-        self.stop()
-        self._close_scene(storage)
-
-    def _close_scene(self, storage: UploadStorage, *, keep_file: bool = False) -> None:
-        scene, self.scene = self.scene, None
-        if scene is not None:
-            scene.close()
-            if scene.owned and scene.path is not None and not keep_file:
-                storage.remove(scene.path)
-
-
-class SessionStore:
-    """All sessions, limited in number. The arguments are those of `ServeSettings`."""
+    on_end: Callable[[Session], None] | None = None
 
     def __init__(self, storage: UploadStorage, max_sessions: int, timeout_s: float, max_corrections: int) -> None:
         self._storage = storage
@@ -242,6 +92,23 @@ class SessionStore:
             session.active_at = time.monotonic()
             return session
 
+    def with_key(self, key: str | None, username: str | None) -> Session:
+        """Return the session with a key.
+
+        Args:
+            key: Secret of the tab.
+            username: Login.
+
+        Raises:
+            GeoChatError: There is none, or it is another user's.
+        """
+        with self._lock:
+            session = self._by_key.get(key or "")
+            if session is None or session.username != username:
+                raise GeoChatError("this page has no session, or was idle for too long; reload it")
+            session.active_at = time.monotonic()
+            return session
+
     def detach(self, session_hash: str | None) -> None:
         """Note that a page was closed or reloaded; its current question is stopped."""
         with self._lock:
@@ -290,6 +157,8 @@ class SessionStore:
 
     def _end(self, session: Session) -> None:
         session.close(self._storage)
+        if self.on_end is not None:
+            self.on_end(session)
         del self._by_key[session.key]
         for session_hash in session.hashes:
             self._by_hash.pop(session_hash, None)

@@ -1,4 +1,4 @@
-"""Temporary files on disk: uploads, and the images that sessions and calls have open.
+"""Temporary files on disk: uploads, the images that sessions and calls have open, and folders of jobs.
 
 An upload is stored in a folder with a random name; that name and the file's are all a client learns. Claiming an
 upload takes it out of any request's reach. A client's text names an upload and is never opened as a path.
@@ -105,10 +105,25 @@ class UploadStorage:
                 self._discard(path.parent)
             return target
 
+    def new_folder(self, image: Path | None = None) -> Path:
+        """Return a new folder that no request reaches; pass it to `remove` in the end.
+
+        Args:
+            image: A claimed file, which the folder gets as `image` and keeps when the file itself is removed.
+        """
+        folder = self._claimed / secrets.token_hex(16)
+        folder.mkdir()
+        if image is not None:
+            _link(image, folder / "image")
+        return folder
+
     def remove(self, path: Path) -> None:
-        """Delete a claimed file. Idempotent."""
+        """Delete a claimed file or a folder made by `new_folder`. Idempotent."""
         if path.parent == self._claimed:
-            path.unlink(missing_ok=True)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def reserve(self, size: int, client: str) -> Iterator[None]:

@@ -38,9 +38,7 @@ TASKS = {
         Task.GROUNDING, "Describes the image and marks what it mentions with boxes. No text needed.", "Press Ask"
     ),
     "Find": PageTask(Task.REFER, "Marks what you name with boxes.", "the largest storage tank", needs_words=True),
-    "Identify region": PageTask(
-        Task.IDENTIFY, "Names what is in the region you drew (press R to draw one). No text needed.", "Press Ask"
-    ),
+    "Identify region": PageTask(Task.IDENTIFY, "Names what is in the region you drew. No text needed.", "Press Ask"),
     "Classify": PageTask(
         Task.SCENE,
         "Picks one of the classes you list, or one of the model's own if you list none.",

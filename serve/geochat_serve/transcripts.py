@@ -13,7 +13,7 @@ from geochat.errors import DataError, GeoChatError
 from geochat.geometry import OrientedBox
 from geochat_serve.corrections import read_correction
 from geochat_serve.exchanges import Exchange
-from geochat_serve.sessions import Session
+from geochat_serve.session import Session
 from geochat_serve.tasks import TASKS
 from geochat_serve.validation import read_boxes, read_window
 
@@ -69,7 +69,7 @@ def to_markdown(session: Session) -> str:
 
 
 def load(session: Session, text: str, chat: GeoChat) -> None:
-    """Load a conversation about the image that is open.
+    """Load a conversation about the image that is open, in place of the session's; if it fails, that stays.
 
     Raises:
         DataError: The text is not a saved conversation, or one about another image.
@@ -93,12 +93,15 @@ def load(session: Session, text: str, chat: GeoChat) -> None:
         raise DataError(
             f"the conversation was written by {value.get('model')!r}, whose boxes this model reads differently"
         )
+    had_any = bool(session.exchanges)
     session.clear()
     try:
         for saved in value["turns"]:
             _load_exchange(session, saved, chat)
     except (TypeError, KeyError, ValueError, GeoChatError) as error:
-        session.clear()
+        session.exchanges = []
+        if had_any:
+            session.restore()
         raise DataError(f"the conversation cannot be read: {error}") from error
 
 

@@ -1,19 +1,26 @@
 """Validation of what clients send: event data, text, regions, windows."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import shapely
+from shapely.errors import ShapelyError
 
+from geochat.assistant.layers import layer_shapes
 from geochat.assistant.region_input import pixel_boxes
 from geochat.errors import GeoChatError, ImageError, RegionError
+from geochat.exports import PIXELS, VectorLayer
 from geochat.geometry import OrientedBox
-from geochat.imagery import BandChoice, GeoImage, Window
+from geochat.geometry.geographic import WGS84
+from geochat.imagery import COMPOSITES, BandChoice, GeoImage, Window
 from geochat_serve.open_scene import OpenScene
 
 MAX_REGIONS = 200
 _MAX_QUESTION = 8000
+_MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError, ShapelyError)
 _MAX_COORDINATE = 1e8  # in pixels, metres or degrees; nothing on an image is farther out
 
 
@@ -44,13 +51,21 @@ def read_question(text: str | None) -> str:
     return clean(text or "")
 
 
-def read_bands(text: str) -> BandChoice:
+def read_bands(text: str, names: Sequence[str] = ()) -> BandChoice:
     """Return a choice of bands from what a user typed; the image checks names and numbers.
+
+    Args:
+        text: A display, numbers, or names of bands separated by commas.
+        names: Names of the image's bands, "" where one has none.
 
     Raises:
         GeoChatError: It starts like a list of numbers but is not one.
     """
     text = (text or "auto").strip()
+    known = {name.strip().lower(): number for number, name in reversed([*enumerate(names, 1)]) if name}
+    wanted = [part.strip().lower() for part in text.split(",")]
+    if text != "auto" and text not in COMPOSITES and all(part in known for part in wanted):
+        return tuple(known[part] for part in wanted)
     if not text[:1].isdecimal():
         return text
     try:
@@ -101,7 +116,7 @@ def read_window(values: Any, image: GeoImage) -> Window | None:  # noqa: ANN401 
     """
     if values is None:
         return None
-    if not isinstance(values, list) or len(values) != 4 or not all(_is_coordinate(value) for value in values):
+    if not isinstance(values, list) or len(values) != 4 or not all(is_coordinate(value) for value in values):
         raise RegionError("a window must be four numbers: column, row, width, height")
     left, top, width, height = values
     try:
@@ -126,10 +141,7 @@ def read_places(text: str, image: GeoImage) -> tuple[OrientedBox, ...]:
     """
     text = text.strip()
     if text.startswith("{"):
-        try:
-            boxes = pixel_boxes(_geojson(text), image.frame)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
-            raise RegionError("the text is not valid GeoJSON; paste a geometry, a feature or a collection") from error
+        boxes = _geojson_boxes(_geojson(text), image)
     else:
         in_pixels = text.lower().startswith("px") or image.place.map_crs is None
         numbers = _numbers(text.lower().removeprefix("px"))
@@ -139,6 +151,54 @@ def read_places(text: str, image: GeoImage) -> tuple[OrientedBox, ...]:
     if len(boxes) > MAX_REGIONS:
         raise RegionError(f"the text has {len(boxes)} regions; paste up to {MAX_REGIONS}")
     return tuple(boxes)
+
+
+def read_regions(value: Any, image: GeoImage) -> tuple[OrientedBox, ...]:  # noqa: ANN401 - decoded JSON
+    """Return boxes in pixels of the whole image, from GeoJSON or from boxes as in `read_boxes`.
+
+    Raises:
+        RegionError: The value is neither, too long, or outside the image.
+    """
+    if not isinstance(value, dict):
+        return read_boxes(value)
+    _check_coordinates(value)
+    boxes = _geojson_boxes(value, image)
+    if len(boxes) > MAX_REGIONS:
+        raise RegionError(f"the GeoJSON has {len(boxes)} regions; send up to {MAX_REGIONS}")
+    return tuple(boxes)
+
+
+def read_polygons(value: Mapping[str, Any], image: GeoImage) -> list[shapely.Geometry]:
+    """Return the polygons of a GeoJSON object in pixels of the whole image.
+
+    Args:
+        value: A geometry, feature or collection: in pixels if it has this project's mark, else in degrees.
+        image: The image.
+
+    Raises:
+        RegionError: It is malformed, has other geometries or too many, or cannot be brought to the image.
+    """
+    _check_coordinates(value)
+    try:
+        features = value["features"] if value.get("type") == "FeatureCollection" else [value]
+        if len(features) > MAX_REGIONS:
+            raise RegionError(f"the GeoJSON has {len(features)} features; send up to {MAX_REGIONS}")
+        geometries = [part["geometry"] if part.get("type") == "Feature" else part for part in features]
+        shapes = tuple(shapely.make_valid(shapely.geometry.shape(geometry)) for geometry in geometries)
+        marks = [value.get("geochat"), *(part.get("properties") for part in features)]
+        in_pixels = any(isinstance(mark, Mapping) and mark.get("coordinates") == PIXELS for mark in marks)
+    except _MALFORMED as error:
+        raise RegionError("the area is not valid GeoJSON; send a geometry, a feature or a collection") from error
+    crs = None if in_pixels else WGS84
+    layer = VectorLayer(Path("the area"), "area", shapes, {}, "pixels" if in_pixels else "map", crs)
+    return layer_shapes(layer, image.frame)
+
+
+def _geojson_boxes(value: Mapping[str, Any], image: GeoImage) -> list[OrientedBox]:
+    try:
+        return pixel_boxes(value, image.frame)
+    except _MALFORMED as error:
+        raise RegionError("the text is not valid GeoJSON; give a geometry, a feature or a collection") from error
 
 
 def _geojson(text: str) -> Mapping[str, Any]:
@@ -172,7 +232,7 @@ def _check_coordinates(value: Any) -> None:  # noqa: ANN401 - decoded JSON
     pending = [value]
     while pending:
         part = pending.pop()
-        if isinstance(part, int | float) and not isinstance(part, bool) and not _is_coordinate(part):
+        if isinstance(part, int | float) and not isinstance(part, bool) and not is_coordinate(part):
             raise RegionError(f"a coordinate is not a number up to {_MAX_COORDINATE:,.0f}; correct it")
         if isinstance(part, dict | list | tuple):
             named = part.items() if isinstance(part, dict) else enumerate(part)
@@ -180,12 +240,13 @@ def _check_coordinates(value: Any) -> None:  # noqa: ANN401 - decoded JSON
 
 
 def _box(value: Any) -> OrientedBox:  # noqa: ANN401 - decoded JSON
-    if not isinstance(value, list) or len(value) not in (4, 5) or not all(_is_coordinate(number) for number in value):
+    if not isinstance(value, list) or len(value) not in (4, 5) or not all(is_coordinate(number) for number in value):
         raise RegionError(
             f"a region must be four or five numbers up to {_MAX_COORDINATE:,.0f}: x1, y1, x2, y2[, angle]"
         )
     return OrientedBox(*(float(number) for number in value))
 
 
-def _is_coordinate(value: object) -> bool:
+def is_coordinate(value: object) -> bool:
+    """Return whether a value is a number that may be a coordinate."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MAX_COORDINATE

@@ -11,8 +11,10 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from geochat import GeoChat, Task
+from geochat.checkpoints.sources import recognise
+from geochat.cli import main
 from geochat.dialects import GEOCHAT
-from geochat.models import bundled_path
+from geochat.models import bundled_names, bundled_path
 from geochat.prompts import Message, chat_messages
 
 SCENE = Path(str(files("geochat") / "samples" / "airport.tif"))
@@ -147,3 +149,14 @@ def test_a_long_conversation_does_not_decay(chat):
         assert talk.ask("how many planes are there?").text == "2"
         assert talk.ask("where are they?").text == alone
     assert talk.ask("and ships?").text == chat.ask(SCENE, "where are the ships?").text
+
+
+def test_its_name_is_listed_and_loads_it(capsys, chat):
+    assert main(["info", "--bundled"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed] == list(bundled_names())
+    assert main(["info", "--bundled", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["name"] == chat.engine.info.name
+    assert main(["info", "--bundled", "mini"]) == 1
+    assert "takes no MODEL" in capsys.readouterr().err
+    assert recognise("mini").folder == recognise("geochat-mini").folder == bundled_path()

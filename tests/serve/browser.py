@@ -24,6 +24,7 @@ class User:
         self.page = page
         self.url = url
         self.errors = []
+        self.asked = []  # confirmations, all given
         self.outside = []
         self.requested = []
         page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -33,8 +34,13 @@ class User:
             "request",
             lambda request: request.url.startswith((url, "data:", "blob:")) or self.outside.append(request.url),
         )
+        page.on("dialog", self.confirm)
         page.goto(url)
         page.wait_for_selector(".gv-gallery button")
+
+    def confirm(self, dialog):
+        self.asked.append(dialog.message)
+        dialog.accept()
 
     def open(self, path):
         self.page.set_input_files(".gv-file", path)
@@ -121,8 +127,19 @@ class User:
 
     def export(self, kind):
         with self.page.expect_download() as download:
-            self.page.click(f"#exports [data-kind={kind}]")
+            self.page.click(f":is(#results, #exports) [data-kind={kind}]")
         return download.value
+
+    def open_results(self):
+        self.page.click(".gr-toggle")
+        self.page.wait_for_selector(".gr-body")
+
+    def rows(self):
+        """Text of each row of the result table."""
+        cells = self.page.locator("#results tbody tr").evaluate_all(
+            "rows => rows.map(row => [...row.cells].slice(1).map(cell => cell.innerText.trim()))"
+        )
+        return [tuple(row) for row in cells]
 
 
 def where_image_lies(pixels):

@@ -22,7 +22,7 @@ from geochat_serve.answering import AnswerService
 from geochat_serve.corrections import CorrectionSet
 from geochat_serve.open_scene import OpenScene
 from geochat_serve.queue import FairQueue
-from geochat_serve.sessions import Session
+from geochat_serve.session import Session
 from geochat_serve.storage import UploadStorage
 
 

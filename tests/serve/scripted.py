@@ -1,11 +1,12 @@
 """An engine that needs no model: what it writes is chosen by words of the question."""
 
 import math
+import re
 import threading
 import time
 from dataclasses import dataclass, field, replace
 
-from geochat.engines import ChoiceScore, Chunk, GenerationSettings, Usage, complete, one_by_one
+from geochat.engines import ChoiceScore, Chunk, GenerationSettings, TokenScore, Usage, complete, one_by_one
 from geochat.errors import GeoChatError
 from geochat.models import Capabilities, ModelInfo, Settings
 
@@ -23,6 +24,10 @@ ANSWERS = {  # the first word found in the prompt decides
     "twice": "<p>a ship</p> {<10><10><30><30>|<90>}<delim>{<11><10><31><30>|<90>}<delim>{<60><60><80><80>|<90>}",
     "outside": "<p>a pier</p> {<80><40><120><60>|<90>}",
     "nothing": "none",
+    "scored": "<p>a ship</p> {<10><10><30><30>|<90>}<delim>{<60><60><80><80>|<90>}"
+    " <p>a pier</p> {<5><50><25><90>|<90>}",
+    "hundred": "<p>ships</p> "
+    + "<delim>".join(f"{{<{x}><{y}><{x + 5}><{y + 5}>|<90>}}" for y in range(0, 100, 10) for x in range(0, 100, 10)),
     "[refer]": "<p>it</p> {<25><25><75><50>|<90>}",
     "[identify]": "an airplane",
     "[grounding]": PLANES,
@@ -80,7 +85,7 @@ class ScriptedEngine:
                 time.sleep(pause)
                 self.written += 1
                 yield Chunk(text[start : start + 6])
-            yield Chunk("", "stop", Usage(7, len(text)), choices=choices)
+            yield Chunk("", "stop", Usage(7, len(text)), _box_scores(text) if "scored" in prompt else (), choices)
         finally:
             with self.lock:
                 self.running -= 1
@@ -90,6 +95,12 @@ class ScriptedEngine:
 
     def stream_batch(self, requests):
         return one_by_one(self, requests)
+
+
+def _box_scores(text):
+    """A token for each box, less likely from one to the next: 0.9, 0.5, 0.1."""
+    boxes = re.finditer(r"{[^}]*}", text)
+    return tuple(TokenScore(*box.span(), math.log(0.9 - 0.4 * place)) for place, box in enumerate(boxes))
 
 
 def _scores(text, choices):

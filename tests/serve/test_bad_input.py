@@ -89,7 +89,6 @@ def test_files_of_a_call(client, data):
         ("scene-viewer", "uploaded"),
         ("scene-viewer", "sample"),
         ("scene-viewer", "upload_failed"),
-        ("scene-viewer", "detail_wanted"),
         ("conversation", "retry"),
         ("conversation", "edit"),
         ("conversation", "correct"),

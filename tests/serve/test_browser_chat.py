@@ -21,6 +21,7 @@ def test_answers_stream_with_their_boxes_and_link_phrases_to_them(user, engine, 
     user.page.wait_for_selector("#stop:disabled")
     user.page.hover(".gc-phrase >> text=a hangar")
     assert user.page.locator(".gv-box.highlighted").get_attribute("data-key").endswith("-3")
+    assert user.page.locator(".gv-box .tag").all_text_contents() == ["1", "2", "3"]  # as in the text
     assert "a hangar" in user.page.locator(".gv-tip").inner_text()
     user.page.mouse.move(5, 5)
     assert user.page.locator(".gv-box.highlighted").count() == 0
@@ -102,19 +103,6 @@ def test_a_user_s_own_words_and_file_names_are_never_markup(user, pictures, tmp_
     user.ask("<img src=x onerror=window.hacked=1>")
     assert "<img src=x" in user.page.locator(".gc-question").inner_text()
     assert user.page.evaluate("window.hacked") is None
-
-
-@pytest.mark.slow
-def test_boxes_are_hidden_and_shown_by_answer(user, pictures):
-    user.open(pictures / "wide.png")
-    user.ask("where?", "Grounded description")
-    user.ask("it", "Find")
-    assert user.page.locator(".gv-box").count() == 4
-    user.click_tool("Hide boxes")
-    assert user.page.locator(".gv-box").count() == 3
-    user.click_tool("Show boxes")
-    user.page.click(".gv-bar [data-action=boxes]")
-    assert user.page.locator(".gv-box").count() == 0
 
 
 @pytest.mark.slow
@@ -201,7 +189,7 @@ def test_a_question_that_cannot_be_asked_is_refused(user, pictures):
 def test_exports_and_loading_a_conversation(user, pictures, tmp_path):
     user.open(pictures / "place.tif")
     user.ask("where?", "Grounded description")
-    user.open_panel("Export and import")
+    user.open_panel("Conversation and corrections")
     suffixes = {"png": ".png", "geojson": ".geojson", "gpkg": ".gpkg", "csv": ".csv", "markdown": ".md"}
     for kind, suffix in suffixes.items():
         file = user.export(kind)
@@ -233,7 +221,7 @@ def test_correcting_an_answer(user, pictures):
     user.page.wait_for_selector(".gc-corrected")
     assert user.page.locator(".gc-phrase").inner_text() == "the ship"
     assert user.page.locator(".gv-region").count() == 0
-    user.open_panel("Export and import")
+    user.open_panel("Conversation and corrections")
     assert user.page.locator(".ge-corrections").inner_text() == "1"
     with zipfile.ZipFile(user.export("training").path()) as archive:
         (row,) = json.loads(archive.read("corrections.json"))

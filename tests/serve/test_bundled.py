@@ -1,8 +1,11 @@
 """The page with the model that ships: from a click on a bundled scene to an answer."""
 
+import json
+from importlib.resources import files
+
 import pytest
 
-from geochat import GeoChat
+from geochat import Client, GeoChat
 from geochat_serve import ServeSettings, serve
 
 
@@ -24,3 +27,23 @@ def test_a_bundled_scene_is_classified_and_searched_in_spite_of_a_region(user, s
     user.ask("the airplane", "Find")
     assert user.page.locator(".gc-exchange:last-child .gc-notice[data-code=region-not-used]").count() == 1
     assert user.page.locator(".gv-box").count() >= 1
+
+
+@pytest.mark.slow
+def test_the_http_api_answers_as_the_facade(server):
+    path = files("geochat") / "samples" / "airport.tif"
+    questions = [("where are the planes?", "auto"), ("airport, harbor", "scene"), ("is it safe to land?", "auto")]
+    with Client(server.url) as client:
+        for words, task in questions:
+            remote = client.ask(path, words, task=task).to_dict()
+            local = server.answers.chat.ask(path, words, task=task).to_dict()
+            assert rounded(remote | {"seconds": 0}) == rounded(json.loads(json.dumps(local)) | {"seconds": 0})
+
+
+def rounded(value):
+    """A value with its numbers in five decimals: an image that is seen again is read from the cache, to rounding."""
+    if isinstance(value, dict):
+        return {name: rounded(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [rounded(part) for part in value]
+    return round(value, 5) if isinstance(value, float) else value

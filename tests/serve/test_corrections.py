@@ -40,7 +40,7 @@ def checkpoint(engine, monkeypatch):
 
 def exported(session):
     """The rows and the pictures of the training data."""
-    with zipfile.ZipFile(io.BytesIO(export("training", session, ()).content)) as archive:
+    with zipfile.ZipFile(io.BytesIO(export("training", session).content)) as archive:
         rows = json.loads(archive.read("corrections.json"))
         pictures = {name: Image.open(io.BytesIO(archive.read(name))) for name in archive.namelist()[1:]}
     return rows, pictures
@@ -80,7 +80,7 @@ def test_a_corrected_box_keeps_its_pixels(ask, correct, opened, pictures):
     assert same is exchange.answer.regions[1]  # the model's, score and numbers too
     assert drawn.geometry == moved
     assert drawn.box is None
-    document = json.loads(export("geojson", session, ()).content)
+    document = json.loads(export("geojson", session).content)
     assert [feature["properties"]["phrase"] for feature in document["features"]] == ["two airplanes", "a car"]
     corners = document["features"][1]["properties"]["pixels"]
     assert corners == [[round(x, 3), round(y, 3)] for x, y in moved.corners()]
@@ -133,7 +133,7 @@ def test_corrected_pairs_are_training_data(conversation, tmp_path, capsys, corre
     box = OrientedBox(40, 80, 120, 112, 30)  # pixels of 400 x 320: the square's side is 400, 40 above
     correct(conversation, first, "One <p>large airplane</p> [1] here.", [box])
     correct(conversation, second, "<p>it</p> [1]", [OrientedBox(150, 100, 250, 150)])
-    with zipfile.ZipFile(io.BytesIO(export("training", conversation, ()).content)) as archive:
+    with zipfile.ZipFile(io.BytesIO(export("training", conversation).content)) as archive:
         archive.extractall(tmp_path)
     report = Report()
     samples = list(read_samples(tmp_path / "corrections.json", report))

@@ -15,8 +15,8 @@ from geochat.geometry import OrientedBox
 from geochat_serve.exports import export
 
 
-def content(session, kind, hidden=()):
-    return export(kind, session, hidden).content
+def content(session, kind, shown=None):
+    return export(kind, session, shown).content
 
 
 def test_boxes_of_a_view_lie_in_the_whole_image(conversation):
@@ -68,10 +68,29 @@ def test_a_region_asked_about_is_exported_with_the_answer(ask, opened, pictures,
     assert (row["role"], row["answer"]) == ("asked", "a helicopter")
 
 
-def test_hidden_answers_are_left_out(conversation):
-    assert len(json.loads(content(conversation, "geojson", hidden=[1]))["features"]) == 1
-    with pytest.raises(ExportError, match="no boxes are visible"):
-        content(conversation, "geojson", hidden=[1, 2])
+def test_only_the_boxes_that_are_shown_are_exported(conversation):
+    (feature,) = json.loads(content(conversation, "geojson", {"1-2"}))["features"]
+    assert (feature["properties"]["turn"], feature["properties"]["number_in_answer"]) == (1, 2)
+    with pytest.raises(ExportError, match="no boxes are shown"):
+        content(conversation, "geojson", ())
+    with pytest.raises(ExportError, match="no boxes are shown"):
+        content(conversation, "geojson", {"1-9", "nonsense"})
+
+
+def test_each_feature_carries_its_own_question(conversation, tmp_path):
+    expected = [("where?", 1, 1), ("where?", 1, 2), ("where?", 1, 3), ("it", 2, 1)]
+    features = json.loads(content(conversation, "geojson"))["features"]
+    said = [feature["properties"] for feature in features]
+    assert [(row["question"], row["turn"], row["number_in_answer"]) for row in said] == expected
+    assert [row["task"] for row in said] == ["Grounded description"] * 3 + ["Find"]
+    assert all(row["area_m2"] > 0 and row["outline"] and row["box"] for row in said)
+    rows = list(csv.DictReader(io.StringIO(content(conversation, "csv").decode("utf-8-sig"))))
+    assert [(row["question"], int(row["turn"]), int(row["number_in_answer"])) for row in rows] == expected
+    path = tmp_path / "boxes.gpkg"
+    path.write_bytes(content(conversation, "gpkg"))
+    meta, _, _, columns = pyogrio.raw.read(path)
+    table = dict(zip(meta["fields"], columns, strict=True))
+    assert list(zip(table["question"], table["turn"], table["number_in_answer"], strict=True)) == expected
 
 
 def test_a_geopackage_in_the_image_s_crs(conversation, tmp_path):
@@ -99,6 +118,8 @@ def test_a_phrase_is_no_formula(ask, opened, pictures, engine, monkeypatch):
     session = opened(pictures / "wide.png")
     ask(session, "where?")
     assert b"'=HYPERLINK(1)" in content(session, "csv")
+    ask(session, "=1+1")
+    assert b"'=1+1" in content(session, "csv")
 
 
 def answer_of(text):

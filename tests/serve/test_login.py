@@ -8,7 +8,7 @@ import pytest
 from serve_wire import WAIT_S, from_address
 from starlette.routing import Mount
 
-from geochat_serve.middleware.login import LoginThrottle
+from geochat_serve.middleware.throttle import LoginThrottle
 from geochat_serve.settings import read_auth_file
 
 OPEN = {("/", "GET"), ("/", "HEAD"), ("/login", "POST"), ("/login/", "POST"), ("/logout", "GET")}

@@ -1,5 +1,6 @@
 """A scene is opened once, read by several threads, and closed with its session; the bundled scenes open too."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -93,3 +94,19 @@ def test_every_bundled_scene_opens_and_has_its_thumbnail():
     shown = gallery()
     assert [each["title"] for each in shown] == [sample["title"].split(",")[0] for sample in samples()]
     assert all(each["thumbnail"].startswith("data:image/") for each in shown)
+
+
+def test_images_of_the_server_come_first_and_open_by_their_name_alone(pictures, tmp_path):
+    copy = tmp_path / "wide.png"
+    copy.write_bytes((pictures / "wide.png").read_bytes())
+    images = (pictures / "place.tif", pictures / "wide.png", copy)
+    shown = gallery(images)
+    assert [each["title"] for each in shown[:3]] == ["place.tif", "wide.png", "wide.png"]
+    assert len(shown) == 3 + len(samples())
+    for each, path in zip(shown, images, strict=False):
+        assert str(path.parent) not in json.dumps(each)
+        with open_sample(each["file"], images) as scene:
+            assert (scene.path, scene.name, scene.owned) == (path, path.name, False)
+    for name in ("3/wide.png", "wide.png", str(images[0]), "0/../place.tif"):
+        with pytest.raises(ImageError, match="no bundled scene"):
+            open_sample(name, images)

@@ -68,7 +68,7 @@ def test_the_page_uploads_asks_and_exports(user, pictures):
     user.open(pictures / "wide.png")
     user.ask("where?", "Grounded description")
     assert user.page.locator(".gv-box").count() == 3
-    user.open_panel("Export and import")
+    user.open_panel("Conversation and corrections")
     assert user.export("geojson").suggested_filename == "wide-geochat.geojson"
     assert all(url.startswith(user.url) for url in user.requested)  # nothing outside the prefix
 

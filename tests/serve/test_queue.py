@@ -132,3 +132,54 @@ def test_a_client_may_have_so_many_waiting():
         queue.join("other", "other")
 
     run(scenario())
+
+
+async def order_of_service(queue, tickets):
+    """Serve tickets of `(page, background)` one after the other: the pages in the order of their turns."""
+    joined = {queue.join(page, background=background): page for page, background in tickets}
+    served = []
+    while joined:
+        now = [ticket for ticket in joined if ticket.served]
+        served += [joined.pop(ticket) for ticket in now]
+        for ticket in now:
+            ticket.leave()
+    return "".join(served)
+
+
+def test_questions_go_before_background_work():
+    async def scenario():
+        queue = FairQueue(1, 8)
+        first = queue.join("first")
+        waiting = [queue.join("scene", background=True), queue.join("ada"), queue.join("grace")]
+        ahead = [queue.ahead(ticket) for ticket in waiting]
+        first.leave()
+        return ahead, [ticket.served for ticket in waiting], queue.length
+
+    assert run(scenario()) == ([2, 0, 1], [False, True, False], 1)
+
+
+def test_background_work_advances_however_many_ask():
+    """One turn in eight is its own."""
+
+    async def scenario():
+        queue = FairQueue(1, 99)
+        return await order_of_service(queue, [("first", False)] + [("s", True)] * 2 + [("q", False)] * 20)
+
+    assert run(scenario()) == "first" + "q" * 7 + "s" + "q" * 7 + "s" + "q" * 6
+
+
+def test_background_work_holds_an_eighth_of_the_slots():
+    async def scenario():
+        queue = FairQueue(16, 8)
+        work = [queue.join(f"scene {number}", background=True) for number in range(5)]
+        question = queue.join("ada")
+        return [ticket.served for ticket in work], question.served
+
+    assert run(scenario()) == ([True, True, False, False, False], True)
+
+
+def test_background_work_is_fair_to_its_owners():
+    async def scenario():
+        return await order_of_service(FairQueue(1, 8), [(page, True) for page in "aaab"])
+
+    assert run(scenario()) == "abaa"

@@ -30,7 +30,7 @@ def test_no_reply_of_a_session_reveals_a_path(server, pages, pictures):
     page.trigger("ask", "click", data=["where?", "Grounded description", False, ""])
     page.trigger("ask", "click", data=["explode", "Grounded description", False, ""])
     for kind in ("png", "geojson", "gpkg", "csv", "json", "markdown", "training", "nothing"):
-        page.trigger("exports", "export", {"kind": kind, "hidden": []})
+        page.trigger("exports", "export", {"kind": kind})
     for upload in (uploads["place.tif"], uploads["place.tif"], "nothing", "/etc/passwd", "../x", f"{'0' * 64}/x"):
         image = {"path": upload, "meta": {"_type": "gradio.FileData"}}
         event = page.http.post("gradio_api/call/find", json={"data": [image, "it"]})

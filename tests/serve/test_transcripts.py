@@ -32,7 +32,7 @@ def test_a_conversation_loads_again(conversation, ask, answers, opened, pictures
     )
     ask(again, "and?", "Auto", window=(100, 60, 200, 160))
     assert len(answers.chat.engine.requests[-1].messages) == 3  # the model sees the loaded exchange
-    assert export("geojson", again, ()).content
+    assert export("geojson", again).content
 
 
 def test_regions_corrections_choices_and_notices_load_again(ask, answers, opened, pictures, correct):

@@ -8,7 +8,7 @@ import pytest
 from geochat.errors import RegionError
 from geochat.geometry import OrientedBox, to_geographic, transform_points
 from geochat.imagery import open_image
-from geochat_serve.validation import read_boxes, read_places, read_window
+from geochat_serve.validation import read_bands, read_boxes, read_places, read_window
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +109,18 @@ def test_windows_are_clipped_to_the_image(plain, sent, read):
 def test_windows_outside_the_image_are_refused(plain, sent):
     with pytest.raises(RegionError):
         read_window(sent, plain)
+
+
+@pytest.mark.parametrize(
+    ("text", "bands"),
+    [
+        ("B8, b4,B3", (4, 3, 2)),
+        ("B8", (4,)),
+        ("4,3,2", (4, 3, 2)),
+        ("nir", "nir"),  # a display, though a band has its name
+        ("auto", "auto"),
+        ("B8, B99, B3", "B8, B99, B3"),
+    ],
+)
+def test_bands_are_chosen_by_their_names(text, bands):
+    assert read_bands(text, ("nir", "B3", "B4", "B8", "")) == bands

@@ -8,7 +8,7 @@ from geochat.errors import SettingsError
 from geochat_train.recipe import METHODS
 from geochat_train.recipe_files import configs, load_recipe, shipped, to_yaml
 
-NAMES = ["clip", "full", "lora-7b", "lora-mini", "projector", "qlora-7b"]
+NAMES = ["clip", "full", "lora-7b", "lora-mini", "projector", "qlora-7b", "small-align", "small-lora"]
 
 
 def test_the_shipped_ones():

@@ -192,3 +192,51 @@ def test_an_adapter_is_no_base(recipe, tmp_path):
     done = tune(recipe("lora", steps=1))
     with pytest.raises(SettingsError, match="is an adapter; merge it first"):
         tune(recipe("lora", model=str(done.folder), out=tmp_path / "second", steps=1))
+
+
+@pytest.mark.parametrize("method", ["lora", "projector"])
+@pytest.mark.parametrize("share_images", [False, True])
+def test_cached_features_give_the_same_losses_as_pixels(method, share_images, recipe, tmp_path):
+    def losses(**given):
+        out = tmp_path / str(given)
+        tune(recipe(method, steps=3, out=out, share_images=share_images, **given))
+        rows = [json.loads(line) for line in (out / "run" / "log.jsonl").read_text().splitlines()]
+        return [row["loss"] for row in rows if "loss" in row]
+
+    told = losses(cache_features=True)
+    assert len(told) == 3
+    assert told == pytest.approx(losses(cache_features=False), abs=1e-5)
+
+
+def test_cached_features_are_computed_once_for_the_same_images(recipe, tmp_path):
+    heard = []
+    tune(recipe("lora", steps=2, save_every=1, cache_features=True), tell=heard.append)
+    kept = tmp_path / "out" / "run" / "features.bin"
+    before = kept.stat().st_mtime_ns
+    tune(recipe("lora", steps=2, save_every=1, cache_features=True), tell=heard.append)
+    assert kept.stat().st_mtime_ns == before
+    assert len([line for line in heard if line.startswith("features of")]) == 1
+
+
+def test_the_embeddings_of_added_tokens_are_tuned_and_no_others(recipe, base):
+    done = tune(recipe("lora", added_tokens=True, steps=3))
+    before, after = load(base, device="cpu"), load(done.folder, device="cpu")
+    changed = (before.model.get_input_embeddings().weight != after.model.get_input_embeddings().weight).any(1)
+    added = set(before.processor.tokenizer.added_tokens_encoder.values())
+    assert changed.any()
+    assert set(changed.nonzero().flatten().tolist()) <= added
+
+
+def test_a_cache_of_features_needs_a_frozen_tower(recipe):
+    with pytest.raises(SettingsError, match="cache_features needs a frozen tower"):
+        recipe("lora", adapt=("vision_tower",), cache_features=True)
+
+
+def test_rows_of_several_samples_have_the_same_losses_whatever_computes_attention(recipe, tmp_path):
+    losses = []
+    for attention in ("sdpa", "eager"):
+        out = tmp_path / attention
+        tune(recipe("lora", steps=2, out=out, share_images=True, attention=attention, dropout=0.0))
+        rows = [json.loads(line) for line in (out / "run" / "log.jsonl").read_text().splitlines()]
+        losses.append([row["loss"] for row in rows if "loss" in row])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)

@@ -138,6 +138,7 @@ class TuningRecipe(Recipe):
     tower_rate: float | None = setting(None, "learning rate of the vision tower (default: learning_rate)")
     max_length: int = setting(2048, "longest row in tokens, image included; longer samples are left out")
     share_images: bool = setting(False, "join questions about one image in a row, each as if it were asked alone")
+    cache_features: bool = setting(False, "compute the frozen tower's features of each image once, for all steps")
     group_by_length: bool = setting(True, "batch rows of like length, which wastes little on padding")
     attention: Attention = setting("auto", "auto is FlashAttention where it is installed, else PyTorch's own")
     show: int = setting(0, "validation samples to answer, with boxes drawn, at every look")
@@ -154,6 +155,8 @@ class TuningRecipe(Recipe):
             raise SettingsError(f"show={self.show} needs evaluate_every; give how many steps apart to look")
         if self.share_images and self.attention == "flash_attention_2":
             raise SettingsError("share_images needs a mask that flash_attention_2 does not take; use sdpa")
+        if self.cache_features and "vision_tower" in self.adapt:
+            raise SettingsError("cache_features needs a frozen tower, and adapt holds vision_tower; leave out one")
         for name, part in (("projector_rate", "projector"), ("tower_rate", "vision_tower")):
             if getattr(self, name) is not None and part not in self.adapt:
                 raise SettingsError(f"{name}={getattr(self, name)} has no effect: adapt does not hold {part}")
@@ -168,6 +171,7 @@ class LoraRecipe(TuningRecipe):
     dropout: float = setting(0.05, "share of an adapter's input that is dropped in training")
     targets: tuple[str, ...] = setting(LANGUAGE_TARGETS, "matrices of the language model's layers that are adapted")
     answer_tokens: bool = setting(False, "tune the embeddings of the answers' tokens too, for names never said before")
+    added_tokens: bool = setting(False, "tune the embeddings of tokens added to the vocabulary, such as <0> to <100>")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -177,8 +181,9 @@ class LoraRecipe(TuningRecipe):
             raise SettingsError(f"dropout={self.dropout} is no share; give a number from 0 to 1")
         if "language_model" in self.adapt and not self.targets:
             raise SettingsError("targets is empty; name matrices of the language model, such as q_proj")
-        if self.answer_tokens and "language_model" not in self.adapt:
-            raise SettingsError("answer_tokens has no effect: adapt does not hold language_model")
+        for name in ("answer_tokens", "added_tokens"):
+            if getattr(self, name) and "language_model" not in self.adapt:
+                raise SettingsError(f"{name} has no effect: adapt does not hold language_model")
 
 
 @dataclass(frozen=True, kw_only=True)

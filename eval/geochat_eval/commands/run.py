@@ -14,6 +14,7 @@ from geochat_eval.commands.run_options import Job, add_arguments, classifier, jo
 if TYPE_CHECKING:
     from geochat.dialects import Dialect
     from geochat_eval.runs import ChatPredictor, Predictor, Run, RunProgress
+    from geochat_eval.runs.on_ray import RayPredictor
 
 __all__ = ["add_arguments", "run"]
 
@@ -21,6 +22,16 @@ __all__ = ["add_arguments", "run"]
 def run(args: argparse.Namespace) -> int:
     """Prepare, answer, merge and report each run."""
     _check(args)
+    if args.ray is None:
+        return _run(args)
+    from geochat.archive.cluster import connected
+    from geochat.cli.archives import cluster
+
+    with connected(cluster(args)):
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     wanted = jobs(args)
     fetched, dialect = None, _dialect(args)
     if dialect is None:
@@ -48,6 +59,8 @@ def _check(args: argparse.Namespace) -> None:
         raise SettingsError(
             "--choices offers answers to a generative model, and none is asked; drop one of the two options"
         )
+    if args.ray is not None and other:
+        raise SettingsError("--ray spreads the questions to a generative model, and none is asked; drop one of the two")
     if args.for_model and not args.answers:
         raise SettingsError("--for says whose answers --answers holds; a model that is asked brings its own settings")
     if args.restart and _processes()[1] > 1:
@@ -133,14 +146,14 @@ def _report(folder: Path) -> None:
 def _dialect(args: argparse.Namespace) -> "Dialect | None":
     """Return the dialect of the predictor, found without loading a model; None if the model may have to be fetched."""
     from geochat.dialects import GEOCHAT
-    from geochat.models import bundled_path
+    from geochat.models import bundled_path, find_bundled
     from geochat.models.reading import read_dialect
 
     if args.answers or args.classifier or args.majority_caption:
         return stated_dialect(args) or GEOCHAT
     stated = args.dialect or args.settings or "://" in args.engine
     bundled = args.model is None and args.engine == "local"
-    if not stated and (bundled or (args.model and Path(args.model).is_dir())):
+    if not stated and (bundled or (args.model and (Path(args.model).is_dir() or find_bundled(args.model)))):
         return read_dialect(args.model or bundled_path(), base=args.base)
     return None
 
@@ -157,9 +170,15 @@ def _predictor(args: argparse.Namespace, dialect: "Dialect") -> "Predictor":
     return _chat(args)
 
 
-def _chat(args: argparse.Namespace) -> "ChatPredictor":
-    from geochat.cli.engines import open_chat
+def _chat(args: argparse.Namespace) -> "ChatPredictor | RayPredictor":
+    from geochat.cli.engines import open_chat, opener
     from geochat_eval.runs import ChatPredictor
+
+    if args.ray is not None:
+        from geochat.cli.archives import cluster
+        from geochat_eval.runs.on_ray import RayPredictor
+
+        return RayPredictor(cluster(args), opener(args, together=args.batch_rows))
 
     local = args.engine == "local"
     device = args.device or (_own_device() if local else None)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geochat.cli import options
+from geochat.cli import archives, options
 from geochat.cli.options import add_dialect_option
 from geochat.errors import SettingsError
 from geochat_eval.commands.score import FORMATS
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_questions(parser.add_argument_group("questions"))
     options.add_model_options(parser)
     _add_answers(parser.add_argument_group("answers"))
+    archives.add_ray_options(parser)
 
 
 def _add_questions(files: Any) -> None:  # noqa: ANN401

@@ -6,8 +6,7 @@ from typing import Any
 
 from geochat.engines.openai.refusals import BrokenOffError
 from geochat.engines.protocol import Chunk, Finish, Request, TokenScore, Usage
-from geochat.engines.repetition import RepetitionGuard
-from geochat.engines.writing import TextWriter
+from geochat.engines.writing import RepetitionGuard, TextWriter
 from geochat.errors import EngineError
 from geochat.models import ModelInfo
 

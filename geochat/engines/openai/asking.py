@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from geochat.engines.cancelling import Cancellations
+from geochat.engines.handle import Cancellations
 from geochat.engines.openai.answering import Answering
 from geochat.engines.openai.connection import Connection
 from geochat.engines.openai.questions import OPTIONS, scoring

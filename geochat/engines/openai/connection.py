@@ -147,8 +147,8 @@ class Connection:
         async with self._sent("GET", "models") as response:
             if response.status_code == 404:
                 return []
-            told = await self._object(response)
-        listed = told.get("data", told.get("models"))
+            answer = await self._object(response)
+        listed = answer.get("data", answer.get("models"))
         if not isinstance(listed, list):
             raise EngineError(f"{self.where} is no OpenAI-compatible server: its /models lists none; check the address")
         return [model for model in listed if isinstance(model, dict) and isinstance(model.get("id"), str)]
@@ -242,14 +242,14 @@ class Connection:
             error = refusal(self.where, response, words, images=_has_images(body), options=_present(options, body))
             raise await self._listing(error)
         try:
-            told = json.loads(read)
+            answer = json.loads(read)
         except (ValueError, RecursionError) as error:
             raise EngineError(
                 f"{self.where} is no OpenAI-compatible server: it answers no JSON; the address usually ends in /v1"
             ) from error
-        if not isinstance(told, dict):
-            raise EngineError(f"{self.where} is no OpenAI-compatible server: it answers a {type(told).__name__}")
-        return told
+        if not isinstance(answer, dict):
+            raise EngineError(f"{self.where} is no OpenAI-compatible server: it answers a {type(answer).__name__}")
+        return answer
 
     def _event(self, value: bytes, body: Mapping[str, Any], options: Collection[str]) -> dict[str, Any]:
         try:
@@ -276,9 +276,9 @@ class Connection:
         names = ", ".join(model["id"] for model in await self.models())
         return NoSuchModelError(f"{error}; it has {self.clean(names) or 'none'}: name one with --model")
 
-    def clean(self, told: str) -> str:
+    def clean(self, message: str) -> str:
         """A server's message, with the key removed."""
-        return told.replace(self._hidden, _HIDDEN) if self._hidden else told
+        return message.replace(self._hidden, _HIDDEN) if self._hidden else message
 
 
 async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:

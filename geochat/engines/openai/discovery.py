@@ -17,7 +17,7 @@ from geochat.models import SETTINGS_FILE, ModelInfo, Settings
 from geochat.models.objects import read_object
 from geochat.models.settings import read_settings
 
-_ATTEMPTS = 3  # at first contact, where a wrong address should be told soon
+_ATTEMPTS = 3  # at first contact, where a wrong address should be reported soon
 _SQUARE, _FLEXIBLE = 504, 1024  # pixels of a side that are presumed where nobody says them; the former is GeoChat-7B's
 
 
@@ -49,11 +49,11 @@ async def discover(
         if "max_tokens" in refused:
             body["max_completion_tokens"] = 1
         try:
-            told = await connection.retried(lambda: connection.completion(body, OPTIONS), _ATTEMPTS)  # noqa: B023
+            answer = await connection.retried(lambda: connection.completion(body, OPTIONS), _ATTEMPTS)  # noqa: B023
             break
         except UnknownOptionError as error:
             refused.add(error.option)
-    able = replace(info.capabilities, logprobs=_tells_logprobs(told), choices=bool(told.get("prompt_logprobs")))
+    able = replace(info.capabilities, logprobs=_has_logprobs(answer), choices=bool(answer.get("prompt_logprobs")))
     return Found(about["id"], replace(info, capabilities=able), frozenset(refused))
 
 
@@ -140,8 +140,8 @@ def _image_size(settings: Settings) -> int:
     return frame.size or (_SQUARE if (settings.fit or frame.fit) in ("pad", "crop") else _FLEXIBLE)
 
 
-def _tells_logprobs(told: Mapping[str, Any]) -> bool:
+def _has_logprobs(answer: Mapping[str, Any]) -> bool:
     try:
-        return bool(told["choices"][0]["logprobs"]["content"])
+        return bool(answer["choices"][0]["logprobs"]["content"])
     except (KeyError, IndexError, TypeError):
         return False

@@ -81,63 +81,64 @@ def stated_error(
     options: Collection[str] = (),
 ) -> GeoChatError:
     """The error that a status and a server's words stand for; see `refusal`."""
-    low, told = words.lower(), f"{where} answers {status}: {words}" if words else f"{where} answers {status}"
+    low = words.lower()
+    message = f"{where} answers {status}: {words}" if words else f"{where} answers {status}"
     about_image = images and _NO_IMAGES.search(low)
-    error: GeoChatError = EngineError(told)
+    error: GeoChatError = EngineError(message)
     if status in (401, 403):
-        error = EngineError(f"{told}; set GEOCHAT_API_KEY to a key that it takes")
+        error = EngineError(f"{message}; set GEOCHAT_API_KEY to a key that it takes")
     elif status == 429 and _QUOTA.search(low):
-        error = EngineError(f"{told}; the account behind the key is used up")
+        error = EngineError(f"{message}; the account behind the key is used up")
     elif status in _TRANSIENT or (status >= 500 and not about_image):
-        error = BrokenOffError(told, wait)
+        error = BrokenOffError(message, wait)
     elif status == 404 and "model" in low:
-        error = NoSuchModelError(told)
+        error = NoSuchModelError(message)
     elif status in (404, 405):
-        error = EngineError(f"{told}; is it an OpenAI-compatible server, and does its address end in /v1?")
+        error = EngineError(f"{message}; is it an OpenAI-compatible server, and does its address end in /v1?")
     elif status == 413:
-        error = EngineError(f"{told}; choose a smaller window of the image")
+        error = EngineError(f"{message}; choose a smaller window of the image")
     elif _TOO_LONG.search(low):
-        error = ContextLengthError(f"{told}; shorten the question, start a new conversation or lower max_new_tokens")
+        error = ContextLengthError(f"{message}; shorten the question, start a new conversation or lower max_new_tokens")
     elif option := next((name for name in options if re.search(rf"\b{re.escape(name)}\b", words)), None):
-        error = UnknownOptionError(told, option)
+        error = UnknownOptionError(message, option)
     elif about_image:
-        error = EngineError(f"{told}; does the model take images? Serve a vision-language model")
+        error = EngineError(f"{message}; does the model take images? Serve a vision-language model")
     return error
 
 
 def failure(where: str, error: httpx.HTTPError | httpx.InvalidURL) -> EngineError:
     """The error that a failed connection stands for."""
     causes = list(_causes(error))
-    told = next((str(cause) for cause in causes if str(cause)), type(error).__name__)
+    reason = next((str(cause) for cause in causes if str(cause)), type(error).__name__)
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return EngineError(f"{where} has a certificate that is not trusted ({told}); name its CA in SSL_CERT_FILE")
+        return EngineError(f"{where} has a certificate that is not trusted ({reason}); name its CA in SSL_CERT_FILE")
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return EngineError(f"{where} does not speak TLS as https needs it ({told}); is it an http:// address?")
+        return EngineError(f"{where} does not speak TLS as https needs it ({reason}); is it an http:// address?")
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError)):
-        return EngineError(f"{where} cannot be asked ({told}); give an address as http://host:8000/v1")
+        return EngineError(f"{where} cannot be asked ({reason}); give an address as http://host:8000/v1")
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
-        return BrokenOffError(f"{where} cannot be reached ({told}); is the server running there?")
+        return BrokenOffError(f"{where} cannot be reached ({reason}); is the server running there?")
     if isinstance(error, httpx.TimeoutException):
         return BrokenOffError(f"{where} has said nothing for too long; it may be busy, or stuck: see its log")
-    return BrokenOffError(f"the connection to {where} broke ({told})")
+    return BrokenOffError(f"the connection to {where} broke ({reason})")
 
 
 def _words(text: str) -> str:
     """The message of an error response."""
     try:
-        told = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return _shown(re.sub(r"<[^>]*>", " ", text))
-    return _shown(message_of(told))
+    return _shown(message_of(value))
 
 
-def message_of(told: object) -> str:
+def message_of(value: object) -> str:
     """The message in an error object, however deep a server puts it."""
     for _ in range(4):
-        if not isinstance(told, dict):
+        if not isinstance(value, dict):
             break
-        told = next((told[name] for name in ("error", "message", "detail") if told.get(name)), "")
-    return told if isinstance(told, str) else json.dumps(told)
+        value = next((value[name] for name in ("error", "message", "detail") if value.get(name)), "")
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _shown(text: str) -> str:

@@ -17,14 +17,14 @@ Scored = list[tuple[int, str, float]]
 """The tokens of a prompt: id, text, and log-probability, NaN for the first."""
 
 
-def scored_prompt(told: Mapping[str, Any]) -> Scored:
+def scored_prompt(answer: Mapping[str, Any]) -> Scored:
     """The tokens of a prompt by a server's answer.
 
     Raises:
         EngineError: It does not say how likely they are.
     """
     try:
-        return [_token(entry) for entry in told["prompt_logprobs"]]
+        return [_token(entry) for entry in answer["prompt_logprobs"]]
     except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
         raise EngineError("the server does not say how likely the choices are; ask without choices") from error
 

@@ -15,6 +15,7 @@ from geochat.models.objects import read_object
 PYTHON = "GEOCHAT_VLLM_PYTHON"
 ARGUMENTS = "GEOCHAT_VLLM_ARGS"
 KEEP = "GEOCHAT_VLLM_KEEP"
+_DEVICES = "CUDA_VISIBLE_DEVICES"
 
 _INSTALL = (
     "install it in an environment of its own (python -m venv vllm; vllm/bin/pip install vllm; for CPUs "
@@ -70,6 +71,8 @@ def command_for(source: str | Path | None, *, dtype: str | None = None, python: 
     env = {"VLLM_NO_USAGE_STATS": "1"}
     if Path(model).is_dir():
         env["HF_HUB_OFFLINE"] = "1"
+    if _DEVICES in os.environ:  # a server for those alone, as for one worker among several
+        env[_DEVICES] = os.environ[_DEVICES]
     if on_cpu:
         argv.append("--enforce-eager")
         env |= {name: os.environ.get(name, usual) for name, usual in _cpu_defaults().items()}

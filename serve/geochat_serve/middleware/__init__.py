@@ -6,6 +6,7 @@ alone: it loads nothing from elsewhere, and a script injected into the page coul
 """
 
 import secrets
+from collections.abc import Sequence
 
 import gradio as gr
 from starlette.datastructures import MutableHeaders
@@ -60,8 +61,9 @@ def build_middleware(
     authenticator: Authenticator,
     hosts: AllowedHosts,
     metrics: Metrics,
+    inner: Sequence[Middleware] = (),
 ) -> list[Middleware]:
-    """Return the middleware of a server, outermost first."""
+    """Return the middleware of a server, outermost first; `inner` comes after all that protects the server."""
     root_path = settings.root_path
     suffix = settings.port or secrets.token_hex(4)  # servers on one machine share cookies, which differ in name only
     max_upload = settings.max_upload_mb * 2**20
@@ -78,6 +80,7 @@ def build_middleware(
         Middleware(BodyLimits, root_path=root_path),
         Middleware(SessionBinding, cookie=f"geochat-{suffix}", root_path=root_path),
         Middleware(EventLimits, page=page, root_path=root_path),
+        *inner,
     ]
     if settings.metrics:
         stack.insert(8, Middleware(MetricsRoute, metrics=metrics, root_path=root_path))  # behind the login

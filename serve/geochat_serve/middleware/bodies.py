@@ -6,23 +6,22 @@ that equal files of two users are one), answers with its path on the server, and
 """
 
 import asyncio
-import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
-from anyio.to_thread import run_sync
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from geochat_serve.middleware.forms import MAX_FIELD_BYTES, UploadError, UploadForm, read_form
 from geochat_serve.middleware.http import (
     API,
     BODY,
     BODY_SIZE,
+    FORM,
+    HTTP_API,
     BodyTooLargeError,
     read_body,
     refuse,
@@ -33,23 +32,17 @@ from geochat_serve.middleware.http import (
 from geochat_serve.storage import UNCLAIMED_S, StorageFullError, UploadStorage
 
 _MAX_BODY = 2**20
-_MAX_LARGE_BODY = 16 * 2**20  # a saved conversation; an image sent to an MCP tool
-_LARGE_ROUTES = (f"{API}/queue/join", f"{API}/mcp")
+_MAX_LARGE_BODY = 16 * 2**20  # a saved conversation; an image in JSON
+_LARGE_ROUTES = (f"{API}/queue/join", f"{API}/mcp", f"{HTTP_API}/")
 _MAX_PER_CLIENT = 32 * 2**20  # bytes of bodies held for one client at a time
 _MAX_TOTAL = 128 * 2**20
 
-_FORM_OVERHEAD = 2**16  # bytes of an upload's form besides its files
-_MAX_FILES = 8
-_UPLOAD_SILENCE_S = 30.0
+_FORM_OVERHEAD = 2**16 + MAX_FIELD_BYTES  # bytes of an upload's form besides its files
 _MIN_UPLOAD_RATE = 32 * 2**10  # bytes per second
 
 
 class _TooManyBodiesError(Exception):
     """The bodies being read take up all the memory set aside for them."""
-
-
-class UploadError(Exception):
-    """An upload form is malformed or holds too much."""
 
 
 class BodyLimits:
@@ -122,10 +115,10 @@ class BodyLimits:
 
 
 class UploadRoute:
-    """Middleware that answers `/upload`.
+    """Middleware that answers `/upload`, and stores the file of a form sent to the HTTP API before passing it on.
 
     Args:
-        app: The application behind it.
+        app: The application behind it, which gets a form of the HTTP API as `scope[FORM]`, and no body.
         storage: Where files go.
         max_bytes: Largest size of an upload.
         root_path: The prefix under which a proxy serves the application.
@@ -139,29 +132,52 @@ class UploadRoute:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Store an upload, or pass the request on."""
-        if scope["type"] != "http" or scope["method"] != "POST" or route(scope, self._root_path) != f"{API}/upload":
-            await self._app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        length = headers.get("content-length", "")
+        path = route(scope, self._root_path) if scope["type"] == "http" and scope["method"] == "POST" else ""
+        headers = Headers(scope=scope) if path else Headers()
         kind, options = parse_options_header(headers.get("content-type"))
-        if not length.isdecimal():
+        is_form = kind == b"multipart/form-data"
+        length = headers.get("content-length", "")
+        if path != f"{API}/upload" and not (is_form and path.startswith(f"{HTTP_API}/")):
+            await self._app(scope, receive, send)
+        elif not length.isdecimal():
             await refuse(scope, receive, send, 411, "An upload needs a Content-Length header.")
         elif int(length) > self._max_bytes + _FORM_OVERHEAD:
             await refuse(scope, receive, send, 413, f"The upload exceeds {self._max_bytes // 2**20} MB.")
-        elif kind != b"multipart/form-data" or not options.get(b"boundary"):
+        elif not is_form or not options.get(b"boundary"):
             await refuse(scope, receive, send, 400, "An upload must be multipart/form-data.")
+        elif path == f"{API}/upload":
+            await self._answer_upload(scope, receive, send, int(length), options[b"boundary"])
         else:
-            await self._store(scope, receive, send, int(length), options[b"boundary"])
+            await self._pass_form(scope, receive, send, int(length), options[b"boundary"])
 
-    async def _store(self, scope: Scope, receive: Receive, send: Send, length: int, boundary: bytes) -> None:
+    async def _answer_upload(self, scope: Scope, receive: Receive, send: Send, length: int, boundary: bytes) -> None:
+        form = UploadForm(boundary, self._new_path(scope), b"files", max_files=8)
+        if await self._store(form, scope, receive, send, length):
+            asyncio.get_running_loop().call_later(UNCLAIMED_S + 1, self._storage.remove_expired)
+            await JSONResponse([self._storage.public_name(path) for path in form.paths])(scope, receive, send)
+
+    async def _pass_form(self, scope: Scope, receive: Receive, send: Send, length: int, boundary: bytes) -> None:
+        form = UploadForm(boundary, self._new_path(scope), b"image", max_files=1, max_fields=32)
+        if not await self._store(form, scope, receive, send, length):
+            return
+        headers = [(name, b"0" if name == b"content-length" else value) for name, value in scope["headers"]]
+        try:
+            await self._app({**scope, "headers": headers, FORM: form}, replay_body(b"", receive), send)
+        finally:  # what the application did not claim
+            for path in form.paths:
+                self._storage.discard(path)
+
+    def _new_path(self, scope: Scope) -> Callable[[str], Path]:
         client = scope_client(scope)
-        form = _UploadForm(lambda name: self._storage.new_path(name, client))
+        return lambda name: self._storage.new_path(name, client)
+
+    async def _store(self, form: UploadForm, scope: Scope, receive: Receive, send: Send, length: int) -> bool:
+        """Store the files of a form; False if the request was refused, and nothing is stored."""
         complete, status, text = False, 200, ""
         try:
-            with self._storage.reserve(length, client):
+            with self._storage.reserve(length, scope_client(scope)):
                 async with asyncio.timeout(60 + length / _MIN_UPLOAD_RATE):
-                    await _read_form(form, boundary, receive, self._max_bytes + _FORM_OVERHEAD)
+                    await read_form(form, receive, self._max_bytes + _FORM_OVERHEAD)
             complete = True
         except StorageFullError as error:
             status, text = 507, f"{str(error)[:1].upper()}{str(error)[1:]}."
@@ -175,109 +191,4 @@ class UploadRoute:
                 self._storage.discard(path)
         if not complete:
             await refuse(scope, receive, send, status, text)
-            return
-        asyncio.get_running_loop().call_later(UNCLAIMED_S + 1, self._storage.remove_expired)
-        await JSONResponse([self._storage.public_name(path) for path in form.paths])(scope, receive, send)
-
-
-@dataclass
-class _UploadForm:
-    """A multipart form being read: its files go to disk, its other fields are ignored.
-
-    Attributes:
-        new_path: Returns the path for a file, given its name.
-        paths: Files of the form.
-    """
-
-    new_path: Callable[[str], Path]
-    paths: list[Path] = field(default_factory=list)
-    _pending: list[tuple[BinaryIO, bytes]] = field(default_factory=list)
-    _open: BinaryIO | None = None
-    _header: tuple[bytes, bytes] = (b"", b"")
-    _disposition: bytes = b""
-
-    def parser(self, boundary: bytes) -> MultipartParser:
-        """Return a parser that feeds this form."""
-        return MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._begin_part,
-                "on_header_field": lambda data, start, end: self._add_header(data[start:end], b""),
-                "on_header_value": lambda data, start, end: self._add_header(b"", data[start:end]),
-                "on_header_end": self._end_header,
-                "on_headers_finished": self._begin_file,
-                "on_part_data": self._add_data,
-                "on_part_end": self._end_part,
-            },
-            max_header_count=16,
-            max_header_size=8192,
-        )
-
-    def write(self) -> None:
-        """Write the data parsed so far to disk."""
-        pending, self._pending = self._pending, []
-        for file, data in pending:
-            file.write(data)
-        if pending:
-            os.utime(self.paths[-1].parent)  # an upload is not stale while it grows
-
-    def close(self) -> None:
-        """Close the file being written."""
-        self._end_part()
-
-    def _begin_part(self) -> None:
-        self._header, self._disposition = (b"", b""), b""
-
-    def _add_header(self, name: bytes, value: bytes) -> None:
-        self._header = (self._header[0] + name, self._header[1] + value)
-
-    def _end_header(self) -> None:
-        name, value = self._header
-        if name.lower() == b"content-disposition":
-            self._disposition = value
-        self._header = (b"", b"")
-
-    def _begin_file(self) -> None:
-        _, options = parse_options_header(self._disposition)
-        if b"filename" not in options or options.get(b"name") != b"files":
-            return
-        if len(self.paths) >= _MAX_FILES:
-            raise UploadError(f"it has more than {_MAX_FILES} files")
-        path = self.new_path(options[b"filename"].decode("utf-8", "replace"))
-        self.paths.append(path)
-        self._open = path.open("wb", buffering=0)
-
-    def _add_data(self, data: bytes, start: int, end: int) -> None:
-        if self._open is not None:
-            self._pending.append((self._open, data[start:end]))
-
-    def _end_part(self) -> None:
-        if self._open is not None:
-            self.write()
-            self._open.close()
-            self._open = None
-
-
-async def _read_form(form: _UploadForm, boundary: bytes, receive: Receive, limit: int) -> None:
-    """Read a form from a request.
-
-    Raises:
-        UploadError: It ends early, has no file or exceeds its stated size.
-        FormParserError: It is malformed.
-        TimeoutError: The client stopped sending.
-    """
-    parser, size, more = form.parser(boundary), 0, True
-    while more:
-        async with asyncio.timeout(_UPLOAD_SILENCE_S):
-            message = await receive()
-        if message["type"] == "http.disconnect":
-            raise UploadError("the connection was closed")
-        size += len(message.get("body", b""))
-        if size > limit:
-            raise UploadError("it is larger than stated")
-        parser.write(message.get("body", b""))
-        await run_sync(form.write)
-        more = message.get("more_body", False)
-    parser.finalize()
-    if not form.paths:
-        raise UploadError("it has no file")
+        return complete

@@ -2,20 +2,23 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 API = "/gradio_api"
+HTTP_API = "/api/v1"
 
 # Keys that the middleware adds to a request's scope
 USER = "geochat.user"  # name of the logged-in user
 LOOPBACK = "geochat.loopback"  # True if the server calls itself, as the MCP tools do
 BODY = "geochat.body"  # the whole body
 BODY_SIZE = "geochat.body_size"  # bytes of the body
+FORM = "geochat.form"  # the form of a call of the HTTP API, its file on disk
 SESSION_HASH = "geochat.session_hash"  # the session hash, bound to its browser
 
 _READ_TIMEOUT_S = 60.0
@@ -142,7 +145,23 @@ async def refuse(
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": text[:100]})
         return
-    await respond_unread(scope, receive, send, PlainTextResponse(text, status, headers=headers))
+    in_api = f"{HTTP_API}/" in scope["path"]
+    response = problem(status, text, headers=headers) if in_api else PlainTextResponse(text, status, headers=headers)
+    await respond_unread(scope, receive, send, response)
+
+
+def problem(status: int, text: str, *, code: str | None = None, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an error of the HTTP API, in the format of RFC 9457.
+
+    Args:
+        status: HTTP status.
+        text: The error's text.
+        code: Name of the class in `geochat.errors`, by which clients know the kind of error.
+        headers: Headers of the response.
+    """
+    content = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": text}
+    content |= {"error": code} if code else {}
+    return JSONResponse(content, status, headers, "application/problem+json")
 
 
 async def respond_unread(scope: Scope, receive: Receive, send: Send, response: Response) -> None:

@@ -19,6 +19,7 @@ from uvicorn import Config
 from geochat_serve.middleware.http import (
     API,
     BODY_SIZE,
+    HTTP_API,
     LOOPBACK,
     SESSION_HASH,
     USER,
@@ -45,7 +46,7 @@ _MAX_CONNECTIONS = 512  # of one address
 _FIRST_REQUEST_S = 20.0  # time for a new connection to send a whole request head
 _MAX_DESCRIPTORS = 16_384
 _NO_SESSION = 'data: {"msg":"unexpected_error","message":"","session_not_found":true,"success":false}\n\n'
-_EVENT_ROUTES = (f"{API}/queue/join", f"{API}/call/", f"{API}/run/", f"{API}/api/")
+_EVENT_ROUTES = (f"{API}/queue/join", f"{API}/call/", f"{API}/run/", f"{API}/api/", f"{HTTP_API}/")
 
 
 class RequestLimits:

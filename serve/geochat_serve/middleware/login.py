@@ -2,18 +2,15 @@
 
 Gradio checks its own cookie on most routes but not on all; this middleware stands before every route. It has its own
 login page, since Gradio's contains the description of the application. Programs log in as Gradio's client does, or
-send HTTP Basic credentials with each request.
+send HTTP Basic credentials with each request. A token (`Authorization: Bearer`) admits to the HTTP API alone; where
+tokens exist and no login does, the API needs one.
 """
 
 import base64
 import binascii
-import hashlib
 import html
-import math
 import secrets
-import time
 from collections import OrderedDict
-from collections.abc import Callable
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
@@ -22,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from geochat_serve.middleware.http import (
     API,
+    HTTP_API,
     LOOPBACK,
     USER,
     BodyTooLargeError,
@@ -32,94 +30,31 @@ from geochat_serve.middleware.http import (
     route,
     scope_address,
 )
-from geochat_serve.settings import PasswordCheck
+from geochat_serve.middleware.throttle import LoginThrottle
+from geochat_serve.settings import PasswordCheck, TokenCheck
 from geochat_serve.web import asset
 
 _MAX_FORM = 8 * 2**10
 _MAX_TOKENS = 2000
 _LOOPBACK_HEADER = "x-geochat-loopback"
 _LOOPBACK_USER = "mcp"
-
-
-class _FailureCounts:
-    """Token buckets of failed attempts, one for each key.
-
-    Args:
-        burst: Attempts in a row.
-        interval_s: Seconds after which another attempt is allowed.
-        max_keys: Keys remembered; those that failed longest ago are forgotten first.
-        clock: Returns the time in seconds.
-    """
-
-    def __init__(self, burst: int, interval_s: float, max_keys: int, clock: Callable[[], float]) -> None:
-        self._burst = burst
-        self._interval_s = interval_s
-        self._max_keys = max_keys
-        self._clock = clock
-        self._failed: OrderedDict[str, tuple[float, float]] = OrderedDict()  # failures that count, and as of when
-
-    def __len__(self) -> int:
-        return len(self._failed)
-
-    def count(self, key: str) -> float:
-        """Return the failures that still count."""
-        count, since = self._failed.get(key, (0.0, 0.0))
-        return max(0.0, count - (self._clock() - since) / self._interval_s)
-
-    def wait_s(self, key: str) -> int:
-        """Return the seconds until the key may try again, 0 if now."""
-        return max(0, math.ceil((self.count(key) - (self._burst - 1)) * self._interval_s))
-
-    def add(self, key: str) -> None:
-        """Count a failure."""
-        self._failed[key] = (self.count(key) + 1, self._clock())
-        self._failed.move_to_end(key)
-        while len(self._failed) > self._max_keys:
-            self._failed.popitem(last=False)
-
-
-class LoginThrottle:
-    """Limits on guessing passwords that lock nobody out.
-
-    Failures are limited for each address and name, and for each address. A name that failed too often from anywhere
-    is closed to addresses that have failed with it; other addresses still get an attempt, so that guessing a user's
-    password does not keep that user out.
-
-    Args:
-        clock: Returns the time in seconds.
-        max_keys: Keys of each kind that are remembered.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic, max_keys: int = 20_000) -> None:
-        self._pairs = _FailureCounts(5, 15.0, max_keys, clock)
-        self._addresses = _FailureCounts(30, 5.0, max_keys, clock)
-        self._names = _FailureCounts(50, 5.0, max_keys, clock)
-
-    def __len__(self) -> int:
-        return len(self._pairs) + len(self._addresses) + len(self._names)
-
-    def wait_s(self, address: str, name: str) -> int:
-        """Return the seconds until this login may be tried, 0 if now."""
-        pair = f"{address} {_digest(name)}"
-        wait = max(self._pairs.wait_s(pair), self._addresses.wait_s(address))
-        return max(wait, self._names.wait_s(_digest(name))) if self._pairs.count(pair) else wait
-
-    def add_failure(self, address: str, name: str) -> None:
-        """Count a failed login."""
-        self._pairs.add(f"{address} {_digest(name)}")
-        self._addresses.add(address)
-        self._names.add(_digest(name))
+_TOKEN_KEY = "\0token"  # stands for a name where failed tokens are counted; no login has it
 
 
 class Authenticator:
-    """Passwords, login tokens and the server's own requests.
+    """Passwords, login tokens, API tokens and the server's own requests.
+
+    Args:
+        check: Checks names and passwords; None if there is no login.
+        check_token: Checks API tokens; None if there are none.
 
     Attributes:
         started: Whether the server has started; until then Gradio requests its own start-up events.
     """
 
-    def __init__(self, check: PasswordCheck | None) -> None:
+    def __init__(self, check: PasswordCheck | None, check_token: TokenCheck | None = None) -> None:
         self._check = check
+        self._check_token = check_token
         self._throttle = LoginThrottle()
         self._users: OrderedDict[str, str] = OrderedDict()  # by token
         self._loopback = secrets.token_urlsafe(32)
@@ -129,6 +64,27 @@ class Authenticator:
     def required(self) -> bool:
         """Return whether users have to log in."""
         return self._check is not None
+
+    @property
+    def has_tokens(self) -> bool:
+        """Return whether the HTTP API has tokens."""
+        return self._check_token is not None
+
+    def try_token(self, address: str, token: str) -> tuple[str | None, int]:
+        """Check an API token.
+
+        Returns:
+            Its name, None if it is wrong; and the seconds to wait before the next attempt, 0 if this one was checked.
+        """
+        if self._check_token is None:
+            return None, 0
+        wait = self._throttle.wait_s(address, _TOKEN_KEY)
+        if wait:
+            return None, wait
+        name = self._check_token(token)
+        if name is None:
+            self._throttle.add_failure(address, _TOKEN_KEY)
+        return name, 0
 
     def loopback_headers(self) -> dict[str, str]:
         """Return the headers by which the server recognises its own requests."""
@@ -198,9 +154,20 @@ class LoginMiddleware:
             scope[USER] = _LOOPBACK_USER if self._auth.required else None
             await self._app(scope, receive, send)
             return
-        if not self._auth.required:
+        takes_token = self._auth.has_tokens and path.startswith(f"{HTTP_API}/")
+        kind, _, token = headers.get("authorization", "").partition(" ")
+        if takes_token and kind.lower() == "bearer":
+            await self._bearer(scope, receive, send, token.strip())
+        elif self._auth.required:
+            await self._admit(scope, receive, send, headers, path)
+        elif takes_token:
+            text = "Send a token of this server's API: the header Authorization: Bearer TOKEN."
+            await refuse(scope, receive, send, 401, text, headers={"www-authenticate": "Bearer"})
+        else:
             await self._app(scope, receive, send)
-            return
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send, headers: Headers, path: str) -> None:
+        """Admit a logged-in user."""
         token = cookie(headers, self._cookie)
         if path == "/login" and scope.get("method") == "POST":
             await self._log_in(scope, receive, send)
@@ -249,6 +216,16 @@ class LoginMiddleware:
         answer.delete_cookie(self._cookie)
         await respond_unread(scope, receive, send, answer)
 
+    async def _bearer(self, scope: Scope, receive: Receive, send: Send, token: str) -> None:
+        """Admit a program that sends an API token."""
+        name, wait = self._auth.try_token(scope_address(scope), token)
+        if name is not None:
+            await self._app({**scope, USER: f"token:{name}"}, receive, send)
+            return
+        text = f"Too many attempts; try again in {wait} seconds." if wait else "Wrong API token."
+        headers = {"retry-after": str(wait)} if wait else {"www-authenticate": "Bearer"}
+        await refuse(scope, receive, send, 429 if wait else 401, text, headers=headers)
+
     async def _basic(self, scope: Scope, receive: Receive, send: Send, header: str) -> None:
         """Admit a program that sends HTTP Basic credentials."""
         kind, _, encoded = header.partition(" ")
@@ -274,8 +251,3 @@ def _failure(wait_s: int) -> str:
 def _login_page(text: str, status: int = 200) -> Response:
     page = asset("login.html").replace("<!-- message -->", html.escape(text))
     return HTMLResponse(page, status)
-
-
-def _digest(name: str) -> str:
-    """Return a short digest, so that names which clients make up are not stored."""
-    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]

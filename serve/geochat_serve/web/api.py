@@ -134,7 +134,7 @@ class Api:
 
         with self.answers.computing(question):
             try:
-                return await asyncio.to_thread(ask)
+                return await asyncio.get_running_loop().run_in_executor(self.answers.threads, ask)
             except asyncio.CancelledError:  # the caller cancelled
                 self.answers.chat.cancel(question.id)
                 raise

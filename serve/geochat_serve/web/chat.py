@@ -17,9 +17,10 @@ from geochat_serve.exchanges import Exchange
 from geochat_serve.exports import export
 from geochat_serve.middleware.binding import is_page
 from geochat_serve.middleware.http import client_name
-from geochat_serve.sessions import Session, SessionStore
+from geochat_serve.session import Session
+from geochat_serve.sessions import SessionStore
 from geochat_serve.validation import event_data, read_boxes, read_question, read_viewer
-from geochat_serve.web.image import page_choice
+from geochat_serve.web.image import band_choice, page_choice
 from geochat_serve.web.notifications import (
     Update,
     attempt,
@@ -41,19 +42,24 @@ class ChatHandlers:
     sessions: SessionStore
 
     async def load_page(self, key: str, request: gr.Request) -> tuple[Update, ...]:
-        """Start or resume the session of a page that was loaded: key, scene, pages, conversation, corrections.
+        """Start or resume the session of a page that was loaded.
 
         If an answer is being written, it is stopped: its words went to the page before.
+
+        Returns:
+            Updates of key, scene, bands, stretch, pages, conversation, corrections.
         """
         session = attempt(lambda: self._attach(key, request))
         if session is None:
-            return "", *unchanged(4)
+            return "", *unchanged(6)
         if session.busy:
             session.stop()
             await session.wait_until_idle(_STOP_TIMEOUT_S)
         return (
             session.key,
             gr.HTML(scene=scene_update(session)),
+            band_choice(session),
+            session.stretch,
             page_choice(session.scene),
             self._conversation(session),
             gr.HTML(count=len(session.corrections.pairs)),
@@ -141,6 +147,22 @@ class ChatHandlers:
         session.clear()
         return self._conversation(session), gr.HTML(cleared=serial())
 
+    async def restore(self, event: gr.EventData, request: gr.Request) -> Update:
+        """Undo or redo clearing the conversation, which the page also does with the regions."""
+        session = attempt(lambda: self._session(request))
+        if session is None:
+            return gr.skip()
+        await session.wait_until_idle(_STOP_TIMEOUT_S)  # an answer that was cleared ends at its next token
+
+        def swap() -> bool:
+            if event_data(event).get("back"):
+                session.restore()
+            else:
+                session.clear()
+            return True
+
+        return gr.skip() if attempt(swap) is None else self._conversation(session)
+
     def correct(self, event: gr.EventData, request: gr.Request) -> tuple[Update, ...]:
         """Save a corrected answer: conversation, number of corrections."""
 
@@ -159,6 +181,21 @@ class ChatHandlers:
         conversation = gr.HTML(value=self._conversation(session), corrected=corrected)
         return conversation, gr.HTML(count=len(session.corrections.pairs))
 
+    def withdraw_correction(self, event: gr.EventData, request: gr.Request) -> tuple[Update, ...]:
+        """Show an answer as the model wrote it again: conversation, number of corrections."""
+
+        def withdraw() -> Session:
+            session = self._idle_session(request)
+            exchange = session.exchange(event_data(event).get("exchange"))
+            session.corrections.withdraw(exchange)
+            exchange.withdraw_correction(session.colours)
+            return session
+
+        session = attempt(withdraw)
+        if session is None:
+            return unchanged(2)
+        return self._conversation(session), gr.HTML(count=len(session.corrections.pairs))
+
     def discard_corrections(self, request: gr.Request) -> Update:
         """Discard all corrections."""
         session = attempt(lambda: self._session(request))
@@ -171,8 +208,9 @@ class ChatHandlers:
         """Export boxes, conversation or corrections as a file."""
 
         def make() -> str:
-            kind, hidden = str(event_data(event).get("kind")), event_data(event).get("hidden")
-            exported = export(kind, self._session(request), hidden if isinstance(hidden, list) else [])
+            kind, shown = str(event_data(event).get("kind")), event_data(event).get("shown")
+            keys = {str(key) for key in shown} if isinstance(shown, list) else None
+            exported = export(kind, self._session(request), keys)
             return page_json({**exported.to_dict(), "serial": serial()})
 
         file = attempt(make)

@@ -1,21 +1,23 @@
-"""Image events: opening, pages, bands and stretch, detail, regions, classification."""
+"""Image events: opening, pages, bands and stretch, regions, classification."""
 
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import gradio as gr
 
 from geochat.clip import Classifier, DualEncoder
 from geochat.errors import SettingsError
-from geochat.imagery import GeoImage, Stretch, Window
+from geochat.imagery import COMPOSITES, ORDERS, GeoImage, Stretch, Window
 from geochat_serve.answering import AnswerService
 from geochat_serve.middleware.binding import is_page
-from geochat_serve.open_scene import OpenScene, data_url, open_sample
-from geochat_serve.sessions import Session, SessionStore
+from geochat_serve.open_scene import OpenScene, open_sample
+from geochat_serve.session import AUTOMATIC, Session
+from geochat_serve.sessions import SessionStore
 from geochat_serve.storage import UploadStorage, safe_name
-from geochat_serve.validation import event_data, read_bands, read_places, read_viewer, read_window
+from geochat_serve.validation import event_data, read_bands, read_places, read_viewer
 from geochat_serve.web.notifications import (
     Update,
     attempt,
@@ -27,6 +29,7 @@ from geochat_serve.web.notifications import (
     warn,
 )
 
+BANDS = ("auto", *COMPOSITES, *(f"{order}:{composite}" for order in ORDERS for composite in ("rgb", "nir")))
 STRETCHES = {
     "Automatic": Stretch(),
     "As stored": Stretch("none"),
@@ -81,6 +84,7 @@ class ImageHandlers:
     answers: AnswerService
     sessions: SessionStore
     storage: UploadStorage
+    images: tuple[Path, ...] = ()
     classifier: SceneClassifier = field(default_factory=SceneClassifier)
 
     def open_upload(self, event: gr.EventData, request: gr.Request) -> tuple[Update, ...]:
@@ -98,11 +102,14 @@ class ImageHandlers:
         return self._open(request, claim)
 
     def open_sample(self, event: gr.EventData, request: gr.Request) -> tuple[Update, ...]:
-        """Open a bundled scene."""
-        return self._open(request, lambda _session: open_sample(str(event_data(event).get("file"))))
+        """Open an image of the gallery."""
+        return self._open(request, lambda _session: open_sample(str(event_data(event).get("file")), self.images))
 
-    def open_page(self, page: int, request: gr.Request) -> tuple[Update, ...]:
-        """Open another page of the file."""
+    def open_page(self, page: int | None, request: gr.Request) -> tuple[Update, ...]:
+        """Open another page of the file; None, from a user who thought better of it, leaves the one that is shown."""
+        if page is None:
+            session = attempt(lambda: self._session(request))
+            return *unchanged(5), gr.skip() if session is None else page_choice(session.scene)
         return self._open(request, lambda session: session.require_scene().open_page(int(page)))
 
     def upload_failed(self, event: gr.EventData) -> Update:
@@ -111,31 +118,23 @@ class ImageHandlers:
         return gr.HTML(problem=serial())
 
     def set_bands(self, bands: str, stretch: str, request: gr.Request) -> tuple[Update, ...]:
-        """Show other bands or another stretch: viewer, conversation, classification."""
+        """Show other bands or another stretch; a choice that is refused leaves the last good one.
 
-        def render() -> Session:
-            session = self._session(request)
-            session.render(read_bands(bands), STRETCHES[stretch])
-            return session
+        Returns:
+            Updates of viewer, conversation, classification, bands, stretch.
+        """
+        session = attempt(lambda: self._session(request))
+        if session is None or (bands, stretch) == (session.bands, session.stretch):
+            return unchanged(5)
 
-        session = attempt(render)
-        if session is None:
-            return unchanged(3)
-        return gr.HTML(scene=scene_update(session)), self._conversation(session), _unclassified()
+        def render() -> bool:
+            session.render(read_bands(bands, session.require_scene().scene.descriptions), STRETCHES[stretch])
+            session.bands, session.stretch = bands, stretch
+            return True
 
-    def send_detail(self, event: gr.EventData, request: gr.Request) -> Update:
-        """Send the visible part of the image at full resolution."""
-
-        def read() -> str:
-            scene = self._session(request).scene
-            window = None if scene is None else read_window(event_data(event).get("window"), scene.overview)
-            if scene is None or window is None or event_data(event).get("scene") != scene.id:
-                return ""
-            view = scene.view(window)
-            return page_json({"scene": scene.id, "window": list(view.window), "source": data_url(view.pil())})
-
-        detail = attempt(read)
-        return gr.HTML(detail=detail) if detail else gr.skip()
+        if attempt(render) is None:
+            return *unchanged(3), session.bands, session.stretch
+        return gr.HTML(scene=scene_update(session)), self._conversation(session), _unclassified(), *unchanged(2)
 
     def add_region(self, text: str, request: gr.Request) -> tuple[Update, ...]:
         """Add regions from text: viewer, text box."""
@@ -202,10 +201,19 @@ class ImageHandlers:
             gr.HTML(scene=scene_update(session), added=""),
             self._conversation(session),
             _unclassified(),
-            "auto",
-            "Automatic",
+            band_choice(session),
+            AUTOMATIC[1],
             page_choice(session.scene),
         )
+
+
+def band_choice(session: Session) -> Update:
+    """Return the update of the band menu: displays, then the bands of the image by number and name."""
+    scene = session.scene
+    names = [] if scene is None else zip(scene.scene.descriptions, scene.scene.labels, strict=True)
+    named = [(told or label, str(number)) for number, (told, label) in enumerate(names, 1)]
+    bands = [(f"{number}: {name}", number) for name, number in named if name]
+    return gr.Dropdown([*((name, name) for name in BANDS), *bands], value=session.bands)
 
 
 def page_choice(scene: OpenScene | None) -> Update:

@@ -15,7 +15,7 @@ import gradio as gr
 from geochat import GeoChat
 from geochat.errors import GeoChatError
 from geochat_serve.corrections import editable_text
-from geochat_serve.sessions import Session
+from geochat_serve.session import Session
 from geochat_serve.validation import clean
 
 Update = Any  # what Gradio accepts for a component: a value, or a component with its changed properties
@@ -39,8 +39,10 @@ def attempt(action: Callable[[], Result]) -> Result | None:
 
 
 def warn(message: str) -> None:
-    """Show a notification."""
-    gr.Warning(html.escape(clean(f"{message[:1].upper()}{message[1:]}")), duration=8)
+    """Show a notification; it begins with a capital, unless that is a file's name."""
+    begins_with_name = "." in message.split(maxsplit=1)[0] if message.strip() else True
+    text = message if begins_with_name else f"{message[:1].upper()}{message[1:]}"
+    gr.Warning(html.escape(clean(text)), duration=8)
 
 
 def page_json(value: Any) -> str:  # noqa: ANN401 - JSON-ready

@@ -58,6 +58,7 @@ def test_the_dictionary_has_its_documented_shape(chat_with, geotiff):
         "bands": [1, 2, 3],
         "stretch": asdict(open_image(geotiff).stretch),
         "metres_a_pixel": pytest.approx(5, rel=1e-2),
+        "image_to_map": [5, 0, 500_000, 0, -5, 5_200_000],
     }
     assert value["model"] == "scripted"
     assert value["usage"] == {"prompt_tokens": 7, "completion_tokens": len(PLANE)}

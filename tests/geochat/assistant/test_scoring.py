@@ -6,7 +6,7 @@ import pyogrio
 import pytest
 
 from geochat.assistant import Question
-from geochat.assistant.scoring import region_score
+from geochat.assistant.regions import region_score
 from geochat.dialects import GEOCHAT
 from geochat.engines import Completion, TokenScore, Usage
 

@@ -12,7 +12,7 @@ from geochat.errors import ExportError
 
 def test_a_row_says_what_the_answer_says(chat_with, geotiff):
     answer = chat_with("two\n <p>planes</p> {<10><30><30><40>|<0>}").ask(geotiff, "How many?", task="vqa")
-    row = Row.of("a.tif", answer, 3)
+    row = Row.of("a.tif", answer.to_dict(), 3)
     assert (row.image, row.feature, row.question, row.task, row.regions) == ("a.tif", 3, "How many?", "vqa", 1)
     assert row.answer == "two planes"
     assert (row.choice, row.probability, row.score, row.error) == (None, None, None, None)
@@ -20,7 +20,7 @@ def test_a_row_says_what_the_answer_says(chat_with, geotiff):
 
 def test_a_choice_is_a_column(chat_with, geotiff):
     answer = chat_with("Harbors").ask(geotiff, "What?", choices=["harbor", "airport"])
-    assert Row.of("a.tif", answer).choice == "harbor"
+    assert Row.of("a.tif", answer.to_dict()).choice == "harbor"
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@a", "\tx"])

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from geochat.checkpoints.auditing import audit
-from geochat.checkpoints.pickles import unsafe_names
+from geochat.checkpoints.guards import unsafe_names
 from geochat.errors import CheckpointError
 from geochat.models import bundled_path
 

@@ -134,3 +134,31 @@ def test_convert(fixtures, tmp_path, scenes, capsys):
     raw = capsys.readouterr().out
     assert main([*arguments, target]) == 0
     assert capsys.readouterr().out == raw
+
+
+def test_workers_of_a_cluster_print_the_same_in_order(model, scenes, capsys, monkeypatch):
+    """Here the cluster is this process, and answers the last images first."""
+    from contextlib import nullcontext
+
+    from geochat.archive import cluster
+
+    def answered(where, count, expand, load):
+        answer = load()
+        rows = [row for item in reversed(range(count)) for row in expand(item)]
+        for start in range(0, len(rows), where.batch):
+            yield from json.loads(json.dumps(answer(rows[start : start + where.batch])))
+
+    monkeypatch.setattr(cluster, "connected", lambda _where: nullcontext())
+    monkeypatch.setattr(cluster, "called_there", lambda _where, function: function())
+    monkeypatch.setattr(cluster, "answered_there", answered)
+    (scenes / "airport" / "2.png").write_bytes(b"no image")
+    arguments = ["clip", "classify", str(scenes), "--classes", "a,b", "--model", model, "--json", "--batch-size", "2"]
+    assert main(arguments) == 0
+    here = capsys.readouterr()
+    assert main([*arguments, "--ray", "local"]) == 0
+    there = capsys.readouterr()
+    assert there.err == here.err
+    for one, other in zip(here.out.splitlines(), there.out.splitlines(), strict=True):
+        row = json.loads(other)
+        assert row["probabilities"] == pytest.approx(json.loads(one)["probabilities"], abs=1e-5)
+        assert row["image"] == json.loads(one)["image"]

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import scaled_dot_product_attention
 
-from geochat.engines.attention import Span, attend
-from geochat.engines.keyvalues import KeyValues
+from geochat.engines.attention import KeyValues, Span, attend
 
 
 def tensors(seed, *shapes):

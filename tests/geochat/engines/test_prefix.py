@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geochat.engines.keyvalues import KeyValues
+from geochat.engines.attention import KeyValues
 from geochat.engines.prefix import PrefixCache
 
 TOKEN = 2 * 4  # bytes: one key and one value, a float each

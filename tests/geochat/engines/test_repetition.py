@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from geochat.dialects import GEOCHAT
 from geochat.engines import LocalEngine
-from geochat.engines.repetition import RepetitionGuard
-from geochat.engines.writing import Writer
+from geochat.engines.writing import RepetitionGuard, Writer
 
 BOX = "{<10><20><30><40>|<90>}"
 OTHER = "{<10><20><30><41>|<90>}"

@@ -66,7 +66,6 @@ PLACES = {
     "a datum shift of its own": (THAI, north_up(600_000, 1_500_000, 10)),
     "sinusoidal": ("+proj=sinu +R=6371007.181 +units=m +no_defs", north_up(1e6, 5e6, 463.3)),
 }
-
 boxes = st.builds(
     lambda x, y, w, h, angle: OrientedBox(x - w / 2, y - h / 2, x + w / 2, y + h / 2, angle),
     st.floats(1, SIDE - 1) | st.just(SIDE / 2) | st.integers(1, SIDE - 1).map(float),

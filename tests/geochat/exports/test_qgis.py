@@ -17,8 +17,6 @@ from geochat.geometry import ImagePlace, OrientedBox
 
 PYTHON = "/usr/bin/python3"
 UTM = Affine(0.5, 0.1, 485_900, 0.1, -0.5, 5_209_247)
-
-
 BINDINGS = Path("/usr/lib/python3/dist-packages/qgis")
 
 

@@ -1,7 +1,6 @@
 """One door for layers: every format keeps places and properties, streams, and is written whole or not at all."""
 
 import json
-import subprocess
 import sys
 
 import geopandas
@@ -19,7 +18,7 @@ from rasterio.crs import CRS
 
 from geochat.assistant.layers import layer_boxes
 from geochat.errors import ExportError, SettingsError
-from geochat.exports import EXPORTERS, Feature, Layer, exporter_for, read_vector_layer, write_layer
+from geochat.exports import Feature, Layer, read_vector_layer, write_layer
 from geochat.geometry import Frame, ImagePlace, OrientedBox
 
 SIZE = (2000, 1000)
@@ -37,7 +36,6 @@ PLACES = {
 }
 COLUMNS = {"phrase": str, "score": float, "count": int, "sure": bool}
 VECTOR = ("a.gpkg", "a.geojson", "a.fgb", "a.parquet")
-
 boxes = st.builds(
     lambda x, y, w, h, angle: OrientedBox(x - w / 2, y - h / 2, x + w / 2, y + h / 2, angle),
     st.floats(100, SIZE[0] - 100),
@@ -265,30 +263,6 @@ def test_a_picture_is_drawn_on_the_view(name, tmp_path):
         write_layer(tmp_path / name, layer_of(place), [])
 
 
-def test_the_name_or_the_caller_chooses_the_format(tmp_path):
-    assert set(EXPORTERS) >= {
-        "geopackage",
-        "geojson",
-        "flatgeobuf",
-        "geoparquet",
-        "coco",
-        "dota",
-        "yolo-obb",
-        "overlay",
-    }
-    assert exporter_for(tmp_path / "a.COCO.json") is EXPORTERS["coco"]
-    assert exporter_for(tmp_path / "a.json") is EXPORTERS["geojson"]
-    assert exporter_for(tmp_path / "a.coco.json", "geojson") is EXPORTERS["geojson"]
-    with pytest.raises(ExportError, match=r"\.gpkg.*yolo-obb"):
-        exporter_for(tmp_path / "a.shp")
-    with pytest.raises(ExportError, match="no folder"):
-        exporter_for(tmp_path / "gone" / "a.gpkg")
-    with pytest.raises(ExportError, match="ending"):
-        exporter_for(tmp_path / "a.shp", "geopackage")
-    with pytest.raises(SettingsError, match="geoparquet"):
-        exporter_for(tmp_path / "a.gpkg", "shapefile")
-
-
 @pytest.mark.parametrize(
     ("name", "format_name"),
     [(name, None) for name in (*VECTOR, "a.coco.json", "a.txt")] + [("yolo", "yolo-obb")],
@@ -317,27 +291,3 @@ def test_without_pyarrow_the_message_names_the_extra(tmp_path, monkeypatch):
     for name in ("a.fgb", "a.parquet"):
         with pytest.raises(ExportError, match=r"geochat\[layers\]"):
             write_layer(tmp_path / name, layer_of(place_of("degrees")), [])
-
-
-_MANY = """
-import resource, sys
-from affine import Affine
-from geochat.exports import Feature, Layer, write_layer
-from geochat.geometry import ImagePlace, OrientedBox
-place = ImagePlace(40_000, 40_000, Affine(0.5, 0, 485_900, 0, -0.5, 5_209_247), "EPSG:26914")
-def features(count):
-    for number in range(count):
-        x, y = number % 200 * 190, number // 200 % 200 * 190
-        yield Feature(OrientedBox(x, y, x + 40, y + 20, number % 180).polygon(), place, {"phrase": "ship"})
-for count in (10_000, int(sys.argv[2])):
-    write_layer(sys.argv[1], Layer(place, {"phrase": str}), features(count))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["a.gpkg", "a.parquet", "a.geojson"])
-def test_memory_does_not_grow_with_the_features(name, tmp_path):
-    told = subprocess.run([sys.executable, "-c", _MANY, tmp_path / name, "40000"], stdout=subprocess.PIPE, check=True)
-    few, many = map(int, told.stdout.split())
-    assert many - few < 20_000  # kilobytes

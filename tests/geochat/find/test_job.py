@@ -102,7 +102,7 @@ def test_a_process_takes_over_from_one_that_was_killed(tmp_path, search, whole):
     one = start(tmp_path / "job", tmp_path / "one.geojson", 0.5)
     one.stdout.readline()
     finding = search(tmp_path / "job")
-    for _ in finding._asking.run():
+    for _ in finding.asking.run():
         if one.poll() is None:
             os.kill(one.pid, signal.SIGKILL)
             one.communicate()

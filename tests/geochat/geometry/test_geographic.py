@@ -13,7 +13,7 @@ from rasterio.crs import CRS
 
 from geochat.errors import ImageError
 from geochat.geometry import Frame, from_geographic, geometry_to_geographic, geometry_to_pixels, to_geographic
-from geochat.geometry.crs import crs_text, turn
+from geochat.geometry.geographic import crs_text, turn
 from geochat.imagery import Scene
 
 EARTH = 20037508.342789244  # half the width of the Web Mercator map, metres

@@ -10,7 +10,7 @@ import pytest
 
 from geochat.errors import SettingsError
 from geochat.geometry import Frame, ModelFrame
-from geochat.geometry.model_frame import SmartResize
+from geochat.geometry.frame import SmartResize
 
 _SMALL = SmartResize(max_pixels=392 * 784)
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from geochat.errors import CheckpointError
-from geochat.models import bundled_path, read_settings
+from geochat.models import bundled_names, bundled_path, find_bundled, read_settings
 from geochat.models.finding import check_adapter, check_checkpoint, check_destination, find_local
 
 
@@ -104,3 +104,19 @@ def test_a_destination_is_new_or_empty(folders):
         check_destination(here / "native")
     with pytest.raises(CheckpointError, match="exists already"):
         check_destination(here / "native" / "config.json")
+
+
+@pytest.mark.parametrize("name", bundled_names())
+def test_a_bundled_model_is_found_by_its_names(name, folders, monkeypatch):
+    short = name.removeprefix("geochat-")
+    assert find_bundled(name) == find_bundled(short) == find_local(short) == bundled_path(short)
+    assert read_settings(bundled_path(short)).name == name
+    check_checkpoint(name)
+    here = folders(**{short: NATIVE})
+    monkeypatch.chdir(here)
+    assert find_local(short).resolve() == here / short  # a directory of one's own goes first
+
+
+@pytest.mark.parametrize("name", ["geochat-", "", "medium", "geochat-geochat-mini", bundled_path()])
+def test_other_names_are_no_bundled_model(name):
+    assert find_bundled(name) is None

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from geochat.cli.options import add_encoder_options, check_encoder, load_encoder
 from geochat.cli.output import note, print_json
 from geochat.cli.values import class_names
 from geochat.errors import DataError, SettingsError
+from geochat.progress import progress_bar
 from geochat_data.commands.options import number, positive
 
 if TYPE_CHECKING:
@@ -185,7 +186,13 @@ def _single(
     from geochat_train.prompts.trials import score
 
     asked = trial(method, args, args.shots[0], args.seeds[0])
-    prompts = run_trial(asked, images, features, _progress(asked.learning.epochs))
+    with progress_bar("epochs", asked.learning.epochs) as bar:
+
+        def show(_epoch: int, loss: float) -> None:
+            bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
+            bar.update()
+
+        prompts = run_trial(asked, images, features, show)
     if args.out is not None:
         save_prompts(prompts, args.out, asked.described())
         note(f"wrote {args.out}: {len(images.classes)} classes, {prompts.settings.vectors} vectors")
@@ -218,15 +225,3 @@ def _tell(args: argparse.Namespace, row: Mapping[str, float]) -> None:
             )
         )
     sys.stdout.flush()
-
-
-def _progress(epochs: int) -> Callable[[int, float], None] | None:
-    """A running line where somebody watches."""
-    if not sys.stderr.isatty():
-        return None
-
-    def show(epoch: int, loss: float) -> None:
-        end = "\n" if epoch + 1 == epochs else ""
-        print(f"\repoch {epoch + 1} of {epochs}, loss {loss:.3f}", end=end, file=sys.stderr, flush=True)
-
-    return show

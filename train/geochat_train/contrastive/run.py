@@ -16,7 +16,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from geochat.checkpoints.device import quiet
+from geochat.checkpoints.loading import quiet
 from geochat.clip import DualEncoder, save_encoder
 from geochat.errors import SettingsError
 from geochat_train.contrastive.loss import clamp_scale, contrastive_loss

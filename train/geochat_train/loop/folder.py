@@ -5,7 +5,6 @@ One process at a time writes it. A run that saved nothing holds nothing: another
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ from typing import Any
 import yaml
 
 from geochat.errors import SettingsError, TrainingError
-from geochat.files import locked
+from geochat.files import atomic_draft, locked
 from geochat_train.loop.manifest import check_manifest, read_manifest, write_manifest
 
 _FREE = {  # may differ when a run goes on: none changes what is learnt, and the data is known by its lengths
@@ -99,7 +98,7 @@ class TrainingFolder:
             else:
                 self._check_same(self._read_recipe(), yaml.safe_load(recipe))
             self._tidy()
-            write_whole(self._recipe, recipe)
+            _write(self._recipe, recipe)
         except OSError as error:
             raise TrainingError(f"{self.out} cannot be written: {error.strerror}; choose another out") from error
 
@@ -111,7 +110,7 @@ class TrainingFolder:
             TrainingError: The file that says what it began with is missing or damaged.
         """
         if not self._has_state():
-            write_whole(self._identity, json.dumps(dict(identity)))
+            _write(self._identity, json.dumps(dict(identity)))
             return
         try:
             before = json.loads(self._identity.read_text(encoding="utf-8"))
@@ -190,7 +189,7 @@ class TrainingFolder:
         for file in sorted(draft.iterdir(), key=lambda file: file.name == last):
             file.replace(self.out / file.name)
         draft.rmdir()
-        write_whole(self._finished, json.dumps({"steps": steps}))
+        _write(self._finished, json.dumps({"steps": steps}))
 
     def _has_state(self) -> bool:
         """Return whether the run has saved a state or published its result."""
@@ -201,8 +200,8 @@ class TrainingFolder:
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         for partial in self.checkpoints.glob(".*"):  # of a run that was killed while it saved
             shutil.rmtree(partial)
-        for partial in self.path.glob(".*.partial"):
-            partial.unlink()
+        for draft in self.path.glob(".*.part"):
+            draft.unlink()
         if self._former_best.is_dir() and not self.best.is_dir():
             self._former_best.rename(self.best)
         shutil.rmtree(self.index, ignore_errors=True)  # every start writes it anew
@@ -231,11 +230,9 @@ def step_of(checkpoint: Path) -> int:
     return int(checkpoint.name.rpartition("-")[2])
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all, also where several processes do."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+def _write(path: Path, text: str) -> None:
+    with atomic_draft(path) as draft:
+        draft.write_text(text, encoding="utf-8")
 
 
 def digest(data: bytes) -> str:

@@ -24,7 +24,7 @@ def adapt(model: LlavaForConditionalGeneration, recipe: TuningRecipe, base: str,
     """Make the parts that a recipe names trainable, and freeze the rest.
 
     Low-rank matrices go to the language model's `targets` and to all matrices of the tower's layers; the projector is
-    small and tuned whole. With `answer_tokens` so are the embeddings of the tokens said, for the input and for the
+    small and tuned whole. So are the embeddings of some tokens where the recipe says so, for the input and for the
     output: a matrix beside the layers can hardly bring about a word whose own row never moved. What is trained is held
     in float32 whatever the frozen weights are in.
 
@@ -32,7 +32,7 @@ def adapt(model: LlavaForConditionalGeneration, recipe: TuningRecipe, base: str,
         model: Changed in place.
         recipe: What is adapted.
         base: What the adapter will say it adapts.
-        said: Tokens that the answers hold.
+        said: Tokens whose embeddings are tuned, by `answer_tokens` or `added_tokens`.
 
     Raises:
         SettingsError: No matrix has the name of a target.
@@ -76,11 +76,30 @@ def _with_adapters(
         lora_dropout=recipe.dropout,
         target_modules="|".join(patterns),
         modules_to_save=whole,
-        trainable_token_indices=_token_rows(model, said) if recipe.answer_tokens and said else None,
+        trainable_token_indices=_token_rows(model, said) if said and tunes_tokens(recipe) else None,
     )
     tuned = get_peft_model(model, config)
     tuned.peft_config["default"].base_model_name_or_path = base
     return tuned
+
+
+def tunes_tokens(recipe: LoraRecipe) -> bool:
+    """Return whether embeddings of tokens are tuned."""
+    return recipe.answer_tokens or recipe.added_tokens
+
+
+def tuned_tokens(recipe: TuningRecipe, said: Collection[int], tokenizer: Any) -> frozenset[int]:  # noqa: ANN401
+    """The tokens whose embeddings a recipe tunes.
+
+    Args:
+        recipe: Says which.
+        said: Tokens that the answers hold.
+        tokenizer: Knows the tokens that were added to its vocabulary.
+    """
+    if not isinstance(recipe, LoraRecipe):
+        return frozenset()
+    added = tokenizer.added_tokens_encoder.values() if recipe.added_tokens else ()
+    return frozenset(said if recipe.answer_tokens else ()) | frozenset(added)
 
 
 def _token_rows(model: LlavaForConditionalGeneration, said: Collection[int]) -> list[int] | dict[str, list[int]]:

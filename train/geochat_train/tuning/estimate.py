@@ -19,12 +19,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 
-from geochat.checkpoints.quantization import NOT_QUANTIZED
+from geochat.checkpoints.loading import NOT_QUANTIZED
 from geochat.checkpoints.sources import recognise
 from geochat.models import bundled_path
 from geochat_train.loop.arguments import in_bfloat16, steps_of
 from geochat_train.recipe import QloraRecipe, TuningRecipe
-from geochat_train.tuning.adapting import PARTS, Tuned, adapt
+from geochat_train.tuning.adapting import PARTS, Tuned, adapt, tuned_tokens
 from geochat_train.tuning.rows import read_rows
 
 _GB = 1e9
@@ -117,7 +117,9 @@ def estimate(recipe: TuningRecipe) -> Estimate:
         model = LlavaForConditionalGeneration(config)
         if in_bfloat16(recipe):
             nn.Module.to(model, torch.bfloat16)
-        tuned = adapt(model, recipe, "", () if rows is None else rows.said)
+        said = () if rows is None else rows.said
+        tokens = said if processor is None else tuned_tokens(recipe, said, processor.tokenizer)
+        tuned = adapt(model, recipe, "", tokens)
     with FakeTensorMode(allow_non_fake_inputs=True):
         _make_fake(tuned)
         activations = _activations(tuned, model, recipe, longest)

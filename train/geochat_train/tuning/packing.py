@@ -75,9 +75,12 @@ class RowCollator:
 
     Attributes:
         inner: Makes batches of samples.
+        additive: Whether the mask is added to the scores, 0 or very low, as eager attention takes it; transformers
+            passes a mask of four dimensions on as it is.
     """
 
     inner: Collator
+    additive: bool = False
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Tensor]:
         """One batch: as `Collator`'s, with `position_ids` and a mask (B, 1, T, T) where a row joins samples.
@@ -90,6 +93,11 @@ class RowCollator:
             return self.inner([row[0] for row in rows])
         token = self.inner.processor.tokenizer.pad_token_id
         batch = pad([self._packed(row) for row in rows], 0 if token is None else token)
+        if self.additive:
+            lowest = torch.finfo(torch.bfloat16).min
+            batch["attention_mask"] = torch.zeros(batch["attention_mask"].shape).masked_fill(
+                ~batch["attention_mask"], lowest
+            )
         pixels = [self.inner.pixels(row[0].image) for row in rows if row[0].image is not None]
         return {**batch, "pixel_values": torch.cat(pixels)} if pixels else batch
 

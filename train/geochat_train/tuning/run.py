@@ -14,7 +14,7 @@ from geochat.checkpoints import Checkpoint, load
 from geochat.checkpoints.adapters import ADAPTER_CONFIG
 from geochat.checkpoints.hub import find
 from geochat.errors import SettingsError, TrainingError
-from geochat.models import Settings, bundled_path, read_settings
+from geochat.models import Settings, bundled_names
 from geochat_data.encoding import Collator
 from geochat_train.loop import (
     InOrder,
@@ -30,10 +30,11 @@ from geochat_train.loop import (
 from geochat_train.loop.arguments import checkpoint_activations, in_bfloat16, shards_parameters, steps_of
 from geochat_train.loop.folder import digest
 from geochat_train.recipe import LoraRecipe, QloraRecipe, TuningRecipe
-from geochat_train.tuning.adapting import PARTS, Tuned, adapt
+from geochat_train.tuning.adapting import PARTS, Tuned, adapt, tuned_tokens
 from geochat_train.tuning.packing import RowCollator
 from geochat_train.tuning.rows import Rows, read_rows
 from geochat_train.tuning.sample_answers import SampleAnswers
+from geochat_train.tuning.tower_features import FeatureCollator, tower_features
 from geochat_train.tuning.trainer import TuningTrainer
 
 
@@ -131,7 +132,9 @@ def _trainer(
 ) -> TuningTrainer:
     rows, watched = data
     images = images_of(recipe)
-    model = adapt(checkpoint.model, recipe, base_name(recipe), rows.said)
+    collator = _collator(recipe, folder, checkpoint, data, tell)
+    tokens = tuned_tokens(recipe, rows.said, checkpoint.processor.tokenizer)
+    model = adapt(checkpoint.model, recipe, base_name(recipe), tokens)
     if recipe.gradient_checkpointing:
         checkpoint_activations(checkpoint.model)
     settings = taught(checkpoint.settings, folder.out.resolve().name)
@@ -161,9 +164,25 @@ def _trainer(
         args=arguments,
         train_dataset=rows,
         eval_dataset=watched,
-        data_collator=RowCollator(Collator(checkpoint.processor, images, recipe.max_length)),
+        data_collator=RowCollator(collator, additive=recipe.attention == "eager"),
         callbacks=callbacks,
     )
+
+
+def _collator(
+    recipe: TuningRecipe,
+    folder: TrainingFolder,
+    checkpoint: Checkpoint,
+    data: tuple[Rows, Rows | None],
+    tell: Tell,
+) -> Collator:
+    plain = Collator(checkpoint.processor, images_of(recipe), recipe.max_length)
+    if not recipe.cache_features:
+        return plain
+    found = {rows[index][0].image for rows in data if rows is not None for index in range(len(rows))}
+    names = sorted(name for name in found if name is not None)
+    features = tower_features(checkpoint.model, names, plain.pixels, folder.path / "features.bin", tell)
+    return FeatureCollator(plain.processor, plain.images, plain.max_length, features)
 
 
 def taught(settings: Settings, name: str) -> Settings:
@@ -176,9 +195,9 @@ def taught(settings: Settings, name: str) -> Settings:
 
 
 def base_name(recipe: TuningRecipe) -> str:
-    """Name of the base in an adapter: the bundled model's name, a folder's path, a hub id as given."""
+    """Name of the base in an adapter: a bundled model's name, a folder's path, a hub id as given."""
     if recipe.model is None:
-        return read_settings(bundled_path()).name
+        return bundled_names()[0]
     folder = Path(recipe.model)
     return str(folder.resolve()) if folder.is_dir() else recipe.model
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from geochat.checkpoints import save_adapter, save_checkpoint
-from geochat.checkpoints.names import hub_name
+from geochat.checkpoints.layout import hub_name
 from geochat.errors import CheckpointError
 from geochat.models import Settings
 from geochat_data.encoding import IGNORED

@@ -4,20 +4,26 @@ const HELP =
   "[1] stands for box 1 on the image. Move, resize, rotate, delete or draw boxes there, and name every box in the text. " +
   "<p>words</p> is the phrase of the boxes that follow it.";
 
+let before = null; // the answer as it was when the editor opened: {exchange, text, boxes, corrected}
+let saving = null; // the correction sent to the server
+
 function toggleCorrection(exchange) {
   if (correcting === exchange.id) return endCorrection();
   if (correcting) endCorrection();
   correcting = exchange.id;
-  hidden.delete(exchange.id);
-  document.dispatchEvent(new CustomEvent("geochat:edit-boxes", { detail: { boxes: exchange.boxes } }));
+  send("show-layer", { exchange: exchange.id, shown: true });
+  send("edit-boxes", { boxes: exchange.boxes });
+  before = { exchange: exchange.id, text: exchange.editable, boxes: send("get-boxes").boxes, corrected: exchange.corrected };
   render();
   element.querySelector("textarea")?.focus();
 }
 
 function endCorrection() {
+  const id = correcting;
   correcting = null;
-  document.dispatchEvent(new CustomEvent("geochat:edit-boxes", { detail: { boxes: null } }));
+  send("edit-boxes", { boxes: null });
   render();
+  element.querySelector('[data-exchange="' + id + '"] [data-tool="Correct"]')?.focus();
 }
 
 function correctionForm(exchange) {
@@ -36,9 +42,8 @@ function correctionForm(exchange) {
   form.append(bar);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const detail = {};
-    document.dispatchEvent(new CustomEvent("geochat:get-boxes", { detail }));
-    trigger("correct", { exchange: exchange.id, text: text.value, boxes: detail.boxes || [] });
+    saving = { exchange: exchange.id, text: text.value, boxes: send("get-boxes").boxes || [] };
+    trigger("correct", saving);
   });
   form.addEventListener("keydown", (event) => {
     if (event.key === "Escape") endCorrection();
@@ -49,7 +54,15 @@ function correctionForm(exchange) {
 // The editor closes once the server has saved the correction; until then it keeps what was typed.
 watch("corrected", () => {
   const saved = props.corrected && JSON.parse(props.corrected);
-  if (saved && correcting === saved.exchange) endCorrection();
+  if (!saved || correcting !== saved.exchange || saving?.exchange !== saved.exchange) return;
+  const [old, now] = [before, saving];
+  endCorrection();
+  send("did", {
+    label: "correction",
+    tag: "corrections",
+    undo: () => (old.corrected ? trigger("correct", old) : trigger("withdraw_correction", { exchange: old.exchange })),
+    redo: () => trigger("correct", now),
+  });
 });
 
 watch("value", () => {

@@ -11,52 +11,100 @@ function button(text, title, onclick) {
   const created = node("button", "", text);
   created.type = "button";
   created.title = title;
-  created.setAttribute("aria-label", title);
   created.addEventListener("click", onclick);
   return created;
 }
 
-// Highlight the boxes of a phrase or a box number while it is hovered or focused.
-function linkToBoxes(target, keys, colour) {
+// Make a word a button: hovered or focused, it lights its boxes; pressed, it also brings them into view.
+function linkToBoxes(target, keys, colour, boxes) {
   target.dataset.keys = keys.join(" ");
   target.style.setProperty("--colour", colour);
   if (!keys.length) return target;
+  const mouse = (handler) => (event) => event.pointerType !== "touch" && handler();
+  target.addEventListener("pointerenter", mouse(() => highlight(keys)));
+  target.addEventListener("pointerleave", mouse(() => highlight([])));
+  target.addEventListener("focus", () => highlight(keys));
+  target.addEventListener("blur", () => highlight([]));
+  const points = boxes.filter((box) => keys.includes(box.key)).flatMap((box) => box.points);
+  return pressable(target, () => {
+    send("show-layer", { key: keys[0] });
+    send("go-to", { points });
+    highlight(keys);
+  });
+}
+
+function pressable(target, action) {
   target.tabIndex = 0;
-  const on = () => highlight(keys[0]);
-  const off = () => highlight(null);
-  for (const name of ["pointerenter", "focus", "click"]) target.addEventListener(name, on);
-  for (const name of ["pointerleave", "blur"]) target.addEventListener(name, off);
+  target.setAttribute("role", "button");
+  target.addEventListener("click", action);
+  target.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    action();
+  });
   return target;
 }
 
-function highlight(key, notify = true) {
+function highlight(keys, notify = true) {
   element.querySelectorAll("[data-keys]").forEach((linked) => {
-    linked.classList.toggle("highlighted", key !== null && linked.dataset.keys.split(" ").includes(key));
+    linked.classList.toggle("highlighted", linked.dataset.keys.split(" ").some((key) => key && keys.includes(key)));
   });
-  if (notify) document.dispatchEvent(new CustomEvent("geochat:highlight", { detail: { key, from: "chat" } }));
+  if (notify) send("highlight", { keys, from: "chat" });
 }
 
-document.addEventListener("geochat:highlight", ({ detail }) => {
-  if (detail.from === "chat") return;
-  highlight(detail.key, false);
-  element.querySelector(".highlighted")?.scrollIntoView({ block: "nearest", behavior: "instant" });
+listen("highlight", ({ keys, from }) => {
+  if (from === "chat") return;
+  highlight(keys, false);
+  const lit = element.querySelector(".gc-chip.highlighted") ?? element.querySelector(".highlighted");
+  if (from === "viewer") lit?.scrollIntoView({ block: "nearest", behavior: "instant" });
 });
 
-// The words, phrases and box numbers of an answer.
+// The words, phrases and box numbers of an answer; of a long row of numbers, the first ones and a button for the rest.
+const MAX_CHIPS = 12;
+const unfolded = new Set(); // exchanges whose numbers are all shown
 function answerNode(exchange) {
   const words = node("div", "gc-words");
+  let row = 0; // box numbers in a row
+  let folded = null; // holds those beyond the first ones
   for (const part of exchange.parts) {
-    if (part.kind === "text") words.append(part.text);
-    else if (part.kind === "phrase") {
-      words.append(linkToBoxes(node("span", "gc-phrase", part.text), part.keys, part.colour));
+    if (part.kind === "box") {
+      row += 1;
+      if (row > MAX_CHIPS && !folded && !unfolded.has(exchange.id)) {
+        folded = node("span", "gc-folded");
+        folded.hidden = true;
+        words.append(unfoldButton(exchange, folded), folded);
+      }
+      (folded ?? words).append(chip(part, exchange));
+    } else if (part.kind === "text" && !part.text.trim() && row) {
+      (folded ?? words).append(part.text);
     } else {
-      const chip = linkToBoxes(node("span", "gc-chip", part.number), [part.key], part.colour);
-      chip.setAttribute("aria-label", "box " + part.number);
-      words.append(chip);
+      [row, folded] = [0, null];
+      if (part.kind === "text") words.append(part.text);
+      else words.append(linkToBoxes(node("span", "gc-phrase", part.text), part.keys, part.colour, exchange.boxes));
     }
   }
+  words.querySelectorAll(".gc-unfold").forEach((unfold) => {
+    unfold.textContent = "+ " + unfold.nextSibling.querySelectorAll(".gc-chip").length + " more";
+  });
   if (exchange.status === "writing") words.append(node("span", "gc-caret"));
   return words;
+}
+
+function chip(part, exchange) {
+  const created = linkToBoxes(node("span", "gc-chip", part.number), [part.key], part.colour, exchange.boxes);
+  created.setAttribute("aria-label", "box " + part.number);
+  return created;
+}
+
+function unfoldButton(exchange, folded) {
+  const unfold = button("", "Show the numbers of all boxes", () => {
+    unfolded.add(exchange.id);
+    unfold.remove();
+    folded.hidden = false;
+    folded.querySelector(".gc-chip")?.focus();
+  });
+  unfold.className = "gc-unfold";
+  return unfold;
 }
 
 // Notices beside an answer; their code sets their style.

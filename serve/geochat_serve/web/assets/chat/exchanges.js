@@ -2,7 +2,7 @@
 
 const list = element.querySelector(".gc-exchanges");
 const scroller = element.querySelector(".gc");
-const hidden = new Set(); // exchanges whose boxes are hidden
+let shown = new Set(); // exchanges whose boxes are on the image
 const raw = new Set(); // exchanges shown as the model wrote them
 let exchanges = [];
 let correcting = null; // id of the exchange being corrected
@@ -20,13 +20,14 @@ function questionNode(exchange) {
   const asked = node("div", "gc-asked");
   if (exchange.task !== "Auto") asked.append(node("span", "gc-task", exchange.task));
   if (exchange.question) asked.append(node("span", "gc-question", exchange.question));
-  exchange.asked.forEach((_, index) => {
-    const chip = node("span", "gc-region", "region " + (index + 1));
-    asked.append(linkToBoxes(chip, [exchange.id + "-asked-" + (index + 1)], "var(--gc-soft)"));
-  });
+  for (const region of exchange.asked) {
+    asked.append(linkToBoxes(node("span", "gc-region", "region " + region.number), [region.key], "var(--gc-soft)", exchange.asked));
+  }
   if (exchange.window) {
     const [, , width, height] = exchange.window;
-    asked.append(node("span", "gc-view", "visible area, " + width + " × " + height + " px"));
+    const view = node("span", "gc-view", "visible area, " + width + " × " + height + " px");
+    view.title = "Show this part of the image";
+    asked.append(pressable(view, () => send("go-to", { window: exchange.window })));
   }
   return asked;
 }
@@ -53,6 +54,7 @@ function toolbar(exchange, isLast, isBusy) {
   const bar = node("div", "gc-tools");
   const add = (text, title, action, pressed) => {
     const tool = button(text, title, action);
+    tool.dataset.tool = text;
     if (pressed !== undefined) tool.setAttribute("aria-pressed", pressed);
     bar.append(tool);
   };
@@ -61,8 +63,9 @@ function toolbar(exchange, isLast, isBusy) {
     render();
   };
   if (exchange.boxes.length || exchange.asked.length) {
-    const shown = !hidden.has(exchange.id);
-    add(shown ? "Hide boxes" : "Show boxes", "Show the boxes of this answer on the image", toggle(hidden), shown);
+    const on = shown.has(exchange.id);
+    const show = () => send("show-layer", { exchange: exchange.id, shown: !on });
+    add(on ? "Hide boxes" : "Show boxes", "Show the boxes of this answer on the image", show, on);
   }
   if (exchange.raw) {
     add("Raw", "Show the answer as the model wrote it", toggle(raw), raw.has(exchange.id));
@@ -82,10 +85,11 @@ function toolbar(exchange, isLast, isBusy) {
   return bar;
 }
 
-// Build or rebuild what has changed, and tell the viewer which boxes to show.
+// Build or rebuild what has changed, and tell the results which boxes there are.
 const built = new Map(); // id -> {state, node}
+let conversation = { exchanges: [], memory: "", busy: false };
 function render() {
-  const conversation = JSON.parse(props.value || '{"exchanges":[],"memory":""}');
+  conversation = JSON.parse(props.value || '{"exchanges":[],"memory":"","busy":false}');
   exchanges = conversation.exchanges;
   element.querySelector(".gc-empty").hidden = exchanges.length > 0;
   for (const id of [...built.keys()]) {
@@ -93,16 +97,27 @@ function render() {
     built.get(id).node.remove();
     built.delete(id);
   }
-  const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 60;
+  renderExchanges();
+  announce();
+  tellAnswers();
+}
+
+// A reader at the end stays there, whatever is added and however the window changes.
+const isAtEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 60;
+const stay = () => (scroller.scrollTop = scroller.scrollHeight);
+let followed = true;
+scroller.addEventListener("scroll", () => (followed = isAtEnd()));
+new ResizeObserver(() => followed && stay()).observe(scroller);
+
+function renderExchanges() {
+  const atEnd = isAtEnd();
   exchanges.forEach((exchange, index) => update(exchange, index === exchanges.length - 1, conversation.busy));
   showMemory(conversation.memory);
-  if (atEnd) scroller.scrollTop = scroller.scrollHeight;
-  announce();
-  showBoxes();
+  if (atEnd) stay();
 }
 
 function update(exchange, isLast, isBusy) {
-  const flags = [isLast, isBusy, hidden.has(exchange.id), raw.has(exchange.id), correcting === exchange.id];
+  const flags = [isLast, isBusy, shown.has(exchange.id), raw.has(exchange.id), correcting === exchange.id];
   const state = JSON.stringify([{ ...exchange, remembered: null }, flags]);
   const before = built.get(exchange.id);
   if (before?.state === state) return;
@@ -139,18 +154,11 @@ function announce() {
   element.querySelector(".gc-live").textContent = [words, ...notices, last.failure].join(" ");
 }
 
-function showBoxes() {
-  const boxes = [];
-  for (const exchange of exchanges) {
-    if (hidden.has(exchange.id)) continue;
-    exchange.asked.forEach((points, index) => {
-      const key = exchange.id + "-asked-" + (index + 1);
-      boxes.push({ key, points, asked: true, colour: "#ffffff", number: index + 1 });
-    });
-    boxes.push(...exchange.boxes);
-  }
-  document.dispatchEvent(new CustomEvent("geochat:show-boxes", { detail: { boxes } }));
-}
-
-document.addEventListener("geochat:viewer-ready", showBoxes);
-document.addEventListener("geochat:get-hidden", ({ detail }) => (detail.exchanges = [...hidden]));
+const tellAnswers = () => send("answers", { exchanges });
+listen("results-ready", tellAnswers);
+listen("get-answers", (detail) => (detail.answers = exchanges.length));
+listen("layers", (detail) => {
+  if (detail.shown.size === shown.size && [...detail.shown].every((id) => shown.has(id))) return;
+  shown = new Set(detail.shown);
+  renderExchanges();
+});

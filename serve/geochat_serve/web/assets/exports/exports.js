@@ -1,22 +1,9 @@
-// Exports and imports. A file arrives in base64 and the browser saves it; the server keeps no copy.
+// The conversation as a file, saved and loaded; the corrections as training data.
 
 const MAX_CONVERSATION = 8 * 1024 * 1024; // bytes
 
-function save(file) {
-  const bytes = Uint8Array.from(atob(file.content), (letter) => letter.charCodeAt(0));
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([bytes], { type: file.type }));
-  link.download = file.name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-}
-
 element.querySelectorAll("[data-kind]").forEach((button) =>
-  button.addEventListener("click", () => {
-    const detail = { exchanges: [] };
-    document.dispatchEvent(new CustomEvent("geochat:get-hidden", { detail }));
-    trigger("export", { kind: button.dataset.kind, hidden: detail.exchanges });
-  }),
+  button.addEventListener("click", () => trigger("export", { kind: button.dataset.kind })),
 );
 
 const fileInput = element.querySelector("input");
@@ -35,7 +22,6 @@ element.querySelector(".ge-discard").addEventListener("click", () => {
   if (count && window.confirm(question)) trigger("discard_corrections");
 });
 
-watch("file", () => props.file && save(JSON.parse(props.file)));
 const showCount = () => (counter.textContent = props.count);
 watch("count", showCount);
 showCount();

@@ -27,6 +27,15 @@ const camera = {
     this.y = (this.height - this.scene.height * this.scale) / 2;
   },
 
+  // Show a part of the image (left, top, right, bottom) in the middle of the stage, so that it takes `share` of it.
+  show([left, top, right, bottom], share) {
+    const fit = Math.min(this.width / Math.max(right - left, 1), this.height / Math.max(bottom - top, 1)) * share;
+    this.scale = Math.min(fit, Math.max(8, this.fitScale()));
+    this.x = this.width / 2 - ((left + right) / 2) * this.scale;
+    this.y = this.height / 2 - ((top + bottom) / 2) * this.scale;
+    this.clamp();
+  },
+
   // Zoom, keeping the image point under (x, y) in place.
   zoomAt(factor, [x, y]) {
     if (!this.scene) return;
@@ -65,9 +74,9 @@ const camera = {
   },
 };
 
-// The canvas: the overview and, over it, the visible part at full resolution.
+// The canvas: the overview and, over it, tiles of the visible part.
 const canvas = element.querySelector(".gv-canvas");
-const pictures = { overview: null, detail: null, detailWindow: null };
+const pictures = { overview: null };
 
 function loadPicture(source) {
   return new Promise((resolve, reject) => {
@@ -89,7 +98,7 @@ function paint() {
   if (!camera.scene || !pictures.overview) return;
   pen.setTransform(dpr, 0, 0, dpr, 0, 0);
   draw(pen, pictures.overview, [0, 0, camera.scene.width, camera.scene.height]);
-  if (pictures.detail) draw(pen, pictures.detail, pictures.detailWindow);
+  paintTiles(pen);
 }
 
 // Draw the visible part of a picture of a window of the image.
@@ -100,38 +109,18 @@ function draw(pen, picture, [column, row, width, height]) {
   const x2 = Math.min(left + visibleWidth, column + width);
   const y2 = Math.min(top + visibleHeight, row + height);
   if (x2 <= x1 || y2 <= y1) return;
-  const perPixel = picture.naturalWidth / width; // picture pixels per image pixel
+  const perPixel = (picture.naturalWidth ?? picture.width) / width; // picture pixels per image pixel
+  const perRow = (picture.naturalHeight ?? picture.height) / height;
   pen.imageSmoothingEnabled = camera.scale < perPixel * 3;
   pen.imageSmoothingQuality = "high";
   pen.drawImage(
     picture,
     (x1 - column) * perPixel,
-    ((y1 - row) * picture.naturalHeight) / height,
+    (y1 - row) * perRow,
     (x2 - x1) * perPixel,
-    ((y2 - y1) * picture.naturalHeight) / height,
+    (y2 - y1) * perRow,
     ...camera.toScreen([x1, y1]),
     (x2 - x1) * camera.scale,
     (y2 - y1) * camera.scale,
   );
 }
-
-// Request detail once the view rests on a part for which the overview has too few pixels.
-let detailTimer = null;
-function requestDetail() {
-  clearTimeout(detailTimer);
-  if (!pictures.overview) return;
-  const density = pictures.overview.naturalWidth / camera.scene.width;
-  if (density > 0.99 || camera.scale * (window.devicePixelRatio || 1) < density * 1.15) return;
-  detailTimer = setTimeout(() => {
-    trigger("detail_wanted", { scene: camera.scene.id, window: camera.window() });
-  }, 300);
-}
-
-watch("detail", async () => {
-  const detail = props.detail && JSON.parse(props.detail);
-  if (!detail || detail.scene !== camera.scene?.id) return;
-  const picture = await loadPicture(detail.source);
-  if (detail.scene !== camera.scene?.id) return;
-  [pictures.detail, pictures.detailWindow] = [picture, detail.window];
-  paint();
-});

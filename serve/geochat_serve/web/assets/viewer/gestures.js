@@ -15,7 +15,9 @@ const near = (a, b, reach) => Math.hypot(a[0] - b[0], a[1] - b[1]) <= reach;
 function setDrawing(on) {
   drawing = on;
   element.querySelector(".gv").dataset.mode = on ? "draw" : "pan";
-  hint(on ? "Drag to draw a region. Enter places one in the middle, Esc cancels." : "");
+  const byTouch = window.matchMedia("(pointer: coarse)").matches;
+  const how = byTouch ? "Drag a finger over the region" : "Drag to draw a region. Enter places one in the middle, Esc cancels.";
+  hint(on ? how : "");
   updateBar();
 }
 
@@ -115,7 +117,7 @@ function release(event) {
   } else if (ended.kind === "pan" && still) {
     const box = boxAt(camera.toImage(ended.began));
     if (regions.selected && !box) regions.selected = null;
-    highlight(box?.key ?? null);
+    highlight(box ? [box.key] : []);
   }
   drawShapes();
   updateBar();
@@ -123,14 +125,16 @@ function release(event) {
 }
 stage.addEventListener("pointerup", release);
 stage.addEventListener("pointercancel", release);
-stage.addEventListener("pointerleave", () => {
-  if (!pointers.size) highlight(null);
+stage.addEventListener("pointerleave", (event) => {
+  if (event.pointerType === "touch") return; // a tap ends with it
+  if (!pointers.size) highlight([]);
 });
 
 function hover(screen) {
   const hit = drawing ? { kind: "draw" } : hitTest(screen, false);
   stage.dataset.gesture = hit.kind;
-  highlight(hit.kind === "pan" ? (boxAt(camera.toImage(screen))?.key ?? null) : null);
+  const box = hit.kind === "pan" ? boxAt(camera.toImage(screen)) : null;
+  highlight(box ? [box.key] : []);
 }
 
 stage.addEventListener(

