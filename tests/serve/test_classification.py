@@ -2,7 +2,9 @@
 
 import pytest
 
+from geochat import GeoChat
 from geochat.errors import SettingsError
+from geochat_serve import ServeSettings, serve
 from geochat_serve.open_scene import open_sample
 from geochat_serve.web.image import SceneClassifier
 
@@ -19,6 +21,13 @@ def test_probabilities_of_the_named_classes():
 def test_too_few_classes(text, message):
     with open_sample("tanks.png") as scene, pytest.raises(SettingsError, match=message):
         SceneClassifier().classify(scene.overview, text)
+
+
+@pytest.fixture
+def server(engine):
+    """A server that computes two answers at a time, in place of the usual one for all tests."""
+    with serve(GeoChat(engine), ServeSettings(port=0, concurrency=2)) as running:
+        yield running
 
 
 def classify(user, classes):
