@@ -140,23 +140,6 @@ def test_two_users_at_once_see_their_own(people, engine, pictures):
     assert two.page.locator(".gv-name").inner_text() == "place.tif"
 
 
-@pytest.mark.slow
-def test_users_who_wait_see_their_position(people, engine, pictures):
-    crowd = [people() for _ in range(4)]
-    for user in crowd:
-        user.open(pictures / "wide.png")
-    for user in crowd:
-        user.ask("slow", wait=False)
-    crowd[2].page.wait_for_selector(".gc-exchange.waiting")
-    crowd[3].page.wait_for_selector(".gc-exchange.waiting:has-text('1 question ahead')")
-    assert engine.most_running <= 2
-    crowd[3].stop()
-    crowd[0].page.click("#stop")
-    crowd[2].page.wait_for_selector(".gc-exchange.writing")
-    for user in crowd[1:3]:
-        user.stop()
-
-
 def test_reloading_while_an_answer_is_written(user, engine, pictures):
     user.open(pictures / "wide.png")
     user.ask("it", "Find")

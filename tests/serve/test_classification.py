@@ -2,9 +2,7 @@
 
 import pytest
 
-from geochat import GeoChat
 from geochat.errors import SettingsError
-from geochat_serve import ServeSettings, serve
 from geochat_serve.open_scene import open_sample
 from geochat_serve.web.image import SceneClassifier
 
@@ -21,13 +19,6 @@ def test_probabilities_of_the_named_classes():
 def test_too_few_classes(text, message):
     with open_sample("tanks.png") as scene, pytest.raises(SettingsError, match=message):
         SceneClassifier().classify(scene.overview, text)
-
-
-@pytest.fixture
-def server(engine):
-    """A server that computes two answers at a time, in place of the usual one for all tests."""
-    with serve(GeoChat(engine), ServeSettings(port=0, concurrency=2)) as running:
-        yield running
 
 
 def classify(user, classes):
@@ -58,19 +49,3 @@ def test_the_whole_image_or_the_visible_area(user, pictures):
     assert shares(user) != whole
     user.open(pictures / "wide.png")
     user.page.wait_for_selector("#classified:not(:has-text('%'))")
-
-
-@pytest.mark.slow
-def test_it_waits_in_the_queue(people, pictures):
-    busy, waiting = [people(), people()], people()
-    for user in busy:
-        user.open(pictures / "wide.png")
-        user.ask("slow", wait=False)
-        user.page.wait_for_selector(".gc-exchange.writing")
-    waiting.open_sample()
-    waiting.open_panel("Zero-shot classification")
-    waiting.page.click("#classify-button")
-    waiting.page.wait_for_selector("#classified:has-text('Waiting')")
-    busy[0].stop()
-    waiting.page.wait_for_selector("#classified:has-text('%')")
-    busy[1].stop()

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -168,12 +169,8 @@ def test_wrong_files_are_refused(found, tmp_path):
         Verdicts(saved, layer)
 
 
-@pytest.mark.slow
-def test_keys_and_clicks_give_verdicts_that_are_saved(found, tmp_path):
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install 'geochat[dev]')")
-    if not CHROMIUM.is_file():
-        pytest.skip("needs a browser: apt-get install chromium")
-    write_review(tmp_path / "page.html", found.layer, found.scene, found.job, sample=3)
+def _judge(playwright, folder):
+    """Judge by keys and clicks and save; returns the addresses asked for and the errors."""
     asked, errors = [], []
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
@@ -181,16 +178,27 @@ def test_keys_and_clicks_give_verdicts_that_are_saved(found, tmp_path):
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: errors.append(message.text))
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto((tmp_path / "page.html").as_uri())
+        page.goto((folder / "page.html").as_uri())
         for key in ("a", "r", "a", "2", "ArrowRight", "a"):
             page.keyboard.press(key)
         page.locator("article").nth(5).get_by_role("button", name="Reject").click()
         assert page.locator("#progress").text_content() == "6 of 6 judged"
         with page.expect_download() as download:
             page.locator("#save").click()
-        download.value.save_as(tmp_path / "verdicts.json")
+        download.value.save_as(folder / "verdicts.json")
         assert page.locator("img").first.evaluate("image => image.naturalWidth") > 0
         browser.close()
+    return asked, errors
+
+
+@pytest.mark.slow
+def test_keys_and_clicks_give_verdicts_that_are_saved(found, tmp_path):
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install 'geochat[dev]')")
+    if not CHROMIUM.is_file():
+        pytest.skip("needs a browser: apt-get install chromium")
+    write_review(tmp_path / "page.html", found.layer, found.scene, found.job, sample=3)
+    with ThreadPoolExecutor(1) as thread:  # a browser of other tests may hold this one's event loop
+        asked, errors = thread.submit(_judge, playwright, tmp_path).result()
     assert errors == []
     assert {url.partition(":")[0] for url in asked} <= {"file", "data", "blob"}
     items = json.loads((tmp_path / "verdicts.json").read_text())["items"]
