@@ -37,8 +37,9 @@ class Connection:
     """
 
     def __init__(self, url: str | None, token: str | None, timeout: float) -> None:
-        address = _address(url or os.environ.get(SERVER, ""))
-        self.where = str(address.copy_with(userinfo=b""))
+        given = _address(url or os.environ.get(SERVER, ""))
+        address = given.copy_with(userinfo=b"")  # httpx logs the address of each request
+        self.where = str(address)
         token = (os.environ.get(TOKEN, "") if token is None else token).strip()
         if not (token.isascii() and token.isprintable()):
             raise SettingsError("the API token holds characters that no header takes; copy it again")
@@ -46,6 +47,7 @@ class Connection:
             raise SettingsError(f"timeout={timeout} is impossible; give a number of seconds above 0")
         self._http = httpx.Client(
             base_url=address.join(_API),
+            auth=(given.username, given.password) if given.userinfo else None,
             headers={"authorization": f"Bearer {token}"} if token else {},
             timeout=httpx.Timeout(timeout, connect=min(_CONNECT_S, timeout), pool=None),
             trust_env=address.host not in _LOOPBACK,  # no proxy leads to this machine
@@ -142,7 +144,9 @@ def _address(url: str) -> httpx.URL:
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise SettingsError(f"{url!r} is no address ({error}); give one as http://127.0.0.1:7860") from error
+        shown = url.rpartition("@")[2].partition("?")[0]  # neither user nor password
+        raise SettingsError(f"{shown!r} is no address ({error}); give one as http://127.0.0.1:7860") from error
     if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query or parsed.fragment:
-        raise SettingsError(f"the address of {parsed.host or url!r} is no http address; give http://127.0.0.1:7860")
+        shown = parsed.host or url.rpartition("@")[2]
+        raise SettingsError(f"the address of {shown!r} is no http address; give http://127.0.0.1:7860")
     return parsed.copy_with(path=f"{parsed.path.rstrip('/')}/")

@@ -1,11 +1,14 @@
 """A vector layer, read from GeoParquet and any file GDAL knows.
 
-GeoJSON is longitude and latitude unless it carries a CRS of its own (the member "crs", which RFC 7946 retired), or
+GeoJSON is longitude and latitude unless it names a CRS of its own (the member "crs", which RFC 7946 retired), or
 pixels of the image where it carries this project's mark. Any other file says its CRS itself, and one that does not is
 refused unless it is this project's and marked as pixels.
+
+GDAL never reads JSON here: it would fetch a CRS that is a link, and run the commands of a file that is a pipeline.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +30,11 @@ Coordinates = Literal["map", "pixels", "pixels up"]
 
 _TEXT = (".geojson", ".json")
 _PARQUET = b"PAR1"
+_MAX_CELLS = 2**25  # attributes times features: a row of JSON leaves out what it has not, a column does not
+_LONGITUDE_LATITUDE = (("OGC", "CRS84"), ("OGC", "CRS84H"), ("EPSG", "4326"), ("EPSG", "4979"))
+_CRS_NAME = re.compile(
+    r"(?:urn:(?:ogc|x-ogc):def:crs:|https?://www\.opengis\.net/def/crs/)?([A-Za-z]+)[:/](?:[0-9.]*[:/])?([A-Za-z0-9]+)"
+)  # authority and code
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +96,7 @@ def _read_geojson(path: Path, content: bytes, name: str | None) -> VectorLayer:
         raise RegionError(f"the region file {path} is not GeoJSON: {error}") from error
     if not isinstance(document, dict):
         raise RegionError(f"the region file {path} holds a {type(document).__name__}; give a GeoJSON object")
-    if _has_own_crs(document):
-        return _read_by_gdal(path, name)
+    own = _own_crs(document, path)
     if name is not None and name != path.stem:
         raise RegionError(f"the region file {path} is GeoJSON, whose one layer has no name; leave out {name!r}")
     features = document.get("features") if document.get("type") == "FeatureCollection" else [document]
@@ -101,6 +108,10 @@ def _read_geojson(path: Path, content: bytes, name: str | None) -> VectorLayer:
         geometries.append(_shape(geometry, f"{path}, feature {number}"))
         rows.append(row)
     names = dict.fromkeys(key for row in rows for key in row)
+    if len(names) * len(rows) > _MAX_CELLS:
+        raise RegionError(
+            f"the region file {path} has {len(names):,} attributes of {len(rows):,} features; leave some out"
+        )
     columns = {key: _objects([row.get(key) for row in rows]) for key in names}
     mark = document.get("geochat")
     marks = [mark.get("coordinates") if isinstance(mark, dict) else None, *(row.get("coordinates") for row in rows)]
@@ -111,7 +122,7 @@ def _read_geojson(path: Path, content: bytes, name: str | None) -> VectorLayer:
         tuple(geometries),
         columns,
         "pixels" if in_pixels else "map",
-        None if in_pixels else WGS84,
+        None if in_pixels else own or WGS84,
     )
 
 
@@ -128,16 +139,29 @@ def _shape(geometry: object, where: str) -> shapely.Geometry | None:
         return None
     try:
         return shapely.geometry.shape(geometry)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, ShapelyError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, ShapelyError) as error:
         raise RegionError(f"the region file {where}: malformed geometry ({error})") from error
 
 
-def _has_own_crs(document: Mapping[str, Any]) -> bool:
-    """Return whether GeoJSON says that it is in another CRS than longitude and latitude."""
+def _own_crs(document: Mapping[str, Any], path: Path) -> str | None:
+    """Return the CRS that GeoJSON names, as "EPSG:32631"; None for longitude and latitude.
+
+    Raises:
+        RegionError: It is not said by a name such as urn:ogc:def:crs:EPSG::32631.
+    """
     crs = document.get("crs")
+    if crs is None:
+        return None
     properties = crs.get("properties") if isinstance(crs, dict) else None
-    named = str(properties.get("name", "")) if isinstance(properties, dict) else str(crs)
-    return crs is not None and not named.endswith(("CRS84", "EPSG:4326", "EPSG::4326"))
+    named = properties.get("name") if isinstance(properties, dict) else None
+    found = _CRS_NAME.fullmatch(named) if isinstance(named, str) else None
+    if found is None:
+        raise RegionError(
+            f"the region file {path} says its CRS as {str(named or crs)[:60]!r}; name it as EPSG:32631, or convert the"
+            " file (ogr2ogr)"
+        )
+    authority, code = found[1].upper(), found[2].upper()
+    return None if (authority, code) in _LONGITUDE_LATITUDE else f"{authority}:{code}"
 
 
 def _objects(values: list[Any]) -> np.ndarray:

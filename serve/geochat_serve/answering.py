@@ -11,7 +11,7 @@ from geochat import GeoChat
 from geochat.assistant import Question
 from geochat.dialects import Event
 from geochat.engines import GenerationSettings
-from geochat.errors import GeoChatError
+from geochat.errors import EngineError, GeoChatError
 from geochat.geometry import OrientedBox
 from geochat.imagery import Window
 from geochat_serve.exchanges import Exchange
@@ -25,6 +25,13 @@ _UPDATED_AT_ONCE = 4  # pages; with more answers being written each is updated l
 _SAMPLED = GenerationSettings(temperature=0.7, top_p=0.9)
 
 log = logging.getLogger(__name__)
+
+
+class ShuttingDownError(EngineError):
+    """The server accepts no more work."""
+
+    def __init__(self) -> None:
+        super().__init__("the server is shutting down; try again when it has restarted")
 
 
 class AnswerService:
@@ -54,6 +61,15 @@ class AnswerService:
         for question_id in tuple(self._computing):
             self.chat.cancel(question_id)
         self.threads.shutdown(wait=False, cancel_futures=True)
+
+    def require_open(self) -> None:
+        """Check that the service was not closed.
+
+        Raises:
+            ShuttingDownError: It was.
+        """
+        if self._closed:
+            raise ShuttingDownError
 
     def start(
         self,
@@ -131,12 +147,11 @@ class AnswerService:
         """Register a question while it is computed, so that `close` cancels it.
 
         Raises:
-            GeoChatError: The service was closed.
+            ShuttingDownError: The service was closed.
         """
         self._computing.add(question.id)  # before the check, so that `close` or the check sees the other
         try:
-            if self._closed:
-                raise GeoChatError("the server is shutting down")
+            self.require_open()
             yield
         finally:
             self._computing.discard(question.id)

@@ -34,6 +34,7 @@ from geochat_serve.tiles import TileServer
 from geochat_serve.web import asset
 from geochat_serve.web.api import Api
 from geochat_serve.web.chat import ChatHandlers
+from geochat_serve.web.exports import ExportHandlers
 from geochat_serve.web.find import FindHandlers
 from geochat_serve.web.image import ImageHandlers
 from geochat_serve.web.layers import LayerHandlers
@@ -130,7 +131,11 @@ def serve(chat: GeoChat, settings: ServeSettings) -> Iterator[Server]:
             page.queue(default_concurrency_limit=None)
             _add_gauges(metrics, answers, sessions, storage)
             tiles = TileServer()
-            routes = [*FindHandlers(jobs, sessions).routes(), *LayerHandlers(sessions, tiles, storage).routes()]
+            routes = [
+                *FindHandlers(jobs, sessions).routes(),
+                *LayerHandlers(sessions, tiles, storage, settings.images).routes(),
+                *ExportHandlers(sessions).routes(),
+            ]
             api = build_api(answers, jobs, storage, max_upload_mb=settings.max_upload_mb, root_path=settings.root_path)
             inner = [
                 Middleware(PageRoutes, routes=routes, root_path=settings.root_path),

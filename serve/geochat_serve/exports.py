@@ -6,7 +6,6 @@ as attribute. Each carries the turn, question and task it belongs to, and the nu
 clipped to the image; the box the model wrote stands beside them.
 """
 
-import base64
 import csv
 import io
 import tempfile
@@ -32,7 +31,7 @@ from geochat_serve.open_scene import OpenScene
 from geochat_serve.session import Session
 from geochat_serve.transcripts import to_json, to_markdown
 
-_PICTURE_SIDE = 4096
+PICTURE_SIDE = 3072  # longest side in pixels: larger pictures of a large scene take seconds more
 
 Shown: TypeAlias = Collection[str] | None
 
@@ -44,10 +43,6 @@ class ExportedFile:
     name: str
     media_type: str
     content: bytes
-
-    def to_dict(self) -> dict[str, str]:
-        """Return the file JSON-ready, the content in base64."""
-        return {"name": self.name, "type": self.media_type, "content": base64.b64encode(self.content).decode()}
 
 
 @dataclass(frozen=True)
@@ -155,7 +150,7 @@ def _shown(session: Session, shown: Shown) -> _ShownRegions:
 
 def _picture(session: Session, keys: Shown) -> bytes:
     shown = _shown(session, keys)
-    view = shown.scene.view(shown.scene.overview.window, _PICTURE_SIDE)
+    view = shown.scene.view(shown.scene.overview.window, PICTURE_SIDE)
     picture = draw(view.pil(), shown.features, view.frame, [each.number for each in shown.regions])
     return _written(".png", lambda path: write_picture(path, picture, shown.provenance))
 

@@ -35,6 +35,7 @@ MAX_PHRASES = 20
 MAX_OBJECTS = 100_000
 _MAX_PHRASE = 200  # characters
 _MAX_SCALES = 4
+_MAX_SCALE = 1000.0
 _MAX_WINDOWS = 200_000
 _MAX_JOURNAL_BYTES = 2**28
 _SNAPSHOT_S = 1.0  # least interval of reading the objects that windows to come may still change
@@ -77,6 +78,8 @@ class FindSpec:
             raise SettingsError(f"a phrase has {len(longest):,} characters; shorten it to {_MAX_PHRASE}")
         if len(self.scales) > _MAX_SCALES:
             raise SettingsError(f"{len(self.scales)} scales are too many; give up to {_MAX_SCALES}")
+        if bad := [scale for scale in self.scales if not 0 < scale <= _MAX_SCALE]:
+            raise SettingsError(f"the scale {bad[0]} is impossible; give a factor of the window up to {_MAX_SCALE:.0f}")
 
     def options(self) -> FindOptions:
         """Return the options of the search."""

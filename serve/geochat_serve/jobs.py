@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 from geochat.errors import GeoChatError
-from geochat_serve.answering import AnswerService
+from geochat_serve.answering import AnswerService, ShuttingDownError
 from geochat_serve.find_job import FindSpec, Job, open_copy
 from geochat_serve.open_scene import OpenScene
 from geochat_serve.queue import Ticket
@@ -26,6 +26,8 @@ __all__ = ["FindSpec", "Job", "JobNotFoundError", "Jobs", "TooManyJobsError"]
 MAX_RUNNING = 8
 MAX_RUNNING_PER_OWNER = 2
 MAX_UNFINISHED_PER_OWNER = 4
+MAX_RUNNING_PER_CLIENT = MAX_RUNNING // 2  # however many pages it has open
+MAX_UNFINISHED_PER_CLIENT = 16
 MAX_KEPT_PER_OWNER = 8
 KEPT_S = 3600.0  # after a job's end, or its owner's last look at it
 _POLL_S = 0.5  # a thread that waits for the queue notices within this time that its job was stopped
@@ -38,7 +40,7 @@ class JobNotFoundError(GeoChatError):
 
 
 class TooManyJobsError(GeoChatError):
-    """An owner has the most unfinished jobs that it may have."""
+    """An owner or a client has the most unfinished jobs that it may have."""
 
 
 class Jobs:
@@ -56,6 +58,7 @@ class Jobs:
         self._lock = threading.RLock()
         self._threads = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="geochat-job")
         self._closed = False
+        storage.on_reserve = self._remove_expired
 
     async def start(self, owner: str, scene: OpenScene, spec: FindSpec, *, client: str | None = None) -> Job:
         """Start a search. Runs on the server's event loop.
@@ -67,13 +70,14 @@ class Jobs:
             client: Login or address of the owner; None takes the owner.
 
         Raises:
-            TooManyJobsError: The owner has too many unfinished jobs.
+            TooManyJobsError: The owner or the client has too many unfinished jobs.
+            ShuttingDownError: The server is shutting down.
             StorageFullError: The server has no space for another job.
             GeoChatError: As `geochat.find.Finding`.
         """
         loop = asyncio.get_running_loop()
         self._remove_expired()
-        self._require_room(owner)
+        self._require_room(owner, client or owner)
         return await asyncio.to_thread(self._add, loop, owner, scene, spec, client or owner)
 
     def get(self, owner: str, job_id: object) -> Job:
@@ -115,14 +119,15 @@ class Jobs:
 
         Raises:
             JobNotFoundError: As `get`.
-            TooManyJobsError: The owner has too many unfinished jobs.
+            TooManyJobsError: The owner or the client has too many unfinished jobs.
+            ShuttingDownError: The server is shutting down.
             GeoChatError: As `geochat.find.Finding`.
         """
         job = self.get(owner, job_id)
         with self._lock:
             if not job.resumable or job in self._computing:
                 return job
-            self._require_room(owner)
+            self._require_room(owner, job.client)
             self._computing.add(job)  # so that it is neither dispatched nor deleted
             job.stopped.clear()
         loop = asyncio.get_running_loop()
@@ -168,7 +173,7 @@ class Jobs:
             try:
                 job.prepare(self._answers.chat.engine, partial(self._turn, job, loop))
                 with self._lock:
-                    self._require_room(owner)
+                    self._require_room(owner, client)
                     self._jobs[job.id] = job
             except BaseException:
                 job.scene.close()
@@ -179,16 +184,19 @@ class Jobs:
         self._dispatch()
         return job
 
-    def _require_room(self, owner: str) -> None:
+    def _require_room(self, owner: str, client: str) -> None:
         """Check that an owner may have another job; the owner's oldest finished jobs make room.
 
         Raises:
             TooManyJobsError: It may not.
-            GeoChatError: The server is shutting down.
+            ShuttingDownError: The server is shutting down.
         """
         with self._lock:
             if self._closed:
-                raise GeoChatError("the server is shutting down")
+                raise ShuttingDownError
+            unfinished = sum(job.client == client and not job.finished for job in self._jobs.values())
+            if unfinished >= MAX_UNFINISHED_PER_CLIENT:
+                raise TooManyJobsError(f"{unfinished} searches from your login or address are not finished; wait")
             own = self.of(owner)
             if (count := sum(not job.finished for job in own)) >= MAX_UNFINISHED_PER_OWNER:
                 raise TooManyJobsError(f"{count} of your searches are not finished; wait for one, or cancel it")
@@ -200,9 +208,12 @@ class Jobs:
         with self._lock:
             for job in self._jobs.values():
                 own = sum(other.owner == job.owner for other in self._computing)
+                of_client = sum(other.client == job.client for other in self._computing)
                 if job.state != "queued" or job in self._computing or self._closed:
                     continue
-                if len(self._computing) < MAX_RUNNING and own < MAX_RUNNING_PER_OWNER:
+                if of_client >= MAX_RUNNING_PER_CLIENT or own >= MAX_RUNNING_PER_OWNER:
+                    continue
+                if len(self._computing) < MAX_RUNNING:
                     job.state = "running"
                     self._computing.add(job)
                     self._threads.submit(self._compute, job)

@@ -24,7 +24,7 @@ _THUMBNAIL_SIDE = 300
 
 
 def _new_id() -> str:
-    return secrets.token_hex(4)
+    return secrets.token_hex(8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,12 +173,16 @@ def open_sample(name: str, images: Sequence[Path] = ()) -> OpenScene:
     return OpenScene.open(_samples_folder() / name, name, owned=False)
 
 
+def gallery_titles(images: Sequence[Path] = ()) -> dict[str, str]:
+    """Return the title of each image that the server offers, by its file: those given, then the bundled scenes."""
+    titles = {f"{number}/{path.name}": path.name for number, path in enumerate(images)}
+    return titles | {str(sample["file"]): str(sample["title"]).split(",")[0] for sample in samples()}
+
+
 def gallery(images: Sequence[Path] = ()) -> list[dict[str, str]]:
     """Return file, title and thumbnail of each image that the server offers: those given, then the bundled scenes."""
-    titles = {f"{number}/{path.name}": path.name for number, path in enumerate(images)}
-    titles |= {str(sample["file"]): str(sample["title"]).split(",")[0] for sample in samples()}
     shown = []
-    for file, title in titles.items():
+    for file, title in gallery_titles(images).items():
         with open_sample(file, images) as scene:
             picture = scene.overview.pil()
         picture.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))

@@ -12,6 +12,7 @@ from geochat.errors import GeoChatError, ImageError
 from geochat.imagery import BandChoice, Stretch, Window
 from geochat_serve.corrections import CorrectionSet
 from geochat_serve.exchanges import Exchange, PhraseColours
+from geochat_serve.image_layers import MAX_LAYERS
 from geochat_serve.open_scene import OpenScene
 from geochat_serve.queue import Ticket
 from geochat_serve.storage import UploadStorage
@@ -29,7 +30,8 @@ class Session:
         username: Login of its owner, None without a login.
         corrections: Corrected answers.
         client: Login or address from which it was started.
-        scene: The open scene.
+        scene: The open scene, which questions are about.
+        layers: Images laid over it, by id, the lowest first. They stay when another scene is opened.
         exchanges: The conversation on the page, over all views of the scene.
         colours: Colours of the phrases.
         bands: Bands of the scene, as the user chose them.
@@ -47,6 +49,7 @@ class Session:
     corrections: CorrectionSet
     client: str = ""
     scene: OpenScene | None = None
+    layers: dict[str, OpenScene] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
     colours: PhraseColours = field(default_factory=PhraseColours)
     bands: str = AUTOMATIC[0]
@@ -57,6 +60,7 @@ class Session:
     busy: bool = False
     hashes: set[str] = field(default_factory=set)
     active_at: float = field(default_factory=time.monotonic)
+    _closed: bool = field(default=False, repr=False)
     _ids: Iterator[int] = field(default_factory=lambda: count(1))
     _cleared: list[tuple[list[Exchange], PhraseColours]] = field(default_factory=list, repr=False)
 
@@ -80,6 +84,42 @@ class Session:
         rendered = scene.rendered(bands, stretch)
         if self.scene is scene:  # unless another one was opened in the meantime
             self.scene = rendered
+
+    def add_layer(self, layer: OpenScene) -> None:
+        """Lay an image over the open scene, on top of the layers there are. The session closes it in the end.
+
+        Raises:
+            ImageError: There are too many, or the session has ended.
+        """
+        self.require_room()
+        self.layers[layer.id] = layer
+
+    def require_room(self) -> None:
+        """Check that another image layer may be added.
+
+        Raises:
+            ImageError: There are too many, or the session has ended.
+        """
+        if self._closed:
+            raise ImageError("the session has ended; reload the page")
+        if len(self.layers) >= MAX_LAYERS:
+            raise ImageError(f"there are {MAX_LAYERS} image layers; remove one first")
+
+    def require_layer(self, layer_id: object) -> OpenScene:
+        """Return an image layer.
+
+        Raises:
+            ImageError: There is none with that id.
+        """
+        layer = self.layers.get(str(layer_id))
+        if layer is None:
+            raise ImageError("that image layer is gone; add the image again")
+        return layer
+
+    def remove_layer(self, layer_id: object, storage: UploadStorage) -> None:
+        """Remove an image layer and delete its file. Idempotent."""
+        if (layer := self.layers.pop(str(layer_id), None)) is not None:
+            discard(layer, storage)
 
     def require_scene(self) -> OpenScene:
         """Return the open scene.
@@ -176,13 +216,21 @@ class Session:
         return next((exchange for exchange in reversed(self.exchanges) if not exchange.being_edited), None)
 
     def close(self, storage: UploadStorage) -> None:
-        """Stop the current question and delete the session's file."""
+        """Stop the current question and delete the session's files."""
+        self._closed = True
         self.stop()
         self._close_scene(storage)
+        for layer_id in tuple(self.layers):
+            self.remove_layer(layer_id, storage)
 
     def _close_scene(self, storage: UploadStorage, *, keep_file: bool = False) -> None:
         scene, self.scene = self.scene, None
         if scene is not None:
-            scene.close()
-            if scene.owned and scene.path is not None and not keep_file:
-                storage.remove(scene.path)
+            discard(scene, storage, keep_file=keep_file)
+
+
+def discard(scene: OpenScene, storage: UploadStorage, *, keep_file: bool = False) -> None:
+    """Close a scene and, unless it is to be kept or not the scene's own, delete its file."""
+    scene.close()
+    if scene.owned and scene.path is not None and not keep_file:
+        storage.remove(scene.path)

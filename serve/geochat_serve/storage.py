@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
@@ -35,7 +35,10 @@ class UploadStorage:
     Attributes:
         uploads: Folder of the uploads.
         max_bytes: Largest total size of all files.
+        on_reserve: Called from any thread before space is reserved; removes what has expired elsewhere.
     """
+
+    on_reserve: Callable[[], None] | None = None
 
     def __init__(self, max_bytes: int) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="geochat-serve-")
@@ -61,6 +64,29 @@ class UploadStorage:
         folder.mkdir()
         self._owners[folder.name] = client
         return folder / safe_name(name)
+
+    def store(self, name: str, content: bytes, client: str) -> str:
+        """Store an upload that is in memory.
+
+        Args:
+            name: As `new_path`.
+            content: The file.
+            client: Owner of the upload.
+
+        Returns:
+            Its public name.
+
+        Raises:
+            StorageFullError: It does not fit.
+        """
+        with self.reserve(len(content), client):
+            path = self.new_path(name, client)
+            try:
+                path.write_bytes(content)
+            except OSError as error:
+                self.discard(path)
+                raise StorageFullError(f"the server cannot store the file: {error.strerror}") from error
+        return self.public_name(path)
 
     def public_name(self, path: Path) -> str:
         """Return the name by which a client refers to an upload; it does not reveal the path."""
@@ -133,6 +159,8 @@ class UploadStorage:
             StorageFullError: There is not enough space, or the client has used up its share.
         """
         self.remove_expired()
+        if self.on_reserve is not None:
+            self.on_reserve()
         with self._lock:
             if self._total() + size > self.max_bytes:
                 for folder in self._used.copy():

@@ -1,7 +1,8 @@
 """Tiles of open scenes: rendered in threads of their own, and kept in a cache of limited size.
 
 Tile (level, column, row) shows `SIDE` x `SIDE` pixels, each of 2**level x 2**level pixels of the scene. Tiles at the
-right and the lower border are smaller. A rendering of a scene never changes, so a tile is immutable.
+right and the lower border are smaller. A rendering of a scene never changes, so a tile is immutable. Tiles of an image
+layer have the grid of the scene under it.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from PIL import Image
 
 from geochat.errors import ImageError
 from geochat.imagery import Window
+from geochat_serve.image_layers import render_layer
 from geochat_serve.open_scene import OpenScene
 
 SIDE = 512
@@ -28,7 +30,7 @@ class Tile:
     """A tile as the browser gets it.
 
     Attributes:
-        content: PNG at full resolution, which changes no pixel; JPEG otherwise.
+        content: PNG at full resolution, which changes no pixel; otherwise JPEG, or WebP if partly transparent.
         media_type: Media type of the content.
     """
 
@@ -55,15 +57,24 @@ class TileServer:
         self._slots = asyncio.Semaphore(_THREADS)
 
     async def tile(
-        self, scene: OpenScene, level: int, column: int, row: int, is_wanted: Callable[[], Awaitable[bool]]
+        self,
+        scene: OpenScene,
+        level: int,
+        column: int,
+        row: int,
+        is_wanted: Callable[[], Awaitable[bool]],
+        *,
+        layer: OpenScene | None = None,
     ) -> Tile | None:
-        """Return a tile; None if nobody wants it any more when its turn comes.
+        """Return a tile of a scene, or of a layer over it; None if nobody wants it any more when its turn comes.
 
         Raises:
-            ImageError: There is no such tile, or the scene cannot be read.
+            ImageError: There is no such tile, or the image cannot be read.
         """
         window = tile_window(scene, level, column, row)
-        key = (scene.image_id, scene.overview.bands, scene.overview.stretch, level, column, row)
+        shown = scene if layer is None else layer
+        rendering = (shown.image_id, shown.overview.bands, shown.overview.stretch)
+        key = (scene.image_id, *rendering, level, column, row)
         if (known := self._known(key)) is not None:
             return known
         async with self._slots:
@@ -71,7 +82,9 @@ class TileServer:
                 return known
             if not await is_wanted():
                 return None
-            made = await asyncio.get_running_loop().run_in_executor(self._threads, render_tile, scene, window, level)
+            made = await asyncio.get_running_loop().run_in_executor(
+                self._threads, render_tile, scene, window, level, layer
+            )
             self.rendered += 1
             self._keep(key, made)
             return made
@@ -111,13 +124,15 @@ def tile_window(scene: OpenScene, level: int, column: int, row: int) -> Window:
     raise ImageError(f"{scene.name} has no tile {level}/{column}/{row}; open the image again")
 
 
-def render_tile(scene: OpenScene, window: Window, level: int) -> Tile:
-    """Render a tile.
+def render_tile(scene: OpenScene, window: Window, level: int, layer: OpenScene | None = None) -> Tile:
+    """Render a tile of a scene, or of a layer over it.
 
     Raises:
-        ImageError: The scene was closed, or cannot be read.
+        ImageError: The image was closed, or cannot be read.
     """
     size = (max(1, window.width >> level), max(1, window.height >> level))
+    if layer is not None:
+        return _encoded(render_layer(layer, scene, window, size), lossless=level == 0)
     view = scene.scene.read(
         window, size=size, bands=scene.overview.bands, stretch=scene.overview.stretch, allow_blank=True
     )
@@ -128,6 +143,11 @@ def _encoded(picture: Image.Image, *, lossless: bool) -> Tile:
     content = io.BytesIO()
     if lossless:
         picture.save(content, "PNG", compress_level=1)
+        kind = "png"
+    elif picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255):
+        picture.save(content, "WEBP", quality=90, method=0)
+        kind = "webp"
     else:
-        picture.save(content, "JPEG", quality=90)
-    return Tile(content.getvalue(), "image/png" if lossless else "image/jpeg")
+        picture.convert("RGB").save(content, "JPEG", quality=90)
+        kind = "jpeg"
+    return Tile(content.getvalue(), f"image/{kind}")

@@ -9,6 +9,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import rasterio
@@ -86,6 +87,18 @@ def pictures(tmp_path_factory):
     (folder / "broken.png").write_bytes((folder / "wide.png").read_bytes()[:200])
     (folder / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(3 * 2**20))
     return folder
+
+
+@pytest.fixture(scope="session")
+def api(server):
+    """A client of the HTTP API."""
+    with httpx.Client(base_url=f"{server.url}api/v1/", timeout=wire.WAIT_S) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def png(pictures):
+    return (pictures / "wide.png").read_bytes()
 
 
 @pytest.fixture

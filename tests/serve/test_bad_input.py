@@ -92,7 +92,6 @@ def test_files_of_a_call(client, data):
         ("conversation", "retry"),
         ("conversation", "edit"),
         ("conversation", "correct"),
-        ("exports", "export"),
         ("exports", "load_conversation"),
     ],
 )

@@ -4,15 +4,18 @@ import csv
 import io
 import json
 
+import numpy as np
 import pyogrio
 import pytest
+import rasterio
 import shapely
+from affine import Affine
 from PIL import Image
 
 from geochat.engines import Chunk, Usage
 from geochat.errors import ExportError
 from geochat.geometry import OrientedBox
-from geochat_serve.exports import export
+from geochat_serve.exports import PICTURE_SIDE, export
 
 
 def content(session, kind, shown=None):
@@ -130,3 +133,50 @@ def answer_of(text):
 def test_an_unknown_format_is_refused(conversation):
     with pytest.raises(ExportError, match="no export format 'shapefile'; choose from png"):
         content(conversation, "shapefile")
+
+
+def test_a_page_gets_its_files_and_nobody_else_does(pages, server):
+    page = pages(server)
+    key, _ = page.load()
+    headers = {"x-geochat-session": key}
+
+    def ask_for(**values):
+        return page.http.post("page/exports", headers=headers, json=values)
+
+    page.trigger("scene-viewer", "sample", {"file": "airport.tif"})
+    page.trigger("ask", "click", data=["where?", "Grounded description", False, ""])
+    whole, one = ask_for(kind="geojson"), ask_for(kind="geojson", shown=["1-2"])
+    assert whole.headers["content-type"] == "application/geo+json"
+    assert whole.headers["content-disposition"] == "attachment; filename*=utf-8''airport-geochat.geojson"
+    assert [len(each.json()["features"]) for each in (whole, one)] == [3, 1]
+    picture = Image.open(io.BytesIO(ask_for(kind="png").content))
+    assert max(picture.size) <= PICTURE_SIDE
+    for values in (
+        {},
+        {"kind": "shapefile"},
+        {"kind": []},
+        {"kind": "png", "shown": []},
+        {"kind": "png", "shown": [3, {}]},
+    ):
+        refused = ask_for(**values)
+        assert (refused.status_code, "error on the server" in refused.text) == (400, False)
+    assert page.http.post("page/exports", headers=headers, content="[").status_code == 400
+    assert page.http.post("page/exports", json={"kind": "png"}).status_code == 403
+
+
+def test_the_picture_of_a_large_scene_is_bounded(ask, opened, tmp_path):
+    path = tmp_path / "large.tif"
+    profile = {
+        "width": 4000,
+        "height": 1000,
+        "count": 1,
+        "dtype": "uint8",
+        "tiled": True,
+        "compress": "deflate",
+        "transform": Affine.scale(2),
+    }
+    with rasterio.open(path, "w", driver="GTiff", **profile) as target:
+        target.write(np.full((1, 1000, 4000), 90, np.uint8))
+    session = opened(path)
+    ask(session, "where?")
+    assert Image.open(io.BytesIO(content(session, "png"))).size == (PICTURE_SIDE, PICTURE_SIDE // 4)

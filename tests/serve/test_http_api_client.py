@@ -106,7 +106,7 @@ def test_errors_are_those_of_the_facade(client, pictures, guarded, tmp_path):
         (lambda: client.ask(wide, "?", task="guess"), errors.PromptError, "guess"),
         (lambda: client.ask(wide, "?", regions=[(1, 2, 3)]), errors.RegionError, "four or five"),
         (lambda: client.ask(wide, "too long"), errors.GeoChatError, "too long for the model"),
-        (lambda: client.ask(wide, "explode"), errors.EngineError, "failed on this question"),
+        (lambda: client.ask(wide, "explode"), errors.EngineError, "failed on this request"),
         (lambda: client.ask(pictures / "huge.png", "?"), errors.EngineError, "exceeds 2 MB"),
         (lambda: client.search("../server"), errors.SettingsError, "no id"),
         (lambda: Client(guarded.url).server(), errors.SettingsError, "GEOCHAT_API_TOKEN"),
@@ -196,3 +196,13 @@ def test_a_command_on_a_server_imports_nothing_heavy(server, pictures):
             env={**os.environ, "HTTP_PROXY": "http://127.0.0.1:9"},
         )
         assert done.stdout.splitlines()[-1] == "0 []", done.stdout + done.stderr
+
+
+def test_a_password_in_the_address_is_sent_and_never_told(guarded, caplog):
+    with caplog.at_level("DEBUG"), Client(guarded.url.replace("://", "://ada:secret@")) as client:
+        assert client.server()["model"] == "scripted"
+    assert "ada" not in caplog.text
+    for address in ("http://ada:secret@host:port", "http://ada:secret@[::1", "ada:secret@host", "ftp://ada:secret@a"):
+        with pytest.raises(errors.SettingsError) as refused:
+            Client(address)
+        assert "secret" not in str(refused.value)

@@ -8,12 +8,6 @@ import pytest
 from serve_wire import WAIT_S, from_address, wait_until
 
 
-@pytest.fixture(scope="module")
-def api(server):
-    with httpx.Client(base_url=f"{server.url}api/v1/", timeout=WAIT_S) as client:
-        yield client
-
-
 @pytest.fixture
 def start(api, pictures):
     """`start(...)` starts a search: its values. All are deleted in the end."""

@@ -13,13 +13,14 @@ from serve_scripted import ScriptedEngine
 from serve_wire import run
 
 from geochat import GeoChat
-from geochat.errors import GeoChatError, PromptError, RegionError, SettingsError
+from geochat.errors import PromptError, RegionError, SettingsError
 from geochat.exports import EXPORTERS
 from geochat_serve import jobs as jobs_module
-from geochat_serve.answering import AnswerService
+from geochat_serve.answering import AnswerService, ShuttingDownError
 from geochat_serve.jobs import FindSpec, JobNotFoundError, Jobs, TooManyJobsError
 from geochat_serve.open_scene import OpenScene
 from geochat_serve.queue import FairQueue
+from geochat_serve.storage import StorageFullError
 
 SPEC = FindSpec(("it",), window=200, overlap=0.0)  # six windows of wide.png, a box in each
 
@@ -173,6 +174,37 @@ def test_an_owner_may_have_so_many(storage, scene):
     run(scenario())
 
 
+def test_a_client_may_have_so_many_however_many_pages_it_has(storage, scene, monkeypatch):
+    monkeypatch.setattr(jobs_module, "MAX_UNFINISHED_PER_CLIENT", 6)
+
+    async def scenario():
+        async with service(storage, pause=0.05) as (jobs, _):
+            own = [await jobs.start(f"page {number}", scene, SPEC, client="ada") for number in range(6)]
+            with pytest.raises(TooManyJobsError, match="not finished"):
+                await jobs.start("page 7", scene, SPEC, client="ada")
+            other = await jobs.start("page 8", scene, SPEC, client="grace")
+            return [job.state for job in own].count("running"), other.state
+
+    assert run(scenario()) == (jobs_module.MAX_RUNNING_PER_CLIENT, "running")
+
+
+def test_expired_jobs_make_room_for_uploads(storage, scene, monkeypatch):
+    """A client that cannot upload starts no job, so uploads, too, remove expired ones."""
+
+    async def scenario():
+        async with service(storage, pause=0) as (jobs, _):
+            job = await jobs.start("ada", scene, SPEC)
+            await until(lambda: not jobs.running)
+            storage.max_bytes = storage.size()
+            with pytest.raises(StorageFullError):
+                storage.store("a.png", b"abc", "grace")
+            monkeypatch.setattr(jobs_module, "KEPT_S", -1)
+            storage.store("a.png", b"abc", "grace")
+            return job.folder.exists()
+
+    assert run(scenario()) is False
+
+
 def test_the_oldest_finished_jobs_make_room(storage, scene, monkeypatch):
     monkeypatch.setattr(jobs_module, "MAX_KEPT_PER_OWNER", 2)
 
@@ -201,6 +233,7 @@ def test_the_oldest_finished_jobs_make_room(storage, scene, monkeypatch):
         ({"phrases": ("it",), "overlap": 2000.0}, SettingsError),
         ({"phrases": ("it",), "scales": (1, 2, 3, 4, 5)}, SettingsError),
         ({"phrases": ("it",), "scales": (0.0,)}, SettingsError),
+        ({"phrases": ("it",), "scales": (1e308,)}, SettingsError),
         ({"phrases": ("it",), "limit": 0}, SettingsError),
     ],
 )
@@ -259,7 +292,7 @@ def test_closing_ends_running_jobs_at_once(storage, scene):
             await until(lambda: job.state == "running")
             began = time.monotonic()
             await asyncio.to_thread(jobs.close)
-            with pytest.raises(GeoChatError, match="shutting down"):
+            with pytest.raises(ShuttingDownError, match="shutting down"):
                 await jobs.start("ada", scene, SPEC)
             return job.state, time.monotonic() - began, job.folder.exists()
 

@@ -1,7 +1,11 @@
 """Vector layers laid on the open image: any CRS, good and broken files."""
 
+import contextlib
 import json
+import sqlite3
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import geopandas
 import numpy as np
@@ -15,6 +19,7 @@ from geochat.geometry import to_geographic
 from geochat_serve import overlays
 from geochat_serve.open_scene import OpenScene
 from geochat_serve.overlays import read_overlay
+from geochat_serve.web import layers
 
 
 @pytest.fixture
@@ -114,6 +119,63 @@ def test_too_much_is_refused(tmp_path, scene, monkeypatch):
         monkeypatch.undo()
 
 
+def geopackage(folder, *statements):
+    """A GeoPackage whose layer v is what statements make of its table t."""
+    path = folder / "a.gpkg"
+    frame = geopandas.GeoDataFrame({"n": [7]}, geometry=[shapely.Point(3, 42)], crs="EPSG:4326")
+    frame.to_file(path, driver="GPKG", layer="t", SPATIAL_INDEX="NO")
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        for statement in ("PRAGMA foreign_keys=off", *statements):
+            database.execute(statement)
+        database.commit()
+    return path.rename(folder / "layer")
+
+
+ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)"
+AS_LAYER = ("UPDATE gpkg_contents SET table_name = 'v'", "UPDATE gpkg_geometry_columns SET table_name = 'v'")
+
+
+@pytest.mark.parametrize(
+    ("statements", "words"),
+    [
+        ((f"CREATE VIEW v AS {ENDLESS} SELECT x AS fid, geom FROM c, t", *AS_LAYER), "has the view 'v'"),
+        (("CREATE VIRTUAL TABLE v USING dbstat", *AS_LAYER), "has the view 'v'"),
+        (("ALTER TABLE t ADD z GENERATED ALWAYS AS (hex(zeroblob(100000000)))",), "computes a column of 't'"),
+        (
+            (
+                f"INSERT INTO t(fid) {ENDLESS} SELECT x + 1 FROM c LIMIT 5000",
+                f"ALTER TABLE t ADD z TEXT DEFAULT '{'x' * 100_000}'",  # stored once, read 5000 times
+            ),
+            "holds too much",
+        ),
+    ],
+)
+def test_a_geopackage_that_computes_what_it_holds_is_refused(tmp_path, scene, statements, words):
+    with pytest.raises(RegionError, match=words):
+        read_overlay(geopackage(tmp_path, *statements), "a.gpkg", scene)
+
+
+def test_json_of_many_lists_is_refused_before_it_is_parsed(tmp_path, scene):
+    with pytest.raises(RegionError, match="holds too much"):
+        read_overlay(write(tmp_path, b'{"a":[' + b"[]," * 4_000_000 + b"0]}"), "a.geojson", scene)
+
+
+@pytest.mark.parametrize("features", [2**40, 2**62, 2**26])
+def test_a_count_that_is_a_lie_allocates_nothing(tmp_path, scene, features):
+    path = tmp_path / "a.fgb"
+    frame = geopandas.GeoDataFrame({"n": [7] * 10}, geometry=[shapely.Point(3, 42)] * 10, crs="EPSG:4326")
+    frame.to_file(path, driver="FlatGeobuf", SPATIAL_INDEX="NO")
+    forged = path.read_bytes().replace((10).to_bytes(8, "little"), features.to_bytes(8, "little"), 1)
+    with pytest.raises(RegionError, match=r"malformed|holds too much|cannot be read"):
+        read_overlay(write(tmp_path, forged), "a.fgb", scene)
+
+
+def test_labels_can_be_sent(tmp_path, scene):
+    document = collection({"type": "Point", "coordinates": [3, 42]})
+    document["features"][0]["properties"] = {"name": "\ud800", "size": float("nan")}
+    json.dumps(read_overlay(write(tmp_path, document), "a.geojson", scene), ensure_ascii=False).encode()
+
+
 @pytest.mark.slow
 def test_a_hundred_thousand_features_take_seconds(tmp_path, scene):
     one = ring(100, 50, 200, 150)
@@ -146,3 +208,30 @@ def test_a_page_lays_a_layer_on_its_image_and_nothing_stays(pages, server, pictu
     assert add(b"nonsense").status_code == 400
     assert page.http.post("page/overlays", headers=headers, json={"upload": "../../etc/passwd"}).status_code == 400
     assert len(list(server.storage.uploads.parent.rglob("*"))) == before
+
+
+def test_two_layers_are_read_at_a_time(pages, server, pictures, monkeypatch):
+    page = pages(server)
+    key, _ = page.load()
+    opened = upload(page.http, (pictures / "place.tif").read_bytes(), "place.tif", "gradio_api/upload")
+    page.trigger("scene-viewer", "uploaded", {"upload": opened, "name": "place.tif"})
+    lock, running, most = threading.Lock(), [], []
+
+    def read(*_):
+        with lock:
+            running.append(1)
+            most.append(len(running))
+        time.sleep(0.1)
+        with lock:
+            running.pop()
+        return {"shapes": []}
+
+    monkeypatch.setattr(layers, "read_overlay", read)
+
+    def add(_):
+        uploaded = upload(page.http, b"{}", "a.geojson", "gradio_api/upload")
+        return page.http.post("page/overlays", headers={"x-geochat-session": key}, json={"upload": uploaded})
+
+    with ThreadPoolExecutor(6) as threads:
+        assert [answer.status_code for answer in threads.map(add, range(6))] == [200] * 6
+    assert max(most) == 2

@@ -16,7 +16,7 @@ def test_no_reply_of_a_session_reveals_a_path(server, pages, pictures):
         replies.append((str(response.request.url), repr(response.headers).encode() + response.content))
 
     page = pages(server, headers={"accept-encoding": "identity"}, event_hooks={"response": [record]})
-    page.load()
+    key, _ = page.load()
     uploads = {}
     for name in ("wide.png", "place.tif", "broken.png"):
         answer = page.http.post("gradio_api/upload", files={"files": (name, (pictures / name).read_bytes())})
@@ -30,7 +30,7 @@ def test_no_reply_of_a_session_reveals_a_path(server, pages, pictures):
     page.trigger("ask", "click", data=["where?", "Grounded description", False, ""])
     page.trigger("ask", "click", data=["explode", "Grounded description", False, ""])
     for kind in ("png", "geojson", "gpkg", "csv", "json", "markdown", "training", "nothing"):
-        page.trigger("exports", "export", {"kind": kind})
+        page.http.post("page/exports", headers={"x-geochat-session": key}, json={"kind": kind})
     for upload in (uploads["place.tif"], uploads["place.tif"], "nothing", "/etc/passwd", "../x", f"{'0' * 64}/x"):
         image = {"path": upload, "meta": {"_type": "gradio.FileData"}}
         event = page.http.post("gradio_api/call/find", json={"data": [image, "it"]})

@@ -1,6 +1,8 @@
 """Uploads are claimed by name and by nothing else; what is on disk is bounded."""
 
+import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -193,3 +195,16 @@ def test_many_claim_one_upload_at_once(storage):
         claimed = list(threads.map(lambda _: claim(storage, named), range(16)))
     assert len(set(claimed)) == 16
     assert {path.read_bytes() for path in claimed} == {b"x" * 100}
+
+
+def test_bytes_in_memory_are_stored_or_leave_nothing(storage, monkeypatch):
+    assert storage.find(storage.store("../a.png", b"abc", "ada")).read_bytes() == b"abc"
+    before = list(storage.uploads.rglob("*"))
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(StorageFullError, match="No space left"):
+        storage.store("b.png", b"abc", "ada")
+    assert list(storage.uploads.rglob("*")) == before

@@ -147,7 +147,9 @@ def test_the_browser_keeps_a_tile_and_nobody_else_gets_it(pages, server, picture
     refused = other.http.get(address, headers={"x-geochat-session": key})
     assert (refused.status_code, "no longer shown" in refused.json()["error"]) == (400, True)
     assert page.http.get(f"page/tiles/{scene}/0/9/9", headers=headers).status_code == 400
-    assert page.http.get(f"page/tiles/{scene}/x/0/0", headers=headers).status_code == 404
+    assert page.http.get("page/jobs", headers=headers).headers["cache-control"] == "no-store"
+    for level in ("x", "-1", "9" * 5000):
+        assert page.http.get(f"page/tiles/{scene}/{level}/0/0", headers=headers).status_code == 400
 
 
 def test_answers_do_not_wait_for_tiles(pages, server, pictures, monkeypatch):

@@ -1,6 +1,7 @@
 """The server over the network: raw sockets, a page without a browser, and the memory of this process."""
 
 import asyncio
+import base64
 import contextlib
 import json
 import socket
@@ -108,6 +109,19 @@ def log_in(server, name="ada", password="secret"):
 
 def api_client(server, **options):
     return httpx.Client(base_url=f"{server.url}gradio_api/", timeout=WAIT_S, **options)
+
+
+def in_base64(content):
+    return base64.b64encode(content).decode()
+
+
+def problem_of(answer):
+    """The problem details of an answer, which has the right form."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    values = answer.json()
+    assert values["status"] == answer.status_code
+    assert values["detail"]
+    return values
 
 
 def upload(client, content, name="a.png", path="upload"):

@@ -17,7 +17,7 @@ from geochat.engines import GenerationSettings
 from geochat.exports import to_geojson
 from geochat.imagery import GeoImage, Scene
 from geochat.prompts import Task
-from geochat_serve.answering import AnswerService
+from geochat_serve.answering import AnswerService, ShuttingDownError
 from geochat_serve.api.calls import Call
 from geochat_serve.api.responses import ApiEvent
 from geochat_serve.api.schema import AskFields, ClassifyFields, DescribeFields, WindowFields
@@ -52,7 +52,7 @@ async def answer_events(answers: AnswerService, call: Call[Any]) -> AsyncGenerat
     """Answer a call; yields events, the answer last. Closing the generator ends the computation.
 
     Raises:
-        GeoChatError: The question cannot be asked or answered.
+        GeoChatError: The question cannot be asked or answered, or the server is shutting down.
     """
     loop, events = asyncio.get_running_loop(), asyncio.Queue[ApiEvent | None]()
 
@@ -73,10 +73,13 @@ async def answer_events(answers: AnswerService, call: Call[Any]) -> AsyncGenerat
         try:
             async for ahead in ticket.positions():
                 yield "queue", {"ahead": ahead}
+            answers.require_open()
             work = loop.run_in_executor(answers.threads, _compute, answers, call, question, report)
             work.add_done_callback(leave)
             while (event := await events.get()) is not None:
                 yield event
+            if work.cancelled():  # it waited for a thread when the server was closed
+                raise ShuttingDownError
             work.result()
             set_outcome("done")
         except (asyncio.CancelledError, GeneratorExit):

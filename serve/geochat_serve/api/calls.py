@@ -86,10 +86,8 @@ async def read_call(request: Request, fields: type[Fields], storage: UploadStora
         raise CallError(400, "the image is missing; send it in base64 as the field image, or as a file of a form")
     read = _validated(fields, values)
     content = await asyncio.to_thread(_decoded, image)
-    with storage.reserve(len(content), client):
-        stored = storage.new_path("image", client)
-        await asyncio.to_thread(stored.write_bytes, content)
-    return Call(client, read, storage.claim(storage.public_name(stored)), "image", storage)
+    stored_as = await asyncio.to_thread(storage.store, "image", content, client)
+    return Call(client, read, storage.claim(stored_as), "image", storage)
 
 
 def _form_values(form: UploadForm) -> dict[str, Any]:

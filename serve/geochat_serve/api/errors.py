@@ -22,7 +22,7 @@ _STATUSES: tuple[tuple[type[GeoChatError], int], ...] = (
     (QueueFullError, 429),
     (TooManyJobsError, 429),
     (StorageFullError, 507),
-    (EngineError, 503),
+    (EngineError, 503),  # ShuttingDownError, too
 )
 _RETRY_S = "5"
 
@@ -49,8 +49,8 @@ def problem_of(error: Exception) -> Response:
         return problem(422, _first(error.errors()))
     if not isinstance(error, GeoChatError):
         log.error("a call of the API failed", exc_info=error)
-        return problem(500, "The model failed on this question. Try again, or rephrase the question.")
-    status = error.status if isinstance(error, CallError) else _status(error)
+        return problem(500, "The server or its model failed on this request; its log has the details.")
+    status = status_of(error, 422)
     headers = {"retry-after": _RETRY_S} if status in (429, 503) else None
     return problem(status, str(error), code=_code(error), headers=headers)
 
@@ -66,12 +66,15 @@ def add_handlers(app: FastAPI) -> None:
     async def handle(_request: Request, error: Exception) -> Response:
         return problem_of(error)
 
-    for kind in (GeoChatError, HTTPException, RequestValidationError):
+    for kind in (GeoChatError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, handle)
 
 
-def _status(error: GeoChatError) -> int:
-    return next((status for kind, status in _STATUSES if isinstance(error, kind)), 422)
+def status_of(error: GeoChatError, otherwise: int) -> int:
+    """Return the HTTP status of an error; `otherwise` if the request has an impossible value."""
+    if isinstance(error, CallError):
+        return error.status
+    return next((status for kind, status in _STATUSES if isinstance(error, kind)), otherwise)
 
 
 def _code(error: GeoChatError) -> str:

@@ -15,6 +15,7 @@ from geochat.prompts import TASK_NAMES
 _MAX_CHOICES = 1000
 _MAX_STOPS = 16
 _MAX_TOKENS = 4096
+_MAX_WINDOW = 2**24  # pixels
 
 
 def _listed(value: object) -> object:
@@ -124,7 +125,9 @@ class FindFields(ViewFields):
     """Find things in a whole scene, window by window."""
 
     phrases: Names = Field(description="what to find")
-    window: int | None = Field(None, ge=16, description="side of a window in pixels; by ground resolution if missing")
+    window: int | None = Field(
+        None, ge=16, le=_MAX_WINDOW, description="side of a window in pixels; by ground resolution if missing"
+    )
     overlap: float | None = Field(None, ge=0, description="of windows, in pixels, or below 1 as a share of their side")
     scales: Annotated[list[float], BeforeValidator(_listed)] = Field([1.0], description="factors of the window's side")
     whole: bool = Field(False, description="look at the whole image at once, too")

@@ -88,10 +88,15 @@ def add_search_routes(api: FastAPI, jobs: Jobs, storage: UploadStorage, prefix: 
         disposition = f"attachment; filename*=UTF-8''{quote(file.name)}"
         return Response(file.content, media_type=file.media_type, headers={"content-disposition": disposition})
 
-    @api.get(f"{_JOB}/objects", operation_id="objects", summary="The objects found so far, as JSON")
-    async def objects(request: Request, job_id: str) -> list[dict[str, Any]]:
+    @api.get(
+        f"{_JOB}/objects",
+        operation_id="objects",
+        response_model=list[dict[str, Any]],
+        summary="The objects found so far, as JSON",
+    )
+    async def objects(request: Request, job_id: str) -> Response:
         job = jobs.get(_owner(request), job_id)
-        return [found.to_dict() for found in [*job.objects, *job.provisional]]
+        return await asyncio.to_thread(_objects, job)  # 100,000 take seconds
 
     @api.post(f"{_JOB}/resume", operation_id="resume", response_model=JobBody, summary="Resume a job that has ended")
     async def resume(request: Request, job_id: str) -> dict[str, Any]:
@@ -111,6 +116,11 @@ def add_search_routes(api: FastAPI, jobs: Jobs, storage: UploadStorage, prefix: 
         else:
             jobs.cancel(owner, job_id)
         return values(job)
+
+
+def _objects(job: Job) -> Response:
+    """Return the objects of a job as JSON."""
+    return JSONResponse([found.to_dict() for found in [*job.objects, *job.provisional]])
 
 
 def _owner(request: Request) -> str:

@@ -18,7 +18,7 @@ from geochat_serve.metrics import Metrics
 from geochat_serve.middleware.binding import SessionBinding
 from geochat_serve.middleware.bodies import BodyLimits, UploadRoute
 from geochat_serve.middleware.hosts import AllowedHosts, HostCheck, OriginCheck
-from geochat_serve.middleware.http import API, refuse, route
+from geochat_serve.middleware.http import API, HTTP_API, PAGE_API, refuse, route
 from geochat_serve.middleware.limits import EventLimits, RequestLimits
 from geochat_serve.middleware.login import Authenticator, LoginMiddleware
 from geochat_serve.settings import ServeSettings
@@ -50,6 +50,7 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
 }
+_PRIVATE = (f"{HTTP_API}/", f"{PAGE_API}/")  # answers that no cache keeps unless they say so, as tiles do
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -119,7 +120,10 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
+                headers = MutableHeaders(scope=message)
+                headers.update(_HEADERS)
+                if any(prefix in scope["path"] for prefix in _PRIVATE):
+                    headers.setdefault("cache-control", "no-store")
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

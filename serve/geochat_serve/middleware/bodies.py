@@ -183,6 +183,8 @@ class UploadRoute:
             status, text = 507, f"{str(error)[:1].upper()}{str(error)[1:]}."
         except TimeoutError:
             status, text = 408, "The upload did not arrive in time."
+        except OSError as error:  # the disk
+            status, text = 507, f"The server cannot store the file: {error.strerror}."
         except (UploadError, FormParserError) as error:
             status, text = 400, f"Invalid upload form: {error}."
         finally:

@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 API = "/gradio_api"
 HTTP_API = "/api/v1"
+PAGE_API = "/page"  # what the page asks for beside Gradio's events
 
 # Keys that the middleware adds to a request's scope
 USER = "geochat.user"  # name of the logged-in user

@@ -1,4 +1,4 @@
-"""Chat events: asking, retrying, editing, correcting, exporting, loading.
+"""Chat events: asking, retrying, editing, correcting, loading.
 
 If an event fails, the user is notified and the page stays as it was. `image` handles the events of the image.
 """
@@ -14,7 +14,6 @@ from geochat.errors import GeoChatError
 from geochat_serve import transcripts
 from geochat_serve.answering import AnswerService
 from geochat_serve.exchanges import Exchange
-from geochat_serve.exports import export
 from geochat_serve.middleware.binding import is_page
 from geochat_serve.middleware.http import client_name
 from geochat_serve.session import Session
@@ -203,18 +202,6 @@ class ChatHandlers:
             return gr.skip()
         session.corrections.clear()
         return gr.HTML(count=0)
-
-    def export(self, event: gr.EventData, request: gr.Request) -> Update:
-        """Export boxes, conversation or corrections as a file."""
-
-        def make() -> str:
-            kind, shown = str(event_data(event).get("kind")), event_data(event).get("shown")
-            keys = {str(key) for key in shown} if isinstance(shown, list) else None
-            exported = export(kind, self._session(request), keys)
-            return page_json({**exported.to_dict(), "serial": serial()})
-
-        file = attempt(make)
-        return gr.skip() if file is None else gr.HTML(file=file)
 
     def load_conversation(self, event: gr.EventData, request: gr.Request) -> Update:
         """Load a saved conversation."""

@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import shapely
 from starlette.requests import Request
@@ -17,7 +16,7 @@ from geochat_serve.jobs import FindSpec, Job, Jobs
 from geochat_serve.session import Session
 from geochat_serve.sessions import SessionStore
 from geochat_serve.validation import is_coordinate, read_question
-from geochat_serve.web.routes import page_route, read_json
+from geochat_serve.web.routes import file_response, page_route, read_count, read_json
 
 MAX_RINGS = 1000  # of an area
 _MAX_RING_POINTS = 10_000
@@ -59,7 +58,7 @@ class FindHandlers:
         job = self.jobs.get(session.key, request.path_params["job"])
         query = request.query_params
         same_run = query.get("run") == str(job.runs)
-        since = int(query["since"]) if same_run and query.get("since", "").isdecimal() else 0
+        since = read_count(query.get("since", "0")) if same_run else 0
         told, provisional = job_json(job), job.provisional
         objects = job.objects[since : since + _PAGE]
         return {
@@ -87,8 +86,7 @@ class FindHandlers:
         """Return what a search has found as a file."""
         job = self.jobs.get(session.key, request.path_params["job"])
         file = await asyncio.to_thread(job.layer, request.query_params.get("format", "geojson"))
-        disposition = f"attachment; filename*=utf-8''{quote(file.name)}"
-        return Response(file.content, media_type=file.media_type, headers={"content-disposition": disposition})
+        return file_response(file.name, file.media_type, file.content)
 
 
 def formats() -> list[dict[str, str]]:

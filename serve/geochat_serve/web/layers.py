@@ -1,7 +1,9 @@
-"""Tiles of the open image and vector layers on it, for the page."""
+"""Tiles of the open image, and the images and vector layers laid over it, for the page."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
@@ -9,51 +11,108 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from geochat.errors import ImageError
-from geochat_serve.open_scene import OpenScene
+from geochat_serve.image_layers import layer_bounds
+from geochat_serve.open_scene import OpenScene, open_sample
 from geochat_serve.overlays import read_overlay
-from geochat_serve.session import Session
+from geochat_serve.session import Session, discard
 from geochat_serve.sessions import SessionStore
 from geochat_serve.storage import UploadStorage, safe_name
 from geochat_serve.tiles import TileServer
-from geochat_serve.web.routes import page_route, read_json
+from geochat_serve.web.routes import page_route, read_count, read_json
 
 _CACHING = {"cache-control": "private, max-age=604800, immutable"}
 _ABANDONED = 499
+_OVERLAYS_AT_ONCE = 2  # being read; a large one takes half a gigabyte
 
 
 @dataclass(frozen=True)
 class LayerHandlers:
-    """Handlers of the viewer's and the layer panel's requests."""
+    """Handlers of the viewer's and the layer panel's requests; `images` are those that the server was started with."""
 
     sessions: SessionStore
     tiles: TileServer
     storage: UploadStorage
+    images: Sequence[Path] = ()
+    _reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_OVERLAYS_AT_ONCE))
 
     def routes(self) -> list[BaseRoute]:
         """Return their routes."""
-        return [
-            page_route("/tiles/{scene}/{level:int}/{column:int}/{row:int}", "GET", self.tile, self.sessions),
-            page_route("/overlays", "POST", self.overlay, self.sessions),
-        ]
+        named = (
+            ("/tiles/{scene}/{level}/{column}/{row}", "GET", self.tile),
+            ("/tiles/{scene}/{layer}/{level}/{column}/{row}", "GET", self.tile),
+            ("/overlays", "POST", self.overlay),
+            ("/images", "GET", self.list_images),
+            ("/images", "POST", self.add_image),
+            ("/images/{layer}/remove", "POST", self.remove_image),
+        )
+        return [page_route(path, method, handler, self.sessions) for path, method, handler in named]
 
     async def tile(self, request: Request, session: Session) -> Response:
-        """Return a tile; the browser keeps it, and asks no more than whether it has changed, which it never does."""
+        """Return a tile of the open image, or of an image layer over it.
+
+        The browser keeps it, and asks no more than whether it has changed, which it never does.
+        """
         names = request.path_params
         scene = _scene(session, names["scene"])
-        place = names["level"], names["column"], names["row"]
-        headers = {**_CACHING, "etag": f'"{scene.id}-{"-".join(map(str, place))}"'}
+        layer = session.require_layer(names["layer"]) if "layer" in names else None
+        level, column, row = (read_count(names[name]) for name in ("level", "column", "row"))
+        shown = scene.id if layer is None else f"{scene.id}-{layer.id}"
+        headers = {**_CACHING, "etag": f'"{shown}-{level}-{column}-{row}"'}
         if request.headers.get("if-none-match") == headers["etag"]:
             return Response(status_code=304, headers=headers)
 
         async def is_wanted() -> bool:
             return not await request.is_disconnected()
 
-        tile = await self.tiles.tile(scene, *place, is_wanted)
+        tile = await self.tiles.tile(scene, level, column, row, is_wanted, layer=layer)
         if tile is None:
             return Response(status_code=_ABANDONED)
         return Response(tile.content, media_type=tile.media_type, headers=headers)
 
-    async def overlay(self, request: Request, session: Session) -> dict[str, Any]:
+    async def list_images(self, _request: Request, session: Session) -> dict[str, Any]:
+        """List the image layers, the lowest first, and where each lies on the open image."""
+        scene, layers = session.require_scene(), list(session.layers.values())
+        told = await asyncio.to_thread(lambda: [_layer_json(layer, scene) for layer in layers])
+        return {"image_id": scene.image_id, "layers": told}
+
+    async def add_image(self, request: Request, session: Session) -> dict[str, Any]:
+        """Lay an uploaded image, or one of the gallery, over the open image; it is refused if it has no place there."""
+        values, scene = await read_json(request), session.require_scene()
+        session.require_room()
+
+        def open_layer() -> tuple[OpenScene, dict[str, Any]]:
+            layer = self._open(values)
+            try:
+                layer_bounds(layer, scene)
+                return layer, _layer_json(layer, scene)
+            except BaseException:
+                discard(layer, self.storage)
+                raise
+
+        layer, told = await asyncio.to_thread(open_layer)
+        try:
+            session.add_layer(layer)
+        except ImageError:
+            discard(layer, self.storage)
+            raise
+        return told
+
+    def _open(self, values: dict[str, Any]) -> OpenScene:
+        if "file" in values:
+            return open_sample(str(values["file"]), self.images)
+        path = self.storage.claim(values.get("upload"))
+        try:
+            return OpenScene.open(path, safe_name(str(values.get("name") or "")))
+        except BaseException:
+            self.storage.remove(path)
+            raise
+
+    async def remove_image(self, request: Request, session: Session) -> dict[str, Any]:
+        """Remove an image layer."""
+        session.remove_layer(request.path_params["layer"], self.storage)
+        return {}
+
+    async def overlay(self, request: Request, session: Session) -> dict[str, Any] | Response:
         """Lay an uploaded vector layer on the open image; the server keeps nothing of it."""
         values, scene = await read_json(request), session.require_scene()
 
@@ -65,7 +124,10 @@ class LayerHandlers:
             finally:
                 self.storage.remove(folder)
 
-        return {**await asyncio.to_thread(read), "image_id": scene.image_id}
+        async with self._reading:
+            if await request.is_disconnected():
+                return Response(status_code=_ABANDONED)
+            return {**await asyncio.to_thread(read), "image_id": scene.image_id}
 
 
 def _scene(session: Session, name: str) -> OpenScene:
@@ -77,3 +139,12 @@ def _scene(session: Session, name: str) -> OpenScene:
     if session.scene is not None and session.scene.id == name:
         return session.scene
     raise ImageError("that image, or these bands of it, are no longer shown")
+
+
+def _layer_json(layer: OpenScene, scene: OpenScene) -> dict[str, Any]:
+    """Return an image layer: its place on the open image in pixels, or the reason why it has none there."""
+    try:
+        place: dict[str, Any] = {"bounds": layer_bounds(layer, scene), "problem": None}
+    except ImageError as error:
+        place = {"bounds": None, "problem": str(error)}
+    return {"id": layer.id, "name": layer.name, **place}

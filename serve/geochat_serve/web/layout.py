@@ -15,7 +15,8 @@ from typing import Any
 import gradio as gr
 
 from geochat.models import ModelInfo
-from geochat_serve.open_scene import gallery
+from geochat_serve.exports import PICTURE_SIDE
+from geochat_serve.open_scene import gallery, gallery_titles
 from geochat_serve.tasks import TASKS
 from geochat_serve.web import asset
 from geochat_serve.web.find import formats
@@ -28,14 +29,25 @@ _SCRIPTS = {
         "calls",
         *(
             f"viewer/{name}"
-            for name in ("geometry", "canvas", "tiles", "regions", "shapes", "gestures", "keyboard", "open", "main")
+            for name in (
+                "geometry",
+                "canvas",
+                "tiles",
+                "images",
+                "regions",
+                "shapes",
+                "gestures",
+                "keyboard",
+                "open",
+                "main",
+            )
         ),
     ),
-    "results": ("save", "results/layers", "results/table", "results/main"),
-    "find": ("calls", "find/find"),
-    "layers": ("calls", "layers/draw", "layers/panel", "layers/ground", "layers/tools"),
+    "results": ("calls", "save", "results/layers", "results/table", "results/main"),
+    "find": ("calls", "node", "save", "find/find"),
+    "layers": ("calls", "node", "layers/draw", "layers/panel", "layers/images", "layers/ground", "layers/tools"),
     "chat": ("chat/elements", "chat/exchanges", "chat/corrections"),
-    "exports": ("save", "exports/exports"),
+    "exports": ("calls", "save", "exports/exports"),
 }
 
 
@@ -73,16 +85,16 @@ def lay_out(info: ModelInfo, max_upload_mb: int, images: Sequence[Path]) -> Comp
             component("bar", "bar", model=info.name)
         with gr.Column(elem_id="left"):
             viewer = _viewer(max_upload_mb, images)
-            results = component("results", "results", file="")
+            results = component("results", "results", picture_side=PICTURE_SIDE)
         with gr.Column(elem_id="right"):
             conversation = component("conversation", "chat", corrected="")
             composer = _composer()
             with gr.Column(elem_id="more"):  # panels: an accordion each
                 component("find", "find", formats=json.dumps(formats()))
-                component("layers", "layers")
+                component("layers", "layers", images=json.dumps(gallery_titles(images)))
                 panels = _image_panel() | _classification_panel(info)
                 with gr.Accordion("Conversation and corrections", open=False):
-                    exports = component("exports", "exports", file="", count=0)
+                    exports = component("exports", "exports", count=0)
     return Components(
         key=key, viewer=viewer, results=results, conversation=conversation, exports=exports, **composer, **panels
     )

@@ -76,7 +76,4 @@ def _store(value: object, storage: UploadStorage) -> str:
         data = base64.b64decode(found[1] if found else "=", validate=True)
     except ValueError as error:
         raise ValueError("the image is not a data URL; send data:image/png;base64,...") from error
-    with storage.reserve(len(data), "mcp"):
-        path = storage.new_path("image", "mcp")
-        path.write_bytes(data)
-    return storage.public_name(path)
+    return storage.store("image", data, "mcp")

@@ -14,6 +14,8 @@ _READ_KEY = "() => sessionStorage.getItem('geochat-session') || ''"
 _STORE_KEY = """(key) => {
   if (sessionStorage.getItem('geochat-session') !== key) document.dispatchEvent(new CustomEvent('geochat:new-session'));
   sessionStorage.setItem('geochat-session', key);
+  window.geochatKeyStored = true;
+  document.dispatchEvent(new CustomEvent('geochat:key'));
   return [];
 }"""
 _READ_DRAFT = f"""() => {{
@@ -114,9 +116,7 @@ def _connect_chat(page: Components, chat: ChatHandlers) -> None:
 
 
 def _connect_files(page: Components, chat: ChatHandlers) -> None:
-    """Connect exports and imports."""
-    for source in (page.results, page.exports):
-        source.export(chat.export, None, source, **_EVENT)
+    """Connect the loading of a conversation, and discarding the corrections."""
     page.exports.load_conversation(chat.load_conversation, None, page.conversation, **_EVENT)
     page.exports.discard_corrections(chat.discard_corrections, None, page.exports, **_IMMEDIATE)
 

@@ -4,10 +4,12 @@ A request carries the key of the tab's session in a header, which pages of other
 behind all other middleware, so logins, limits and origin checks hold for them.
 """
 
+import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -16,22 +18,14 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from geochat.errors import GeoChatError
-from geochat_serve.jobs import JobNotFoundError, TooManyJobsError
-from geochat_serve.middleware.http import USER, route
-from geochat_serve.queue import QueueFullError
+from geochat_serve.api.errors import status_of
+from geochat_serve.middleware.http import PAGE_API, USER, route
 from geochat_serve.session import Session
 from geochat_serve.sessions import SessionStore
-from geochat_serve.storage import StorageFullError
 from geochat_serve.validation import clean
 
-PREFIX = "/page"
+_MAX_DIGITS = 9
 SESSION_HEADER = "x-geochat-session"
-_STATUS: Mapping[type[GeoChatError], int] = {
-    JobNotFoundError: 404,
-    TooManyJobsError: 429,
-    QueueFullError: 429,
-    StorageFullError: 507,
-}
 
 Handler = Callable[[Request, Session], Awaitable[Any]]
 """Answers a request of a session with a response, or with JSON."""
@@ -56,8 +50,8 @@ class PageRoutes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request or pass it on."""
         path = route(scope, self._root_path) if scope["type"] == "http" else ""
-        if path.startswith(f"{PREFIX}/"):
-            await self._routes({**scope, "path": path[len(PREFIX) :], "root_path": ""}, receive, send)
+        if path.startswith(f"{PAGE_API}/"):
+            await self._routes({**scope, "path": path[len(PAGE_API) :], "root_path": ""}, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -73,13 +67,14 @@ def page_route(path: str, method: str, handler: Handler, sessions: SessionStore)
         try:
             answered = await handler(request, session)
         except GeoChatError as error:
-            return _failure(next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 400), str(error))
+            return _failure(status_of(error, 400), str(error))
         except Exception:
             log.exception("a request of the page failed")
             return _failure(500, "that failed because of an error on the server; its log has the details")
         if isinstance(answered, Response):
             return answered
-        return Response(clean(json.dumps(answered, ensure_ascii=False)), media_type="application/json")
+        text = await asyncio.to_thread(json.dumps, answered, ensure_ascii=False)  # a layer takes seconds
+        return Response(clean(text), media_type="application/json")
 
     return Route(path, answer, methods=[method])
 
@@ -97,6 +92,23 @@ async def read_json(request: Request) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise GeoChatError("the page sent malformed data; reload it")
     return value
+
+
+def read_count(text: str) -> int:
+    """Return a number of a path or a query.
+
+    Raises:
+        GeoChatError: It is none, or a larger one than anything has.
+    """
+    if not text.isdecimal() or len(text) > _MAX_DIGITS:
+        raise GeoChatError(f"{text[:20]!r} is no number of the page's; reload it")
+    return int(text)
+
+
+def file_response(name: str, media_type: str, content: bytes) -> Response:
+    """Return a file for the browser to save."""
+    disposition = f"attachment; filename*=utf-8''{quote(name, safe='')}"
+    return Response(content, media_type=media_type, headers={"content-disposition": disposition})
 
 
 def _failure(status: int, text: str) -> Response:

@@ -1,6 +1,7 @@
 """Vector layers read and written back, and the regions of several images as one layer."""
 
 import json
+import socket
 
 import numpy as np
 import pyogrio
@@ -16,6 +17,7 @@ from geochat.exports import (
     GroundedRegion,
     answered_geojson,
     read_vector_layer,
+    vector_layer,
     write_answered_geopackage,
 )
 from geochat.geometry import Frame, ImagePlace, ModelFrame, OrientedBox
@@ -149,6 +151,51 @@ def test_what_geojson_says_of_its_coordinates(tmp_path, document, coordinates, c
 def test_geojson_that_is_none(tmp_path, document, message):
     with pytest.raises(RegionError, match=message):
         read_vector_layer(write_json(tmp_path / "a.geojson", document))
+
+
+@pytest.mark.parametrize(
+    "crs",
+    [
+        {"type": "link", "properties": {"href": "URL", "type": "proj4"}},
+        {"type": "url", "properties": {"url": "URL"}},
+        {"type": "name", "properties": {"name": "URL"}},
+        {"type": "name", "properties": {"name": "/etc/passwd"}},
+        {"type": "name", "properties": {"name": 3857}},
+        "EPSG:3857",
+    ],
+)
+def test_a_crs_of_geojson_is_a_name_and_nothing_is_fetched(tmp_path, crs):
+    """GDAL would fetch a link."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/crs"
+        document = json.loads(json.dumps(feature(POLYGON) | {"crs": crs}).replace("URL", address))
+        with pytest.raises(RegionError, match="name it as EPSG"):
+            read_vector_layer(write_json(tmp_path / "a.geojson", document))
+        with pytest.raises(TimeoutError):
+            listener.accept()
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"type": "gdal_streamed_alg", "crs": "x", "command_line": "gdal vector convert /etc/passwd"},
+        {"type": "Topology", "crs": "x", "objects": {}},
+    ],
+)
+def test_json_of_other_formats_is_not_read(tmp_path, document):
+    """GDAL would run the commands in the first."""
+    for values in (document, {name: value for name, value in document.items() if name != "crs"}):
+        with pytest.raises(RegionError):
+            read_vector_layer(write_json(tmp_path / "a.geojson", values))
+
+
+def test_attributes_that_each_row_names_anew_are_refused(tmp_path, monkeypatch):
+    """A thousand rows with an attribute of their own each make a million values."""
+    monkeypatch.setattr(vector_layer, "_MAX_CELLS", 999_999)
+    rows = [feature(POLYGON, **{f"n{number}": number}) for number in range(1000)]
+    with pytest.raises(RegionError, match="1,000 attributes"):
+        read_vector_layer(write_json(tmp_path / "a.json", {"type": "FeatureCollection", "features": rows}))
 
 
 def region(crs, origin):

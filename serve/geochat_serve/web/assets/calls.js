@@ -1,6 +1,18 @@
 // Calls of the page's own routes, with the key of the tab's session.
 
+const KEY_WAIT_MS = 10000; // then the call is made all the same, and says what is wrong
+
+// The page stores the key once it has loaded; a call before that would be refused.
+function keyStored() {
+  if (window.geochatKeyStored) return Promise.resolve();
+  return new Promise((resolve) => {
+    document.addEventListener("geochat:key", resolve, { once: true });
+    setTimeout(resolve, KEY_WAIT_MS);
+  });
+}
+
 async function callServer(path, body, signal) {
+  await keyStored();
   const response = await fetch(location.pathname.replace(/[^/]*$/, "") + "page/" + path, {
     method: body === undefined ? "GET" : "POST",
     headers: { "content-type": "application/json", "x-geochat-session": sessionStorage.getItem("geochat-session") || "" },
@@ -19,11 +31,3 @@ async function callServer(path, body, signal) {
 }
 
 const callJson = async (path, body) => (await callServer(path, body)).json();
-
-function node(tag, properties = {}, ...children) {
-  const { dataset, ...rest } = properties;
-  const made = Object.assign(document.createElement(tag), rest);
-  Object.assign(made.dataset, dataset);
-  made.append(...children);
-  return made;
-}

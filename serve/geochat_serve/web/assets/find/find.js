@@ -102,10 +102,7 @@ async function exportLayer(search, format) {
   say("Writing the file …");
   await attempt(async () => {
     const response = await callServer("jobs/" + search.id + "/layer?format=" + encodeURIComponent(format));
-    const name = decodeURIComponent(response.headers.get("content-disposition").split("''")[1]);
-    const link = node("a", { href: URL.createObjectURL(await response.blob()), download: name });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    saveBlob(await response.blob(), fileName(response));
     say("");
   });
 }

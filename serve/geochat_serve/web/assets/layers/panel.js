@@ -2,15 +2,16 @@
 
 const list = element.querySelector(".gy-list");
 
-function makeRow(layer) {
+// A row of the list; `acts` has what its controls do: `change`, `go` and `remove`.
+function makeRow(layer, acts) {
   const range = node("input", { type: "range", min: 0, max: 1, step: 0.05, value: layer.opacity, ariaLabel: "Opacity" });
   const shown = node("input", { type: "checkbox", checked: true, ariaLabel: "Show the layer" });
   const name = node("input", { type: "text", value: layer.name, maxLength: 80, ariaLabel: "Name of the layer" });
   const swatch = node("i");
-  swatch.style.background = layer.colour;
-  range.addEventListener("input", () => change(layer, { opacity: Number(range.value) }));
-  shown.addEventListener("change", () => change(layer, { shown: shown.checked }));
-  name.addEventListener("input", () => change(layer, { name: name.value }));
+  if (layer.colour) swatch.style.background = layer.colour;
+  range.addEventListener("input", () => acts.change({ opacity: Number(range.value) }));
+  shown.addEventListener("change", () => acts.change({ shown: shown.checked }));
+  name.addEventListener("input", () => acts.change({ name: name.value }));
   const button = (text, action) => node("button", { type: "button", textContent: text, onclick: action });
   return node(
     "li",
@@ -19,13 +20,8 @@ function makeRow(layer) {
     swatch,
     name,
     node("span", { className: "gy-count" }),
-    node("div", { className: "gy-tools" }, range, button("Go to", () => goTo(layer)), button("Remove", () => removeLayer(layer.id))),
+    node("div", { className: "gy-tools" }, range, button("Go to", acts.go), button("Remove", acts.remove)),
   );
-}
-
-function change(layer, values) {
-  Object.assign(layer, values);
-  paintSoon();
 }
 
 function goTo({ boxes }) {
@@ -62,7 +58,11 @@ listen("put-layer", (given) => {
     Object.assign(before, made, { name, colour, shown, opacity, row });
   } else {
     made.colour = COLOURS[layers.length % COLOURS.length];
-    made.row = makeRow(made);
+    const change = (values) => {
+      Object.assign(made, values);
+      paintSoon();
+    };
+    made.row = makeRow(made, { change, go: () => goTo(made), remove: () => removeLayer(made.id) });
     layers.push(made);
     list.prepend(made.row);
   }

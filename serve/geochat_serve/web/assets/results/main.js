@@ -41,7 +41,9 @@ element.querySelectorAll("[data-kind]").forEach((button) =>
   button.addEventListener("click", () => {
     const { hidden } = send("get-shown"); // all boxes may be hidden on the image
     const boxes = hidden ? [] : selected.size ? chosenBoxes() : shownBoxes();
-    trigger("export", { kind: button.dataset.kind, shown: boxes.map((box) => box.key) });
+    const { kind } = button.dataset;
+    const text = kind === "png" ? "Writing the picture, its longer side at most " + props.picture_side + " px …" : "Writing the file …";
+    exportFile({ kind, shown: boxes.map((box) => box.key) }, text, (said) => (element.querySelector(".gr-saving").textContent = said));
   }),
 );
 

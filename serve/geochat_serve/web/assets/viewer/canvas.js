@@ -99,6 +99,7 @@ function paint() {
   pen.setTransform(dpr, 0, 0, dpr, 0, 0);
   draw(pen, pictures.overview, [0, 0, camera.scene.width, camera.scene.height]);
   paintTiles(pen);
+  paintImages(pen);
 }
 
 // Draw the visible part of a picture of a window of the image.
