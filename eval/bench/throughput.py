@@ -144,7 +144,8 @@ def memory(args: argparse.Namespace) -> dict[str, Any]:
         command = [sys.executable, __file__, "peak", str(count)]
         peaks[count] = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     few, many = peaks[min(peaks)], peaks[max(peaks)]
-    return {"peak_kib": peaks, "growth_percent": 100 * (many / few - 1)}
+    bytes_each = 1024 * (many - few) / (max(peaks) - min(peaks))
+    return {"peak_kib": peaks, "growth_percent": 100 * (many / few - 1), "bytes_a_question": bytes_each}
 
 
 def main() -> None:
