@@ -256,13 +256,18 @@ class Jobs:
             JobStoppedError: The job was stopped.
         """
         joined: list[Ticket] = []
+        has_left = False
 
         async def wait() -> None:
+            if has_left:  # stopped before the loop came to it: nobody would give the place back
+                return
             joined.append(self._answers.queue.join(job.id, job.client, background=True))
             async for _ in joined[0].positions():
                 pass
 
         def leave() -> None:
+            nonlocal has_left
+            has_left = True
             for ticket in joined:
                 ticket.leave()
 

@@ -53,6 +53,16 @@ def server(engine):
         yield running
 
 
+@pytest.fixture(autouse=True)
+def no_search_goes_on(request):
+    """A test's searches end with it: its client is everybody's, and may have few at a time."""
+    jobs = getattr(request.getfixturevalue("server"), "jobs", None) if "server" in request.fixturenames else None
+    yield
+    if jobs is not None:
+        for owner in {job.owner for job in jobs._jobs.values()}:
+            jobs.remove_all(owner)
+
+
 @pytest.fixture(scope="session")
 def auth_file(tmp_path_factory):
     file = tmp_path_factory.mktemp("auth") / "users"

@@ -89,7 +89,7 @@ def test_tasks_are_one_group(user, pictures):
     user.page.keyboard.press("ArrowLeft")
     user.wait_for_task("Describe")
     user.page.keyboard.press("Tab")
-    assert user.page.evaluate("document.activeElement.matches('#question textarea')")
+    user.page.wait_for_function("document.activeElement.matches('#question textarea')")
 
 
 def test_on_a_phone_image_and_composer_stay_while_the_rest_scrolls(people, pictures):

@@ -135,8 +135,10 @@ def test_without_a_relay_the_server_goes_on_and_says_so(capsys, engine, monkeypa
 
     monkeypatch.setattr("gradio.networking.GRADIO_API_SERVER", "http://127.0.0.1:9/no-relay-here")
     monkeypatch.setattr("geochat.cli.options.load_model", lambda _args: GeoChat(engine))
-    threading.Thread(target=visit_then_interrupt).start()
+    visitor = threading.Thread(target=visit_then_interrupt)
+    visitor.start()
     assert main(["serve", "--port", "0", "--share"]) == 130
+    visitor.join()  # it reads what this test captures
     assert texts[0].startswith("GeoChat is at http://127.0.0.1:")
     assert texts[0].count("\n") == 1
     assert statuses == [200]
