@@ -11,12 +11,9 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from geochat.errors import EngineError, SettingsError
-
-if TYPE_CHECKING:
-    pass
 
 _BLOCKS = 256  # groups of items
 _ROW_BYTES = 128  # a row is longer, so blocks are shorter than what a worker takes, and are bundled for it

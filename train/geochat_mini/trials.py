@@ -71,10 +71,10 @@ def windowed(chat: GeoChat, image: LabelledImage, side: int) -> Counts:
         side: Of the windows, pixels.
     """
     assert image.path is not None
+    doubtful = [OrientedBox.from_polygon(thing.polygon) for thing in image.ignore]
     counts: dict[str, tuple[float, float]] = {}
     for category in sorted({thing.category for thing in image.objects} & set(_ASKED)):
         truths = _boxes(image, category)
-        doubtful = [OrientedBox.from_polygon(thing.polygon) for thing in image.ignore]
         try:
             found = [_as_labelled(image, each.box) for each in chat.find(image.path, plural(category), window=side)]
         except PromptError:  # the model does not know the category
