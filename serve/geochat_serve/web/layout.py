@@ -50,6 +50,8 @@ _SCRIPTS = {
     "exports": ("calls", "save", "exports/exports"),
 }
 
+_SHARED_STYLES = {"find": ("panel",), "layers": ("panel",)}
+
 
 @dataclass(frozen=True)
 class Components:
@@ -111,7 +113,9 @@ def component(element: str, folder: str, **properties: Any) -> gr.HTML:  # noqa:
     return gr.HTML(
         value="",
         html_template=asset(f"{folder}/{folder}.html"),
-        css_template=asset(f"{folder}/{folder}.css"),
+        css_template="".join(
+            asset(f"{style}.css") for style in (*_SHARED_STYLES.get(folder, ()), f"{folder}/{folder}")
+        ),
         js_on_load="\n".join(asset(f"{script}.js") for script in ("events", *_SCRIPTS[folder])),
         elem_id=element,
         apply_default_css=False,
