@@ -54,7 +54,7 @@ class LowRank:
         return f"{self.a.file}: {self.a.name} {self.a.shape} and its lora_B {self.b.shape} adapt a matrix"
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Return whether a matrix of this shape can be adapted by the two."""
+        """Return whether the two factors fit a matrix of this shape."""
         return shape == (self.b.shape[0], self.a.shape[1]) and self.a.shape[0] == self.b.shape[1]
 
 
@@ -73,7 +73,7 @@ class TokenRows:
     reader: Reader
 
     def __call__(self, weight: Tensor) -> Tensor:
-        """The table (V, D) with these rows, in float32."""
+        """Return the table (V, D) with these rows, in float32."""
         return weight.float().index_copy(0, torch.tensor(self.tokens), self.reader.read(self.rows).float())
 
     def __str__(self) -> str:
@@ -113,18 +113,18 @@ class Adapter:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The last part of the names of the matrices it adapts, such as "q_proj"."""
+        """The last parts of the names of the adapted matrices, such as "q_proj"."""
         return tuple(sorted({name.removesuffix(".weight").rpartition(".")[2] for name in self.merges}))
 
     @property
     def parameters(self) -> int:
-        """Number of weights of its own."""
+        """Number of the adapter's own weights."""
         halves = [half for step in self.merges.values() for half in (step.a, step.b)]
         rows = [step.rows for step in self.tokens.values()]
         return sum(math.prod(stored.shape) for stored in (*halves, *rows, *self.overrides.values()))
 
     def merged(self, recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
-        """The recipes of the base with the adapter merged into them.
+        """Return the recipes of the base with the adapter merged into them.
 
         Raises:
             CheckpointError: The adapter adapts a tensor that the base lacks, or has in another shape.
@@ -141,7 +141,7 @@ class Adapter:
 
 
 def read_adapter(folder: Path) -> Adapter:
-    """The adapter in `folder`, known from the headers of its files.
+    """Read the adapter in `folder` from the headers of its files.
 
     Raises:
         CheckpointError: A file is missing or damaged, or the adapter is of a kind that cannot be merged.
@@ -184,7 +184,7 @@ def _merges(a: dict[str, Stored], b: dict[str, Stored], scale: float, reader: Re
 
 
 def _tokens(folder: Path, config: dict[str, Any], module: str) -> tuple[int, ...]:
-    """The ids of the trained tokens: one list, or one for each layer by the end of its name."""
+    """Return the ids of the trained tokens: one list, or one per layer by the end of its name."""
     found = config.get("trainable_token_indices")
     if isinstance(found, dict):
         found = next((ids for layer, ids in found.items() if module.endswith(layer)), None)
@@ -197,13 +197,13 @@ def _tokens(folder: Path, config: dict[str, Any], module: str) -> tuple[int, ...
 
 
 def _unwrapped(name: str) -> str:
-    """A tensor's name in the base: PEFT wraps a model twice, DeepSpeed's saving may have unwrapped it once."""
+    """Return a tensor's name in the base: PEFT wraps a model twice, and DeepSpeed's saving may unwrap it once."""
     inner = name.removeprefix(_WRAPPING) if name.startswith(_WRAPPING) else name.removeprefix("base_model.")
     return inner.replace(".modules_to_save.default.", ".").replace(".base_layer.", ".")
 
 
 def _scale(folder: Path, config: dict[str, Any]) -> tuple[int, float, float]:
-    """Rank r, alpha, and alpha / r, or alpha / √r for rank-stabilised LoRA (Kalajdzievski 2023)."""
+    """Return rank r, alpha, and alpha / r, or alpha / √r for rank-stabilised LoRA (Kalajdzievski 2023)."""
     kind = str(config.get("peft_type"))
     if kind != "LORA":
         raise CheckpointError(f"{folder} is a {kind} adapter; only LoRA can be merged")

@@ -1,17 +1,18 @@
-"""The architecture that a `config.json` in the native layout states, with nothing else of what it may say obeyed.
+"""The architecture in a `config.json` in the native layout; everything else in the file is ignored.
 
 A config can name code to run (`auto_map`), a kernel to fetch from the hub (`attn_implementation`), other files to read
 weights from (`transformers_weights`) and modules to replace (`fusion_config`). None of it is architecture: it is left
 out before transformers sees it. Numbers that no model can have are refused before a model is built from them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from transformers import CLIPVisionConfig, LlavaConfig
 
 from geochat.checkpoints.guards import guarded
+from geochat.checkpoints.packed import is_packed
 from geochat.errors import CheckpointError
 from geochat.models.objects import read_object
 
@@ -42,15 +43,15 @@ _LONGEST_EPS = 1.0
 
 
 def read_architecture(folder: Path) -> LlavaConfig:
-    """The architecture in a folder's `config.json`.
+    """Read the architecture from a folder's `config.json`.
 
     Raises:
         CheckpointError: The file is missing or damaged, is of another kind of model, has impossible values, or says
-            that its weights are quantised.
+            that its weights are quantised in another format than `geochat.checkpoints.packed` reads.
     """
     file = folder / "config.json"
     raw = read_object(file)
-    refuse_quantized(raw, folder)
+    refuse_quantized(raw, folder, but=is_packed)
     if raw.get("model_type") != "llava":
         raise CheckpointError(f"{folder} is a {raw.get('model_type')!r} model, expected 'llava'")
     for part in ("vision_config", "text_config"):
@@ -63,29 +64,37 @@ def read_architecture(folder: Path) -> LlavaConfig:
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A config without what transformers would act on, in its parts too."""
+    """A config without what transformers would act on or unpack itself, in its parts too."""
     return {
         name: plain(value) if isinstance(value, Mapping) else value
         for name, value in values.items()
-        if name not in IGNORED and not name.startswith("_")
+        if name not in (*IGNORED, *QUANTIZATION) and not name.startswith("_")
     }
 
 
-def refuse_quantized(raw: Mapping[str, Any], folder: Path) -> None:
-    """Refuse a checkpoint whose weights are stored in fewer bits.
+def refuse_quantized(
+    raw: Mapping[str, Any], folder: Path, but: Callable[[object], bool] = lambda stated: False
+) -> None:
+    """Refuse a checkpoint with quantised weights.
+
+    Args:
+        raw: Its config.
+        folder: What the message names.
+        but: Tells, by the config's statement, what is not refused.
 
     Raises:
-        CheckpointError: Its config says so.
+        CheckpointError: The config states it.
     """
     for values in (raw, raw.get("text_config")):
         if not isinstance(values, Mapping):
             continue
         stated = next((values[name] for name in QUANTIZATION if values.get(name)), None)
-        if stated is not None:
+        if stated is not None and not but(stated):
             method = stated.get("quant_method", "an unnamed method") if isinstance(stated, Mapping) else stated
             raise CheckpointError(
-                f"{folder} holds weights quantised by {str(method)[:40]}; only float32, bfloat16 and float16 are "
-                "loaded. Get the unquantised weights; `--quantization 4bit` or 8bit quantises them on loading"
+                f"{folder} holds weights quantised by {str(method)[:40]}; only float32, bfloat16, float16 "
+                "and compressed-tensors' pack-quantized are loaded. Get the unquantised weights; "
+                "`--quantization 4bit` or 8bit quantises them on loading"
             )
 
 
@@ -144,7 +153,7 @@ def check_numbers(part: Mapping[str, Any], where: str, *, complete: bool = False
 
 
 def _check_layer(stated: object, layers: int, file: Path) -> None:
-    """Check which of the tower's hidden states, 0 being its embeddings, are the features."""
+    """Check which hidden state of the tower gives the features; 0 is the embeddings."""
     chosen = stated if isinstance(stated, list | tuple) else [stated]
     for layer in chosen:
         if not isinstance(layer, int) or isinstance(layer, bool) or not -layers - 1 <= layer <= layers:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from geochat.checkpoints.architecture import ATTENTION, IGNORED, QUANTIZATION
 from geochat.checkpoints.guards import unsafe_names
 from geochat.checkpoints.hub import find
+from geochat.checkpoints.packed import is_packed
 from geochat.checkpoints.templates import unbounded
 from geochat.checkpoints.tensors import WEIGHTS_FILES, weight_files
 from geochat.errors import CheckpointError
@@ -33,7 +34,7 @@ _NAMES = {"adapter_config.json": "base_model_name_or_path", "config.json": "mm_v
 
 @dataclass(frozen=True)
 class Finding:
-    """Something to know about a folder.
+    """A finding about a folder.
 
     Attributes:
         verdict: "refused", loading ends with an error because of it; "ignored", it is not loaded, and loading goes on;
@@ -63,7 +64,7 @@ def audit(source: str | Path) -> list[Finding]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Every file below, and links to directories, which are not followed."""
+    """Yield every file below a folder, and links to directories, which are not followed."""
     count = 0
     for parent, folders, names in os.walk(folder):
         for name in (*names, *(each for each in folders if (Path(parent) / each).is_symlink())):
@@ -76,7 +77,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _link(folder: Path, file: Path) -> Iterator[Finding]:
-    """A link that leads outside; the hub's cache links to files beside its snapshots."""
+    """Report a link that leads outside; the hub's cache links to files next to its snapshots."""
     if not file.is_symlink():
         return
     target, home = file.resolve(), folder.resolve()
@@ -121,13 +122,19 @@ def _object(file: Path, name: str) -> Iterator[Finding]:
         if key == "chat_template":
             yield from _template(value, name)
         elif key in QUANTIZATION and value:
-            yield Finding("refused", name, f"{key}: the weights are quantised, and only unquantised ones are loaded")
+            yield _quantized(key, value, name)
         elif key.lstrip("_") in _TOLD and not (key.lstrip("_") in ATTENTION and value in _BUILT_IN):
             yield Finding("ignored", name, f"{key}: {str(value)[:80]}, which is not obeyed")
 
 
+def _quantized(key: str, value: object, name: str) -> Finding:
+    if is_packed(value):
+        return Finding("note", name, f"{key}: packed integers, which are unpacked on loading")
+    return Finding("refused", name, f"{key}: the weights are quantised in a format that is not loaded")
+
+
 def _settings(values: dict[str, Any], depth: int = 4) -> Iterator[tuple[str, Any]]:
-    """Keys and values, of the objects within too; the large tables of a tokenizer are deeper, or not objects."""
+    """Yield keys and values, also of nested objects; the large tables of a tokenizer are deeper, or not objects."""
     for key, value in values.items():
         if isinstance(value, dict) and depth and key not in ("vocab", "weight_map", *IGNORED, *QUANTIZATION):
             yield from _settings(value, depth - 1)
@@ -135,7 +142,7 @@ def _settings(values: dict[str, Any], depth: int = 4) -> Iterator[tuple[str, Any
 
 
 def _template(value: Any, name: str) -> Iterator[Finding]:  # noqa: ANN401 - what a JSON file holds
-    """A template, or a list of named ones."""
+    """Check a template, or a list of named ones."""
     each = (
         [part.get("template") if isinstance(part, dict) else part for part in value]
         if isinstance(value, list)
@@ -147,7 +154,7 @@ def _template(value: Any, name: str) -> Iterator[Finding]:  # noqa: ANN401 - wha
 
 
 def _geochat(folder: Path) -> Iterator[Finding]:
-    """Return whether the GeoChat settings are some."""
+    """Check the GeoChat settings."""
     try:
         read_settings(folder)
     except CheckpointError as error:
@@ -155,7 +162,7 @@ def _geochat(folder: Path) -> Iterator[Finding]:
 
 
 def _weights(folder: Path) -> Iterator[Finding]:
-    """Return whether one list of weights files is meant, and what lies beside it."""
+    """Check that one list of weights files is used, and report other weights next to it."""
     present = [file for file in folder.iterdir() if file.suffix in (".safetensors", ".bin")]
     if not any((folder / name).is_file() or (folder / f"{name}.index.json").is_file() for name in WEIGHTS_FILES):
         return  # an adapter, or a file in open_clip's format
@@ -170,7 +177,7 @@ def _weights(folder: Path) -> Iterator[Finding]:
 
 
 def _references(folder: Path) -> Iterator[Finding]:
-    """References of the folder to things elsewhere."""
+    """Report references of the folder to files elsewhere."""
     for file, key in _NAMES.items():
         try:
             named = read_object(folder / file).get(key) if (folder / file).is_file() else None

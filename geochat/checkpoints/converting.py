@@ -111,7 +111,7 @@ def convert(
 
 
 def _empty(draft: Path, kept: set[str]) -> None:
-    """Remove all that is not among the names `kept`."""
+    """Remove everything except the names in `kept`."""
     for path in draft.iterdir():
         if path.name in kept:
             continue
@@ -122,7 +122,7 @@ def _empty(draft: Path, kept: set[str]) -> None:
 
 
 def _write(shards: list[Shard], draft: Path, manifest: "_Manifest", progress: Progress | None) -> int:
-    """Write the shards that an earlier run has not finished; gives how many it had."""
+    """Write the shards that an earlier run has not finished; returns how many it had."""
     finished = [shard for shard in shards if (draft / shard.file).is_file()]
     total, done = sum(shard.size for shard in shards), sum(shard.size for shard in finished)
     free = shutil.disk_usage(draft).free
@@ -143,7 +143,7 @@ def _write(shards: list[Shard], draft: Path, manifest: "_Manifest", progress: Pr
 
 
 class _Manifest:
-    """The files of a conversion that are finished, with their hashes; forgotten when the conversion is another."""
+    """The finished files of a conversion with their hashes; reset if the conversion differs."""
 
     def __init__(self, file: Path, fingerprint: str) -> None:
         self._file = file
@@ -155,7 +155,7 @@ class _Manifest:
         self._state: dict[str, Any] = state if known else {"of": fingerprint, "finished": {}}
 
     def vouches_for(self, name: str) -> bool:
-        """Return whether the file was finished and is still what it was."""
+        """Return whether the file was finished and is unchanged."""
         file = self._file.parent / name
         return file.is_file() and self._state["finished"].get(name) == weights_sha256([file])
 
@@ -167,7 +167,7 @@ class _Manifest:
 
 @contextmanager
 def _draft(folder: Path) -> Iterator[Path]:
-    """The folder that is written to, which stays on failure, and is no other process's meanwhile."""
+    """Lock and return the draft folder, which stays on failure."""
     draft = folder.parent / f".{folder.name}.partial"
     try:
         draft.mkdir(parents=True, exist_ok=True)
@@ -188,7 +188,7 @@ def _publish(draft: Path, folder: Path) -> None:
 
 
 def _precision(source: Source, name: str | None) -> torch.dtype:
-    """The dtype asked for, or that of most parameters."""
+    """Return the requested dtype, or that of most parameters."""
     if name is not None:
         if name not in DTYPES:
             raise SettingsError(f"unknown dtype {name!r}; use {', '.join(DTYPES)}")
@@ -200,7 +200,7 @@ def _precision(source: Source, name: str | None) -> torch.dtype:
 
 
 def _fingerprint(source: Source, shards: list[Shard]) -> str:
-    """Says whether two conversions write the same: the source's files and config as they are, and what goes where."""
+    """Return a fingerprint of a conversion: the source's files and config, and the mapping of tensors."""
     adapted = [source.adapter.folder / ADAPTER_CONFIG] if source.adapter else []
     files = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in (*source.files, *adapted)]
     layout = [(shard.file, str(shard.dtype), [(e.name, e.shape) for e in shard.entries]) for shard in shards]

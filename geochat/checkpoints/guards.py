@@ -1,4 +1,4 @@
-"""Files of a checkpoint are not to be trusted.
+"""Protection against untrusted checkpoint files.
 
 Whatever a library raises about one becomes an error that names it. What transformers, tokenizers, safetensors,
 sentencepiece and torch raise about a damaged file has no list: of mutated files a quarter ended in a TypeError, a
@@ -23,7 +23,7 @@ _LONGEST = 300
 
 @contextmanager
 def guarded(what: str | Path, *, remedy: str = "copy the checkpoint again") -> Iterator[None]:
-    """Turn any failure of the code within into an error of the hierarchy.
+    """Turn any failure in the body into an error of the hierarchy.
 
     Args:
         what: The file or folder that is read.
@@ -43,7 +43,7 @@ def guarded(what: str | Path, *, remedy: str = "copy the checkpoint again") -> I
 
 
 def reason(error: BaseException) -> str:
-    """The first line of an error, with what it announces, shortened; its type where it says nothing."""
+    """Return the first line of an error, shortened; its type if the message is empty."""
     lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     line = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
     named = line if type(error).__name__ in line or len(line) > 20 else f"{type(error).__name__}: {line}"
@@ -64,7 +64,7 @@ _LARGEST = 1 << 28  # bytes of instructions
 
 
 def unsafe_names(file: Path) -> list[str]:
-    """The names of what a PyTorch file asks for besides what tensors need.
+    """Return the names that a PyTorch file imports besides those that tensors need.
 
     Raises:
         CheckpointError: The file cannot be read, or is no pickle.
@@ -100,6 +100,6 @@ def _asked_for(stream: IO[bytes]) -> Iterator[str]:
 
 
 def _is_harmless(name: str) -> bool:
-    """Return whether tensors need it: their rebuilding, or a dtype or storage of torch."""
+    """Return whether tensors need a name: their rebuilding functions, or a dtype or storage of torch."""
     module, _, last = name.rpartition(".")
     return name in _HARMLESS or (module in ("torch", "torch.storage") and last.endswith(("Storage", *_DTYPES)))

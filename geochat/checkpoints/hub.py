@@ -13,7 +13,7 @@ _DESCRIPTION = ["*.json", "*.jinja", "tokenizer.model"]
 
 
 def find(source: str | Path, *, beside: Path | None = None, allow_download: bool = True) -> Path:
-    """The folder of a checkpoint, downloaded if it is a hub id that is not in the local cache.
+    """Return the folder of a checkpoint, downloading a hub id that is not in the local cache.
 
     Args:
         source: A directory, or a hub id such as "owner/name".
@@ -28,7 +28,7 @@ def find(source: str | Path, *, beside: Path | None = None, allow_download: bool
 
 
 def is_hub_id(source: str | Path) -> bool:
-    """Return whether a user who gives this asks for the hub; False for a directory and for what is neither."""
+    """Return whether a name is a hub id; False for a directory and for invalid names."""
     try:
         return find_local(source) is None
     except CheckpointError:
@@ -36,7 +36,7 @@ def is_hub_id(source: str | Path) -> bool:
 
 
 def _fetch(name: str, *, allow_download: bool) -> Path:
-    """Safetensors if the repository has them, so that its other copies of the weights are not downloaded too."""
+    """Download safetensors if the repository has them, so that other copies of the weights are not downloaded too."""
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - not needed for a directory
     from huggingface_hub.errors import (  # noqa: PLC0415
         HfHubHTTPError,

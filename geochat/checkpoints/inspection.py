@@ -29,7 +29,7 @@ class Part:
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """A checkpoint, looked at and not loaded.
+    """A checkpoint that is inspected but not loaded.
 
     Attributes:
         source: Its architecture, tensors, settings and files.
@@ -50,12 +50,12 @@ class ModelDescription:
 
     @property
     def settings(self) -> Settings:
-        """The contents of `geochat.json`, among them the licence."""
+        """The contents of `geochat.json`, including the licence."""
         return self.source.settings
 
     @property
     def licence(self) -> str:
-        """Its own licence: an adapter whose settings were copied from its base states none."""
+        """Licence of the checkpoint; for an adapter without its own, "unstated" and that of its base."""
         base = self.source.base
         if base is None:
             return self.settings.licence
@@ -71,7 +71,7 @@ class ModelDescription:
 
     @cached_property
     def sha256(self) -> str:
-        """Hex digest over the weights files in order; reads them when first asked for."""
+        """Hex digest over the weights files in order; computed on first use."""
         return weights_sha256(self.source.files)
 
 
@@ -98,11 +98,11 @@ def describe(
 def _part(recipes: dict[str, Recipe], prefixes: tuple[str, ...]) -> Part:
     own = [recipe for name, recipe in recipes.items() if name.startswith(prefixes)]
     parameters = sum(prod(recipe.shape) for recipe in own)
-    return Part(parameters, sum(prod(r.stored.shape) * r.stored.dtype.itemsize for r in own))
+    return Part(parameters, sum(recipe.stored.nbytes for recipe in own))
 
 
 def memory_needed(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-    """Bytes that weights take once loaded, in each precision.
+    """Return the bytes of loaded weights, by precision.
 
     Args:
         shapes: Of every tensor, by the hub's name.

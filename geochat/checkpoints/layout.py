@@ -1,4 +1,4 @@
-"""Tensors that a config calls for: their names in every layout, the check that all are there, and how each is made.
+"""Tensors that a config requires: their names in every layout, a completeness check, and how each is made.
 
 The hub's names for LLaVA are the common ones here, and what is written: vLLM accepts no others. A table of prefixes
 leads to them from the original's names, from transformers' names in memory (which PEFT adapters use too), from a plain
@@ -48,7 +48,7 @@ _COMPUTED = ("rotary_emb.inv_freq", "embeddings.position_ids")
 
 
 def hub_name(name: str) -> str | None:
-    """The hub's name of the tensor that some layout calls `name`; None when no layout has it."""
+    """Return the hub name of a tensor named `name` in any layout; None if no layout has it."""
     for prefix, replacement in _TABLE:
         if name.startswith(prefix):
             return replacement + name.removeprefix(prefix)
@@ -56,7 +56,7 @@ def hub_name(name: str) -> str | None:
 
 
 def original_name(name: str) -> str:
-    """The original's name of the tensor with this hub name."""
+    """Return the original's name of the tensor with this hub name."""
     for prefix, replacement in _ORIGINAL + _LLAMA:
         if name.startswith(replacement):
             return prefix + name.removeprefix(replacement)
@@ -64,12 +64,12 @@ def original_name(name: str) -> str:
 
 
 def is_computed(name: str) -> bool:
-    """Return whether the tensor follows from the config, so that old checkpoints hold it and new ones do not."""
+    """Return whether the tensor follows from the config, so that only old checkpoints store it."""
     return name.endswith(_COMPUTED)
 
 
 def quoted(names: list[str]) -> str:
-    """The first of `names` for a message, and how many more there are."""
+    """Quote the first of `names` for a message, and count the rest."""
     return names[0] if len(names) == 1 else f"{names[0]} (and {len(names) - 1} more)"
 
 
@@ -80,7 +80,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 @dataclass(frozen=True)
 class Recipe:
-    """Rule by which a stored tensor becomes one of the model.
+    """Rule that turns a stored tensor into one of the model.
 
     Attributes:
         stored: What is read.
@@ -93,7 +93,7 @@ class Recipe:
     steps: tuple[Step, ...] = ()
 
     def make(self, reader: Reader) -> Tensor:
-        """Read the tensor and take the steps; an unchanged tensor stays mapped from its file."""
+        """Read the tensor and apply the steps; an unchanged tensor stays mapped from its file."""
         tensor = reader.read(self.stored)
         for step in self.steps:
             tensor = step(tensor)
@@ -102,7 +102,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Change:
-    """A step that turns a stored tensor of one shape into what the config calls for.
+    """A step that turns a stored tensor of one shape into the one the config requires.
 
     Attributes:
         before: The shape that must be stored.
@@ -127,7 +127,7 @@ class Contents:
 
 
 def expected_shapes(config: LlavaConfig) -> dict[str, tuple[int, ...]]:
-    """Hub name and shape of every tensor the architecture in `config` needs; tied tensors once."""
+    """Return hub name and shape of every tensor that the architecture in `config` needs; tied tensors once."""
     with torch.device("meta"):
         model = LlavaForConditionalGeneration(config)
     tied = set(model.all_tied_weights_keys)
@@ -135,7 +135,7 @@ def expected_shapes(config: LlavaConfig) -> dict[str, tuple[int, ...]]:
 
 
 def read_contents(files: Iterable[Path], wanted: Callable[[str], bool] = bool) -> Contents:
-    """Tensors of the files, under the hub's names.
+    """Read the tensors of the files, under their hub names.
 
     Args:
         files: Safetensors or PyTorch files.
@@ -167,7 +167,7 @@ def plan(
     changes: Mapping[str, Change] | None = None,
     spell: Callable[[str], str] = str,
 ) -> dict[str, Recipe]:
-    """A recipe for every tensor the architecture needs, in the order they lie in the files.
+    """Return a recipe for every tensor the architecture needs, in file order.
 
     Args:
         config: The architecture.

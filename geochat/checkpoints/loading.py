@@ -29,7 +29,7 @@ from geochat.models import ModelInfo, Settings, bundled_path
 
 
 def choose_device(name: str | None) -> torch.device:
-    """The device of that name; None takes CUDA, then MPS, then the CPU.
+    """Return the device of a name; None selects CUDA, then MPS, then the CPU.
 
     Raises:
         SettingsError: It cannot be used here.
@@ -47,7 +47,7 @@ def choose_device(name: str | None) -> torch.device:
 
 
 def choose_dtype(name: str | None, usual: torch.dtype) -> torch.dtype:
-    """The precision of that name; None takes the `usual` one.
+    """Return the dtype of a name; None selects `usual`.
 
     Raises:
         SettingsError: There is none of that name.
@@ -61,7 +61,7 @@ def choose_dtype(name: str | None, usual: torch.dtype) -> torch.dtype:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars and no load report: what they would say has been checked, and stderr is the user's."""
+    """Suppress progress bars and load reports of transformers; their content has been checked already."""
     verbosity = transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()
@@ -81,7 +81,7 @@ _DEVICES = ("cpu", "cuda")
 
 
 def quantization_config(kind: str, device: torch.device, dtype: torch.dtype) -> BitsAndBytesConfig:
-    """The configuration with which transformers loads a quantised model.
+    """Return the configuration with which transformers loads a quantised model.
 
     Args:
         kind: "4bit" (NF4, its constants quantised too) or "8bit" (LLM.int8).
@@ -109,7 +109,7 @@ def quantization_config(kind: str, device: torch.device, dtype: torch.dtype) -> 
 
 
 def leave_unpacked(model: nn.Module) -> None:
-    """Have layers that bitsandbytes cannot pack for a CPU with bfloat16 computed the general way.
+    """Use the general kernel for layers that bitsandbytes cannot pack for a CPU with bfloat16.
 
     Without this their first use ends in an error of bitsandbytes 0.50. Where nothing is packed it changes nothing.
     """
@@ -125,7 +125,7 @@ _DEFAULT_DTYPES = {"cpu": torch.float32, "cuda": torch.bfloat16, "mps": torch.fl
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded model with everything needed to talk to it.
+    """A loaded model with everything needed to run it.
 
     Attributes:
         model: In evaluation mode, on its device.
@@ -160,7 +160,7 @@ class Checkpoint:
 
     @property
     def sha256(self) -> str | None:
-        """Hex digest over the weights files in order, computed when first asked for; None without files."""
+        """Hex digest over the weights files in order, computed on first use; None without files."""
         return self.info.sha256
 
 
@@ -213,7 +213,7 @@ def load(
 
 
 def _built(source: Source, options: dict[str, Any]) -> LlavaForConditionalGeneration:
-    """The model, of exactly the tensors that were accounted for: transformers looks for no files itself."""
+    """Build the model from exactly the checked tensors; transformers looks for no files itself."""
     reader = Reader()
     state = {name: recipe.make(reader) for name, recipe in source.recipes.items()}
     return LlavaForConditionalGeneration.from_pretrained(

@@ -1,4 +1,4 @@
-"""The original's layout: a Llama config with `mm_` settings, and a CLIP tower that may live elsewhere.
+"""The original's layout: a Llama config with `mm_` settings, and a CLIP tower that may be stored elsewhere.
 
 The architecture it stands for is written out here as transformers' LLaVA. The vocabulary is padded to a multiple of 64
 with rows of zeros, the first of which belongs to `<image>`: its embedding is replaced by the image's, and none of
@@ -46,7 +46,7 @@ _CLIP_L14: dict[str, Any] = {
 def llava_config(
     raw: dict[str, Any], vision: CLIPVisionConfig, image_size: int, file: Path = Path("config.json")
 ) -> LlavaConfig:
-    """The architecture an original config stands for.
+    """Return the architecture of an original config.
 
     Args:
         raw: The contents of its `config.json`.
@@ -115,14 +115,14 @@ def changes(raw: dict[str, Any], config: LlavaConfig, tensors: dict[str, Stored]
 
 
 def padded(rows: int) -> int:
-    """Rows of the vocabulary once `<image>` is in it: the next multiple of 64."""
+    """Return the number of vocabulary rows including `<image>`: the next multiple of 64."""
     return (rows // _BLOCK + 1) * _BLOCK
 
 
 def tower_config(
     name: str, folder: Path, tensors: dict[str, Stored], *, allow_download: bool = False
 ) -> CLIPVisionConfig:
-    """The config of a checkpoint's tower.
+    """Return the config of a checkpoint's tower.
 
     That of CLIP ViT-L/14 is known, so that a published checkpoint, which holds its tower, needs nothing else.
 
@@ -156,7 +156,7 @@ def tower_config(
 
 
 def find_tower(name: str, folder: Path, *, allow_download: bool) -> Path:
-    """The folder of the tower that a checkpoint names.
+    """Return the folder of the tower that a checkpoint names.
 
     Raises:
         CheckpointError: It is not beside the checkpoint, nor in the hub's cache, and may not be downloaded.
@@ -168,5 +168,5 @@ def find_tower(name: str, folder: Path, *, allow_download: bool) -> Path:
 
 
 def is_of_tower(name: str) -> bool:
-    """Return whether a tensor of a CLIP checkpoint belongs to its vision tower, not to its text half."""
+    """Return whether a tensor of a CLIP checkpoint belongs to its vision tower, not to its text encoder."""
     return name.startswith("vision_model.")

@@ -1,4 +1,4 @@
-"""The processor of a checkpoint in the native layout: loaded as its files say, completed from the config, checked.
+"""Processors of checkpoints in the native layout: loaded from their files, completed from the config, and checked.
 
 Older checkpoints leave out what the model's config says too (the patch size, the feature selection, how many tokens an
 image takes besides its patches). Where both say it and differ, the prompt would have another number of image tokens
@@ -51,7 +51,7 @@ def native_processor(folder: Path, config: LlavaConfig, fit: Fit) -> LlavaProces
 
 
 def check_pixels(image_processor: Any, side: int, folder: Path) -> None:  # noqa: ANN401 - of several kinds
-    """Check that an image processor makes the square a model sees.
+    """Check that an image processor produces the square that the model expects.
 
     Args:
         image_processor: Any of transformers'.
@@ -88,7 +88,7 @@ def _complete(processor: LlavaProcessor, config: LlavaConfig, folder: Path) -> N
 
 
 def _settle_template(processor: LlavaProcessor, folder: Path) -> None:
-    """Leave the processor one template, the same as its tokenizer's, that is bounded."""
+    """Set one bounded template for processor and tokenizer."""
     found = processor.chat_template or getattr(processor.tokenizer, "chat_template", None)
     if isinstance(found, dict):
         found = found.get("default")
@@ -117,7 +117,7 @@ def _check_fit(image_processor: Any, fit: Fit, folder: Path) -> None:  # noqa: A
 
 
 def _check_prompt(processor: LlavaProcessor, config: LlavaConfig, folder: Path) -> None:
-    """Check that a question with an image becomes tokens the model knows, one of them the image's."""
+    """Check that a question with an image becomes tokens the model knows, including the image token."""
     tokenizer: Any = processor.tokenizer
     vocabulary = int(config.get_text_config().vocab_size)
     if len(tokenizer) > vocabulary:

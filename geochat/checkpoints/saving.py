@@ -1,4 +1,4 @@
-"""Writing a checkpoint, all of it or nothing, with the tokens that end an answer and those that are never written."""
+"""Writing a checkpoint atomically, with the tokens that end an answer and those that are never generated."""
 
 import shutil
 import tempfile
@@ -28,7 +28,7 @@ _TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id", "suppress_tokens", "b
 
 
 def read_generation(source: Source, processor: LlavaProcessor) -> GenerationConfig:
-    """Generation settings of a native checkpoint's file; of others, and without the file, `generation_config`.
+    """Return the generation settings of a native checkpoint's file, or else `generation_config`.
 
     Raises:
         CheckpointError: The file is damaged, or names tokens that the model does not have.
@@ -51,7 +51,7 @@ def read_generation(source: Source, processor: LlavaProcessor) -> GenerationConf
 
 
 def generation_config(config: LlavaConfig, processor: LlavaProcessor) -> GenerationConfig:
-    """Greedy, and silent about ids that are not text: the image placeholder and the vocabulary's padding."""
+    """Return greedy settings that suppress ids without text: the image placeholder and the vocabulary's padding."""
     tokenizer: Any = processor.tokenizer
     vocabulary = config.get_text_config().vocab_size
     not_text = sorted({processor.image_token_id, *range(len(tokenizer), vocabulary)})
@@ -78,7 +78,7 @@ def save_checkpoint(
     shard_size: str = "5GB",
     state: dict[str, torch.Tensor] | None = None,
 ) -> None:
-    """Write model, processor and settings in the native layout, replacing `folder` only when all is written.
+    """Write model, processor and settings in the native layout, and replace `folder` only when all are written.
 
     Args:
         folder: Where the checkpoint goes.
@@ -111,7 +111,7 @@ def save_adapter(
     settings: Settings,
     state: dict[str, torch.Tensor] | None = None,
 ) -> None:
-    """Write what PEFT adapted, with everything else that differs from the base, into an existing folder.
+    """Write the weights that PEFT adapted, with everything else that differs from the base, into an existing folder.
 
     Plain PEFT loads it onto the base, and `load` finds the base by the name in it.
 
@@ -131,7 +131,7 @@ def save_adapter(
 def describe_checkpoint(
     folder: Path, config: LlavaConfig, processor: LlavaProcessor, settings: Settings, dtype: torch.dtype
 ) -> None:
-    """Write everything of a checkpoint but its weights."""
+    """Write all files of a checkpoint except its weights."""
     config.dtype = dtype
     config.architectures = [LlavaForConditionalGeneration.__name__]
     config.save_pretrained(folder)
@@ -153,7 +153,7 @@ def _self(tensor: torch.Tensor) -> torch.Tensor:
 
 @contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
-    """A draft folder beside `folder` that takes its place on success and vanishes on failure."""
+    """Create a draft folder next to `folder` that replaces it on success and is removed on failure."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:

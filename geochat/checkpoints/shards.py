@@ -58,7 +58,7 @@ class Shard:
         return sum(_size(entry, self.dtype) for entry in self.entries)
 
     def write(self, folder: Path) -> str:
-        """Write the file into `folder`; it appears under its name only when it is whole.
+        """Write the file into `folder`; it appears under its name only when it is complete.
 
         Returns:
             Its SHA-256, in hexadecimal.
@@ -89,7 +89,7 @@ class Shard:
 
 
 def split(entries: Iterable[Entry], dtype: torch.dtype, shard_size: str) -> list[Shard]:
-    """Tensors in order over as many files as needed to keep each under `shard_size`, or one tensor where that is more.
+    """Split tensors in order over files of at most `shard_size` bytes, or one tensor if that is larger.
 
     Raises:
         SettingsError: The size is not a number and KB, MB or GB.
@@ -111,7 +111,7 @@ def split(entries: Iterable[Entry], dtype: torch.dtype, shard_size: str) -> list
 
 
 def write_index(shards: Sequence[Shard], folder: Path) -> None:
-    """Write the file that says which shard holds which tensor; a single file needs none."""
+    """Write the index that maps tensors to shards; a single file needs none."""
     if len(shards) == 1:
         return
     places = {entry.name: shard.file for shard in shards for entry in shard.entries}

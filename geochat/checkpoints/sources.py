@@ -1,8 +1,8 @@
-"""Recognising what a folder holds, from its config and tensors and never from its name.
+"""Recognition of a folder's contents from config and tensors, never from its name.
 
 Three kinds are told apart: the native layout (its config has a `vision_config`), the original's (its config names an
 `mm_vision_tower`), and an adapter (it has an `adapter_config.json`) with its base. All become one thing: an
-architecture and a recipe for each of its tensors. Nothing is read but headers.
+architecture and a recipe for each of its tensors. Nothing is read but headers and the shapes of packed matrices.
 """
 
 from dataclasses import dataclass, replace
@@ -16,6 +16,7 @@ from geochat.checkpoints.architecture import read_architecture, refuse_quantized
 from geochat.checkpoints.hub import find, is_hub_id
 from geochat.checkpoints.layout import VISION, Recipe, original_name, plan, read_contents
 from geochat.checkpoints.original import changes, find_tower, is_of_tower, llava_config, tower_config
+from geochat.checkpoints.packed import assembled
 from geochat.checkpoints.processors import native_processor
 from geochat.checkpoints.tensors import Stored, weight_files
 from geochat.checkpoints.tokenizer import llama_tokenizer
@@ -31,7 +32,7 @@ _TOWER = "mm_vision_tower"
 
 @dataclass(frozen=True)
 class Source:
-    """A checkpoint of any kind, looked at and not yet loaded.
+    """A checkpoint of any kind, inspected but not loaded.
 
     Attributes:
         folder: Where it lies.
@@ -86,7 +87,7 @@ def recognise(
     image_size: int = IMAGE_SIZE,
     allow_download: bool = False,
 ) -> Source:
-    """Look at a checkpoint: find it, tell its kind, and account for each of its tensors.
+    """Inspect a checkpoint: locate it, determine its kind, and account for each of its tensors.
 
     Args:
         source: A directory, a hub id or a bundled model's name.
@@ -124,7 +125,7 @@ def _base_folder(adapter: Adapter, base: str | Path | None, *, allowed: bool) ->
 
 
 def _adapted(adapter: Adapter, base: Path, name: str, image_size: int, *, allowed: bool) -> Source:
-    """A base with an adapter; the original's adapters bring the config that a plain Llama lacks."""
+    """Return a base with an adapter; the original's adapters bring the config that a plain Llama lacks."""
     own_config = "vision_config" not in read_object(base / "config.json") and (adapter.folder / "config.json").is_file()
     described = adapter.folder if own_config else base
     whole = _whole(base, described, adapter.overrides, name=name, image_size=image_size, allowed=allowed)
@@ -147,11 +148,11 @@ def _adapted(adapter: Adapter, base: Path, name: str, image_size: int, *, allowe
 def _whole(
     folder: Path, described: Path, overrides: dict[str, Stored], *, name: str, image_size: int, allowed: bool
 ) -> Source:
-    """A checkpoint whose weights are in `folder` and whose config is in `described`."""
+    """Return a checkpoint whose weights are in `folder` and whose config is in `described`."""
     raw = read_object(described / "config.json")
-    refuse_quantized(raw, described)
     if "vision_config" in raw:
         return _native(folder, overrides, name)
+    refuse_quantized(raw, described)
     if _TOWER in raw:
         return _original(folder, described, raw, overrides, name=name, image_size=image_size, allowed=allowed)
     raise CheckpointError(
@@ -164,7 +165,7 @@ def _native(folder: Path, overrides: dict[str, Stored], name: str) -> Source:
     config = read_architecture(folder)
     files = weight_files(folder)
     contents = read_contents(files)
-    recipes = plan(config, contents.tensors | overrides, folder)
+    recipes = plan(config, assembled(contents.tensors) | overrides, folder)
     plain = all(file.suffix == ".safetensors" for file in files)
     settings = read_settings(folder, name)
     return Source(folder, config, recipes, settings, tuple(files), contents.dropped, folder, native=plain)

@@ -1,4 +1,4 @@
-"""Bounds on what a chat template computes and what that costs; see `geochat.checkpoints.templates`."""
+"""Bounds on the output and the cost of a chat template; see `geochat.checkpoints.templates`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ _STEP = 100.0  # characters copied in the time that evaluating an expression tak
 
 
 class RefusedError(Exception):
-    """A construct that is not bounded; no failure, but what was looked for."""
+    """A construct without a bound; the expected result of a check, not a failure."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Bound:
             raise RefusedError("a text may grow without a bound")
 
     def times(self, by: float) -> "Bound":
-        """The bound of a text in which each character becomes as many as `by`."""
+        """Return the bound of a text in which each character becomes at most `by` characters."""
         return Bound(self.constant * by, self.factor * by, self.loop, self.kept * by)
 
     def added_each_round(self, bound: "Bound") -> "Bound":
-        """The bound of a value to which each round of a loop may add another."""
+        """Return the bound of a value that grows by another in each round of a loop."""
         return Bound(self.constant + bound.constant, self.factor + bound.factor + bound.constant, None, 1.0)
 
 
@@ -49,7 +49,7 @@ CONSTANT = Bound(0.0, 0.0)
 
 @dataclass
 class Scope:
-    """Names and what is known of them.
+    """Names and what is known about them.
 
     Attributes:
         names: By name.
@@ -62,11 +62,11 @@ class Scope:
     rounds: float = 1.0
 
     def inner(self) -> "Scope":
-        """A scope within, whose names end with it."""
+        """Return a nested scope, whose names end with it."""
         return Scope(dict(self.names), self.loops, self.rounds)
 
     def loop(self, number: int, over: Bound) -> "Scope":
-        """The scope of a loop; one within another goes over parts of its target, so that all rounds are its length."""
+        """Return the scope of a loop; nested loops iterate over parts of its target, so its length bounds all rounds."""
         rounds = self.rounds if self.loops else 1 + over.constant + over.factor * _CONVERSATION
         return Scope(dict(self.names), (*self.loops, number), rounds)
 
@@ -91,7 +91,7 @@ class Work:
 
 
 def total(bounds: Sequence[Bound], by: float = 1.0) -> Bound:
-    """The bound of values put together; what is a part of one loop's target alone stays it."""
+    """Return the bound of concatenated values; parts of one loop's target alone keep that bound."""
     return Bound(
         by * sum(bound.constant for bound in bounds),
         by * sum(bound.factor for bound in bounds),
@@ -101,7 +101,7 @@ def total(bounds: Sequence[Bound], by: float = 1.0) -> Bound:
 
 
 def either(bounds: Sequence[Bound]) -> Bound:
-    """The bound of a value that is one of several."""
+    """Return the bound of a value that is one of several."""
     return Bound(
         max((bound.constant for bound in bounds), default=0.0),
         max((bound.factor for bound in bounds), default=0.0),

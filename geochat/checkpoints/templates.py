@@ -1,4 +1,4 @@
-"""Chat templates that are bounded in time and size, told from the others by their syntax tree.
+"""Check that chat templates are bounded in time and size, by their syntax tree.
 
 A chat template is a program that comes with the weights. transformers runs it in Jinja's sandbox, which keeps it from
 Python's internals, and not from `{% for %}` within `{% for %}` over `range(99999)`, from `'a' * 10**10`, or from
@@ -46,7 +46,7 @@ _COUNTERS = ("index", "index0", "revindex", "revindex0", "length")
 
 
 class _GenerationTag(Extension):
-    """`{% generation %}`, which transformers adds to mark the assistant's words; only its body matters here."""
+    """The tag `{% generation %}`, which transformers adds to mark the assistant's text; only its body matters here."""
 
     tags = {"generation"}  # noqa: RUF012 - how jinja2 declares it
 
@@ -63,7 +63,7 @@ _ENVIRONMENT = ImmutableSandboxedEnvironment(
 
 
 def unbounded(template: str) -> str | None:
-    """Reason why a chat template may not end, or not fit; None for a bounded one.
+    """Return the reason why a chat template may not end or not fit; None for a bounded one.
 
     Args:
         template: Its source, in Jinja.
@@ -126,7 +126,7 @@ class _Reader:
                 raise _refuse(node, f"{type(node).__name__} is not allowed in a chat template")
 
     def _branch(self, body: list[Any], scope: Scope) -> None:
-        """A branch; a name it sets may have either value afterwards, of which the larger bound is taken."""
+        """Read a branch; a name that it sets may have either value afterwards, so the larger bound is used."""
         before = dict(scope.names)
         self.statements(body, scope)
         for name, bound in scope.names.items():
@@ -212,7 +212,7 @@ class _Reader:
         return self._bound(node.node, scope)
 
     def _remainder(self, node: nodes.Mod, scope: Scope) -> Bound:
-        """A remainder of numbers; `%` formats a text, to any width."""
+        """Bound a remainder of numbers; applied to text, `%` formats to any width and is refused."""
         left, counted = node.left, False
         if isinstance(left, nodes.Getattr) and isinstance(left.node, nodes.Name):
             counted = left.node.name == "loop" and left.attr in _COUNTERS and bool(scope.loops)
@@ -266,7 +266,7 @@ def _arguments(node: nodes.Filter | nodes.Call) -> list[nodes.Expr]:
 
 
 def _growth(node: nodes.Filter | nodes.Call, name: str) -> float:
-    """By what a constant argument can lengthen a text: each character may be one that is replaced, or joined."""
+    """Return the growth of a text by a constant argument: each character may be one that is replaced, or joined."""
     if name not in ("join", "replace", "tojson"):
         return 1.0
     arguments = _arguments(node)
@@ -276,7 +276,7 @@ def _growth(node: nodes.Filter | nodes.Call, name: str) -> float:
 
 
 def _check_names(node: nodes.Filter) -> None:
-    """Check the attribute and the test that a filter is given by name."""
+    """Check the attribute and the test that a filter refers to by name."""
     words = [getattr(argument, "value", None) for argument in _arguments(node)]
     if node.name == "map" and (node.args or [pair.key for pair in node.kwargs] != ["attribute"]):
         raise _refuse(node, "map is allowed with attribute= alone")

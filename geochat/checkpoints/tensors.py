@@ -1,4 +1,4 @@
-"""Tensors in files, known from the files' headers and read one by one.
+"""Tensors in files, listed from the files' headers and read one by one.
 
 Safetensors and PyTorch's zip files are memory-mapped, so a 7B checkpoint is looked through in a second and converted
 with little more than one of its tensors in memory. PyTorch files are unpickled with `weights_only=True`: one that holds
@@ -10,6 +10,7 @@ import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,13 @@ _DTYPES = {
     "F16": torch.float16,
     "BF16": torch.bfloat16,
     "I64": torch.int64,
+    "I32": torch.int32,
     "I8": torch.int8,
     "U8": torch.uint8,
 }
 
 ReadByName = Callable[[str], Tensor]
+OpenTensors = Callable[[Path], ReadByName]
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,15 @@ class Stored:
     shape: tuple[int, ...]
     dtype: torch.dtype
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes in the file."""
+        return prod(self.shape) * self.dtype.itemsize
+
+    def load(self, opened: OpenTensors) -> Tensor:
+        """The tensor, by what opens its file."""
+        return opened(self.file)(self.name)
+
 
 class Reader:
     """Reads tensors, keeping the file last read open."""
@@ -67,11 +79,11 @@ class Reader:
             CheckpointError: The file cannot be read.
         """
         with guarded(stored.file, remedy="copy it again"):
-            return self._open(stored.file)(stored.name)
+            return stored.load(self._open)
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The weights files in `folder`, which everything reads: safetensors before PyTorch's, and of shards those indexed.
+    """Return the weights files in `folder`: safetensors before PyTorch's, and of shards those in the index.
 
     Raises:
         CheckpointError: There are none, one is missing, the index is damaged, or a whole file lies beside an index of
@@ -93,7 +105,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def stored_tensors(file: Path) -> list[Stored]:
-    """Every tensor in a safetensors or PyTorch file, in file order, from the header alone.
+    """List every tensor of a safetensors or PyTorch file, in file order, from the header alone.
 
     Raises:
         CheckpointError: The file is a git-LFS pointer, truncated, of another format, or holds more than tensors.

@@ -1,4 +1,4 @@
-"""A Llama-2 `tokenizer.model` as a fast tokenizer that gives the ids the published model was trained and run with.
+"""A Llama-2 `tokenizer.model` as a fast tokenizer with the ids that the published model was trained and run with.
 
 Transformers' own conversion does not: it puts the merge of two spaces before all others and drops the space piece that
 follows the image. Here
@@ -30,7 +30,7 @@ _SPACE = "▁"
 
 
 def llama_tokenizer(file: Path, model_max_length: int) -> PreTrainedTokenizerFast:
-    """The tokenizer of a SentencePiece file with the tokens added beside it, and `<image>` as the id after the last.
+    """Load the tokenizer of a SentencePiece file with its added tokens, and `<image>` as the id after the last.
 
     Args:
         file: A Llama-2 `tokenizer.model`.
@@ -89,7 +89,7 @@ def _pieces(file: Path) -> SentencePieceProcessor:
 
 
 def _added(folder: Path, first: int) -> list[str]:
-    """The tokens of the ids after the last piece, by the files beside it.
+    """Return the tokens of the ids after the last piece, from the files next to it.
 
     Args:
         folder: Where the checkpoint is.
@@ -119,7 +119,7 @@ def _added(folder: Path, first: int) -> list[str]:
 
 
 def _padding(folder: Path, raw: Tokenizer) -> str:
-    """The padding token that the checkpoint states, where it is a token; else `<unk>`, as Llama has none."""
+    """Return the padding token stated by the checkpoint if it is a token; else `<unk>`, because Llama has none."""
     stated = _tokenizer_config(folder).get("pad_token")
     token = stated.get("content") if isinstance(stated, dict) else stated
     return token if isinstance(token, str) and raw.token_to_id(token) is not None else "<unk>"
@@ -131,7 +131,7 @@ def _tokenizer_config(folder: Path) -> dict[str, Any]:
 
 
 def _merges(pieces: SentencePieceProcessor, vocabulary: dict[str, int]) -> list[tuple[str, str]]:
-    """Every way to make an ordinary piece from two, best score first; never a special token or a byte."""
+    """Return every way to make an ordinary piece from two, best score first; never a special token or a byte."""
     ordinary = [i for i in vocabulary.values() if not (pieces.IsControl(i) or pieces.IsUnknown(i) or pieces.IsByte(i))]
     ranked = [pieces.IdToPiece(i) for i in sorted(ordinary, key=pieces.GetScore, reverse=True)]
     halves = ((piece[:cut], piece[cut:]) for piece in ranked for cut in range(1, len(piece)))

@@ -153,6 +153,9 @@ def test_the_form_that_ships_loads_in_transformers_and_says_nearly_the_same(fold
         expected = before(**asked).logits
     assert rounded == 2 * (7 + 6) + 2
     assert (read - expected).norm() / expected.norm() < 0.01
+    with torch.inference_mode():
+        ours = load(tmp_path / "small", device="cpu", dtype="float32").model(**asked).logits
+    assert (ours - read).norm() / read.norm() < 0.01
     assert 0 < (read - whole).norm() / whole.norm() < 0.25  # random weights have no structure that rounding could keep
 
 
