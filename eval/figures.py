@@ -3,9 +3,9 @@
 
     python eval/figures.py RUNS [--docs docs] [--card geochat/models/mini/README.md] [--seed N]
 
-Writes the section "Figures" of both pages anew, `images/mini-confusion.png` and `images/mini-answers.jpg` below the
-docs: 24 answers drawn at random by the seed, good and bad, on rendered scenes, which may be shown where photographs
-may not. Bold is what does no better than what stands beside it.
+Rewrites the section "Figures" of both pages, and `images/mini-confusion.png` and `images/mini-answers.jpg` below the
+docs: 24 answers drawn at random by the seed on rendered scenes, which may be published, unlike photographs. A bold
+figure is no better than its baseline.
 """
 
 import argparse
@@ -28,15 +28,15 @@ BESIDE = {
     "blind": "without the image",
     "majority_caption": "majority caption of the named class",
     "classifier": "the dual encoder, zero-shot",
-    "held-out-words": "unseen wordings",
-    "one-look": "in one look",
+    "held-out-words": "held-out wordings",
+    "one-look": "without the second look",
 }
 _ITSELF = (BESIDE["held-out-words"], BESIDE["one-look"])  # the model asked in other ways, which it need not surpass
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table: what it is called, a run and a rule of its scorer, what its n counts, what chance gets."""
+    """One line of a table: its label, a run and a rule of its scorer, the unit of n, the chance level."""
 
     name: str
     run: str
@@ -50,55 +50,57 @@ UCM = (
     Row("[refer], single objects, first box at rotated IoU 0.5", "ucm-refer", "first_box@0.5"),
     Row("the same at 0.25", "ucm-refer", "first_box@0.25"),
     Row("[refer], several objects, F1 at 0.5", "ucm-refer", "f1@0.5/multiple", "boxes"),
-    Row("[refer] for what is there or is not, balanced", "ucm-refer-absent", "balanced_accuracy", chance="50"),
-    Row("presence, balanced", "ucm-presence", "accuracy/balanced/presence"),
+    Row(
+        "[refer] of present and absent objects, balanced accuracy", "ucm-refer-absent", "balanced_accuracy", chance="50"
+    ),
+    Row("presence, balanced accuracy", "ucm-presence", "accuracy/balanced/presence"),
     Row("comparison", "ucm-comparison", "accuracy"),
     Row("count", "ucm-count", "accuracy"),
     Row("grounded description, F1 of boxes at 0.5", "ucm-describe", "f1@0.5", "boxes"),
     Row("captions, CIDEr-D", "captions", "cider"),
     Row("captions, ROUGE-L", "captions", "rouge_l"),
-    Row("caption words the class does not settle, precision", "captions", "beyond_class_precision", "words"),
+    Row("caption words beyond the class, precision", "captions", "beyond_class_precision", "words"),
     Row("the same, recall", "captions", "beyond_class_recall", "words"),
     Row("[identify] on mosaics of two to four categories", "ucm-identify", "accuracy"),
-    Row("the same, both of a pair right", "ucm-identify", "pairs_right", "pairs"),
-    Row("[refer] answers whose regions all read cleanly", "ucm-refer", "clean_regions"),
-    Row("descriptions whose regions all read cleanly", "ucm-describe", "clean_regions"),
+    Row("the same, both regions of a pair correct", "ucm-identify", "pairs_right", "pairs"),
+    Row("[refer] answers whose regions all parse", "ucm-refer", "clean_regions"),
+    Row("descriptions whose regions all parse", "ucm-describe", "clean_regions"),
     Row("empty [refer] answers", "ucm-refer", "empty"),
 )
 SYNTHETIC = (
     Row("[refer], single objects, first box at 0.5", "refer", "first_box@0.5"),
     Row("[refer], several objects, F1 at 0.5", "refer", "f1@0.5/multiple", "boxes"),
-    Row("[refer] for what is there or is not, balanced", "refer-absent", "balanced_accuracy", chance="50"),
+    Row("[refer] of present and absent objects, balanced accuracy", "refer-absent", "balanced_accuracy", chance="50"),
     Row("[identify], two or more categories", "identify", "accuracy"),
-    Row("the same, both of a pair right", "identify", "pairs_right", "pairs"),
-    Row("presence, balanced", "presence", "accuracy/balanced/presence"),
+    Row("the same, both regions of a pair correct", "identify", "pairs_right", "pairs"),
+    Row("presence, balanced accuracy", "presence", "accuracy/balanced/presence"),
     Row("comparison", "comparison", "accuracy"),
     Row("count", "count", "accuracy"),
     Row("grounded description, F1 of boxes at 0.5", "describe", "f1@0.5", "boxes"),
-    Row("[refer] answers whose regions all read cleanly", "refer", "clean_regions"),
+    Row("[refer] answers whose regions all parse", "refer", "clean_regions"),
 )
 ELSEWHERE = (
     Row("[refer], DOTA patches of 1024 px, single objects, first box at 0.5", "dota-refer", "first_box@0.5"),
-    Row("[refer], airplanes in pictures of 800 to 1000 px", "planes-refer", "first_box@0.5"),
+    Row("[refer], airplanes in images of 800 to 1000 px", "planes-refer", "first_box@0.5"),
 )
 TABLES = (
     ("UC Merced, {split} photographs", UCM),
-    ("synthetic scenes no training drew", SYNTHETIC),
-    ("other sources, never trained on", ELSEWHERE),
+    ("synthetic scenes outside the training seeds", SYNTHETIC),
+    ("other sources, not used in training", ELSEWHERE),
 )
 
 
 class Runs:
-    """The reports of the runs below a folder, by their names."""
+    """The reports of the runs below a folder, by name."""
 
     def __init__(self, folder: Path) -> None:
-        """Read what is there."""
+        """Read the existing reports."""
         found = sorted(folder.glob("*/report.json"))
         self.folder = folder
         self.reports: dict[str, dict[str, Any]] = {file.parent.name: json.loads(file.read_text()) for file in found}
 
     def scores(self, run: str) -> dict[str, Any]:
-        """Scores of a run with those of the validity of its answers."""
+        """Return the scores of a run with those of its format validity."""
         scores = self.reports[run]["scores"]
         validity = scores["format_validity"]
         whole = scores | {rule: figure["percent"] for rule, figure in validity.items()}
@@ -107,7 +109,7 @@ class Runs:
         return whole
 
     def beside(self, row: Row) -> Iterator[tuple[str, float]]:
-        """What stands beside a figure, published figures apart."""
+        """Yield the figures for comparison, without published ones."""
         scores = self.scores(row.run)
         for name, value in scores["baselines"].items():
             kind, _, rule = name.partition("/")
@@ -119,7 +121,7 @@ class Runs:
                 yield BESIDE.get(other, other), self.scores(run)[row.rule]
 
     def line(self, row: Row) -> str:
-        """A line of a table."""
+        """Format a line of a table."""
         scores = self.scores(row.run)
         value, interval, n = scores[row.rule], scores["intervals"].get(row.rule), scores["n"][row.rule]
         beside = [] if row.rule in FORM else list(self.beside(row))
@@ -132,26 +134,34 @@ class Runs:
         return f"| {row.name} | {shown} | {span} | {n} {row.unit}".rstrip() + f" | {'; '.join(words)} |"
 
     def tables(self) -> str:
-        """All three, and the scenes by class."""
+        """Return all three tables."""
         about = self.reports["scenes"]["settings"]
-        lines = [f"Weights sha256 `{self.reports['scenes']['model_sha256']}`, greedily, 95 % bootstrap intervals."]
+        lines = [
+            f"Weights sha256 `{self.reports['scenes']['model_sha256']}`, greedy decoding, 95 % bootstrap intervals."
+        ]
         for title, rows in TABLES:
             there = [row for row in rows if row.run in self.reports and self.scores(row.run).get(row.rule) is not None]
             if there:
                 lines += [
                     "",
-                    f"| {title.format(split=about['split'])} | % | interval | n | beside it |",
+                    f"| {title.format(split=about['split'])} | % | interval | n | for comparison |",
                     "|---|---|---|---|---|",
                 ]
                 lines += [self.line(row) for row in there]
         drawn = self.reports.get("refer", {}).get("settings", {}).get("scenes")
         split = "" if about["split"] == "test" else f"SPLIT={about['split']} "
         command = f"{split}{f'SCENES={drawn} ' if drawn else ''}eval/card.sh IMAGERY OUT"
-        return "\n".join([*lines, "", f"`{command}` asks, `python eval/figures.py OUT` writes this."])
+        return "\n".join(
+            [
+                *lines,
+                "",
+                f"Commands: `{command}` runs the benchmarks, `python eval/figures.py OUT` writes these tables.",
+            ]
+        )
 
     def by_class(self) -> str:
-        """Scenes by class, and what each is most often taken for."""
-        lines = ["| class | right, % | n | most often taken for |", "|---|---|---|---|"]
+        """Return the table of scenes by class, with the most frequent confusions."""
+        lines = ["| class | correct, % | n | most frequent confusions |", "|---|---|---|---|"]
         for truth, answers in self.confusion().items():
             wrong = {answer: count for answer, count in answers.items() if answer != truth}
             most = sorted(wrong, key=lambda answer: (-wrong[answer], answer))[:2]
@@ -161,7 +171,7 @@ class Runs:
         return "\n".join(lines)
 
     def confusion(self) -> Mapping[str, Mapping[str, int]]:
-        """Counts of answers by true class, the classes by their names."""
+        """Return counts of answers by true class, with readable class names."""
         names = {name.replace(" ", ""): name for name in UCM_SCENES}
         return {
             names.get(truth, truth): {names.get(answer, answer): count for answer, count in row.items()}
@@ -170,7 +180,7 @@ class Runs:
 
 
 def write_section(page: Path, heading: str, text: str) -> None:
-    """Put `text` under a heading of the second level, in place of what is there."""
+    """Replace the section under a second-level heading with `text`."""
     before, found, rest = page.read_text(encoding="utf-8").partition(f"## {heading}\n")
     if not found:
         raise SystemExit(f"{page} has no heading '## {heading}'; give it one where the figures belong")

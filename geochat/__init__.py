@@ -1,4 +1,4 @@
-"""Talk to satellite and aerial images and get grounded answers.
+"""Ask questions about satellite and aerial images and get grounded answers.
 
 >>> from geochat import GeoChat
 >>> chat = GeoChat.from_pretrained()

@@ -1,4 +1,4 @@
-"""The door most users come through."""
+"""The façade: `GeoChat`, the main entry point of the library."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -47,13 +47,13 @@ class GeoChat:
 
         Args:
             source: A directory or hub id; None takes the model that ships with the package.
-            base: What an adapter adapts; None takes what it names itself.
+            base: Base of an adapter; None uses the base that it names.
             device: Such as "cpu" or "cuda:1"; None takes the best there is.
             dtype: Such as "float32"; None takes the device's usual one.
             quantization: "4bit" or "8bit" to quantise the language model.
             allow_download: Whether what a local folder names, the base of an adapter or a vision tower, may be fetched
                 from the hub.
-            limits: How much is computed together and kept from one question to the next.
+            limits: Limits of the batch and of the cache between questions.
 
         Raises:
             CheckpointError: There is no such checkpoint or it is damaged.
@@ -73,7 +73,7 @@ class GeoChat:
     def find(
         self, scene: ImageSource | Scene, phrases: str | Sequence[str], **options: "Unpack[FindOptions]"
     ) -> "Finding":
-        """Find things in a whole scene, window by window, each object once.
+        """Find objects in a whole scene, window by window, each object once.
 
         >>> finding = chat.find("scene.tif", ["ships", "storage tanks"], job="ports.job")
         >>> for each in finding:
@@ -82,7 +82,7 @@ class GeoChat:
 
         Args:
             scene: A path, an array, a Pillow image, or a scene already opened.
-            phrases: What to find.
+            phrases: Phrases of the objects to find.
             options: Windows, job and limits; see `geochat.find.FindOptions`.
 
         Returns:
@@ -134,7 +134,7 @@ class GeoChat:
 
         Args:
             image: A path, an array, a Pillow image, or an image already opened.
-            view: How it is looked at; see `ViewOptions`.
+            view: Options of the view; see `ViewOptions`.
 
         Raises:
             ImageError: The image cannot be read or has no such window or bands, or it is already opened and a
@@ -153,8 +153,8 @@ class GeoChat:
 
         Args:
             image: As in `start`.
-            question: What is asked.
-            options: What else is said of the question (see `Question`), and how the image is looked at.
+            question: The question.
+            options: Further options of the question (see `Question`), and those of the view.
 
         Raises:
             GeoChatError: As in `start` and `Conversation.stream`.
@@ -167,9 +167,9 @@ class GeoChat:
         return self.start(image, **view).stream(question, **rest)
 
     def cancel(self, question_id: str) -> None:
-        """Compute a question no further; its answer keeps what was written so far.
+        """Stop computing a question; its answer keeps the text generated so far.
 
-        May be called from another thread, also before the question's turn has come.
+        May be called from another thread, also before the question's computation has started.
         """
         self.engine.cancel(question_id)
 
@@ -192,13 +192,14 @@ class GeoChat:
         >>> chat.ask_many("scene.tif", ["How many planes are there?", "Is there a ship?"])
         >>> chat.ask_many([("a.tif", "What is this?"), ("b.tif", Question("What is this?", regions=(10, 10, 50, 40)))])
 
-        Each question stands alone, and gets the answer it gets from `ask`. An image is read once for all its questions.
+        Each question is independent and gets the same answer as from `ask`. An image is read once for all its
+        questions.
 
         Args:
             image: The image they are about, or pairs of an image and a question. Give an image opened by `open_image`
                 to choose a window, bands or a stretch.
             questions: None where pairs are given.
-            options: What is said of questions that do not say it themselves.
+            options: Default options of questions without their own.
 
         Returns:
             One result a question, in order: its answer, or the error that kept it from one, which leaves the others
@@ -226,7 +227,7 @@ class GeoChat:
         questions: Iterable[str | Question] | None = None,
         **options: Unpack[QuestionOptions],
     ) -> Iterator[tuple[int, Answer | GeoChatError]]:
-        """`ask_many`, giving each question's number and result as soon as it is there; those that end first come first.
+        """Yield number and result of each question of `ask_many` as soon as available, in order of completion.
 
         Questions, and the images of pairs, are taken a few batches at a time, so there may be any number of them.
         Leaving the loop ends the computation.
@@ -255,7 +256,7 @@ class GeoChat:
 
 
 def _split(options: AskOptions) -> tuple[ViewOptions, QuestionOptions]:
-    """Options of the view, and those of the question."""
+    """Separate options of the view from those of the question."""
     names = ViewOptions.__annotations__
     view = {name: value for name, value in options.items() if name in names}
     rest = {name: value for name, value in options.items() if name not in names}

@@ -1,7 +1,7 @@
-"""The one error hierarchy.
+"""The error hierarchy.
 
-Every error this project raises on purpose is a `GeoChatError`. Its message names the bad value and the next
-step, so that the command line can print it as one line and a caller can catch the whole family.
+Every error that this project raises on purpose is a `GeoChatError`. Its message names the bad value and the next step,
+so that the command line can print it as one line and a caller can catch all of them.
 """
 
 
@@ -30,7 +30,7 @@ class CheckpointError(GeoChatError):
 
 
 class EngineError(GeoChatError):
-    """A server that answers for a model cannot be reached, refuses, or breaks off."""
+    """A server for a model cannot be reached, refuses a request, or breaks off."""
 
 
 class SettingsError(GeoChatError):
@@ -46,4 +46,4 @@ class DataError(GeoChatError):
 
 
 class TrainingError(GeoChatError):
-    """Training cannot go on: no memory, no room on disk, or a loss that is no number."""
+    """Training cannot continue: out of memory, disk full, or a loss that is not finite."""

@@ -1,7 +1,7 @@
-"""Names of files, and files that several processes may write: one writer at a time, and whole files only.
+"""File names, and files written by several processes: one writer at a time, written atomically.
 
-`locked` admits one process, or one thread, to a path; the operating system frees the lock when its holder ends, killed
-or not. `atomic_draft` gives a file of its own to write to, which takes its place when it is complete.
+`locked` admits one process, or one thread, to a path; the operating system releases the lock when its holder ends,
+killed or not. `atomic_draft` provides a draft file that replaces the path when it is complete.
 """
 
 import hashlib
@@ -23,14 +23,14 @@ _BLOCK = 1 << 20  # bytes
 
 @contextmanager
 def locked(path: Path, *, wait: bool = False, what: str) -> Iterator[None]:
-    """Hold `path`, a file or a folder that need not exist yet, against every other process that asks for it.
+    """Lock `path`, a file or folder that need not exist yet, against other processes.
 
-    The lock is the hidden file `.NAME.lock` beside it, empty and left there; `.NAME.holder` says who holds it.
+    The lock is the hidden file `.NAME.lock` next to it, which is empty and remains; `.NAME.holder` names the holder.
 
     Args:
-        path: What is about to be written; its folder must exist.
-        wait: Whether to wait for another holder to end; else its presence is an error.
-        what: What the holder is doing, for the other's message, such as "geochat data build".
+        path: Path to write; its folder must exist.
+        wait: Whether to wait for another holder to release it; otherwise its presence is an error.
+        what: Activity of the holder, for the other's message, such as "geochat data build".
 
     Raises:
         SettingsError: Another process holds it, which the message names, or the lock cannot be made.
@@ -63,13 +63,13 @@ def locked(path: Path, *, wait: bool = False, what: str) -> Iterator[None]:
 
 @contextmanager
 def atomic_draft(path: Path, ending: str = ".part") -> Iterator[Path]:
-    """A path beside `path` that nobody else has; the file written there becomes `path`, whole or not at all.
+    """Yield a unique path next to `path`; the file written there replaces `path` atomically.
 
-    When the body raises, or the file cannot be moved, the draft is removed and an earlier `path` stays as it was.
+    If the body raises, or the file cannot be moved, the draft is removed and an earlier `path` is unchanged.
 
     Args:
         path: The file to be.
-        ending: Of the draft's name, for libraries that tell formats by it.
+        ending: Suffix of the draft's name, for libraries that detect formats by it.
 
     Raises:
         OSError: The draft was not written, or cannot become `path`.
@@ -85,7 +85,7 @@ def atomic_draft(path: Path, ending: str = ".part") -> Iterator[Path]:
 
 
 def _holder(path: Path) -> str:
-    """Holder of a lock, as far as it is known."""
+    """Return the holder of a lock, if known."""
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         return f"process {told['process']} on {told['host']} ({told['what']}, since {told['since']})"
@@ -94,7 +94,7 @@ def _holder(path: Path) -> str:
 
 
 def sha256_of(*paths: Path, size: int | None = None) -> str:
-    """SHA-256 of the bytes of one or more files in order, as a hex digest.
+    """Return the SHA-256 of the bytes of one or more files in order, as a hex digest.
 
     Args:
         paths: The files; they are read a megabyte at a time.
@@ -113,15 +113,15 @@ def sha256_of(*paths: Path, size: int | None = None) -> str:
 
 
 def is_there(path: Path) -> bool:
-    """Return whether there is anything of that name; of a name that no file system takes there is nothing."""
+    """Return whether a path exists; False for names that no file system accepts."""
     return os.path.exists(path)  # noqa: PTH110 - `Path.exists` raises for such names
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether there is a folder of that name; of a name that no file system takes there is none."""
+    """Return whether a folder exists; False for names that no file system accepts."""
     return os.path.isdir(path)  # noqa: PTH112 - as above
 
 
 def is_file(path: Path) -> bool:
-    """Return whether there is an ordinary file of that name; of a name that no file system takes there is none."""
+    """Return whether a regular file exists; False for names that no file system accepts."""
     return os.path.isfile(path)  # noqa: PTH113 - as above

@@ -1,9 +1,9 @@
-"""A journal of a job: one file for each process, one line for each entry, only ever appended to.
+"""A job's journal: one append-only file per process, one line per entry.
 
-A line goes to the system in one write, so a process that is killed has written it or not; the torn line of a machine
-that lost power is cut off before its process goes on. Each line ends with a checksum: one that was changed, or is no
-entry of the job, counts as not written. Several processes work on one job by the folder alone: each writes a journal of
-its own, and reads what all of them have written.
+A line is written with one system call, so a killed process has written it completely or not at all; an incomplete line
+after a power failure is removed before the process resumes. Each line ends with a checksum: a modified line, or one
+that is no entry of the job, is ignored. Several processes share a job through the folder alone: each writes its own
+journal and reads all of them.
 """
 
 import json
@@ -24,7 +24,7 @@ _CHECK = "check"
 
 
 class Journal:
-    """The file one process writes, locked against a second process of the same number.
+    """The file that one process writes, locked against a second process with the same number.
 
     Args:
         folder: The journals.
@@ -40,7 +40,7 @@ class Journal:
         self._file = -1
 
     def __enter__(self) -> Self:
-        """Lock the file and cut off a torn line.
+        """Lock the file and remove an incomplete line.
 
         Raises:
             DataError: Another process has its number.
@@ -87,20 +87,20 @@ class Journal:
 
 
 class Recorded:
-    """Position of each number's entry in the journals.
+    """Index of each unit's entry in the journals.
 
-    Holds ten bytes a number, whatever the entries' length. An entry stands before a failure, which has an "error", and
-    of two entries the first.
+    Takes ten bytes per number, regardless of the entries' length. A successful entry takes precedence over a failure,
+    which has an "error", and the first of two entries over the second.
 
     Args:
         folder: The journals.
-        count: How many numbers there are.
+        count: Number of units.
         usable: Whether an entry, which has a "number", is one of the job's.
-        retry: Whether failures that stand there now count as not written.
+        retry: Whether recorded failures are ignored.
 
     Attributes:
-        seconds: What the entries say in "seconds", added up.
-        damaged: How many lines of each journal, by its path, cannot be used.
+        seconds: Sum of "seconds" over the entries.
+        damaged: Number of unusable lines by journal path.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Recorded:
 
     @property
     def answered(self) -> int:
-        """Number of units with an entry that is no failure."""
+        """Number of units with a successful entry."""
         return self._written - self.failed
 
     @property
@@ -138,27 +138,31 @@ class Recorded:
         """Return whether every number has an entry."""
         return self._written == len(self._files)
 
-    def refresh(self) -> None:
-        """Read what was appended since."""
-        for path in journals(self._folder):
+    def refresh(self, only: Path | None = None) -> None:
+        """Read entries appended since the last read.
+
+        Args:
+            only: The one journal that was appended to; None looks for all, new ones included.
+        """
+        for path in journals(self._folder) if only is None else [only]:
             if path not in self._paths:
                 self._paths.append(path)
                 self._read.append(0)
         for file, path in enumerate(self._paths):
-            if not path.exists() or path.stat().st_size == self._read[file]:
+            if (only is not None and path != only) or not path.exists() or path.stat().st_size == self._read[file]:
                 continue
             for place, line in _lines(path, self._read[file]):
                 self._take(file, place, _entry(line))
                 self._read[file] = place + len(line)
 
     def entry(self, number: int) -> Entry:
-        """The entry of a number that has one."""
+        """Return the entry of a number that has one."""
         with self._paths[self._files[number]].open("rb") as file:
             file.seek(self._places[number])
             return _read_entry(file.readline())
 
     def entries(self) -> Iterator[Entry]:
-        """The entry of every number, in order; there must be one for each."""
+        """Yield the entry of every number, in order; each must have one."""
         files = [path.open("rb") for path in self._paths]
         try:
             for file, place in zip(self._files, self._places, strict=True):
@@ -186,12 +190,12 @@ class Recorded:
 
 
 def journals(folder: Path) -> list[Path]:
-    """The journals of a folder by the number of their process; other files are no journals."""
+    """Return the journals of a folder by process number; other files are ignored."""
     return sorted((path for path in folder.glob("*.jsonl") if path.stem.isdecimal()), key=lambda path: int(path.stem))
 
 
 def read_entries(folder: Path) -> Iterator[Entry]:
-    """Every entry that is whole, journal by journal."""
+    """Yield every complete entry, journal by journal."""
     for path in journals(folder):
         for _, line in _lines(path, 0):
             if (entry := _entry(line)) is not None:
@@ -211,12 +215,12 @@ def busy(folder: Path) -> bool:
 
 
 def checksum(entry: Entry) -> str:
-    """Checksum at the end of an entry's line."""
+    """Return the checksum at the end of an entry's line."""
     return f"{zlib.crc32(json.dumps(entry, sort_keys=True, ensure_ascii=False).encode('utf-8', 'replace')):08x}"
 
 
 def _lines(path: Path, start: int) -> Iterator[tuple[int, bytes]]:
-    """The lines of a journal from a place on, and where they begin; of the last one, only if it is whole."""
+    """Yield the lines of a journal from an offset on, with their offsets; an incomplete last line is ignored."""
     with path.open("rb") as lines:
         lines.seek(start)
         for line in lines:
@@ -227,7 +231,7 @@ def _lines(path: Path, start: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _entry(line: bytes) -> Entry | None:
-    """The entry of a line; None of one that was changed, or is no entry."""
+    """Parse the entry of a line; None if it is modified or not an entry."""
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError):
@@ -247,7 +251,7 @@ def _read_entry(line: bytes) -> Entry:
 
 
 def _whole(path: Path) -> int:
-    """Length of a file up to the end of its last whole line."""
+    """Return the length of a file up to the end of its last complete line."""
     with path.open("rb") as file:
         length = file.seek(0, os.SEEK_END)
         while length:

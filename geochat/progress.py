@@ -14,10 +14,10 @@ Item = TypeVar("Item")
 
 
 def progress_bar(unit: str, total: int | None = None, *, done: int = 0) -> "tqdm[Any]":
-    """Make a bar with the count, the rate and the time left; close it, or use it as a context manager.
+    """Make a bar with the count, the rate and the remaining time; close it, or use it as a context manager.
 
-    In a terminal it is redrawn several times a second. Elsewhere, as in the log of a batch job, it is a line a minute,
-    and a job of less than a minute shows nothing.
+    In a terminal it is redrawn several times per second. Elsewhere, as in the log of a batch job, it prints one line
+    per minute, and nothing for jobs of less than a minute.
 
     Args:
         unit: The plural word for what is counted: "images".
@@ -38,7 +38,7 @@ def progress_bar(unit: str, total: int | None = None, *, done: int = 0) -> "tqdm
 
 
 def counted(items: Iterable[Item], unit: str, total: int | None = None) -> Iterator[Item]:
-    """Yield items and show their count as they are taken."""
+    """Yield items and show their count."""
     with progress_bar(unit, total) as bar:
         for item in items:
             yield item

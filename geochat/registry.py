@@ -1,7 +1,7 @@
 """Registries: the extension points of the project, one `Registry` each.
 
-A registry holds the project's own members, loaded lazily by name; those a program registers; and those that installed
-packages offer under its entry-point group. The command line lists what a registry holds, so all three are chosen alike:
+A registry holds the project's own members, loaded lazily by name, those that a program registers, and those that
+installed packages offer under its entry-point group. The command line lists all of them:
 
     [project.entry-points."geochat.readers"]
     mine = "my_package.readers:read_mine"
@@ -21,7 +21,7 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """The members of one extension point by name.
 
-    Names are known without importing what they stand for; a member is imported when it is first looked up.
+    Names are known without importing the members; a member is imported on first use.
 
     Args:
         kind: The word for one member, such as "reader"; used in messages.
@@ -36,7 +36,7 @@ class Registry(Generic[T]):
         self._members: dict[str, T] = {}
 
     def register(self, name: str, member: T | None = None) -> Callable[[T], T]:
-        """Add a member, replacing another of its name; without `member`, a decorator."""
+        """Add a member, replacing another with the same name; without `member`, a decorator."""
         if member is not None:
             self._members[name] = member
 
@@ -47,11 +47,11 @@ class Registry(Generic[T]):
         return add
 
     def unregister(self, name: str) -> None:
-        """Remove a member that was registered; a built-in or offered one of that name is found again."""
+        """Remove a registered member; a built-in or offered member of that name is available again."""
         self._members.pop(name, None)
 
     def __getitem__(self, name: str) -> T:
-        """The member of that name.
+        """Return the member of a name.
 
         Raises:
             SettingsError: There is none, or the installed package that offers it cannot be imported.

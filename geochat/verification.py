@@ -1,7 +1,7 @@
-"""Checks of a model somebody has just fetched, converted or tuned: does it do here what its settings say?
+"""Checks of a downloaded, converted or fine-tuned model against its settings.
 
-Each check states what was expected and what was found. A finding is "ok"; "look" where a person should judge, such as a
-box that misses (a model may be bad without being broken); or "FAIL" where the checkpoint or its settings are wrong.
+Each check states the expectation and the finding. The result is "ok", "look" if a person should judge, such as a missed
+box (a model may be bad without being broken), or "FAIL" if the checkpoint or its settings are wrong.
 """
 
 import json
@@ -42,9 +42,9 @@ class Finding:
     """Result of one check.
 
     Attributes:
-        name: What was checked.
-        verdict: How it stands.
-        detail: What was found, and where it matters what was expected.
+        name: Name of the check.
+        verdict: The verdict.
+        detail: Finding, and the expectation if relevant.
     """
 
     name: str
@@ -93,7 +93,7 @@ class _Bench:
 
     @cached_property
     def samples(self) -> list[tuple[GeoImage, dict[str, Any]]]:
-        """Each bundled scene with each question that its truth is known of."""
+        """Return each bundled scene with each question whose true answer is known."""
         folder = files("geochat") / "samples"
         listed = json.loads((folder / "samples.json").read_text(encoding="utf-8"))
         asked = []
@@ -105,7 +105,7 @@ class _Bench:
 
     @cached_property
     def answers(self) -> list[tuple[dict[str, Any], Answer]]:
-        """The answers to these questions."""
+        """Check the answers to these questions."""
         return [(entry, self._ask(image, entry)) for image, entry in self.samples]
 
     def settings(self) -> tuple[Verdict, str]:
@@ -118,7 +118,7 @@ class _Bench:
         )
 
     def prompts(self) -> tuple[Verdict, str]:
-        """Every task can be asked, and its prompt survives the tokenizer."""
+        """Check that every task can be asked, and that its prompt survives the tokenizer."""
         tokenizer = _tokenizer(self.chat)
         words = {
             Task.CHAT: "hello",
@@ -137,7 +137,7 @@ class _Bench:
         return "ok", f"{len(self.info.settings.tasks)} tasks: {', '.join(self.info.settings.tasks)}"
 
     def regions(self) -> tuple[Verdict, str]:
-        """Boxes come back from their text, through the tokenizer too."""
+        """Check that boxes read back from their text, also through the tokenizer."""
         dialect, tokenizer = self.info.dialect, _tokenizer(self.chat)
         for box in self._boxes():
             text = dialect.write("a ship", [box])
@@ -152,7 +152,7 @@ class _Bench:
         return "ok", f"written and read back, such as {dialect.write('a ship', [next(self._boxes())])}"
 
     def _boxes(self) -> Iterator[OrientedBox]:
-        """The boxes of the check in the model's numbers."""
+        """Return the boxes of the check in the model's numbers."""
         unit = (self.info.frame.scale or 1000) / 100
         return (box.transform(Affine.scale(unit)) for box in _BOXES)
 
@@ -217,7 +217,7 @@ class _Bench:
         return self.chat.ask(image, _question(entry, tokens))
 
     def _timed(self, image: GeoImage, entry: dict[str, Any]) -> tuple[float, int, float]:
-        """Seconds to the first piece, tokens written, and seconds for the rest."""
+        """Measure seconds to the first piece, number of tokens, and seconds for the rest."""
         prepared = self.chat.start(image).prepare(Question("Describe the image.", task=Task.CAPTION), alone=True)
         if prepared.request is None:
             prepared = self.chat.start(image).prepare(_question(entry, None), alone=True)
@@ -238,7 +238,7 @@ def _question(entry: dict[str, Any], generation: GenerationSettings | None) -> Q
 
 
 def _tokenizer(chat: GeoChat) -> Any:  # noqa: ANN401 - transformers' tokenizers have no common type
-    """The tokenizer of an engine in this process; None where there is none to look at."""
+    """Return the tokenizer of an engine in this process; None for other engines."""
     engine: Any = chat.engine
     while not hasattr(engine, "checkpoint") and hasattr(engine, "engine"):
         engine = engine.engine
@@ -246,7 +246,7 @@ def _tokenizer(chat: GeoChat) -> Any:  # noqa: ANN401 - transformers' tokenizers
 
 
 def _survives(text: str, tokenizer: Any) -> bool:  # noqa: ANN401
-    """Return whether a text comes back from its tokens, but for blanks."""
+    """Return whether a text equals its decoded tokens, ignoring spaces."""
     decoded = tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"])
     return "".join(str(decoded).split()) == "".join(text.split())
 

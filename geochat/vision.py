@@ -1,4 +1,4 @@
-"""CLIP as GeoChat uses it: position embeddings at another resolution, and the processor.
+"""CLIP as used by GeoChat: position embeddings at another resolution, and the processor.
 
 GeoChat runs a CLIP tower trained at 336 px (24 x 24 patches) at 504 px (36 x 36) by interpolating its position
 embeddings (paper section 3.1, `clip_encoder.py` of the original). It does so bicubically with `align_corners=True`;
@@ -31,7 +31,7 @@ def interpolate_positions(table: Tensor, grid: int) -> Tensor:
 
     Args:
         table: (1 + g², D), class token first, then patches in row-major order.
-        grid: Patches along a side afterwards.
+        grid: Patches per side afterwards.
 
     Returns:
         (1 + grid², D), in the dtype of `table`; computed in float32.
@@ -55,7 +55,7 @@ def interpolate_positions(table: Tensor, grid: int) -> Tensor:
 
 
 def build_image_processor(image_size: int, fit: Fit = "pad") -> LlavaImageProcessorPil | CLIPImageProcessorPil:
-    """An image processor giving float32 pixel values (N, 3, image_size, image_size), CLIP-normalised.
+    """Build an image processor with float32 pixel values (N, 3, image_size, image_size), CLIP-normalised.
 
     Args:
         image_size: Side of the square the model sees, in pixels.
@@ -74,7 +74,7 @@ def build_image_processor(image_size: int, fit: Fit = "pad") -> LlavaImageProces
 def build_processor(
     tokenizer: PreTrainedTokenizerBase, image_size: int, patch_size: int, chat_template: str, fit: Fit = "pad"
 ) -> LlavaProcessor:
-    """A processor whose prompts hold one image placeholder per patch token, (image_size / patch_size)² of them."""
+    """Build a processor whose prompts hold one image placeholder per patch token: (image_size / patch_size)²."""
     return LlavaProcessor(
         image_processor=build_image_processor(image_size, fit),
         tokenizer=tokenizer,

@@ -1,8 +1,8 @@
 """Augmentation of labelled images: views whose boxes are transformed with the pixels, and mosaics.
 
-Overhead images have no up, so the eight symmetries of the square leave a scene what it is; crops and colour stand for
-other flights and sensors. Every geometric change is one affine map of pixels and corners. One exception: round objects
-have axis-aligned boxes by convention, and a turned disc has the same axis-aligned box, not a turned one.
+Overhead images have no preferred orientation, so the eight symmetries of the square preserve a scene; crops and colour
+changes imitate other flights and sensors. Every geometric change is one affine map of pixels and corners. One
+exception: round objects have axis-aligned boxes by convention, and a rotated disc keeps its axis-aligned box.
 """
 
 import math
@@ -68,7 +68,7 @@ def augment(image: LabelledImage, size: int, settings: Augmentation, rng: random
 
 
 def transform_record(image: LabelledImage, to_view: Affine, pixels: Image.Image, visible: float) -> LabelledImage:
-    """Make the record of `pixels`, the view of `image` by the map `to_view`, with its objects in pixels of the view."""
+    """Make the record of `pixels`, a view of `image` by the map `to_view`, with its objects in pixels of the view."""
     frame = box(0, 0, pixels.width, pixels.height)
     kept: list[LabelledObject] = []
     ignored: list[LabelledObject] = []
@@ -92,7 +92,7 @@ def transform_record(image: LabelledImage, to_view: Affine, pixels: Image.Image,
 
 
 def _random_view(width: int, height: int, size: int, settings: Augmentation, rng: random.Random) -> Affine:
-    """A map from pixels of the image to pixels of the view."""
+    """Draw a map from pixels of the image to pixels of the view."""
     side = max(width, height) * rng.uniform(*settings.zoom)
     slack_x, slack_y = (width - side) / 2, (height - side) / 2
     center_x = width / 2 + rng.uniform(-1, 1) * max(0.0, slack_x)
@@ -108,7 +108,7 @@ def _random_view(width: int, height: int, size: int, settings: Augmentation, rng
 
 
 def upright_box(box: OrientedBox) -> OrientedBox:
-    """The axis-aligned box of the ellipse inside a turned box; for a disc, the disc's own box."""
+    """Return the axis-aligned box of the ellipse inside a rotated box; for a disc, the disc's own box."""
     turn, (x, y) = math.radians(box.angle), box.center
     half_width = math.hypot(box.width * math.cos(turn), box.height * math.sin(turn)) / 2
     half_height = math.hypot(box.width * math.sin(turn), box.height * math.cos(turn)) / 2

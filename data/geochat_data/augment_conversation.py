@@ -1,9 +1,9 @@
-"""Augmentation of a conversation whose boxes are written in its text.
+"""Augmentation of a conversation with boxes in its text.
 
 A training file holds text instead of labels, so only views that keep the whole image are safe: the eight symmetries of
-the square, small turns and margins. Boxes are rewritten by the affine map of the pixels. A turn that mentions sides
-("at the top left") is no longer true, and later turns may depend on it, so the conversation is cut before it. Crops
-need labels: `augment` changes a record before questions are built.
+the square, small rotations and margins. Boxes are rewritten by the affine map of the pixels. A turn that mentions a
+side ("at the top left") may no longer be true, and later turns may depend on it, so the conversation is cut before it.
+Crops need labels: `augment` changes a record before questions are built.
 """
 
 import math
@@ -63,7 +63,7 @@ def augment_conversation(
 
 
 def random_whole_view(width: int, height: int, size: int, settings: Augmentation, rng: random.Random) -> Affine:
-    """Draw a map from pixels of an image to pixels of a square view that holds all of it."""
+    """Draw a map from pixels of an image to pixels of a square view that contains the whole image."""
     tilt = math.radians(rng.uniform(-settings.tilt, settings.tilt))
     cos, sin = math.cos(tilt), abs(math.sin(tilt))
     needed = max(width * cos + height * sin, width * sin + height * cos) if sin else max(width, height)
@@ -83,7 +83,7 @@ def transform_messages(
     view_size: int,
     dialect: Dialect,
 ) -> tuple[Message, ...]:
-    """Transform the boxes of the turns before the first that mentions sides.
+    """Transform the boxes of the turns before the first that mentions a side.
 
     Args:
         messages: Questions and answers in turn.
@@ -105,7 +105,7 @@ def transform_messages(
 
 
 def transform_text(text: str, affine: Affine, dialect: Dialect, *, upright: bool = False) -> str:
-    """Transform the boxes of a text by an affine map in the model's numbers, and keep all else.
+    """Transform the boxes of a text by an affine map in the model's numbers; the rest stays unchanged.
 
     Args:
         text: A question or an answer.

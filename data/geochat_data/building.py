@@ -1,4 +1,4 @@
-"""Building of training samples from records: one question a sample, or the questions of an image as turns."""
+"""Building of training samples from records: one question per sample, or the questions of an image as turns."""
 
 import random
 from collections.abc import Iterable, Iterator, Mapping
@@ -37,7 +37,7 @@ class BuildSettings:
 
     Attributes:
         dialect: The dialect of the checkpoint they are for.
-        questions: Least and greatest number an image; fewer if its labels support no more.
+        questions: Minimum and maximum number per image; fewer if its labels support no more.
         packed: Whether they become the turns of one sample, as in GeoChat_Instruct; otherwise each is a sample.
         dialogues: Share of the images that also get a dialogue, whose questions build on one another.
         wording: The wordings to draw from; "held out" makes an evaluation set.
@@ -68,7 +68,7 @@ class BuildSettings:
 def build_samples(
     records: Iterable[LabelledImage], images: Path, settings: BuildSettings, report: Report | None = None
 ) -> Iterator[Sample]:
-    """Build samples about each record, in order; the same for the same records and settings.
+    """Build samples about each record, in order; deterministic for the same records and settings.
 
     Args:
         records: The labelled images.
@@ -110,7 +110,7 @@ def _samples_of(
 
 
 def _reason_for_none(given: LabelledImage, record: LabelledImage) -> str:
-    """The reason nothing was asked about a record."""
+    """Return the reason why no question was built about a record."""
     if given.objects and not record.objects:
         return "image whose objects are outside the model's square, or too small to be written"
     if not (record.objects or record.ignore or record.scene or record.captions or record.labelled):
@@ -141,7 +141,7 @@ def _conversations(
 
 
 def _askable(record: LabelledImage, dialect: Dialect) -> LabelledImage:
-    """The record with the objects that the model cannot see or write among the ignored ones."""
+    """Return the record with objects that the model cannot see or write marked as ignored."""
     record = _cropped(record, dialect)
     boxes = zip(record.objects, Subject(record, random.Random(), dialect).boxes(record.objects), strict=True)
     lost = {item for item, box in boxes if not dialect.keeps_area(box)}
@@ -152,7 +152,7 @@ def _askable(record: LabelledImage, dialect: Dialect) -> LabelledImage:
 
 
 def _cropped(record: LabelledImage, dialect: Dialect) -> LabelledImage:
-    """The record as seen by a model that crops a square from the middle.
+    """Return the record as seen by a model that crops a central square.
 
     Objects more than half outside the square are ignored, those with less than 98 % inside are truncated.
     """

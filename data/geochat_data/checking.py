@@ -1,4 +1,4 @@
-"""Checks of training files: rows, images, regions, duplicates, and images that another split holds too."""
+"""Checks of training files: rows, images, regions, duplicates, and images shared with another split."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -109,7 +109,7 @@ def _digest(*parts: str | None) -> bytes:
 
 
 def _regions(sample: Sample, dialect: Dialect) -> list[str]:
-    """Faults of regions. Corners may lie outside the model's square, as those of turned boxes do; a whole box may not.
+    """Return faults of regions. Corners may lie outside the model's square for rotated boxes; a whole box may not.
 
     Where numbers are pixels of an image, whose size is not in the file, that is not checked.
     """
@@ -127,7 +127,7 @@ def _regions(sample: Sample, dialect: Dialect) -> list[str]:
 
 
 def _faults(files: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
-    """Names of the images that cannot be opened, and the reasons; several are opened in parallel."""
+    """Yield the names of images that cannot be opened, and the reasons; several are opened in parallel."""
     names = iter(files)
     with ThreadPoolExecutor() as pool:
         while some := list(islice(names, _BATCH)):
@@ -136,7 +136,7 @@ def _faults(files: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
 
 
 def _fault(path: Path) -> str | None:
-    """The reason an image cannot be opened; None if it can."""
+    """Return the reason why an image cannot be opened; None if it can."""
     try:
         open_image(path)
     except ImageError as error:

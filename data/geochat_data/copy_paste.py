@@ -1,8 +1,9 @@
 """Copy-paste augmentation: labelled objects cut out of photographs and pasted into others.
 
-A few hundred labelled objects in as many surroundings teach a detector the surroundings. Cut out along their boxes and
-pasted at any place, size and direction, often beside objects of other categories, they teach the objects. Pieces of
-bare ground are pasted likewise, so that a soft-edged rectangle alone means nothing.
+A detector trained on a few hundred labelled objects in as many surroundings learns the surroundings. Objects that are
+cut out along their boxes and pasted at any place, size and direction, often next to objects of other categories, are
+independent of their surroundings. Pieces of bare ground are pasted in the same way, so that a soft-edged rectangle
+alone carries no information.
 """
 
 import math

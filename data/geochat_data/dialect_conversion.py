@@ -1,7 +1,7 @@
 """Training files from one dialect to another: conversations keep their words, their boxes are rewritten.
 
-Boxes pass through pixels of their image where its size is known. Without it, numbers over the same frame are rescaled,
-others are converted as if images were square, which is noted; samples whose numbers are pixels are left out.
+Boxes are converted through pixels of their image if its size is known. Otherwise, numbers over the same frame are
+rescaled, others are converted as if images were square, with a note; samples whose numbers are pixels are skipped.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ def convert_samples(
 
     Args:
         samples: In the first dialect.
-        source: That dialect.
+        source: The dialect of the text.
         target: The other one.
         images: The folder their images are relative to, for the images' sizes; None where they are not at hand.
         report: Notes regions that cannot be read or written, which stay as they are; counts samples that are left out.

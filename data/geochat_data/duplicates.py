@@ -61,7 +61,7 @@ def find_matches(
     Args:
         first: Symmetric hashes (N, 8, 32).
         second: Symmetric hashes (M, 8, 32).
-        most: Greatest number of bits that may differ.
+        most: Maximum number of differing bits.
         rows: Number of rows of `first` compared at once.
     """
     if not len(first) or not len(second):

@@ -1,9 +1,9 @@
 """Samples as token ids, labels and batches.
 
-The chat template renders the conversation and marks the assistant's words with `{% generation %}`; only those, with the
-end token, are supervised (`preprocess_v1` in the original's `train.py`). Rows are padded on the right. Nothing is
-truncated: a sample that is too long is refused when it is indexed, with its length. Samples are not packed into one
-row; batches of similar length, by the index's `lengths`, waste little.
+The chat template renders the conversation and marks the assistant's text with `{% generation %}`; only this text, with
+the end token, is supervised (`preprocess_v1` in the original's `train.py`). Rows are padded on the right. Nothing is
+truncated: a sample that is too long is refused at indexing, with its length. Samples are not packed into one row;
+batches of similar length, by the index's `lengths`, waste little.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Example:
     """One conversation, tokenised.
 
     Attributes:
-        input_ids: Token ids, the image placeholder repeated once a patch token.
+        input_ids: Token ids, the image placeholder repeated once per patch token.
         labels: The same in the assistant's turns, -100 elsewhere.
     """
 
@@ -39,7 +39,7 @@ class Example:
 
 
 def encode(messages: Sequence[Message], processor: LlavaProcessor, *, image_tokens: int, max_length: int) -> Example:
-    """Tokenise a conversation and label the assistant's words.
+    """Tokenise a conversation and label the assistant's text.
 
     Args:
         messages: The conversation, ending with the assistant.

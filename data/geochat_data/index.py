@@ -35,13 +35,13 @@ def write_index(
     length: Callable[[Sample], int] = estimated_length,
     report: Report | None = None,
 ) -> int:
-    """Write an index, whole or not at all even if several processes do; returns the number of its samples.
+    """Write an index atomically, also with several processes; returns the number of its samples.
 
     Args:
         path: The file to write.
         samples: Read once, a record batch at a time.
         length: Returns the length of a sample; samples for which it raises `DataError` are left out.
-        report: Counts what is left out.
+        report: Counts skipped items.
 
     Raises:
         DataError: pyarrow is missing or the file cannot be written.

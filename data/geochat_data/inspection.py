@@ -92,7 +92,7 @@ def contact_sheet(samples: Iterable[Sample], images: Path, dialect: Dialect, col
         samples: The samples.
         images: The folder their images are relative to.
         dialect: The dialect of their text.
-        columns: Samples a row.
+        columns: Samples per row.
 
     Raises:
         DataError: None of the samples' images is in `images`.

@@ -1,8 +1,8 @@
 """Record of a labelled image, which every reader yields and every question builder takes.
 
-Polygons are four corners in pixels of the image as shown, turned as its EXIF orientation asks, y down. A rendered scene
-carries its pixels; a photograph carries its path and is opened only when needed. `labelled` names the exhaustively
-labelled categories, which separates "there is none" and "there are three" from "not labelled".
+Polygons are four corners in pixels of the displayed image (after EXIF orientation), y down. A rendered scene carries
+its pixels; a photograph carries its path and is opened only when needed. `labelled` names the exhaustively labelled
+categories, which separates "there is none" and "there are three" from "not labelled".
 """
 
 from dataclasses import dataclass, field

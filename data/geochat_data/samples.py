@@ -1,11 +1,11 @@
 """Training samples, and the files that hold them.
 
-A sample is a conversation about one image or none. Conversations that the original trainer would mask whole or mangle
-silently - an empty answer, a question at the end, a text that holds the template's own marks - are refused here with a
-reason, so that a reader can count them.
+A sample is a conversation about one image or none. Conversations that the original trainer would mask completely or
+corrupt silently - an empty answer, a question at the end, a text that contains the template's own marks - are refused
+here with a reason, so that a reader can count them.
 
-Files are GeoChat_Instruct's JSON array, or JSON lines of the same rows. Both are read and written a row at a time, so
-that a file of any size takes a few megabytes.
+Files are GeoChat_Instruct's JSON array, or JSON lines of the same rows. Both are read and written row by row, so that a
+file of any size takes a few megabytes.
 """
 
 import json
@@ -110,7 +110,7 @@ def _without_image(text: str) -> str:
 
 
 def read_samples(path: Path, report: Report | None = None) -> Iterator[Sample]:
-    """Read the samples of a .json or .jsonl file, in order; rows that cannot be used are counted and left out.
+    """Read the samples of a .json or .jsonl file, in order; unusable rows are counted and skipped.
 
     Raises:
         DataError: The file cannot be read, is not a JSON array, or `report` is strict and a row cannot be used.
@@ -129,12 +129,12 @@ def read_samples(path: Path, report: Report | None = None) -> Iterator[Sample]:
 def write_samples(
     path: Path, samples: Iterable[Sample], to_row: Callable[[Sample], dict[str, Any]] = to_published
 ) -> int:
-    """Write samples as .json or .jsonl by the file's name, whole or not at all; returns how many.
+    """Write samples as .json or .jsonl by the file's name, atomically; returns their number.
 
     Args:
         path: The file.
         samples: In order.
-        to_row: Makes a sample's row.
+        to_row: Returns a sample's row.
 
     Raises:
         DataError: The name has another ending or the file cannot be written.

@@ -1,8 +1,8 @@
-"""Rows of training samples as other trainers read them: ms-swift, LLaMA-Factory and TRL.
+"""Rows of training samples in the formats of other trainers: ms-swift, LLaMA-Factory and TRL.
 
-The text is in the dialect that the samples were built in, which is the model's own; nothing of it is left to the
-trainer. `swift-objects` is ms-swift's neutral form instead: `<ref-object>` and `<bbox>` in the text, names and upright
-boxes in pixels beside it, which ms-swift writes in whatever form the model has. It has no oriented boxes.
+The text is in the dialect of the samples, which is the model's own, so the trainer converts nothing. `swift-objects` is
+ms-swift's neutral format instead: `<ref-object>` and `<bbox>` in the text, with names and upright boxes in pixels in
+separate fields, which ms-swift writes in the model's format. It has no oriented boxes.
 
 Formats as documented by ms-swift (Customization/Custom-dataset.md), LLaMA-Factory (data/README.md, multimodal sharegpt
 in OpenAI form) and TRL (dataset_formats.md, conversational with an `images` column).
@@ -99,7 +99,7 @@ FORMS: dict[str, Callable[[Sample, Dialect, Path], Row]] = {
 
 
 def _messages(sample: Sample, dialect: Dialect) -> list[dict[str, str]]:
-    """Turns by role and content, the image before the first question, the system prompt of its task before all."""
+    """Return turns by role and content: the system prompt of its task first, the image before the first question."""
     turns = [{"role": message.role, "content": message.text} for message in sample.messages]
     first = next(turn for turn in turns if turn["role"] == "user")
     task = task_in_words(first["content"], dialect)
@@ -116,7 +116,7 @@ def _images_of(sample: Sample, images: Path) -> Row:
 
 
 class _Objects:
-    """Takes the phrases and regions of a sample out of its texts, in order."""
+    """Extracts the phrases and regions of a sample from its texts, in order."""
 
     def __init__(self, sample: Sample, dialect: Dialect, images: Path) -> None:
         self.names: list[str] = []
@@ -124,7 +124,7 @@ class _Objects:
         self._sample, self._dialect, self._images = sample, dialect, images
 
     def replaced(self, text: str) -> str:
-        """A text with ms-swift's placeholders in their places."""
+        """Return a text with ms-swift's placeholders in place of phrases and regions."""
         pieces = []
         for event in self._dialect.parse(text).events:
             if isinstance(event, Region):
@@ -155,7 +155,7 @@ def _size_of(path: Path) -> tuple[int, int]:
 
 
 def _describe(path: Path) -> None:
-    """Add a file's entry to the `dataset_info.json` beside it."""
+    """Add a file's entry to the `dataset_info.json` in its folder."""
     target = path.with_name("dataset_info.json")
     try:
         known = json.loads(target.read_text(encoding="utf-8")) if target.is_file() else {}

@@ -1,11 +1,10 @@
-"""How long the bundled model takes for an answer once it is loaded, and the memory it holds.
+"""Seconds per answer of the loaded bundled model, and its memory.
 
     python eval/bench/answers.py [--images DIR] [--model MODEL] [--threads N] [--clock wall|cpu] [--json]
 
-Each question is asked of an image not seen before, so that nothing is remembered: a scene among 21 classes, a grounded
-description, the box of a referring expression, a yes-or-no question. Seconds are the median and the slowest; memory is
-the largest resident set: Python, torch and the model together. Goals on two cores: a scene in 1.5 s, a grounded
-description in 4 s, 1.2 GB.
+Each question is about a new image, so that nothing is cached: a scene among 21 classes, a grounded description, the box
+of a referring expression, a yes-or-no question. Seconds are the median and the slowest; memory is the largest resident
+set: Python, torch and the model together. Goals on two cores: a scene in 1.5 s, a grounded description in 4 s, 1.2 GB.
 """
 
 import argparse
@@ -34,7 +33,7 @@ QUESTIONS = {
 
 
 def pictures(folder: Path | None, count: int) -> list[Path | Image.Image]:
-    """Images of a folder, evenly spread over it, or as many rendered scenes."""
+    """Return images of a folder, evenly spread over it, or as many rendered scenes."""
     if folder is None:
         return [Image.fromarray(render_scene(_FIRST_SEED + number).pixels) for number in range(count)]
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in (".jpg", ".png", ".tif"))

@@ -1,19 +1,21 @@
-"""What an archive costs beside the model: Ray against the local loop, workers, and the process that records.
+"""Overhead of an archive besides the model: Ray against the local loop, workers, and the recording process.
 
-    python eval/bench/archive.py local [--scenes 40] [--side 640] [--engine busy|waiting|bundled] [--json]
-    python eval/bench/archive.py ray [--workers 2] [--scenes 40] [--side 640] [--engine busy|waiting|bundled] [--json]
+    python eval/bench/archive.py local|cost [SCENES] [--json]
+    python eval/bench/archive.py ray [--workers 2] [SCENES] [--json]
     python eval/bench/archive.py driver [--stubs 64] [--seconds 20] [--json]
-    python eval/bench/archive.py cost [--scenes 40] [--side 640] [--engine busy|waiting|bundled] [--json]
 
-local and ray: the same scenes of the same windows of 256 pixels, through `run_here` or through a Ray that is started on
-this machine; windows a second from the first answer to the last, and the seconds before the first one. The busy engine
-computes for a tenth of a second of processor time a window, the waiting one waits for a quarter of a second, and the
-bundled model is asked for airplanes. `ray --workers 1` beside `local` is the overhead of Ray, `--workers 2` beside it
-what a second worker brings.
+SCENES: [--scenes 40] [--side 768] [--engine busy|waiting|bundled] [--wait 0.25]
 
-cost: what `--dry-run` tells, beside what the local loop then takes.
+local and ray: the same scenes of the same windows of 256 pixels, through `run_here` or on a Ray that is started on this
+machine; windows per second from the first answer to the last, and the seconds before the first one. The busy engine
+computes for 0.1 s of processor time per window, the waiting one sleeps for --wait seconds, and the bundled model is
+asked for airplanes. `ray --workers 1` beside `local` is the overhead of Ray, `--workers 2` beside it the gain of a
+second worker. `archive_figures.py` runs them and prints tables.
 
-driver: the process that records and writes, alone: asynchronous stubs stand for workers that take a second a window.
+cost: the estimate of `--dry-run`, beside the time that the local loop then takes.
+
+driver: the recording process alone; asynchronous stubs stand for workers that take a second per window. The layout of
+windows is not counted: tasks of the cluster do it.
 """
 
 import argparse
@@ -38,13 +40,13 @@ from geochat.engines import BatchEvent, Chunk, Completion, Engine, Request, Usag
 from geochat.engines.registry import open_engine
 from geochat.models import Capabilities, ModelInfo, Settings
 
-WINDOW, BUSY_S, WAITING_S = 256, 0.1, 0.25
+WINDOW, BUSY_S = 256, 0.1
 BURST_S = 1.0
 BOX = "<p>airplane</p> {<10><10><40><30>|<90>}"
 
 
 class Busy:
-    """An engine that computes or waits for a while, and gives one box."""
+    """An engine that computes or waits for a while, and returns one box."""
 
     def __init__(self, seconds: float, waits: float = 0.0) -> None:
         self.seconds, self.waits = seconds, waits
@@ -68,11 +70,11 @@ class Busy:
         return one_by_one(self, requests)
 
     def cancel(self, request_id: str) -> None:
-        """Nothing to cancel."""
+        """Do nothing."""
 
 
 def write_scenes(folder: Path, count: int, side: int) -> list[str]:
-    """Tiled GeoTIFFs of noise."""
+    """Write tiled GeoTIFFs of noise."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 255, (3, side, side), dtype=np.uint8)
     for number in range(count):
@@ -84,25 +86,25 @@ def write_scenes(folder: Path, count: int, side: int) -> list[str]:
 
 
 def archive_of(folder: Path, args: argparse.Namespace, info: ModelInfo) -> Archive:
-    """An archive of new scenes."""
+    """Return an archive of new scenes."""
     (folder / "scenes").mkdir()
     listed = list_scenes(write_scenes(folder / "scenes", args.scenes, args.side))
     work = SceneWork("find", ("airplanes",), {"window": WINDOW, "overlap": 0})
     return Archive(folder / "job", Manifest(listed.scenes), work, info)
 
 
-def opened(name: str) -> Engine:
-    """The engine of a run, and of its workers."""
+def opened(name: str, wait: float) -> Engine:
+    """Open the engine of a run, and of its workers."""
     if name == "bundled":
         return open_engine()
-    return Busy(BUSY_S) if name == "busy" else Busy(0, WAITING_S)
+    return Busy(BUSY_S) if name == "busy" else Busy(0, wait)
 
 
 def measured(run: Callable[..., Iterable[object]]) -> dict[str, Any]:
-    """Windows a second, the first burst of answers left out, and the seconds before it.
+    """Return windows per second without the first burst of answers, and the seconds before it.
 
     Args:
-        run: Takes `tell`, which is called after each window.
+        run: Called with `tell`, which is called after each window.
     """
     begun, cpu = time.perf_counter(), time.process_time()
     told: list[tuple[float, int]] = []
@@ -119,15 +121,15 @@ def measured(run: Callable[..., Iterable[object]]) -> dict[str, Any]:
 
 
 def local(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """The local loop."""
-    engine = opened(args.engine)
+    """Measure the local loop."""
+    engine = opened(args.engine, args.wait)
     archive = archive_of(folder, args, engine.info)
     return measured(partial(run_here, archive, engine, SceneWriter(archive)))
 
 
 def ray(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """A Ray on this machine."""
-    where, engine = Cluster("local", args.workers), partial(opened, args.engine)
+    """Measure a Ray on this machine."""
+    where, engine = Cluster("local", args.workers), partial(opened, args.engine, args.wait)
     with connected(where):
         archive = archive_of(folder, args, model_there(where, engine))
         steps = partial(run_on_ray, archive, engine, SceneWriter(archive), where)
@@ -135,8 +137,8 @@ def ray(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def cost(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """What `--dry-run` tells, and what the local loop takes."""
-    engine = opened(args.engine)
+    """Compare the estimate of `--dry-run` with the cost of the local loop."""
+    engine = opened(args.engine, args.wait)
     archive = archive_of(folder, args, engine.info)
     told = estimate(archive.manifest, archive.work, engine)
     begun, cpu = time.perf_counter(), time.process_time()
@@ -151,11 +153,10 @@ def cost(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def driver(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """The recording process, fed by stubs."""
+    """Measure the recording process, fed by stubs."""
     engine = Busy(0)
     archive = archive_of(folder, args, engine.info)
-    numbers = list(range(len(archive.manifest)))
-    rows = (row for number in numbers for row in scene_rows(archive, number))
+    rows = iter([row for number in range(len(archive.manifest)) for row in scene_rows(archive, number)])
     entry = {"seconds": 1.0, "answers": [{"boxes": [[10.0, 10.0, 60.0, 40.0, 0.0, 0.9]]}]}
     done, cpu = 0, time.process_time()
     end = time.perf_counter() + args.seconds
@@ -194,6 +195,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=40)
     parser.add_argument("--side", type=int, default=768)
     parser.add_argument("--engine", choices=("busy", "waiting", "bundled"), default="busy")
+    parser.add_argument("--wait", type=float, default=0.25)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--stubs", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=20)

@@ -1,11 +1,11 @@
-"""How fast scenes are classified, and how long prompts are learned.
+"""Speed of scene classification, and of prompt learning.
 
     python eval/bench/clip.py --images DIR [--model MODEL] [--clock wall|cpu] [--json]
 
-DIR holds a folder of images for each class. Classifying files is compared with the encoder alone, given pixels that are
-ready, and with a plain loop over the same files: Pillow, transformers' image processor, the encoder. Decoding files by
-Pillow alone is the floor that no reader goes below; `read` is all that is done to a file before the encoder. CoOp is
-learned as published, 200 epochs, from 16 images of every class; its time includes reading and encoding them.
+DIR holds a folder of images for each class. Classifying files is compared with the encoder alone on prepared pixels,
+and with a plain loop over the same files: Pillow, transformers' image processor, the encoder. Decoding files with
+Pillow is the lower bound of any reader; `read` is all work on a file before the encoder. CoOp is learned as published,
+200 epochs, from 16 images of every class; its time includes reading and encoding them.
 """
 
 import argparse
@@ -27,7 +27,7 @@ _BATCH = 32
 
 
 def seconds(clock: str, work: Callable[[], object]) -> float:
-    """What some work takes, by the wall's clock or the process's on all its cores."""
+    """Measure the seconds of some work, as wall time or as CPU time on all cores."""
     now = _CLOCKS[clock]
     start = now()
     work()
@@ -37,7 +37,7 @@ def seconds(clock: str, work: Callable[[], object]) -> float:
 
 
 def throughput(encoder: DualEncoder, images: SceneImages, clock: str, count: int, runs: int) -> dict[str, Any]:
-    """Milliseconds an image: the encoder alone, the plain loop, and classifying; each its best run, taken in turn."""
+    """Measure milliseconds per image: encoder alone, plain loop, classification; the best of alternating runs."""
     files = images.files[:: max(len(images.files) // count, 1)][:count]
     classifier = Classifier.zero_shot(encoder, images.classes)
     pixels = encoder.pixels(files)
@@ -64,7 +64,7 @@ def throughput(encoder: DualEncoder, images: SceneImages, clock: str, count: int
 
 
 def plain(encoder: DualEncoder, files: Sequence[Path]) -> torch.Tensor:
-    """Features of a batch, as one would write it with transformers."""
+    """Compute features of a batch with plain transformers code."""
     pictures = [decoded(file) for file in files]
     return encoder.encode_pixels(
         torch.as_tensor(encoder.processor(images=pictures, return_tensors="pt")["pixel_values"])
@@ -72,13 +72,13 @@ def plain(encoder: DualEncoder, files: Sequence[Path]) -> torch.Tensor:
 
 
 def decoded(file: Path) -> Image.Image:
-    """A file as RGB, by Pillow."""
+    """Decode a file as RGB with Pillow."""
     with Image.open(file) as image:
         return image.convert("RGB")
 
 
 def learning(encoder: DualEncoder, images: SceneImages, clock: str) -> dict[str, Any]:
-    """Seconds of a whole CoOp run with 16 shots, and what of them is encoding images."""
+    """Measure the seconds of a whole CoOp run with 16 shots, and of its image encoding."""
     trial, features = Trial("coop", PromptSettings(), published("coop", 16)), Features(encoder)
     few = images.few(trial.shots, trial.learning.seed)
     encoding = seconds(clock, lambda: features.views(few.files, trial.learning.views))

@@ -1,4 +1,4 @@
-"""One answer at a time, against the speed at which the weights can be read.
+"""Decoding of one answer at a time, compared with the speed at which the weights can be read.
 
     python eval/bench/decoding.py --shape 7b --device cuda [--quantization 4bit] [--compiled]
 
@@ -25,7 +25,7 @@ from geochat.prompts import Message, chat_messages
 
 
 def decoding_figures(checkpoint: Checkpoint, asked: Request, *, compiled: bool) -> dict[str, float]:
-    """Seconds of the prompt, tokens a second, as a share of what the bandwidth allows, and peak memory in GiB.
+    """Return seconds of the prompt, tokens/s, their share of what the bandwidth allows, and peak memory in GiB.
 
     Args:
         checkpoint: The model.
@@ -58,7 +58,7 @@ def decoding_figures(checkpoint: Checkpoint, asked: Request, *, compiled: bool) 
 
 
 def memory_bandwidth(device: torch.device) -> float:
-    """Bytes a second, read and written, of a large copy."""
+    """Return bytes per second, read and written, of a large copy."""
     size = 1 << (30 if device.type == "cuda" else 26)
     source = torch.empty(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
@@ -66,13 +66,13 @@ def memory_bandwidth(device: torch.device) -> float:
 
 
 def weight_bytes(model: Any) -> int:  # noqa: ANN401 - an attribute's type is kept by transformers
-    """Bytes of the weights each token needs; the embedding's table is looked up, not read."""
+    """Return bytes of the weights each token needs; the embedding table is looked up, not read."""
     parts: list[nn.Module] = [model.model.language_model.layers, model.model.language_model.norm, model.lm_head]
     return sum(parameter.nbytes for part in parts for parameter in part.parameters())
 
 
 def engine_decoding(checkpoint: Checkpoint, asked: Request) -> tuple[int, int, float]:
-    """Tokens of the prompt, tokens written after the first, and those a second."""
+    """Return prompt tokens, tokens generated after the first, and those per second."""
     engine = LocalEngine(checkpoint)
     usage = engine.generate(asked).usage
     steps = usage.completion_tokens - 1
@@ -87,14 +87,14 @@ def engine_decoding(checkpoint: Checkpoint, asked: Request) -> tuple[int, int, f
 
 @torch.inference_mode()
 def reading_seconds(checkpoint: Checkpoint, asked: Request) -> float:
-    """Seconds of the forward pass of a prompt and its image, up to the first token."""
+    """Return seconds of the forward pass of a prompt and its image, up to the first token."""
     model: Any = checkpoint.model
     inputs = model_inputs(checkpoint, asked)
     return best_seconds(lambda: model(**inputs, use_cache=True, logits_to_keep=1), model.device, runs=3)
 
 
 def model_inputs(checkpoint: Checkpoint, asked: Request) -> Any:  # noqa: ANN401 - transformers' BatchFeature
-    """What transformers' own forward takes, on the model's device."""
+    """Return the inputs of transformers' own forward, on the model's device."""
     model, processor = checkpoint.model, checkpoint.processor
     messages = chat_messages(asked.messages, with_image=True)
     prompt = processor.apply_chat_template(messages, add_generation_prompt=True)
@@ -104,7 +104,7 @@ def model_inputs(checkpoint: Checkpoint, asked: Request) -> Any:  # noqa: ANN401
 
 @torch.inference_mode()
 def static_decoding(checkpoint: Checkpoint, asked: Request, steps: int) -> float:
-    """Tokens a second with keys and values in buffers of fixed size and the decoding step as a CUDA graph."""
+    """Return tokens per second with fixed-size key-value buffers and the decoding step as a CUDA graph."""
     model: Any = checkpoint.model
     inputs = model_inputs(checkpoint, asked)
     read = inputs["input_ids"].shape[1]
@@ -131,7 +131,7 @@ def static_decoding(checkpoint: Checkpoint, asked: Request, steps: int) -> float
 
 
 def best_seconds(work: Callable[[], object], device: torch.device, runs: int = 10) -> float:
-    """The shortest wall time of some work on a device."""
+    """Return the shortest wall time of some work on a device."""
     times = []
     for _ in range(runs):
         finish(device)
@@ -143,17 +143,17 @@ def best_seconds(work: Callable[[], object], device: torch.device, runs: int = 1
 
 
 def picture() -> Image.Image:
-    """An image of 7B's side."""
+    """Return an image of 7B's input size."""
     return Image.radial_gradient("L").resize((504, 504)).convert("RGB")
 
 
 def request(image: Image.Image, question: str, tokens: int) -> Request:
-    """A greedy question."""
+    """Return a greedy question."""
     return Request((Message("user", question),), (image,), GenerationSettings(max_new_tokens=tokens))
 
 
 def finish(device: torch.device) -> None:
-    """Wait for what the device was given to do."""
+    """Wait for the device to finish."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

@@ -1,18 +1,18 @@
-"""What finding in whole scenes costs beside the model, and what it holds.
+"""Overhead and memory of whole-scene search besides the model.
 
     python eval/bench/find.py overhead [--side 2016] [--window 288] [--clock cpu] [--json]
     python eval/bench/find.py memory [--side 40000] [--window 512] [--json]
     python eval/bench/find.py f1 FOLDER airplane=airplane ... [--window N] [--json]
 
-overhead: the bundled model on a tiled GeoTIFF. One side asks the engine alone, with pictures of the windows at hand;
-the other is the whole of `GeoChat.find`: cutting, reading, asking, recording, merging. The engine forgets what it has
-read before each side.
+overhead: the bundled model on a tiled GeoTIFF. One side runs the engine alone, on prepared images of the windows; the
+other is the whole of `GeoChat.find`: windowing, reading, inference, recording, merging. The engine's cache is cleared
+before each side.
 
-f1: F1 at a rotated intersection over union of 0.5 on images with known boxes, FOLDER/boxes.jsonl, each category asked
-for by a phrase: each image whole, as `GeoChat.ask` looks at it, and through the windows of `GeoChat.find`.
+f1: F1 at a rotated intersection over union of 0.5 on images with known boxes, FOLDER/boxes.jsonl, with one phrase per
+category: each image as a whole, by `GeoChat.ask`, and in the windows of `GeoChat.find`.
 
-memory: a tiled GeoTIFF searched with an engine that answers at once, in a process of its own; its peak, beside that of
-the same on a scene of 2,000 pixels a side.
+memory: a tiled GeoTIFF searched in a separate process with an engine that answers immediately; its peak, compared with
+that of the same on a scene of 2,000 pixels per side.
 """
 
 import argparse
@@ -40,7 +40,7 @@ from geochat.prompts import Message
 
 
 def write_scene(path: Path, side: int, seed: int = 0) -> None:
-    """A tiled GeoTIFF of 0.3 m pixels with some texture, of one tile repeated with its place drawn into it."""
+    """Write a tiled GeoTIFF of 0.3 m pixels, one textured tile repeated with its position drawn into it."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(40, 216, (3, 64, 64), np.uint8)
     tile = coarse.repeat(8, axis=1).repeat(8, axis=2)
@@ -56,7 +56,7 @@ def write_scene(path: Path, side: int, seed: int = 0) -> None:
 
 
 def overhead(args: argparse.Namespace) -> dict[str, Any]:
-    """Seconds of both sides, and how much the whole takes over the engine."""
+    """Return seconds of both sides, and the overhead over the engine."""
     clock = {"wall": time.perf_counter, "cpu": time.process_time}[args.clock]
     chat = GeoChat.from_pretrained(args.model)
     forget = getattr(getattr(chat.engine, "engine", chat.engine), "forget_prefixes", lambda: None)
@@ -93,7 +93,7 @@ def overhead(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def f1(args: argparse.Namespace) -> dict[str, Any]:
-    """Both ways' precision, recall and F1, all images and categories together."""
+    """Return precision, recall and F1 of both methods, over all images and categories."""
     chat = GeoChat.from_pretrained(args.model)
     phrases = dict(pair.split("=") for pair in args.phrases)
     counts = {way: np.zeros(3, int) for way in ("whole", "windowed")}  # found, true, both
@@ -121,7 +121,7 @@ def f1(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def matched(found: list[shapely.Polygon], known: list[shapely.Polygon]) -> np.ndarray:
-    """How many shapes were found, how many there are, and how many of both match."""
+    """Return the numbers of found shapes, true shapes and matches."""
     if not found or not known:
         return np.array([len(found), len(known), 0])
     iou = iou_matrix(np.array(found, object), np.array(known, object))
@@ -129,29 +129,29 @@ def matched(found: list[shapely.Polygon], known: list[shapely.Polygon]) -> np.nd
 
 
 class Stub:
-    """An engine that boxes one thing in each window, at once."""
+    """An engine that immediately boxes one object in each window."""
 
     info = ModelInfo(Settings(name="stub"), image_size=504, stated_sha256="0" * 64)
 
     def stream(self, request: Request) -> Iterator[Chunk]:
-        """One box."""
+        """Yield one box."""
         del request
         yield Chunk("<p>ship</p> {<40><40><60><50>|<90>}", "stop", Usage(1, 8))
 
     def generate(self, request: Request) -> Completion:
-        """One box."""
+        """Return one box."""
         return complete(self.stream(request))
 
     def stream_batch(self, requests: Iterable[Request]) -> Iterator[BatchEvent]:
-        """One by one."""
+        """Answer one by one."""
         return one_by_one(self, requests)
 
     def cancel(self, request_id: str) -> None:
-        """Nothing is left to cancel."""
+        """Do nothing."""
 
 
 def memory(args: argparse.Namespace) -> dict[str, Any]:
-    """Peaks of a small and a large scene, each in a process of its own."""
+    """Measure the peaks of a small and a large scene, each in its own process."""
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         for side in (2_000, args.side):
@@ -172,7 +172,7 @@ def memory(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def search(path: Path, window: int) -> str:
-    """Find with the stub and write a layer: windows, objects, seconds, peak in KiB."""
+    """Search with the stub and write a layer; returns windows, objects, seconds and peak in KiB."""
     start = time.perf_counter()
     with Scene.open(path) as scene:
         finding = GeoChat(Stub()).find(scene, "ship", window=window)

@@ -1,4 +1,4 @@
-"""Latency of an answer, against transformers' plain `model.generate` for each question.
+"""Latency of answers, compared with transformers' plain `model.generate` for each question.
 
     python eval/bench/latency.py [--json]
     python eval/bench/latency.py --shape 7b --device cuda [--quantization 4bit]
@@ -33,7 +33,7 @@ QUESTIONS = [form.format(noun) for form in FORMS for noun in NOUNS]
 
 
 class Plain:
-    """One `model.generate` a question."""
+    """One `model.generate` per question."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         tokenizer = checkpoint.processor.tokenizer
@@ -54,13 +54,13 @@ class Plain:
 
 
 class Stopwatch:
-    """Seconds by the clock on the wall, or of this process's work on the CPU, which other programs do not disturb."""
+    """Wall time, or CPU time of this process, which other programs do not affect."""
 
     def __init__(self, clock: str) -> None:
         self.now = {"wall": time.perf_counter, "cpu": time.process_time}[clock]
 
     def seconds(self, work: Callable[[], Any]) -> float:
-        """What some work takes."""
+        """Measure the seconds of some work."""
         start = self.now()
         work()
         if torch.cuda.is_available():
@@ -69,7 +69,7 @@ class Stopwatch:
 
 
 def first_token_figures(plain: Plain, watch: Stopwatch, image: Image.Image, runs: int) -> dict[str, float]:
-    """Seconds to the first token: `generate`, the first question about an image, and the second."""
+    """Measure seconds to the first token: `generate`, the first question about an image, and the second."""
     engine = LocalEngine(plain.checkpoint)
     engine.generate(request(image, QUESTIONS[-1], 1))
     asked = (request(image, question, 1) for question in QUESTIONS)
@@ -88,7 +88,7 @@ def first_token_figures(plain: Plain, watch: Stopwatch, image: Image.Image, runs
 
 
 def streaming_figures(checkpoint: Checkpoint, watch: Stopwatch, requests: Sequence[Request]) -> dict[str, float]:
-    """What is spent outside the model's forward passes: choosing tokens, making text, handing out pieces."""
+    """Measure time outside the model's forward passes: sampling, decoding text, delivering pieces."""
     engine, model = LocalEngine(checkpoint), checkpoint.model
     engine.generate(requests[0])
     inside: list[float] = []
@@ -111,7 +111,7 @@ def streaming_figures(checkpoint: Checkpoint, watch: Stopwatch, requests: Sequen
 def throughput_figures(
     plain: Plain, watch: Stopwatch, requests: Sequence[Request], sizes: Sequence[int]
 ) -> dict[str, Any]:
-    """Seconds for many questions about one image: one `generate` each, one by one with reuse, and in batches."""
+    """Measure seconds of many questions about one image: one `generate` each, sequential with reuse, and batched."""
     expected: list[str] = []
     figures: dict[str, Any] = {"generate_s": watch.seconds(lambda: expected.extend(map(plain.answer, requests)))}
     batches = {}
@@ -160,7 +160,7 @@ def main() -> None:
 
 
 def setting(checkpoint: Checkpoint, args: argparse.Namespace) -> dict[str, Any]:
-    """What was measured, and where."""
+    """Describe the machine and the model."""
     model = checkpoint.model
     return {
         "shape": args.shape,
@@ -179,7 +179,7 @@ def setting(checkpoint: Checkpoint, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def table(figures: dict[str, Any]) -> str:
-    """The figures for people."""
+    """Format the figures for people."""
     first, questions = figures["first_token"], figures["questions"]
     lines = [f"{name}: {value}" for name, value in figures["setting"].items()]
     lines += [

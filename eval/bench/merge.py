@@ -1,9 +1,9 @@
-"""What merging boxes into objects costs.
+"""Cost of merging boxes into objects.
 
     python eval/bench/merge.py [--json]
 
-33,337 rotated boxes, so crowded that some 55,000 pairs overlap, made objects, beside the time that shapely alone takes
-to intersect these pairs; and a million boxes that come in rows of windows, in a process of its own.
+Merges 33,337 rotated boxes, so crowded that some 55,000 pairs overlap, and measures the time that shapely alone takes
+to intersect these pairs; and merges a million boxes streamed in rows of windows, in a separate process.
 """
 
 import argparse
@@ -20,12 +20,12 @@ from geochat.find import Merger, plan_windows
 from geochat.find.merging import BOX, Boxes
 from geochat.geometry.overlap import box_corners
 
-CROWD, CROWD_SIDE = 33_337, 6_230  # boxes, on so many pixels a side
+CROWD, CROWD_SIDE = 33_337, 6_230  # boxes, on so many pixels per side
 MILLION = 1_000_000
 
 
 def crowd(count: int, side: int, seed: int = 0) -> Boxes:
-    """Boxes of 20 to 60 by 10 to 30 pixels, each in a window of 512 pixels that shows it."""
+    """Make boxes of 20 to 60 by 10 to 30 pixels, each in a window of 512 pixels that shows it."""
     rng = np.random.default_rng(seed)
     boxes = np.zeros(count, BOX)
     center, half = rng.uniform(0, side, (count, 2)), rng.uniform((20, 10), (60, 30), (count, 2)) / 2
@@ -39,7 +39,7 @@ def crowd(count: int, side: int, seed: int = 0) -> Boxes:
 
 
 def merge() -> dict[str, Any]:
-    """Seconds of processor time for the crowd, and for its pairs with shapely alone; the million, and its peak."""
+    """Measure CPU seconds for the crowd, and for its pairs with shapely alone; the million boxes, and their peak."""
     boxes = crowd(CROWD, CROWD_SIDE)
     start = time.process_time()
     polygons = shapely.polygons(box_corners(boxes["box"]))
@@ -71,7 +71,7 @@ def merge() -> dict[str, Any]:
 
 
 def million() -> str:
-    """Stream a million boxes: objects, boxes held at most, seconds of processor time, peak in KiB now and before."""
+    """Stream a million boxes; returns objects, maximum held boxes, CPU seconds, peak in KiB now and before."""
     before = peak_kib()
     side = 60_000
     plan = plan_windows((side, side), 512, overlap=128)
@@ -94,7 +94,7 @@ def million() -> str:
 
 
 def peak_kib() -> int:
-    """Peak resident memory of this process; `getrusage` would count that of the one it was forked from."""
+    """Return peak resident memory of this process; `getrusage` would include the parent process's."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split("VmHWM:")[1].split()[0])
 

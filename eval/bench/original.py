@@ -1,4 +1,4 @@
-"""Batches as the original's evaluation makes them, with the attention mask it leaves out."""
+"""Batches as in the original's evaluation, with the attention mask that it lacks."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from geochat.prompts import Message, chat_messages
 def answer_batch(
     checkpoint: Checkpoint, prompts: Sequence[str], images: Sequence[Image.Image], tokens: int
 ) -> list[str]:
-    """Greedy answers of one batch, padded on the left; every question's image is encoded."""
+    """Return greedy answers of one batch, padded on the left; every question's image is encoded."""
     processor, model = checkpoint.processor, checkpoint.model
     tokenizer = processor.tokenizer
     tokenizer.padding_side = "left"

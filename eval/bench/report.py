@@ -1,4 +1,4 @@
-"""What a benchmark says of its machine, and how it prints what it found."""
+"""Description of the machine, and printing of results."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import torch
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores and threads in use, and how busy the machine was."""
+    """Return processor, cores and threads in use, and the load of the machine."""
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
         "load": os.getloadavg() if hasattr(os, "getloadavg") else None,

@@ -1,13 +1,13 @@
-"""What a served model costs: per request over a bare HTTP client, and vLLM against the local engine.
+"""Cost of a served model: per request over a bare HTTP client, and vLLM against the local engine.
 
     python eval/bench/served.py [--requests 200] [--json]
     GEOCHAT_VLLM_PYTHON=DIR python eval/bench/served.py --vllm [--model DIR] [--runs 3] [--json]
 
-The overhead is measured against a server that answers at once, in a process of its own: the same request, an image of
-512 x 512 pixels and 24 tokens with log-probabilities, through `httpx.Client` with a body made before, and through the
-engine, in turn. With --vllm the same model in float32 answers 32 questions about one image, and one about each of 32
-images, in this process and behind vLLM, in turn; CPU seconds are those of the process, or of vLLM's processes, and tell
-more than the clock on the wall where other programs run.
+The overhead is measured against a server in a separate process that answers immediately: the same request, an image of
+512 x 512 pixels and 24 tokens with log-probabilities, alternately through `httpx.Client` with a prepared body and
+through the engine. With --vllm the same model in float32 answers 32 questions about one image, and one about each of 32
+images, alternately in this process and in vLLM. CPU seconds are those of the process, or of vLLM's processes, and are
+more reliable than wall time if other programs run.
 """
 
 import argparse
@@ -39,28 +39,28 @@ TOKENS = 24
 
 
 def picture(number: int) -> Image.Image:
-    """An image of coloured noise on a gradient."""
+    """Return an image of coloured noise on a gradient."""
     noise = Image.frombytes("RGB", (64, 64), random.Random(number).randbytes(3 * 64 * 64)).resize((512, 512))
     return Image.blend(noise, Image.radial_gradient("L").resize((512, 512)).convert("RGB"), 0.5)
 
 
 def asked(question: str, image: Image.Image) -> Request:
-    """A request of the benchmark."""
+    """Return a request of the benchmark."""
     return Request((Message("user", question),), (image,), GenerationSettings(64))
 
 
 class Instant(BaseHTTPRequestHandler):
-    """Answers every request at once with the same tokens."""
+    """Answers every request immediately with the same tokens."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # as servers for models do; else 40 ms are those of TCP's delayed acknowledgement
 
     def do_GET(self) -> None:
-        """The list of models."""
+        """Send the list of models."""
         self._reply(b'{"data": [{"id": "instant"}]}', "application/json")
 
     def do_POST(self) -> None:
-        """An answer."""
+        """Send an answer."""
         body = self.rfile.read(int(self.headers["content-length"]))
         if b'"stream"' not in body:
             self._reply(b'{"choices": []}', "application/json")
@@ -79,7 +79,7 @@ class Instant(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def _serve_instantly(port: Connection) -> None:
@@ -89,7 +89,7 @@ def _serve_instantly(port: Connection) -> None:
 
 
 def bare(client: httpx.Client, url: str, body: bytes) -> str:
-    """One request, read to its end, with nothing but HTTP and JSON."""
+    """Send one request and read it to its end, with nothing but HTTP and JSON."""
     text = []
     headers = {"content-type": "application/json"}
     with client.stream("POST", f"{url}/chat/completions", content=body, headers=headers) as response:
@@ -100,7 +100,7 @@ def bare(client: httpx.Client, url: str, body: bytes) -> str:
 
 
 def overhead(requests: int) -> dict[str, Any]:
-    """Milliseconds a request, by the clock and on this process's CPU: bare, and through the engine."""
+    """Measure milliseconds per request, as wall time and CPU time: bare, and through the engine."""
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.get_context("spawn").Process(target=_serve_instantly, args=(theirs,), daemon=True)
     server.start()
@@ -125,7 +125,7 @@ def overhead(requests: int) -> dict[str, Any]:
 
 
 def _milliseconds(ways: dict[str, Callable[[int], object]], requests: int) -> dict[str, dict[str, float]]:
-    """Median by the clock and mean on the CPU, of ways to do a thing that are tried in turn; the first try is none."""
+    """Return median wall time and mean CPU time of alternating variants; the first run is a warm-up."""
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for number in range(requests + 1):
         for name, way in ways.items():
@@ -142,7 +142,7 @@ def _milliseconds(ways: dict[str, Callable[[int], object]], requests: int) -> di
 
 
 def against_vllm(model: str | None, runs: int) -> dict[str, Any]:
-    """Seconds of many questions, here and behind vLLM, and how many answers are the same."""
+    """Measure seconds of many questions, here and in vLLM, and count the equal answers."""
     from geochat.engines.local import LocalEngine  # noqa: PLC0415 - the overhead is measured without torch
     from geochat.engines.registry import EngineOptions, open_engine  # noqa: PLC0415
     from geochat.engines.second_look import SecondLook  # noqa: PLC0415
@@ -175,18 +175,18 @@ def against_vllm(model: str | None, runs: int) -> dict[str, Any]:
 
 
 def one_image(run: int) -> list[Request]:
-    """32 questions about one image, another one each run."""
+    """Return 32 questions about one image, a different one in each run."""
     image = picture(1000 + run)
     return [asked(question, image) for question in QUESTIONS]
 
 
 def many_images(run: int) -> list[Request]:
-    """One question about each of 32 images."""
+    """Return one question about each of 32 images."""
     return [asked(QUESTIONS[0], picture(2000 + 32 * run + number)) for number in range(32)]
 
 
 def _spent(answer: Callable[[], Any], server: int) -> tuple[tuple[float, float], list[str]]:
-    """Seconds on the wall and of CPU, of this process and the server's; and the answers."""
+    """Measure wall and CPU seconds of this process and the server's; returns them with the answers."""
     started = time.perf_counter(), _cpu(server)
     results = dict(complete_all(answer()))
     spent = time.perf_counter() - started[0], _cpu(server) - started[1]
@@ -194,7 +194,7 @@ def _spent(answer: Callable[[], Any], server: int) -> tuple[tuple[float, float],
 
 
 def _cpu(server: int) -> float:
-    """CPU seconds so far of this process, and of the server's session (its leader's id is the session's)."""
+    """Return CPU seconds so far of this process, and of the server's session, whose id is that of its leader."""
     ticks = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -1,4 +1,4 @@
-"""Models with random weights and a tokenizer of a few hundred tokens: speed depends on shapes, not on knowledge."""
+"""Models with random weights and a tokenizer of a few hundred tokens; speed depends on shapes, not on weights."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +67,7 @@ SHAPES = {
 
 
 def random_checkpoint(name: str, device: torch.device, dtype: torch.dtype, quantization: str | None) -> Checkpoint:
-    """A checkpoint of a shape, on its device."""
+    """Make a checkpoint of a shape, on its device."""
     shape = SHAPES[name]
     torch.manual_seed(0)
     default = torch.get_default_dtype()
@@ -93,7 +93,7 @@ def random_checkpoint(name: str, device: torch.device, dtype: torch.dtype, quant
 
 
 def _random_state(model: LlavaForConditionalGeneration, device: torch.device) -> dict[str, Tensor]:
-    """Weights on the CPU for a model of none; those of one shape are one tensor, or 7B would take minutes and 14 GB."""
+    """Return CPU weights for a meta model; equal shapes share a tensor, or 7B would take minutes and 14 GB."""
     made: dict[tuple[torch.Size, bool], Tensor] = {}
     state = {}
     for name, parameter in model.state_dict().items():

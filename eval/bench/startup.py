@@ -1,4 +1,4 @@
-"""How long a user waits before anything happens, and how much memory it takes.
+"""Start-up time and memory of commands.
 
     python eval/bench/startup.py [--runs N] [--json]
 
@@ -22,7 +22,7 @@ SCENE = Path(str(files("geochat") / "samples"))
 
 
 def commands(folder: Path) -> dict[str, list[str]]:
-    """What is measured, by name."""
+    """Return the measured commands by name."""
     scene = str(next(SCENE.glob("*.tif")))
     geochat = [sys.executable, "-m", "geochat"]
     return {
@@ -38,7 +38,7 @@ def commands(folder: Path) -> dict[str, list[str]]:
 
 
 def measure(command: list[str], runs: int) -> dict[str, float]:
-    """Seconds and memory of `command` over `runs` runs."""
+    """Measure seconds and memory of `command` over `runs` runs."""
     subprocess.run(command, check=True, capture_output=True)
     seconds, peak = [], 0
     for _ in range(runs):

@@ -1,4 +1,4 @@
-"""What a benchmark costs with many questions on each image, against the way the original evaluates; and what it holds.
+"""Throughput of a benchmark with many questions per image, compared with the original's evaluation; and its memory.
 
     python eval/bench/throughput.py speed [--clock cpu] [--json]
     python eval/bench/throughput.py memory [--json]
@@ -43,7 +43,7 @@ _BATCH = 8  # the original's
 
 
 def write_questions(folder: Path, images: int, each: int) -> Path:
-    """A file of questions in the order of a benchmark that goes round its images, and the images."""
+    """Write a file of questions in the order of a benchmark that cycles through its images, and the images."""
     for number in range(images):
         pixels = np.random.default_rng(number).integers(0, 255, (504, 504, 3), np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
@@ -58,7 +58,7 @@ def write_questions(folder: Path, images: int, each: int) -> Path:
 
 
 def run_loop(folder: Path, questions: Path, predictor: ChatPredictor, tokens: int = 8) -> Run:
-    """`geochat eval run` without its command line."""
+    """Run `geochat eval run` without its command line."""
     sources = Sources(folder, questions, dialect=predictor.dialect)
     run = Run(folder / "run", RunSettings("rsvqa-lr", sources, max_new_tokens=tokens))
     for _ in run.answer(predictor):
@@ -67,7 +67,7 @@ def run_loop(folder: Path, questions: Path, predictor: ChatPredictor, tokens: in
 
 
 def speed(args: argparse.Namespace) -> dict[str, Any]:
-    """Questions a second of both sides, and how many answers differ."""
+    """Measure questions per second of both sides, and count the answers that differ."""
     import torch  # noqa: PLC0415 - the memory of the other part is to be the loop's
     from original import answer_batch  # noqa: PLC0415
     from shapes import random_checkpoint  # noqa: PLC0415
@@ -107,29 +107,29 @@ def speed(args: argparse.Namespace) -> dict[str, Any]:
 
 
 class Stub:
-    """An engine that answers at once."""
+    """An engine that answers immediately."""
 
     info = ModelInfo(Settings(name="stub"), image_size=504, stated_sha256="0" * 64)
 
     def stream(self, request: Request) -> Iterator[Chunk]:
-        """Eight words."""
+        """Yield eight words."""
         del request
         yield Chunk("yes " * 8, "stop", Usage(1, 8))
 
     def generate(self, request: Request) -> Completion:
-        """Eight words."""
+        """Return eight words."""
         return complete(self.stream(request))
 
     def stream_batch(self, requests: Iterable[Request]) -> Iterator[BatchEvent]:
-        """One by one."""
+        """Answer one by one."""
         return one_by_one(self, requests)
 
     def cancel(self, request_id: str) -> None:
-        """Nothing is left to cancel."""
+        """Do nothing."""
 
 
 def peak(questions: int) -> int:
-    """Peak resident memory, in KiB, of this process after so many questions, a hundred on each image."""
+    """Return peak resident memory of this process in KiB after a number of questions, a hundred per image."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = write_questions(folder, questions // 100, 100)
@@ -138,7 +138,7 @@ def peak(questions: int) -> int:
 
 
 def memory(args: argparse.Namespace) -> dict[str, Any]:
-    """Peak memory of both numbers of questions, each in a process of its own."""
+    """Measure peak memory for both numbers of questions, each in its own process."""
     peaks = {}
     for count in args.counts:
         command = [sys.executable, __file__, "peak", str(count)]

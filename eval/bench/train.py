@@ -1,10 +1,9 @@
-"""Training beside a plain `Trainer` with a stock padding collator: `python eval/bench/train.py [--steps N] [--json]`.
+"""Comparison with a plain `Trainer` and a stock padding collator: `python eval/bench/train.py [--steps N] [--json]`.
 
-The same bundled model with the same adapter, the same optimizer and the same samples: questions about rendered scenes,
-some alone and some many in a conversation, so lengths are mixed. Each way runs in a process of its own, whose peak
-memory is its alone. Speed is by the processor's clock, which other programs on the machine do not change. Tokens are
-those of the samples, without padding; where questions share an image its tokens count for each, as they would be read
-by the others.
+Both use the bundled model with the same adapter, optimizer and samples: questions about rendered scenes, some alone and
+some many in a conversation, so lengths are mixed. Each variant runs in its own process, which separates peak memory.
+Speed is in CPU time, which other programs on the machine do not affect. Tokens are those of the samples, without
+padding; if questions share an image, its tokens count for each of them.
 """
 
 import argparse
@@ -43,7 +42,7 @@ LONGEST = 1024
 
 
 class Listed(Dataset[Sample]):
-    """Samples as `Trainer` takes them."""
+    """Samples in the form that `Trainer` takes."""
 
     def __init__(self, samples: Sequence[Sample]) -> None:
         self.samples = samples
@@ -56,14 +55,14 @@ class Listed(Dataset[Sample]):
 
 
 class StockCollator:
-    """What the library's examples do: the processor pads, labels are the ids without padding."""
+    """The collator of the library's examples: the processor pads, labels are the ids without padding."""
 
     def __init__(self, processor: LlavaProcessor, images: Path) -> None:
         self.processor = processor
         self.images = images
 
     def __call__(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
-        """A batch."""
+        """Return a batch."""
         texts = [self._text(sample) for sample in samples]
         pictures = [Image.open(self.images / str(sample.image)).convert("RGB") for sample in samples]
         batch = dict(self.processor(text=texts, images=pictures, padding=True, return_tensors="pt"))
@@ -79,7 +78,7 @@ class StockCollator:
 
 
 def write_material(folder: Path, images: int) -> Path:
-    """Rendered scenes, half of them asked question by question and half in conversations."""
+    """Write rendered scenes, half of them with separate questions and half with conversations."""
     scenes = [render_scene(seed, 224) for seed in range(images)]
     half = images // 2
     alone = build_samples(scenes[:half], folder, BuildSettings(GEOCHAT, questions=(8, 8), dialogues=0))
@@ -91,7 +90,7 @@ def write_material(folder: Path, images: int) -> Path:
 
 
 def measure(way: str, path: Path, steps: int, batch: int) -> dict[str, float]:
-    """Speed and peak memory of one way."""
+    """Measure speed and peak memory of one variant."""
     torch.manual_seed(0)
     checkpoint = load(device="cpu", dtype="float32")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -116,7 +115,7 @@ def measure(way: str, path: Path, steps: int, batch: int) -> dict[str, float]:
 def _trainer(
     way: str, models: tuple[Tuned, Checkpoint], recipe: LoraRecipe, folder: RunFolder, path: Path
 ) -> tuple[Trainer, int, int]:
-    """The trainer, and how many tokens and samples it will have read."""
+    """Return the trainer, and the numbers of tokens and samples that it will read."""
     model, checkpoint = models
     processor = checkpoint.processor
     arguments = training_arguments(recipe, folder, int(recipe.steps or 1))
@@ -161,7 +160,7 @@ def _trainer(
 
 
 def main() -> None:
-    """Run each way in a process of its own, print."""
+    """Run each variant in its own process, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--batch", type=int, default=8)

@@ -1,9 +1,9 @@
 """Training steps of a shape with random weights: `python eval/bench/train_shapes.py --shape 7b --device cuda`.
 
-Samples a second, the share of the peak that matrix products in bfloat16 reach on this device (measured, not taken from
-a data sheet), and peak memory, at the published number of image tokens. Counted are the products the mathematics needs:
-two operations a weight and token forward, two backward through frozen weights; those that checkpointing computes again
-are the device's work and not counted.
+Measures samples per second, the share of the peak that matrix products in bfloat16 reach on this device (measured, not
+from a data sheet), and peak memory, at the published number of image tokens. Only necessary products are counted: two
+operations per weight and token forward, two backward through frozen weights; recomputation by checkpointing is not
+counted.
 """
 
 import argparse
@@ -27,7 +27,7 @@ _MATRIX = {"cuda": 8192, "cpu": 1024}
 
 
 def figures(checkpoint: Checkpoint, method: str, batches: Sequence[int], steps: int) -> Iterator[dict[str, float]]:
-    """What `steps` steps of each number of rows come to, after one that is not counted."""
+    """Measure `steps` steps for each number of rows, after one warm-up step."""
     recipe = (QloraRecipe if method == "qlora" else LoraRecipe)(gradient_checkpointing=True)
     counted = _weights(checkpoint.model)
     peak = _peak(checkpoint.model.device)
@@ -50,7 +50,7 @@ def _measured(
     labels: Tensor,
     steps: int,
 ) -> tuple[float, float | None]:
-    """Seconds a step and, on CUDA, the most memory in GB that was held meanwhile."""
+    """Return seconds per step and, on CUDA, peak memory in GB."""
     device = labels.device
     on_cuda = device.type == "cuda"
     if on_cuda:  # what building the model took is not asked for
@@ -83,7 +83,7 @@ def _batch(checkpoint: Checkpoint, batch: int) -> tuple[dict[str, Tensor], Tenso
 
 
 def _weights(model: torch.nn.Module) -> int:
-    """Weights of the language model's matrices; those in 4 bits lie two in a byte."""
+    """Return the number of weights in the language model's matrices; 4-bit weights are packed two to a byte."""
     layers = [
         module for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear) and name.startswith(PARTS["language_model"])
@@ -92,7 +92,7 @@ def _weights(model: torch.nn.Module) -> int:
 
 
 def _peak(device: torch.device) -> float:
-    """Operations a second of a large product in bfloat16."""
+    """Return operations per second of a large product in bfloat16."""
     size = _MATRIX.get(device.type, 1024)
     left, right = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
     return 2 * size**3 / best_seconds(lambda: left @ right, device)

@@ -1,14 +1,15 @@
-"""Many users at once at `geochat serve`: answers a second, latency, errors, memory, processor time.
+"""Load test of `geochat serve`: answers per second, latency, errors, memory, CPU time.
 
-    python eval/bench/web_load.py --users 20 --seconds 180
+    python eval/bench/web_load.py --users 20 --seconds 180 --warmup 80
 
-Starts the server in a process of its own, with the bundled model or `--model`, and speaks to it as the page does: each
-user uploads an image of their own, asks one question after another without a pause while the answers stream, clears the
-conversation, and uploads the next image. `--finds N` searches N whole scenes beside them, each for an owner of its own,
-through the HTTP API. `--code FOLDER` serves another version of GeoChat, for a comparison.
+Starts the server in a separate process, with the bundled model or `--model`, and sends the same requests as the page:
+each user uploads an image, asks questions without a pause while the answers stream, clears the conversation, and
+uploads the next image. `--finds N` searches N whole scenes at the same time through the HTTP API, each for a different
+owner. `--code FOLDER` serves another version of GeoChat, for comparison.
 
-Processor seconds are the server's own: other programs on the machine make answers slower, not dearer. Memory is its
-resident set after the warm-up and at the end. Fairness is Jain's index of the answers each user got.
+CPU seconds are the server's own, which other programs on the machine do not change. Memory is its resident set after
+the warm-up and at the end; the engine's cache of images is full after 64 of them, so the warm-up should last until then
+(80 s on two cores). Fairness is Jain's index of the answers of each user.
 """
 
 import argparse
@@ -44,26 +45,25 @@ CLEAR_AFTER = 2  # questions; the bundled model was not trained for long convers
 
 @dataclass
 class User:
-    """One user at one page.
+    """One user with one page.
 
     Attributes:
         url: The server.
-        number: Which of the users; their images differ.
-        latencies: Seconds of each answer, with the time it waited.
-        first_words: Seconds to its first words.
+        number: Number of the user; their images differ.
+        answers: For each answer whether it is the first about an image, which is read for it, and the seconds to its
+            first words and to its end, with the time it waited.
         uploads: Seconds until an uploaded image is open.
         errors: Failed events, and notifications.
     """
 
     url: str
     number: int
-    latencies: list[float] = field(default_factory=list)
-    first_words: list[float] = field(default_factory=list)
+    answers: list[tuple[bool, float, float]] = field(default_factory=list)
     uploads: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
     def run(self, begin: float, end: float, measured_from: float) -> None:
-        """Upload and ask from `begin` to `end`; what starts before `measured_from` is warm-up."""
+        """Upload and ask from `begin` to `end`; actions started before `measured_from` are warm-up."""
         time.sleep(max(0.0, begin - time.monotonic()))
         try:
             with httpx.Client(base_url=self.url, timeout=300) as http:
@@ -84,14 +84,13 @@ class User:
                     question, task = QUESTIONS[number]
                     first = page.call("ask", "click", [question, task, False, ""], until='"writing')
                     if started >= measured_from:
-                        self.first_words.append(first - started)
-                        self.latencies.append(time.monotonic() - started)
+                        self.answers.append((number == 0, first - started, time.monotonic() - started))
         except (httpx.HTTPError, ValueError, StopIteration) as error:
             self.errors.append(repr(error)[:300])
 
 
 class Page:
-    """The page of one browser, without the browser.
+    """A client that acts as one browser page.
 
     Args:
         http: A client with the browser's cookies.
@@ -122,7 +121,7 @@ class Page:
         event_data: dict[str, Any] | None = None,
         until: str = "",
     ) -> float:
-        """Send an event and read what comes of it; returns when `until` was first read, or the end."""
+        """Send an event and read its updates; returns when `until` was first read, or the end."""
         event = self._events[element, trigger]
         body = {
             "data": [None] * len(event["inputs"]) if data is None else data,
@@ -145,7 +144,7 @@ class Page:
 
 @dataclass
 class Search:
-    """One owner who searches one whole scene after another, from an address, and so within limits, of its own."""
+    """One owner who searches scenes one after another, from its own address and so within its own limits."""
 
     url: str
     number: int
@@ -153,7 +152,7 @@ class Search:
     errors: list[str] = field(default_factory=list)
 
     def run(self, begin: float, end: float, measured_from: float) -> None:
-        """Search from `begin` to `end`; windows looked at before `measured_from` are warm-up."""
+        """Search from `begin` to `end`; windows computed before `measured_from` are warm-up."""
         time.sleep(max(0.0, begin - time.monotonic()))
         transport = httpx.HTTPTransport(local_address=f"127.0.0.{100 + self.number}")
         try:
@@ -175,13 +174,13 @@ class Search:
 
 
 def scene(number: int) -> bytes:
-    """A PNG of 2048 x 2048 pixels, some 100 windows."""
+    """Return a PNG of 2048 x 2048 pixels, some 100 windows."""
     with Image.open(io.BytesIO(picture(number, 0))) as image:
         return png(image.resize((2048, 2048)))
 
 
 def picture(user: int, turn: int) -> bytes:
-    """A PNG that nobody else uploads: a bundled scene with a mark of its own."""
+    """Return a unique PNG: a bundled scene with its own mark."""
     names = ("airport.tif", "harbour.png", "tanks.png", "tennis.png")
     folder = files("geochat") / "samples"
     with Image.open(io.BytesIO((folder / names[(user + turn) % len(names)]).read_bytes())) as image:
@@ -191,7 +190,7 @@ def picture(user: int, turn: int) -> bytes:
 
 
 def png(image: Image.Image) -> bytes:
-    """An image as a file."""
+    """Encode an image as a file."""
     content = io.BytesIO()
     image.save(content, "png", compress_level=1)
     return content.getvalue()
@@ -205,20 +204,20 @@ class Process:
 
     @property
     def resident_mb(self) -> float:
-        """Resident memory, in megabytes."""
+        """Resident memory in megabytes."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     @property
     def cpu_s(self) -> float:
-        """Processor seconds of all its threads."""
+        """CPU seconds of all its threads."""
         user, system = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager
 def serving(args: argparse.Namespace) -> Iterator[tuple[str, Process]]:
-    """The server in a process of its own."""
+    """Run the server in its own process."""
     command = [sys.executable, "-m", "geochat", "serve", "--port", str(args.port), *args.serve.split()]
     command += ["--model", args.model] if args.model else []
     environment = dict(os.environ)
@@ -236,7 +235,7 @@ def serving(args: argparse.Namespace) -> Iterator[tuple[str, Process]]:
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """Let all users loose on one server; the figures, JSON-ready: seconds, megabytes."""
+    """Run all users against one server; returns the figures, JSON-ready: seconds, megabytes."""
     with serving(args) as (url, server):
         users = [User(url, number) for number in range(args.users)]
         searches = [Search(url, number) for number in range(args.finds)]
@@ -252,10 +251,11 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         warm, cpu = server.resident_mb, server.cpu_s
         time.sleep(max(0.0, end - time.monotonic()))
         after, cpu = server.resident_mb, server.cpu_s - cpu
-        in_time = sum(len(user.latencies) for user in users)
+        in_time = sum(len(user.answers) for user in users)
         for thread in threads:
             thread.join()
-    counts = np.array([len(user.latencies) for user in users])
+    counts = np.array([len(user.answers) for user in users])
+    answers = [answer for user in users for answer in user.answers]
     return {
         "users": args.users,
         "seconds": args.seconds,
@@ -266,8 +266,9 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         "cores_used": round(cpu / args.seconds, 2),
         "windows": sum(search.windows for search in searches),
         "errors": [error for each in (*users, *searches) for error in each.errors],
-        "latency_s": percentiles([value for user in users for value in user.latencies]),
-        "first_words_s": percentiles([value for user in users for value in user.first_words]),
+        "latency_s": percentiles([whole for _, _, whole in answers]),
+        "latency_on_new_images_s": percentiles([whole for is_first, _, whole in answers if is_first]),
+        "first_words_s": percentiles([first for _, first, _ in answers]),
         "upload_s": percentiles([value for user in users for value in user.uploads]),
         "fairness": round(float(counts.sum() ** 2 / (len(counts) * (counts**2).sum())), 4) if counts.any() else None,
         "memory_mb": {"idle": round(idle), "warm": round(warm), "after": round(after)},
@@ -276,7 +277,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def percentiles(values: list[float]) -> dict[str, float]:
-    """Count, median, 90 %, 99 % and most."""
+    """Return count, median, 90th and 99th percentile and maximum."""
     found = {f"p{p}": round(float(np.percentile(values, p)), 2) for p in (50, 90, 99, 100)} if values else {}
     return {"count": len(values), **found}
 

@@ -2,10 +2,10 @@
 
 The Poisson bootstrap (Chamandy et al. 2012, "Estimating Uncertainty for Massive Data Streams"): resampling n things
 with replacement gives each of them a weight that is Poisson(1) in the limit, so every replicate is a weighted sum that
-can be kept while answers come in. What is resampled is the *unit* an answer belongs to, its image: questions about one
-image are not independent, so all of them have one weight. The weight of a unit in a replicate is a function of the
-seed, the replicate and the unit's name alone: intervals do not depend on the order of answers, two sets of answers to
-the same questions are resampled alike, and no weight has to be kept. One unit alone has no interval.
+can be accumulated while answers arrive. The resampled *unit* is the image of an answer: questions about one image are
+not independent, so all of them have one weight. The weight of a unit in a replicate is a function of the seed, the
+replicate and the unit's name alone. Therefore intervals do not depend on the order of answers, two sets of answers to
+the same questions are resampled alike, and weights need not be stored. A single unit has no interval.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ class Figure:
         percent: Its value; NaN where there is nothing to count.
         low: Lower end of the 95 % interval, NaN where none was asked for.
         high: Upper end.
-        n: What it is a share of, or a mean over: so many questions, boxes or captions.
+        n: Its denominator: the number of questions, boxes or captions.
         draws: The value and its bootstrap replicates, in [0, 1], shape (1 + replicates,); None where there are none.
     """
 
@@ -47,7 +47,7 @@ class Figure:
 
     @classmethod
     def of(cls, values: Array, n: float) -> "Figure":
-        """The figure of shares in [0, 1] of shape (1 + replicates,): the value, then its bootstrap replicates."""
+        """Return the figure of shares in [0, 1], shape (1 + replicates,): the value, then its bootstrap replicates."""
         replicates = values[1:][np.isfinite(values[1:])]
         low, high = np.percentile(replicates, (2.5, 97.5)) if replicates.size else (np.nan, np.nan)
         return cls(float(100 * values[0]), float(100 * low), float(100 * high), round(n), values)
@@ -58,14 +58,14 @@ class Figure:
         return {"percent": rounded(self.percent), "interval": [rounded(self.low), rounded(self.high)], "n": self.n}
 
     def minus(self, other: "Figure") -> "Figure":
-        """The difference of two figures of the same questions: replicates drew the same images."""
+        """Return the difference of two figures of the same questions; replicates resampled the same images."""
         if self.draws is None or other.draws is None:
             return Figure(self.percent - other.percent, np.nan, np.nan, self.n)
         return Figure.of(self.draws - other.draws, self.n)
 
 
 def rounded(value: float) -> float | None:
-    """Round to two decimals; None for NaN and infinity, which JSON lacks."""
+    """Round to two decimals; None for NaN and infinity, which JSON cannot represent."""
     return round(value, 2) if math.isfinite(value) else None
 
 
@@ -73,9 +73,9 @@ class Sums:
     """Weighted sums of a fixed number of columns, over all answers and over groups of them.
 
     Args:
-        columns: How many numbers each answer brings.
-        replicates: How many bootstrap replicates are kept; 0 for none.
-        seed: Of their weights.
+        columns: Number of values per answer.
+        replicates: Number of bootstrap replicates; 0 for none.
+        seed: Seed of their weights.
     """
 
     def __init__(self, columns: int, *, replicates: int = 1000, seed: int = 0) -> None:
@@ -95,7 +95,7 @@ class Sums:
         Args:
             values: Its numbers.
             groups: Names other than "" of groups it is counted in, besides that of all answers.
-            unit: What is resampled with it; None makes it a unit of its own.
+            unit: Its resampling unit; None makes it a separate unit.
         """
         key = _hash(f"answer {self._count}") if unit is None else unit_key(unit)
         self._count += 1
@@ -110,16 +110,16 @@ class Sums:
 
     @property
     def groups(self) -> list[str]:
-        """The groups there are, sorted, without the one of all answers."""
+        """The groups, sorted, without the one of all answers."""
         return sorted(self._only.keys() - {""})
 
     def of(self, group: str = "") -> Array:
-        """The sums of a group, shape (1 + replicates, columns): unweighted, then one row for each replicate."""
+        """Return the sums of a group, shape (1 + replicates, columns): unweighted, then one row per replicate."""
         self._flush()
         return self._sums.get(group, np.zeros((1 + self._replicates, self._columns)))
 
     def figure(self, values: Array, n: float, groups: Iterable[str] = ("",)) -> Figure:
-        """The figure of `values`, made of the sums of `groups`; without an interval where all is of one unit."""
+        """Return the figure of `values`, computed from the sums of `groups`; no interval if all belongs to one unit."""
         units = {self._only.get(group) for group in groups}
         if len(units) == 1 and None not in units:
             values = np.concatenate([values[:1], np.full(len(values) - 1, np.nan)])
@@ -140,7 +140,7 @@ class Sums:
 
 @lru_cache(maxsize=1024)  # questions about one image come together
 def unit_key(name: str) -> int:
-    """A unit's name as a number of 64 bits."""
+    """Return a unit's name as a 64-bit number."""
     return _hash(name)
 
 
@@ -149,7 +149,7 @@ def _hash(name: str) -> int:
 
 
 def unit_weights(units: NDArray[np.uint64], replicates: int, seed: int) -> NDArray[np.int64]:
-    """Poisson(1) weights of units, given by `unit_key`, shape (replicates, units)."""
+    """Return Poisson(1) weights of units, given by `unit_key`, shape (replicates, units)."""
     counters = np.arange(1, replicates + 1, dtype=np.uint64) * np.uint64(_GOLDEN)
     start = unit_key(f"seed {seed}")
     mixed = _mixed(units[None, :] ^ _mixed(counters + np.uint64(start))[:, None])
@@ -157,14 +157,14 @@ def unit_weights(units: NDArray[np.uint64], replicates: int, seed: int) -> NDArr
 
 
 def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The finalizer of splitmix64, which scatters counters over all numbers of 64 bits."""
+    """Apply the finalizer of splitmix64, which scatters counters over all 64-bit numbers."""
     numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return numbers ^ (numbers >> np.uint64(31))
 
 
 class Shares:
-    """Several shares of the same answers, each a count out of another count.
+    """Several shares of the same answers, each a ratio of two counts.
 
     Args:
         rules: Names of the shares.
@@ -181,28 +181,28 @@ class Shares:
 
         Args:
             shares: For each rule how many count, and out of how many.
-            groups: Which groups of answers it belongs to.
+            groups: Groups that it belongs to.
             unit: As of `Sums.add`.
         """
         self._sums.add([number for share in shares for number in share], groups, unit)
 
     @property
     def groups(self) -> list[str]:
-        """The groups there are, sorted."""
+        """The groups, sorted."""
         return self._sums.groups
 
     def values(self, rule: str, group: str = "") -> Array:
-        """A share and its replicates, shape (1 + replicates,); NaN where it is out of nothing."""
+        """Return a share and its replicates, shape (1 + replicates,); NaN if its denominator is 0."""
         hits, total = self._columns(rule, group)
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(hits / total)
 
     def figure(self, rule: str, group: str = "") -> Figure:
-        """A share of a group's answers; of all answers where `group` is empty."""
+        """Return a share of a group's answers; of all answers if `group` is empty."""
         return self._sums.figure(self.values(rule, group), self._columns(rule, group)[1][0], [group])
 
     def mean(self, rule: str, groups: Sequence[str]) -> Figure:
-        """The unweighted mean over groups ("macro"); in a replicate, over those that were drawn."""
+        """Return the unweighted mean over groups ("macro"); in a replicate, over those that were drawn."""
         values = np.stack([self.values(rule, group) for group in groups])
         counted = np.isfinite(values)
         with np.errstate(invalid="ignore"):
@@ -210,7 +210,7 @@ class Shares:
         return self._sums.figure(means, sum(self._columns(rule, group)[1][0] for group in groups), groups)
 
     def figures(self) -> dict[str, Figure]:
-        """Every share of all answers under its rule, and of every group as "rule/group"."""
+        """Return every share of all answers under its rule, and of every group as "rule/group"."""
         names = [(rule, group) for rule in self._rules for group in ("", *self.groups)]
         return {f"{rule}/{group}" if group else rule: self.figure(rule, group) for rule, group in names}
 

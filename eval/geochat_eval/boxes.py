@@ -1,4 +1,4 @@
-"""Predicted and true boxes of a line in one frame, in which they are compared and drawn.
+"""Predicted and true boxes of a line, converted to a common frame for comparison and drawing.
 
 The common frame is the published GeoChat's: percent of the image padded to a square, angles clockwise in (0, 90].
 Truths of benchmarks are in it, so that they are the same for every model; answers are in the numbers of the model that
@@ -51,7 +51,7 @@ def to_square(frame: ModelFrame, size: Callable[[], Size]) -> Affine | None:
 
     Args:
         frame: The model's.
-        size: The image's size, which is asked for only where it matters.
+        size: The image's size, computed only if it is needed.
     """
     if frame.fit == COMMON_FRAME.fit and frame.scale is not None and not frame.bins:
         return None if frame.scale == _PERCENT else Affine.scale(_PERCENT / frame.scale)
@@ -64,8 +64,8 @@ def in_square(found: GroundedText, dialect: Dialect, size: Callable[[], Size]) -
 
     Args:
         found: As it was read, its boxes in the model's numbers.
-        dialect: How it was written.
-        size: The image's size, which is asked for only where it matters.
+        dialect: Its dialect.
+        size: The image's size, computed only if it is needed.
     """
     if not found.boxes:
         return found
@@ -91,7 +91,7 @@ def rewrite_regions(text: str, dialect: Dialect, size: Callable[[], Size]) -> st
     Args:
         text: In the published dialect.
         dialect: The other one.
-        size: The image's size, which is asked for only where it matters.
+        size: The image's size, computed only if it is needed.
     """
     if _writes_alike(dialect):
         return text
@@ -124,7 +124,7 @@ def found_boxes(answer: AnswerRecord, images: Path | None = None) -> GroundedTex
     """Read the answer of a line.
 
     Args:
-        answer: What was read of the line.
+        answer: The line's answer.
         images: Folder of the images, for models whose numbers need the image's size.
 
     Raises:
@@ -137,7 +137,7 @@ def true_boxes(answer: AnswerRecord, images: Path | None = None) -> GroundedText
     """Read the truth of a line.
 
     Args:
-        answer: What was read of the line.
+        answer: The line's answer.
         images: Folder of the images, for truths that need the image's size where the line does not say it.
 
     Raises:
@@ -159,7 +159,7 @@ def true_boxes(answer: AnswerRecord, images: Path | None = None) -> GroundedText
 
 
 def _check_read(text: str, found: GroundedText, dialect: Dialect) -> None:
-    """Check that a text without boxes says in words, or by being empty, that there is none.
+    """Check that a text without boxes states in words, or by being empty, that there is none.
 
     Raises:
         ValueError: It holds numbers, or regions that cannot be read, which are not "none".
@@ -219,7 +219,7 @@ def _box(shape: list[Any], answer: AnswerRecord, images: Path | None) -> Oriente
 def _size_or_square(answer: AnswerRecord, images: Path | None) -> Size:
     """Return the size of the line's image, or of any square where it is unknown and irrelevant.
 
-    Numbers over the whole image are stretched with it, found and true ones alike, which leaves their overlap as it is.
+    Numbers over the whole image are stretched with it, found and true ones alike, which does not change their overlap.
     """
     frame = answer.dialect.model_frame
     try:

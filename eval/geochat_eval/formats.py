@@ -1,12 +1,12 @@
-"""Formats of answer files: the names of their fields, and the ways in which boxes stand among words.
+"""Formats of answer files: the names of their fields, and the notations of boxes in text.
 
-A file holds one JSON object a line. `geochat` is what the original's evaluation scripts write, `earthdial` what
-EarthDial's do, `lmms-eval` what that harness logs with `--log_samples`: the model's words in `filtered_resps`, the
-truth in `target`, and what is known of the question in `doc`.
+A file holds one JSON object per line. `geochat` is the format of the original's evaluation scripts, `earthdial` that of
+EarthDial's, `lmms-eval` that of the harness with `--log_samples`: the model's text in `filtered_resps`, the truth in
+`target`, and the question's fields in `doc`.
 
-Boxes are in the numbers of the model that wrote them, and turn clockwise on screen. In markup they are as the model's
-dialect has them, for GeoChat after `<p>phrase</p>`; in brackets, `[[x1, y1, x2, y2, θ], ...]`, they follow plain words
-or `<ref>phrase</ref>`. Where no phrase is marked, the words since the last box or end of a clause stand for it.
+Boxes are in the numbers of the model that wrote them, and rotate clockwise on screen. In markup they are in the model's
+dialect, for GeoChat after `<p>phrase</p>`; in brackets, `[[x1, y1, x2, y2, θ], ...]`, they follow plain words or
+`<ref>phrase</ref>`. If no phrase is marked, the phrase is the words since the last box or end of a clause.
 """
 
 import json
@@ -80,13 +80,13 @@ def read_brackets(text: str, dialect: Dialect) -> GroundedText:
 
 
 def read_any(text: str, dialect: Dialect) -> GroundedText:
-    """Read markup, or brackets where there is no box in markup."""
+    """Read markup, or brackets if there is no box in markup."""
     grounded = read_markup(text, dialect)
     return grounded if grounded.boxes else read_brackets(text, dialect)
 
 
 def box_of(numbers: list[float], dialect: Dialect) -> OrientedBox:
-    """Convert four numbers, or five with the angle, to a box, in the dialect's order if it takes so many."""
+    """Convert four numbers, or five with the angle, to a box, in the dialect's order if it accepts this count."""
     order = dialect.syntax.order
     known = order if order.takes(len(numbers)) else Corners(oriented=True)
     return box_around(known.read(numbers, dialect.angles))
@@ -119,14 +119,14 @@ _SHOWN = 40  # characters of a truth in a message
 
 @dataclass(frozen=True, slots=True)
 class AnswerRecord:
-    """One answer with what its line says of the question.
+    """One answer with the facts of its line about the question.
 
     Attributes:
-        text: What the model wrote.
+        text: The model's text.
         truth: Decoded JSON of the truth, None where the line has none under the format's names.
         fields: All fields of the line.
-        dialect: How the model that gave it writes regions.
-        truth_dialect: How its truth writes them.
+        dialect: Dialect of the model that gave it.
+        truth_dialect: Dialect of its truth.
         read_boxes: Reads a text of its format.
     """
 
@@ -139,7 +139,7 @@ class AnswerRecord:
 
     @property
     def label(self) -> str:
-        """The truth as words.
+        """The truth as text.
 
         Raises:
             ValueError: There is none, it says nothing, or it is neither text nor a number.
@@ -155,7 +155,7 @@ class AnswerRecord:
 
     @property
     def question(self) -> tuple[str, ...] | None:
-        """Id, image and words of its question, "" for what the line does not have; None without an id."""
+        """Id, image and words of the question, "" for missing fields; None without an id."""
         name = self.group(*_QUESTION)
         if name is None:
             return None
@@ -171,7 +171,7 @@ class AnswerRecord:
 
     @property
     def unit_name(self) -> str | None:
-        """The unit as one name."""
+        """The unit as a single name."""
         return None if self.unit is None else " ".join(self.unit)
 
     @property
@@ -180,7 +180,7 @@ class AnswerRecord:
         return self.read_text(self.text, self.dialect)
 
     def read_text(self, text: str, dialect: Dialect) -> GroundedText:
-        """Read a text in its dialect; in the published one, with the box reader of the format."""
+        """Read a text in its dialect; for the published dialect, with the box reader of the format."""
         return self.read_boxes(text, dialect) if dialect.name == "geochat" else read_markup(text, dialect)
 
     def group(self, *names: str) -> str | None:
@@ -203,8 +203,8 @@ class Format:
 
         Args:
             row: The line.
-            dialect: How the model that answered writes regions.
-            truth_dialect: How the truth writes them, None where it does so as the answers.
+            dialect: Dialect of the model that answered.
+            truth_dialect: Dialect of the truth, None if it is that of the answers.
 
         Raises:
             ValueError: It has no answer, or one that is no text.

@@ -1,4 +1,4 @@
-"""Objects of the JSON files that questions and answers come in: JSON lines, JSON arrays, arrays inside an object."""
+"""Reading of JSON files with questions and answers: JSON lines, JSON arrays, arrays inside an object."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _HEAD = 4096  # bytes
 
 
 def read_objects(path: Path, report: Report, member: str = "") -> Iterator[tuple[str, JsonObject]]:
-    """Read the objects of a file with their places, whatever its name: one a line, or those of an array.
+    """Yield the objects of a file with their positions, for any file name: one per line, or those of an array.
 
     Args:
         path: JSON lines, a JSON array, or a JSON object with an array in `member`.

@@ -1,7 +1,6 @@
-"""The benchmarks and the scorers by name, each imported when it is first looked up.
+"""The benchmarks and the scorers by name, each imported on first use.
 
-Packages that are installed beside GeoChat add their own under the entry-point groups `geochat.benchmarks` and
-`geochat.scorers`.
+Installed packages add their own under the entry-point groups `geochat.benchmarks` and `geochat.scorers`.
 """
 
 from collections.abc import Callable

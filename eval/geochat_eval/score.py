@@ -1,10 +1,10 @@
 """Scores of a file of answers from any source; no model is needed.
 
-Beside the figures of its scorer a file has those of `FormatValidity`, whether the answers are right or wrong:
+In addition to the figures of its scorer, a file has those of `FormatValidity`, which do not depend on correctness:
 
-- `clean_regions`: answers all of whose regions could be read, out of those with a region or what was meant as one.
+- `clean_regions`: answers whose regions all parse, out of those with a region or an attempt at one.
 - `empty`: answers without a word, out of all.
-- `cut_off`: answers that spent their budget, out of all; known where the line says how the answer ended (`finish`).
+- `cut_off`: answers that reached their token limit, out of all; known if the line states the finish reason (`finish`).
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ _LINES = "lines"
 
 
 class AnswerTally:
-    """Counts answers once for each question, and the units they belong to; holds a hash of each question and image."""
+    """Counts answers once per question, and the units they belong to; stores a hash of each question and image."""
 
     def __init__(self) -> None:
         self._questions: set[int] = set()
@@ -35,7 +35,7 @@ class AnswerTally:
         self._lines = 0
 
     def check(self, answer: AnswerRecord) -> None:
-        """Check that no answer to the same question was added.
+        """Check that no other answer to the same question was added.
 
         Raises:
             ValueError: One was.
@@ -55,7 +55,7 @@ class AnswerTally:
 
     @property
     def resampled(self) -> dict[str, int]:
-        """Number of units that the bootstrap resamples: images, or ids or lines where a line names no image."""
+        """Number of units that the bootstrap resamples: images, or ids or lines if a line names no image."""
         found = Counter({kind: len(names) for kind, names in self._units.items()})
         if self._lines:
             found[_LINES] = self._lines
@@ -73,7 +73,7 @@ _VALIDITY_RULES = ("clean_regions", "empty", "cut_off")
 
 
 class FormatValidity:
-    """Counts the answers that are well formed."""
+    """Counts the well-formed answers."""
 
     def __init__(self, settings: ScorerSettings) -> None:
         self._shares = Shares(_VALIDITY_RULES, replicates=settings.replicates, seed=settings.seed)
@@ -88,11 +88,11 @@ class FormatValidity:
 
     @property
     def figures(self) -> dict[str, Figure]:
-        """The shares; those that are out of nothing left out."""
+        """The shares, without those whose denominator is 0."""
         return {rule: figure for rule, figure in self._shares.figures().items() if figure.n}
 
     def to_dict(self) -> dict[str, Any]:
-        """The shares in percent, with their intervals and what they are out of."""
+        """Return the shares in percent, with intervals and denominators."""
         return {rule: figure.rounded for rule, figure in self.figures.items()}
 
 
@@ -102,7 +102,7 @@ Observer = Callable[[AnswerRecord, float], None]
 
 @dataclass(frozen=True)
 class ScoredFile:
-    """Figures of a file, and the lines they are made of.
+    """Figures of a file, and its lines.
 
     Attributes:
         scored: The figures.
@@ -119,7 +119,7 @@ class ScoredFile:
     tally: AnswerTally
 
     def to_dict(self) -> dict[str, Any]:
-        """One JSON object: a percentage under each rule's name, then counts, intervals, baselines and the tally."""
+        """Return one JSON object: a percentage under each rule's name, then counts, intervals, baselines and tally."""
         validity = self.format_validity.to_dict()
         lines, resampled = self.report.to_dict(), self.tally.resampled
         return {
@@ -146,15 +146,15 @@ def score_file(
     """Score every line of a file.
 
     Args:
-        path: One JSON object a line, or a JSON array of objects.
+        path: One JSON object per line, or a JSON array of objects.
         task: A name of `SCORERS`.
         format_name: A name of `FORMATS`.
-        settings: How; the defaults where left out.
-        dialect: How the model that answered writes regions.
-        truth_dialect: How the truths write them, None where they do so as the answers.
+        settings: Settings of the scorer; None uses the defaults.
+        dialect: Dialect of the model that answered.
+        truth_dialect: Dialect of the truths, None if it is that of the answers.
         truths: A file with the truths, where the answers' own lines lack them: fields that are joined by `question_id`.
             It is held in memory.
-        strict: Whether a line that cannot be scored is an error; otherwise it is counted and left out.
+        strict: Whether a line that cannot be scored is an error; otherwise it is counted and skipped.
         observers: Called with each answer that was scored and its quality.
 
     Raises:
@@ -188,7 +188,7 @@ def score_file(
     if not report.used:
         found = str(report) if report.skipped else "it is empty"
         if set(report.reasons) == {"not JSON"}:
-            found += "; give one JSON object a line, or an array of objects"
+            found += "; give one JSON object per line, or an array of objects"
         raise DataError(f"{path} holds no answer that can be scored as {task} in the format {format_name}: {found}")
     about = {
         "file": str(path),
@@ -202,7 +202,7 @@ def score_file(
 
 
 def _by_question(path: Path) -> dict[str, dict[str, Any]]:
-    """The lines of a file by their `question_id`.
+    """Read the lines of a file by their `question_id`.
 
     Raises:
         DataError: There is none, or two of one id differ.
@@ -212,7 +212,7 @@ def _by_question(path: Path) -> dict[str, dict[str, Any]]:
         if "question_id" in row and rows.setdefault(name := str(row["question_id"]), row) != row:
             raise DataError(f"{where} gives question_id {name!r} again, and says something else; keep one of them")
     if not rows:
-        raise DataError(f"{path} has no line with a question_id; give the truths as one JSON object a line")
+        raise DataError(f"{path} has no line with a question_id; give the truths as one JSON object per line")
     return rows
 
 

@@ -8,15 +8,20 @@ import json
 import logging
 import math
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from geochat.errors import EngineError, SettingsError
 
 _BLOCKS = 256  # groups of items
 _ROW_BYTES = 128  # a row is longer, so blocks are shorter than what a worker takes, and are bundled for it
+_REACHED_S = 5.0  # within which a cluster's port answers
+_HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))  # RFC 9113: preface, settings
+_SETTINGS = 4  # type of the frame that a server answers with
 Row = dict[str, Any]
 Expand = Callable[[int], Iterator[Row]]
 """The rows of an item, by its number; run in tasks of the cluster."""
@@ -26,18 +31,18 @@ Answer = Callable[[list[Row]], list[Row]]
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Where work is done, and by how many workers.
+    """Address of a Ray cluster, and the number of workers.
 
     Attributes:
-        address: "local" starts a Ray on this machine; "auto" joins the one that runs here; else the address of one, as
-            ray://host:10001 or host:6379.
-        workers: How many hold a model; None takes as many as the cluster has room for.
+        address: "local" starts a Ray on this machine; "auto" joins the one that this machine belongs to; else the
+            address of its head, as host:6379.
+        workers: Number of workers with a model; None uses as many as the cluster has room for.
         cpus: Of a worker.
         gpus: Of a worker; less than 1 where several share one, None where there are none.
         batch: Rows that a worker takes at once.
 
     Raises:
-        SettingsError: A number is impossible.
+        SettingsError: A number is impossible, or the address is that of a Ray client.
     """
 
     address: str
@@ -47,6 +52,11 @@ class Cluster:
     batch: int = 16
 
     def __post_init__(self) -> None:
+        if "://" in self.address:
+            raise SettingsError(
+                f"--ray {self.address} is for Ray clients, to which Ray Data streams nothing; run this on a machine of "
+                "the cluster with --ray auto, or hand it in there with `ray job submit`"
+            )
         if self.workers is not None and self.workers < 1:
             raise SettingsError(f"--workers {self.workers} leaves nobody to work; give 1 or more")
         if self.cpus <= 0 or (self.gpus is not None and self.gpus <= 0):
@@ -58,7 +68,7 @@ def connected(cluster: Cluster) -> "Iterator[Any]":
     """Ray, connected; left again at the end, unless the process was connected before.
 
     Raises:
-        SettingsError: Ray is not installed.
+        SettingsError: Ray is not installed, or the address is none.
         EngineError: There is no cluster at the address.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no network unless asked
@@ -71,11 +81,18 @@ def connected(cluster: Cluster) -> "Iterator[Any]":
     before = ray.is_initialized()
     if not before:
         try:
+            if cluster.address == "auto":
+                _require_cluster()
+            elif cluster.address != "local":
+                require_reachable(cluster.address)
             own = {"num_cpus": _needed(cluster)} if cluster.address == "local" else {}
             ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR, **own)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+            if cluster.address == "local":
+                raise EngineError(f"Ray cannot be started on this machine: {error}") from error
             raise EngineError(
-                f"there is no Ray at {cluster.address} ({error}); start one, or give --ray local"
+                f"--ray {cluster.address} cannot be joined ({error}); run this on a machine of the cluster, with its "
+                "version of Ray, and with RAY_AUTH_MODE=token if `ray start --head` said that authentication is on"
             ) from error
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -90,7 +107,7 @@ def connected(cluster: Cluster) -> "Iterator[Any]":
 
 
 def called_there(cluster: Cluster, function: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the function returns
-    """What a function returns on a machine that has room for a worker; to be called while `connected`.
+    """Call a function on a machine with room for a worker, and return its result; to be called while `connected`.
 
     Raises:
         EngineError: There is no room for a worker.
@@ -109,13 +126,13 @@ def called_there(cluster: Cluster, function: Callable[[], Any]) -> Any:  # noqa:
 def answered_there(cluster: Cluster, count: int, expand: Expand, load: Callable[[], Answer]) -> Iterator[Row]:
     """Answer the rows of items on the cluster; to be called while `connected`.
 
-    Rows come in any order, each once, as long as a worker can be had. Leaving the iterator ends the computation.
+    Rows arrive in any order, each once, as long as a worker is available. Leaving the iterator ends the computation.
 
     Args:
-        cluster: Where, and by how many.
-        count: How many items there are.
-        expand: Makes the rows of an item.
-        load: Makes what answers; called once in each worker.
+        cluster: The cluster.
+        count: Number of items.
+        expand: Returns the rows of an item.
+        load: Loads the predictor; called once in each worker.
 
     Raises:
         EngineError: The workers cannot be started, or fail otherwise than by being lost.
@@ -154,6 +171,58 @@ def answered_there(cluster: Cluster, count: int, expand: Expand, load: Callable[
         raise EngineError(f"the workers on Ray failed: {str(cause).strip().splitlines()[-1]}") from error
     finally:
         context.target_max_block_size = usual
+
+
+def require_reachable(address: str, within: float = _REACHED_S) -> None:
+    """Require that a gRPC server, as Ray's is, answers at an address. Ray itself tries for minutes, and then aborts.
+
+    Args:
+        address: As host:port.
+        within: Seconds to wait for the connection, and for the answer.
+
+    Raises:
+        SettingsError: The address has no host or port.
+        EngineError: Nothing answers there, or something that is not Ray.
+    """
+    try:
+        url = urlsplit(f"//{address}")
+        host, port = url.hostname, url.port
+    except ValueError:  # a port that is no number
+        host, port = None, None
+    if not host or not port:
+        raise SettingsError(f"--ray {address} is no address; give HOST:6379, auto or local")
+    encrypted = os.environ.get("RAY_USE_TLS", "0") not in ("0", "false", "")
+    try:
+        with socket.create_connection((host, port), within) as connection:
+            connection.sendall(b"" if encrypted else _HTTP2)
+            answer = b"" if encrypted else connection.recv(9)  # the head of a frame: length, type, flags, stream
+    except OSError as error:
+        raise EngineError(
+            f"no Ray answers at {address} ({error}); check the address that `ray start --head` printed, or give "
+            "--ray local"
+        ) from error
+    if not encrypted and answer[3:4] != bytes((_SETTINGS,)):
+        raise EngineError(
+            f"what listens at {address} is not Ray; its port is the one that `ray start --head` printed, usually 6379"
+        )
+
+
+def _require_cluster() -> None:
+    """Require a cluster to which this machine belongs, or that RAY_ADDRESS names.
+
+    Raises:
+        EngineError: There is none, or it has ended.
+    """
+    from ray._private.services import canonicalize_bootstrap_address_or_die  # noqa: PLC0415 - as `ray.init` finds it
+
+    try:
+        require_reachable(canonicalize_bootstrap_address_or_die("auto"))
+    except (ConnectionError, EngineError) as error:
+        reason = str(error).partition(" Please")[0].partition(";")[0].rstrip(".")
+        raise EngineError(
+            f"--ray auto: {reason}; start a cluster with `ray start --head`, give the address of one, or --ray local, "
+            "which starts one for this command alone"
+        ) from error
 
 
 def _needed(cluster: Cluster) -> int:

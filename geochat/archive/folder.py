@@ -1,6 +1,7 @@
 """The folder of an archive's job: one manifest, one journal of scenes, and a job of windows for each scene.
 
 manifest.jsonl      the scenes in their order, one a line; its line is a scene's number
+duplicates.jsonl    names that were left out, with the scene that each repeats
 job.json journal/ claims/   the job whose units are scenes (`geochat.find.job`)
 scenes/ID/          the job of a scene's windows, the same as a search of that scene alone
 dataset/scene=ID/   its rows: one GeoParquet dataset in EPSG:4326, partitioned by scene
@@ -16,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from geochat.archive.scenes import SceneRef
+from geochat.archive.scenes import Duplicate, SceneRef
 from geochat.archive.work import SceneWork
 from geochat.errors import DataError, SettingsError
 from geochat.files import atomic_draft
@@ -32,10 +33,11 @@ class Manifest:
 
     Args:
         scenes: In their order.
+        duplicates: Scenes left out; they do not matter to the job.
     """
 
-    def __init__(self, scenes: Sequence[SceneRef]) -> None:
-        self.scenes = tuple(scenes)
+    def __init__(self, scenes: Sequence[SceneRef], duplicates: Sequence[Duplicate] = ()) -> None:
+        self.scenes, self.duplicates = tuple(scenes), tuple(duplicates)
 
     def __len__(self) -> int:
         return len(self.scenes)
@@ -46,11 +48,11 @@ class Manifest:
         return len(self.scenes)
 
     def numbers(self) -> Iterator[int]:
-        """The scenes' numbers."""
+        """Numbers of the scenes."""
         return iter(range(len(self.scenes)))
 
     def id(self, number: int) -> str:
-        """Name of a scene's files; ids sort as the scenes do."""
+        """Name of a scene's files; ids sort in the order of the scenes."""
         slug = re.sub(r"[^A-Za-z0-9._-]+", "-", self.scenes[number].name)[:_SLUG].strip("-.")
         return f"{number:06d}-{slug or 'scene'}"
 
@@ -64,13 +66,29 @@ class Manifest:
         return "".join(f"{json.dumps(scene.to_dict(), ensure_ascii=False)}\n" for scene in self.scenes)
 
     def write(self, path: Path) -> None:
-        """Write the scenes, one a line."""
+        """Write the scenes, one per line."""
         with atomic_draft(path) as draft:
             draft.write_bytes(self._text.encode("utf-8", "replace"))
 
+    def write_duplicates(self, path: Path) -> None:
+        """Write the scenes left out, one per line; no file where there are none."""
+        lines = [json.dumps(each._asdict(), ensure_ascii=False) + "\n" for each in self.duplicates]
+        if lines:
+            with atomic_draft(path) as draft:
+                draft.write_bytes("".join(lines).encode("utf-8", "replace"))
+        else:
+            path.unlink(missing_ok=True)
+
+    def is_in(self, path: Path) -> bool:
+        """Return whether a file holds these scenes."""
+        try:
+            return path.read_bytes() == self._text.encode("utf-8", "replace")
+        except FileNotFoundError:
+            return False
+
     @classmethod
     def read(cls, path: Path) -> "Manifest":
-        """The manifest of a file.
+        """Read the manifest from a file.
 
         Raises:
             DataError: There is none, or it is damaged.
@@ -92,6 +110,7 @@ class ArchiveFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.manifest = path / "manifest.jsonl"
+        self.duplicates = path / "duplicates.jsonl"
         self.dataset = path / "dataset"
         self.stac = path / "stac"
         self.report = path / "report.html"
@@ -103,36 +122,36 @@ class ArchiveFolder:
         return self.path / "scenes" / name
 
     def part(self, name: str) -> Path:
-        """A scene's rows."""
+        """Path of a scene's rows."""
         return self.dataset / f"scene={name}" / "part-0.parquet"
 
     def not_looked_at(self, name: str) -> Path:
-        """A scene's windows of which something is not known."""
+        """Path of a scene's table of windows with missing or incomplete results."""
         return self.path / "not_looked_at" / f"{name}.geojson"
 
     def layer(self, name: str, suffix: str) -> Path:
-        """A scene's rows in its own CRS."""
+        """Path of a scene's layer in its own CRS."""
         return self.path / "layers" / f"{name}{suffix}"
 
     def thumbnail(self, name: str) -> Path:
-        """A scene with its objects, small."""
+        """Path of a scene's thumbnail with its objects."""
         return self.path / "thumbnails" / f"{name}.jpg"
 
     def item(self, name: str) -> Path:
-        """A scene's STAC item."""
+        """Path of a scene's STAC item."""
         return self.stac / "items" / f"{name}.json"
 
 
 class Archive:
-    """Scenes, what is asked about them, and the job in which scenes are claimed and recorded.
+    """The scenes, the work on each of them, and the job in which scenes are claimed and recorded.
 
     Args:
         folder: Created where it is missing.
         manifest: The scenes.
-        work: What is asked about each.
+        work: The work on each scene.
         info: The model.
-        restart: Whether what the folder holds is thrown away.
-        retry: Whether scenes that failed, and their windows, are looked at again.
+        restart: Whether to delete the folder's contents.
+        retry: Whether failed scenes and windows are tried again.
 
     Raises:
         SettingsError: The folder holds another job.
@@ -141,7 +160,7 @@ class Archive:
     Attributes:
         folder: Its files.
         manifest: The scenes.
-        work: What is asked about each.
+        work: The work on each scene.
         info: The model.
         job: Its units are the scenes.
         retry: As above.
@@ -164,8 +183,8 @@ class Archive:
             info,
             retry,
         )
-        if (folder / "job.json").is_file() and not self.folder.manifest.is_file() and not restart:
-            raise SettingsError(f"{folder} holds the job of one scene; choose another folder for many (--job)")
+        if not restart:
+            _require_same(self.folder, manifest)
         asked = {
             "kind": "archive",
             "scenes": manifest.sha256,
@@ -176,11 +195,12 @@ class Archive:
         self.job = Job(folder, asked, manifest, restart=restart, retry=retry, usable=is_scene_entry, blocks=(1, 256))
         if restart:
             self._empty()
-        if not self.folder.manifest.is_file():
+        if not manifest.is_in(self.folder.manifest):
             manifest.write(self.folder.manifest)
+        manifest.write_duplicates(self.folder.duplicates)
 
     def record(self, number: int, entry: Entry) -> None:
-        """Record what became of a scene.
+        """Record the result of a scene.
 
         Raises:
             DataError: It cannot be written.
@@ -196,13 +216,45 @@ class Archive:
             path.unlink(missing_ok=True)
 
 
+def _require_same(folder: ArchiveFolder, manifest: Manifest) -> None:
+    """Require that a folder holds no job, or one of these scenes; `Job` requires the rest.
+
+    Raises:
+        SettingsError: It holds another, which the message tells from this one.
+    """
+    try:
+        told = json.loads((folder.path / "job.json").read_text(encoding="utf-8"))
+        kind, scenes = told["kind"], told.get("scenes")
+    except (OSError, ValueError, LookupError, TypeError):  # none, or damaged
+        return
+    if kind != "archive":
+        raise SettingsError(f"{folder.path} holds the job of one scene; choose another folder for many (--job)")
+    if scenes != manifest.sha256:
+        raise SettingsError(
+            f"{folder.path} holds a job of other scenes: {_difference(folder, manifest)}; name the same scenes, choose "
+            "another folder, or begin anew (--restart)"
+        )
+
+
+def _difference(folder: ArchiveFolder, here: Manifest) -> str:
+    """The first scene in which the manifest of a folder and another one differ, in words."""
+    try:
+        there = Manifest.read(folder.manifest)
+    except DataError:
+        return "its manifest cannot be read"
+    known, named = set(there.scenes), set(here.scenes)
+    told = [f"{scene.source} is listed there and not here" for scene in there.scenes if scene not in named][:1]
+    told += [f"{scene.source} is listed here and not there" for scene in here.scenes if scene not in known][:1]
+    return ", ".join(told) or "the same in another order"
+
+
 def is_scene_entry(entry: Entry) -> bool:
-    """Return whether an entry says what became of a scene."""
+    """Return whether a journal entry records the result of a scene."""
     return isinstance(entry.get("windows"), int) or "error" in entry or "skipped" in entry
 
 
 def recorded_scenes(folder: ArchiveFolder) -> tuple[Manifest, Recorded]:
-    """The scenes of a job, and what is recorded of them; changes nothing.
+    """Read the scenes of a job and their records, without changing anything.
 
     Raises:
         DataError: The folder is no archive's.
@@ -212,7 +264,7 @@ def recorded_scenes(folder: ArchiveFolder) -> tuple[Manifest, Recorded]:
 
 
 def job_of(folder: ArchiveFolder) -> dict[str, Any]:
-    """What was asked of which model.
+    """Return the work and the model of a job.
 
     Raises:
         DataError: The folder is no archive's.
@@ -225,6 +277,6 @@ def job_of(folder: ArchiveFolder) -> dict[str, Any]:
 
 
 def made(path: Path) -> Path:
-    """A path whose folder exists."""
+    """Return a path after creating its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path

@@ -6,6 +6,7 @@ window is in: one writer a scene. The journal is the same as that of `run_here`,
 The machines need to read the scenes under the same names; the folder is needed here alone.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -19,12 +20,12 @@ from geochat.archive.workers import PendingScene, colours, window_rows, worker
 from geochat.archive.writing import SceneWriter
 from geochat.errors import EngineError
 from geochat.find import Finding, Survey
+from geochat.find.recording import Unanswered
 from geochat.journal import Entry, read_entries
 from geochat.models import ModelInfo
 
 _WRITERS = 4  # threads, which mostly wait for the disk
 _WAITING = 64  # scenes to be written
-_HOPELESS = 200  # windows in a row that no worker's model answered
 _ROUNDS = 3  # in which windows that did not come back are asked about again
 
 
@@ -60,15 +61,16 @@ def run_on_ray(
         archive: The archive, made with the facts of `model_there`.
         engine: Opens the engine of a worker.
         writer: Writes the results of scenes.
-        cluster: Where the work is done.
+        cluster: The cluster.
         tell: Called after each window.
 
     Raises:
-        EngineError: Workers cannot be had.
+        EngineError: Workers cannot be had, one answered none of 50 windows in a row, or scenes that open here do not
+            open there.
         GeoChatError: The folder cannot be written.
     """
     with archive.job, Status(archive) as status:
-        claimed = list(archive.job.numbers())
+        claimed, refused = list(archive.job.numbers()), ""
         for _ in range(_ROUNDS):
             left = [number for number in claimed if number not in archive.job]
             if not left:
@@ -87,9 +89,11 @@ def run_on_ray(
                 yield from collector.written(wait=True)
             finally:
                 collector.close()
+            refused = collector.refused or refused
         lost = [number for number in claimed if number not in archive.job]
         if lost:
-            raise EngineError(f"{len(lost)} scenes did not come back whole from Ray; run the same command again")
+            why = f", which open here and not everywhere there ({refused})" if refused else ""
+            raise EngineError(f"{len(lost)} scenes did not come back whole from Ray{why}; run the same command again")
         archive.job.refresh()
 
 
@@ -100,13 +104,17 @@ class Collector:
         archive: The archive.
         writer: Writes the results of scenes.
         status: Counts windows and scenes.
+
+    Attributes:
+        refused: Why a machine could not open a scene that opens here; its windows are left to another round.
     """
 
     def __init__(self, archive: Archive, writer: SceneWriter, status: Status) -> None:
         self._archive, self._writer, self._status = archive, writer, status
         self._absent = Absent(archive.info)
         self._open: dict[int, Finding | Survey] = {}
-        self._unanswered = 0
+        self.refused = ""
+        self._unanswered = defaultdict[str, Unanswered](Unanswered)  # by worker
         self._threads = ThreadPoolExecutor(_WRITERS, "geochat-archive-writing")
         self._writing: dict[int, tuple[Finding | Survey, Future[Entry]]] = {}
 
@@ -122,7 +130,11 @@ class Collector:
                 entry = scene_entry(partial(self._take, number, row))
             else:  # the scene could not be opened
                 entry = {name: value for name, value in row.items() if name != "scene"}
+                if "error" in entry and self._opens(number):
+                    self.refused, entry = entry["error"], {}
             if entry:
+                if number in self._open:
+                    _leave(self._open.pop(number))
                 yield self._record(number, entry)
         yield from self.written(wait=len(self._writing) >= _WAITING)
 
@@ -155,6 +167,16 @@ class Collector:
         self._status.scene(entry)
         return number, entry
 
+    def _opens(self, number: int) -> bool:
+        """Return whether a scene can be opened here."""
+
+        def look() -> Entry:
+            with self._archive.manifest.scenes[number].open() as scene:
+                self._archive.work.look(self._archive.info, scene)
+            return {}
+
+        return not scene_entry(look)
+
     def _take(self, number: int, row: Row) -> Entry:
         """Record a window, and begin to write the scene where that was its last; why the scene failed, if it did."""
         if number not in self._open:
@@ -162,12 +184,15 @@ class Collector:
             work.asking.job.__enter__()
             self._open[number] = work
         work = self._open[number]
-        if "window" in row and row["window"] not in work.asking.job:
+        if "refused" in row:
+            self.refused = f"{row['refused']} (worker {row['worker']})"
+            self._unanswered[row["worker"]].add(EngineError(self.refused))
+        elif "window" in row and row["window"] not in work.asking.job:
             work.asking.job.record(row["window"], row["entry"])
-            self._status.window(self._archive.manifest.id(number), row["worker"])
-            self._unanswered = self._unanswered + 1 if row["unanswered"] else 0
-            if self._unanswered >= _HOPELESS:
-                raise EngineError(f"the last {_HOPELESS} windows got no answer: {row['entry']['error']}")
+            worker = row["worker"]
+            self._status.window(self._archive.manifest.id(number), worker)
+            error = EngineError(f"{row['entry']['error']} (worker {worker})") if row["unanswered"] else None
+            self._unanswered[worker].add(error)
         if work.complete:
             del self._open[number]
             write = partial(self._writer.write, number, work)

@@ -10,13 +10,14 @@ from typing import Any
 
 from geochat.archive.folder import Archive, Manifest
 from geochat.archive.status import Status, write_report
-from geochat.archive.work import Absent, SceneWork
-from geochat.archive.writing import SceneWriter, write_collection
+from geochat.archive.work import SceneWork
+from geochat.archive.writing import SceneWriter, cannot_be_written, write_collection
 from geochat.engines import Engine
 from geochat.errors import ImageError, RegionError, SettingsError
 from geochat.find import Finding, Survey
 from geochat.find.job import Share
 from geochat.find.looking import OutsideError
+from geochat.find.recording import Unanswered
 from geochat.journal import Entry
 
 _SAMPLED = 20  # scenes whose windows are counted for an estimate
@@ -39,21 +40,25 @@ def run_here(
 
     Args:
         archive: The archive.
-        engine: What answers.
+        engine: The engine to use.
         writer: Writes the results of scenes.
-        share: The part of the scenes that is done here: its number from 0, and how many parts there are.
+        share: The part of the scenes for this process: its index from 0, and the number of parts.
         tell: Called after each window.
 
     Raises:
-        GeoChatError: The engine answers nothing any more, or the folder cannot be written.
+        GeoChatError: The engine answered none of 50 windows in a row, of whichever scenes; or the folder cannot be
+            written.
     """
     with archive.job, Status(archive) as status:
-        claimed = -1
+        claimed, unanswered = -1, Unanswered()
         while claimed < archive.job.claimed:  # meanwhile other processes may have ended, and left some
             claimed = archive.job.claimed
             for number in archive.job.numbers(share):
                 name = archive.manifest.id(number)
-                entry = scene_entry(partial(_look, archive, engine, writer, number, partial(_told, status, name, tell)))
+                advanced = partial(_told, status, name, tell)
+                entry = scene_entry(
+                    partial(_look, archive, engine, writer, number, on_progress=advanced, unanswered=unanswered)
+                )
                 archive.record(number, entry)
                 status.scene(entry)
                 yield number, entry
@@ -61,24 +66,27 @@ def run_here(
 
 
 def finish(archive: Archive) -> None:
-    """Write the collection and the report of what is recorded so far.
+    """Write the collection and the report of the scenes recorded so far.
 
     Raises:
-        OSError: One cannot be written.
+        DataError: One cannot be written.
     """
     archive.job.refresh()
-    write_collection(archive, recorded(archive))
-    write_report(archive.folder)
+    try:
+        write_collection(archive, recorded(archive))
+        write_report(archive.folder)
+    except OSError as error:
+        raise cannot_be_written(error, archive.folder.path) from error
 
 
 def recorded(archive: Archive) -> Iterator[tuple[int, Entry]]:
-    """The scenes recorded so far, in their order, and what is recorded of each."""
+    """Return the scenes recorded so far, in order, with their records."""
     entries = ((number, archive.job.entry(number)) for number in range(len(archive.manifest)))
     return ((number, entry) for number, entry in entries if entry is not None)
 
 
 def scene_entry(look: Callable[[], Entry]) -> Entry:
-    """What becomes of a scene: its entry, or why it has none.
+    """Compute a scene; returns its journal entry, or the reason why it has none.
 
     Args:
         look: Looks through the scene; its errors are the scene's.
@@ -94,12 +102,12 @@ def scene_entry(look: Callable[[], Entry]) -> Entry:
 
 
 def open_work(archive: Archive, number: int, engine: Engine, **options: Any) -> Finding | Survey:  # noqa: ANN401
-    """The work on a scene, whose windows are recorded in the archive's folder; close its scene.
+    """Open the work on a scene whose windows are recorded in the archive's folder; the caller closes its scene.
 
     Args:
         archive: The archive.
         number: The scene.
-        engine: What answers.
+        engine: The engine to use.
         options: Fields of the work's options that are set otherwise here.
 
     Raises:
@@ -114,10 +122,8 @@ def open_work(archive: Archive, number: int, engine: Engine, **options: Any) -> 
         raise
 
 
-def _look(
-    archive: Archive, engine: Engine, writer: SceneWriter, number: int, advanced: Callable[[object], None]
-) -> Entry:
-    work = open_work(archive, number, engine, on_progress=advanced)
+def _look(archive: Archive, engine: Engine, writer: SceneWriter, number: int, **options: Any) -> Entry:  # noqa: ANN401
+    work = open_work(archive, number, engine, **options)
     with work.look.scene:
         for _ in work:
             pass
@@ -135,10 +141,10 @@ class Cost:
 
     Attributes:
         scenes: Number of scenes.
-        windows: Of a scene, the mean of those sampled.
-        seconds: Of a window; opening, reading, asking, recording and writing included.
+        windows: Windows of a scene, the mean of those sampled.
+        seconds: Seconds of a window; opening, reading, asking, recording and writing included.
         sampled: Scenes that were opened.
-        unread: Those of them that could not be read.
+        unread: Scenes among them that could not be read.
     """
 
     scenes: int
@@ -149,17 +155,17 @@ class Cost:
 
     @property
     def total(self) -> float:
-        """Seconds of one worker."""
+        """Seconds of work for one worker."""
         return self.scenes * self.windows * self.seconds
 
 
 def estimate(manifest: Manifest, work: SceneWork, engine: Engine) -> Cost:
-    """Estimate the cost of an archive from scenes spread evenly over it, some of which are looked through.
+    """Estimate the cost of an archive from a few scenes spread evenly over it, which are computed.
 
     Args:
         manifest: The scenes.
-        work: What is asked about each.
-        engine: What answers.
+        work: The work on each scene.
+        engine: The engine to use.
 
     Raises:
         ImageError: None of the scenes can be read.
@@ -182,12 +188,12 @@ def estimate(manifest: Manifest, work: SceneWork, engine: Engine) -> Cost:
 
 def _count(manifest: Manifest, work: SceneWork, engine: Engine, number: int, counts: dict[int, int]) -> Entry:
     with manifest.scenes[number].open() as scene:
-        counts[number] = work.open(Absent(engine.info), scene).look.plan.count
+        counts[number] = work.look(engine.info, scene).plan.count
     return {}
 
 
 def _seconds(manifest: Manifest, work: SceneWork, engine: Engine) -> Iterator[tuple[float, int]]:
-    """Seconds of scenes that are looked through, and their windows."""
+    """Measure the seconds that some scenes take, and count their windows."""
     with tempfile.TemporaryDirectory() as folder:
         archive = Archive(Path(folder), manifest, work, engine.info)
         begun = time.perf_counter()

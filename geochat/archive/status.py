@@ -1,4 +1,4 @@
-"""Progress of an archive's job, by all processes; and its report: what was found and what failed, with a contact sheet.
+"""Progress of an archive's job over all processes, and its report of objects and failures with a contact sheet.
 
 The report is one page, with its pictures beside it; it asks no other host for anything, and runs no script.
 """
@@ -28,12 +28,12 @@ _SILENT_S = 60.0  # after which a worker is no longer counted
 
 @dataclass
 class Worker:
-    """A process or an actor that asks.
+    """A process or an actor that computes.
 
     Attributes:
         name: Host and process, or host and actor.
         begun: When its run began, in seconds since 1970.
-        told: When it last wrote.
+        told: Time of the last output.
         windows: Windows done.
         scene: The scene it was last at work on.
     """
@@ -46,12 +46,12 @@ class Worker:
 
     @property
     def rate(self) -> float:
-        """Windows a second."""
+        """Windows per second."""
         return self.windows / max(self.told - self.begun, 1e-3)
 
 
 class Status:
-    """The progress that this process makes, written into the folder every few seconds.
+    """Progress of this process, written to the folder every few seconds.
 
     Args:
         archive: The archive.
@@ -84,7 +84,7 @@ class Status:
 
         Args:
             scene: Its scene.
-            worker: Who did it; None for this process.
+            worker: Worker that did it; None for this process.
         """
         self.windows += 1
         name = worker or self._own
@@ -94,7 +94,7 @@ class Status:
             self._write()
 
     def scene(self, entry: Entry) -> None:
-        """Count a scene that was recorded."""
+        """Count a recorded scene."""
         self.scenes += 1
         self.failed += "error" in entry
         self.rows += entry.get("rows", 0)
@@ -110,7 +110,7 @@ class Status:
 
 
 def job_status(folder: ArchiveFolder) -> dict[str, Any]:
-    """Progress of a job, by whichever processes, JSON-ready.
+    """Return the progress of a job over all processes, JSON-ready.
 
     Returns:
         "scenes", "done" (failures and skipped scenes included), "failed", "skipped", "left", "windows" and "rows" of
@@ -143,7 +143,7 @@ def job_status(folder: ArchiveFolder) -> dict[str, Any]:
                 "windows": worker.windows,
                 "windows_per_second": round(worker.rate, 3),
                 "scene": worker.scene,
-                "silent_seconds": round(now - worker.told),
+                "silent_seconds": max(0, round(now - worker.told)),  # clocks of machines differ
             }
             for worker in workers
         ],
@@ -165,7 +165,7 @@ _FAILURES = 1000  # listed
 
 
 def write_report(folder: ArchiveFolder) -> Path:
-    """Write the report of what is recorded so far.
+    """Write the report of the scenes recorded so far.
 
     Raises:
         DataError: The folder is no archive's.
@@ -211,7 +211,7 @@ def write_report(folder: ArchiveFolder) -> Path:
 
 
 def _scenes(folder: ArchiveFolder) -> Iterator[dict[str, Any]]:
-    """The scenes recorded so far as the page shows them."""
+    """Yield the scenes recorded so far, in the form that the page shows."""
     manifest, recorded = recorded_scenes(folder)
     for number in range(len(manifest)):
         if number in recorded:

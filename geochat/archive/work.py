@@ -1,4 +1,4 @@
-"""What is asked about every scene of an archive: plain data, which crosses to other processes."""
+"""The work on every scene of an archive: plain data, which can be sent to other processes."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,9 @@ from typing import Any, Literal, NoReturn, Unpack
 from geochat.assistant import Question
 from geochat.engines import Engine
 from geochat.errors import EngineError
-from geochat.find import Finding, JobOptions, Survey
+from geochat.find import Finding, JobOptions, Look, LookOptions, Survey
+from geochat.find.asking import options_of
+from geochat.find.survey import survey_look
 from geochat.imagery import Scene
 from geochat.models import ModelInfo
 
@@ -18,7 +20,7 @@ OpenEngine = Callable[[], Engine]
 
 @dataclass(frozen=True)
 class SceneWork:
-    """What is asked about a scene.
+    """The questions or phrases for a scene, and their options.
 
     Attributes:
         kind: Whether things are found, or every window is described.
@@ -31,7 +33,7 @@ class SceneWork:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def open(self, engine: Engine, scene: Scene, **job: Unpack[JobOptions]) -> Finding | Survey:
-        """The work on one scene, not begun.
+        """Return the work on one scene, not started.
 
         Raises:
             GeoChatError: As `Finding` and `Survey`.
@@ -41,8 +43,18 @@ class SceneWork:
             return Survey(engine, scene, self.asked, **options)
         return Finding(engine, scene, self.asked, **options)
 
+    def look(self, info: ModelInfo, scene: Scene) -> Look:
+        """The windows of one scene, as `open` has them.
+
+        Raises:
+            GeoChatError: As `Look`.
+        """
+        if isinstance(self.asked, Mapping):
+            return survey_look(scene, info, self.options)
+        return Look(scene, info, **options_of(LookOptions, self.options))
+
     def changed(self, **options: Any) -> "SceneWork":  # noqa: ANN401 - of any field of the options
-        """This work with some options set otherwise."""
+        """Return this work with some options changed."""
         return replace(self, options={**self.options, **options})
 
     def to_dict(self) -> dict[str, Any]:
@@ -54,7 +66,7 @@ class SceneWork:
 
 
 class Absent:
-    """An engine of which only the facts are here: what it answers, others ask for and record.
+    """An engine that holds only the facts about a model; others compute and record its answers.
 
     Args:
         info: The facts.
@@ -69,4 +81,4 @@ class Absent:
     stream = generate = stream_batch = _refuse
 
     def cancel(self, request_id: str) -> None:
-        """Nothing is computed here."""
+        """Do nothing, because nothing is computed here."""

@@ -1,7 +1,8 @@
-"""The parts of an archive's work that the cluster does: tasks lay out windows, workers answer them.
+"""The work of an archive on a cluster: tasks produce rows of windows, workers answer them.
 
 A row is JSON: a scene's number, the colours in which its windows are shown, a window; behind a worker also the entry of
-the journal. A row without a window says that its scene has none left, one without colours that it cannot be opened.
+the journal, or why it was refused: the worker cannot open the scene. A row without a window says that its scene has
+none left, one without colours that it cannot be opened.
 """
 
 import os
@@ -16,7 +17,7 @@ from geochat.archive.cluster import Answer, Row
 from geochat.archive.folder import Manifest
 from geochat.archive.running import scene_entry
 from geochat.archive.scenes import SceneRef
-from geochat.archive.work import Absent, OpenEngine, SceneWork
+from geochat.archive.work import OpenEngine, SceneWork
 from geochat.find import Finding, Survey
 from geochat.find.recording import AskedWindow
 from geochat.imagery import Stretch
@@ -27,7 +28,7 @@ _OPEN = 4  # scenes that a worker holds open
 
 
 class PendingScene(NamedTuple):
-    """A scene that is to be looked through.
+    """A scene that is not computed yet.
 
     Attributes:
         number: In the manifest.
@@ -41,22 +42,17 @@ class PendingScene(NamedTuple):
 
 
 def window_rows(work: SceneWork, info: ModelInfo, scenes: list[PendingScene], item: int) -> Iterator[Row]:
-    """The rows of a scene: its windows that are not recorded, with the colours in which all are shown."""
+    """Yield the rows of a scene: its windows without a record, with the bands and stretch common to all."""
     number, scene, recorded = scenes[item]
-    opened: list[Finding | Survey] = []
+    windows: list[int] = []
 
     def look() -> Entry:
-        opened.append(work.open(Absent(info), scene.open()))
-        return {}
+        with scene.open() as opened:
+            view = work.look(info, opened)
+            windows.extend(each for each in view.plan.numbers() if each not in recorded)
+            return {"bands": list(view.bands), "stretch": _stretch(view.stretch)}
 
-    entry = scene_entry(look)
-    if not opened:
-        yield {"scene": number, **entry}
-        return
-    look_at = opened[0].look
-    with look_at.scene:
-        row = {"scene": number, "bands": list(look_at.bands), "stretch": _stretch(look_at.stretch)}
-        windows = [each for each in look_at.plan.numbers() if each not in recorded]
+    row = {"scene": number, **scene_entry(look)}
     yield from ({**row, "window": window} for window in windows)
     if not windows:
         yield row
@@ -72,7 +68,7 @@ def _stretch(stretch: Stretch) -> dict[str, Any]:
 
 
 def colours(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The bands and the stretch of a row, as options of the work."""
+    """Return the bands and the stretch of a row, as options of the work."""
     told = row["stretch"]
     pairs = tuple((low, high) for low, high in told["limits"])
     low, high = told["percentiles"]
@@ -81,10 +77,10 @@ def colours(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Worker:
-    """What a worker does: it holds a model, and the scenes it was last at.
+    """A worker, which holds a model and the scenes it used last.
 
     Args:
-        work: What is asked.
+        work: The work.
         engine: Opens the model.
         manifest: The scenes.
     """
@@ -102,6 +98,10 @@ class _Worker:
             if "window" in row:
                 by_scene.setdefault(row["scene"], []).append(row)
         for number, group in by_scene.items():
+            if refused := scene_entry(partial(self._opened, number, group[0])):
+                told = {"refused": next(iter(refused.values())), "worker": self._name}
+                answered += ({**row, **told} for row in group)
+                continue
             begun, asked = time.perf_counter(), dict[int, AskedWindow]()
             failure = scene_entry(partial(self._answer, number, group, asked))
             seconds = round((time.perf_counter() - begun) / len(group), 4)
@@ -112,8 +112,12 @@ class _Worker:
                 answered.append({**row, "entry": entry, "unanswered": unanswered, "worker": self._name})
         return answered
 
+    def _opened(self, number: int, row: Row) -> Entry:
+        self._work_on(number, row)
+        return {}
+
     def _answer(self, number: int, rows: list[Row], asked: dict[int, AskedWindow]) -> Entry:
-        """Ask about windows of a scene; those that failed once more."""
+        """Ask about windows of a scene, and a second time about those that failed."""
         asking, left = self._work_on(number, rows[0]).asking, [row["window"] for row in rows]
         for _ in range(2):
             for window in asking.answered(partial(list, left)):
@@ -122,7 +126,7 @@ class _Worker:
         return {}
 
     def _work_on(self, number: int, row: Row) -> Finding | Survey:
-        """The work on a scene, which stays open for the next windows of it."""
+        """Return the work on a scene, which stays open for further windows."""
         if number not in self._open:
             scene = self._manifest.scenes[number].open()
             self._open[number] = self._work.changed(**colours(row)).open(self._engine, scene)
@@ -133,7 +137,7 @@ class _Worker:
 
 
 def worker(work: SceneWork, engine: OpenEngine, manifest: Manifest) -> Answer:
-    """A worker: it opens its model, and answers rows of `scene_rows`.
+    """Return a worker, which opens its model and answers rows of `scene_rows`.
 
     Raises:
         GeoChatError: The model cannot be opened.

@@ -14,7 +14,7 @@ from PIL import ImageDraw
 
 from geochat import __version__
 from geochat.archive.folder import Archive, made
-from geochat.errors import ImageError
+from geochat.errors import DataError, ImageError
 from geochat.exports import EXPORTERS, NOT_LOOKED_AT, PALETTE, Feature, Layer, write_layer
 from geochat.exports.tables import map_shapes
 from geochat.files import atomic_draft
@@ -30,7 +30,7 @@ _OWN = {"image": str, "scene_crs": str, "datetime": str}  # columns before those
 
 
 class SceneWriter:
-    """Writes the results of scenes, each file whole or not at all.
+    """Writes the results of scenes, each file atomically.
 
     Args:
         archive: The archive.
@@ -45,15 +45,21 @@ class SceneWriter:
         self._suffix = "" if format is None else EXPORTERS[format].suffixes[0]
 
     def write(self, number: int, work: Finding | Survey) -> Entry:
-        """Write the files of a scene that was looked through.
+        """Write the files of a finished scene.
 
         Returns:
             What is recorded of the scene; with an "error" where windows of it failed.
 
         Raises:
-            ExportError: A file cannot be written.
-            OSError: So.
+            DataError: A file cannot be written.
+            ExportError: A layer cannot be written.
         """
+        try:
+            return self._write(number, work)
+        except OSError as error:
+            raise cannot_be_written(error, self._archive.folder.path) from error
+
+    def _write(self, number: int, work: Finding | Survey) -> Entry:
         manifest, folder = self._archive.manifest, self._archive.folder
         name, scene, progress = manifest.id(number), manifest.scenes[number], work.asking.progress()
         counts = self._write_rows(folder.part(name), work, scene.datetime)
@@ -96,7 +102,7 @@ class SceneWriter:
 
     @staticmethod
     def _write_unknown(path: Path, work: Finding | Survey) -> tuple[int, str | None]:
-        """Write the windows of which something is not known; returns their number, and the first failure."""
+        """Write the windows with missing or incomplete results; returns their number and the first failure."""
         count, failure, windows = 0, None, work.not_looked_at()
         first = next(windows, None)
         if first is None:
@@ -117,7 +123,7 @@ class SceneWriter:
 
     @staticmethod
     def _draw(work: Finding | Survey, path: Path) -> bool:
-        """Draw the scene with its objects, small; returns whether that was possible."""
+        """Draw a small image of the scene with its objects; returns whether that was possible."""
         look = work.look
         try:
             view = look.scene.read(
@@ -146,14 +152,14 @@ def scene_item(
 ) -> dict[str, Any]:
     """The STAC item of a scene: its rows and their provenance.
 
-    STAC wants a time: where it is not known when a scene was taken, it is when it was looked through, as the property
-    `geochat:datetime` says.
+    STAC requires a time. If the acquisition time of a scene is unknown, it is the time of processing, as the property
+    `geochat:datetime` states.
 
     Args:
         name: The scene's id.
         taken: When it was taken, in ISO 8601.
-        provenance: Of its layer.
-        entry: What is recorded of it.
+        provenance: Provenance of its layer.
+        entry: Its journal entry.
         geometry: Its outline as GeoJSON in longitude and latitude; None without a place on Earth.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -182,14 +188,14 @@ def scene_item(
 
 
 def write_collection(archive: Archive, entries: Iterable[tuple[int, Entry]]) -> Path:
-    """Write the collection of the scenes that were looked through.
+    """Write the collection of the finished scenes.
 
     Args:
         archive: The archive.
         entries: The scenes recorded, and what is recorded of each.
 
     Raises:
-        OSError: It cannot be written.
+        DataError: It cannot be written.
     """
     boxes, times, items = [], [], []
     for number, entry in entries:
@@ -202,9 +208,9 @@ def write_collection(archive: Archive, entries: Iterable[tuple[int, Entry]]) -> 
     around = [min(column) for column in list(zip(*boxes, strict=True))[:2]] + [
         max(column) for column in list(zip(*boxes, strict=True))[2:]
     ]
-    path = made(archive.folder.stac / "collection.json")
+    path = archive.folder.stac / "collection.json"
     write_json(
-        path,
+        made(path),
         {
             "type": "Collection",
             "stac_version": _VERSION,
@@ -229,8 +235,16 @@ def write_collection(archive: Archive, entries: Iterable[tuple[int, Entry]]) -> 
     return path
 
 
+def cannot_be_written(error: OSError, folder: Path) -> DataError:
+    """The error of a folder that takes no more."""
+    return DataError(
+        f"{error.filename or folder} cannot be written: {error.strerror or error}; make room, and give the same "
+        "command again: it goes on from here"
+    )
+
+
 def write_json(path: Path, value: object) -> None:
-    """Write one JSON value, whole or not at all."""
+    """Write one JSON value atomically."""
     with atomic_draft(path) as draft:
         draft.write_bytes((json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace"))
 

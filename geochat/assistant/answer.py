@@ -1,4 +1,4 @@
-"""An answer, and its conversions: pictures, layers, JSON."""
+"""An answer, and its conversions to images, layers and JSON."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -34,16 +34,16 @@ class Answer:
     """One grounded answer.
 
     Attributes:
-        question: What was asked.
-        interpretation: How it was understood: the task, the prompt, the answers offered.
+        question: The question.
+        interpretation: Interpretation of the question: task, prompt, offered answers.
         parsed: The text and what was read from it, nothing merged or left out.
         regions: The boxes of the text, placed on the image and the map; two of one phrase on one object are one.
         asked: The regions the question was about.
-        image: The view that was asked about and how it was made.
+        image: The view of the question, with its provenance.
         info: The model.
-        completion: What the engine wrote, with its accounts.
+        completion: The engine's completion.
         seconds: From the question to the end of the answer, with the time it waited for others asked with it.
-        notices: What to know beside the answer.
+        notices: Notices that accompany the answer.
     """
 
     question: str
@@ -70,17 +70,17 @@ class Answer:
         seconds: float,
         notices: tuple[Notice, ...] = (),
     ) -> Self:
-        """Read and place what the engine wrote; never fails on what a model may write.
+        """Parse the engine's text and locate its regions; never raises because of the text.
 
         Args:
-            completion: What the engine wrote.
-            question: What was asked.
-            interpretation: How it was understood.
+            completion: The engine's completion.
+            question: The question.
+            interpretation: Interpretation of the question.
             boxes: The regions it was about, in pixels of the whole image.
             image: The view, with the model's frame.
             info: The model.
             seconds: Since the question.
-            notices: What was known before it was answered.
+            notices: Notices known before the answer.
         """
         parsed, numbering = info.dialect.parse(completion.text), Numbering()
         for region in parsed.regions:
@@ -97,7 +97,7 @@ class Answer:
 
     @property
     def prompt(self) -> str:
-        """The question as the model read it, with task token and regions."""
+        """The question as the model reads it, with task token and regions."""
         return self.interpretation.prompt
 
     @property
@@ -107,22 +107,22 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The model's text, markup included; of a closed set of answers, the one chosen."""
+        """The model's text with markup; with offered choices, the chosen one."""
         return self.parsed.text
 
     @property
     def choice(self) -> str | None:
-        """The offered answer that was given; None where nothing was offered, or none of them was given."""
+        """The offered answer that was given; None if nothing was offered, or none was given."""
         return self._chosen[0]
 
     @property
     def choice_method(self) -> ChoiceMethod | None:
-        """Source of `choice`; None where nothing was offered."""
+        """Method by which `choice` was found; None if nothing was offered."""
         return self._chosen[1]
 
     @property
     def plain_text(self) -> str:
-        """The words alone; of a closed set of answers, the one chosen."""
+        """The text without markup; with offered choices, the chosen one."""
         return self.choice or self.parsed.plain_text
 
     @property
@@ -132,22 +132,22 @@ class Answer:
 
     @property
     def finish(self) -> Finish:
-        """Why the text ends: "stop", "length" (the budget was spent), "repetition" or "cancelled"."""
+        """Reason why the text ends: "stop", "length" (token limit reached), "repetition" or "cancelled"."""
         return self.completion.finish
 
     @property
     def usage(self) -> Usage:
-        """Tokens read and written."""
+        """Numbers of prompt and generated tokens."""
         return self.completion.usage
 
     @property
     def tokens(self) -> tuple[TokenScore, ...]:
-        """The text each token added, with its log-probability."""
+        """The text that each token added, with its log-probability."""
         return self.completion.tokens
 
     @property
     def problems(self) -> tuple[Unreadable, ...]:
-        """Markup the model wrote that could not be read."""
+        """Markup in the model's text that could not be parsed."""
         return self.parsed.problems
 
     @property
@@ -157,12 +157,12 @@ class Answer:
 
     @property
     def features(self) -> tuple[GroundedRegion, ...]:
-        """Regions to draw and export: those found, then those asked about with the answer as attribute."""
+        """Regions to draw and export: those found, then those of the question with the answer as attribute."""
         return (*self.regions, *self.asked)
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
-        """Provenance of the answer, JSON-ready; the weights are hashed when it is first asked for."""
+        """Provenance of the answer, JSON-ready; the weights are hashed on first use."""
         image = self.image
         return {
             "software": f"geochat {__version__}",
@@ -181,16 +181,16 @@ class Answer:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer and all that made it as JSON-ready values, the object `geochat ask --json` prints.
+        """Return the answer and its inputs as JSON-ready values, the object that `geochat ask --json` prints.
 
-        A region's `box` is [x1, y1, x2, y2, θ] in the model's own numbers: for GeoChat percent of the square it sees,
-        θ in degrees clockwise on screen. `pixels` are its corners on the whole image, `map` in the CRS `crs` or null;
-        `outline` and `map_outline` are those of the part that lies on the image. `score` is how sure the model was, the
-        geometric mean of the probabilities of its coordinates' and phrase's tokens. `as_asked` says whether the phrase
-        names what was asked for, null where that cannot be told. `choices` are the answers offered, each with its
-        probability and the mean log-probability of its tokens where the engine scores them. `tokens` are the pieces of
-        the text with the natural logarithms of their probabilities. `image_to_map` is the affine map [a, b, c, d, e, f]
-        from pixels to the CRS `crs`, or null.
+        A region's `box` is [x1, y1, x2, y2, θ] in the model's own numbers: for GeoChat percent of the square it sees, θ
+        in degrees clockwise on screen. `pixels` are its corners on the whole image, `map` in the CRS `crs` or null;
+        `outline` and `map_outline` are those of the part inside the image. `score` is the model's confidence, the
+        geometric mean of the probabilities of its coordinates' and phrase's tokens. `as_asked` states whether the
+        phrase names the requested object, null if unknown. `choices` are the offered answers, each with its probability
+        and the mean log-probability of its tokens if the engine scores them. `tokens` are the pieces of the text with
+        the natural logarithms of their probabilities. `image_to_map` is the affine map [a, b, c, d, e, f] from pixels
+        to the CRS `crs`, or null.
         """
         image, affine = self.image, self.image.place.image_to_map
         return {
@@ -225,11 +225,11 @@ class Answer:
         }
 
     def draw(self) -> Image.Image:
-        """The view with the features drawn on it, numbered as in `features`, at the view's size."""
+        """Draw the features on the view, numbered as in `features`, at the view's size."""
         return draw(self.image.pil(), self.features, self.image.frame)
 
     def to_geojson(self) -> dict[str, Any]:
-        """A GeoJSON FeatureCollection: WGS 84 (RFC 7946), or marked pixels for an image without a CRS."""
+        """Return a GeoJSON FeatureCollection: WGS 84 (RFC 7946), or marked pixels for an image without a CRS."""
         return to_geojson(self.features, self.crs, self.provenance)
 
     def save_overlay(self, path: str | Path) -> Path:

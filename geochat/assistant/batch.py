@@ -16,12 +16,12 @@ def answer_each(
     asked: Iterable[tuple[Conversation | GeoChatError, str | Question]],
     options: QuestionOptions,
 ) -> Iterator[tuple[int, Answer | GeoChatError]]:
-    """Each question's number and its answer, or the error that kept it from one, as soon as that is there.
+    """Yield each question's number with its answer or its error, as soon as it is available.
 
     Args:
-        engine: What answers.
+        engine: The engine to use.
         asked: The view each question is about, or why there is none. Taken a few at a time.
-        options: What is said of questions that do not say it themselves.
+        options: Default options of questions without their own.
     """
     pending: dict[int, tuple[int, Prepared]] = {}  # by the request: the question's number
     sent = count()

@@ -1,4 +1,4 @@
-"""Answers from a closed set: scored by the engine, or matched to what the model wrote."""
+"""Answers from a closed set: scored by the engine, or matched to the model's text."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ Answered = TypeVar("Answered", Chunk, Completion)
 
 
 def as_offered(answered: Answered, choices: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> Answered:
-    """Translate an engine's answer into the names the user offered; unchanged where nothing was scored.
+    """Translate an engine's answer into the names the user offered; unchanged if nothing was scored.
 
-    A choice that the model knows by several names has the score of the likeliest.
+    A choice that the model knows under several names has the score of the most probable one.
 
     Args:
         answered: A chunk or completion with the scores of every name.
@@ -36,10 +36,10 @@ def as_offered(answered: Answered, choices: Sequence[str], aliases: Mapping[str,
 
 
 def choose(text: str, scores: Sequence[ChoiceScore], choices: Sequence[str]) -> tuple[str | None, ChoiceMethod | None]:
-    """The choice an answer stands for, and how that is known; neither where nothing was offered.
+    """Return the choice that an answer means and how it was found; None for both if nothing was offered.
 
     Args:
-        text: What was answered.
+        text: Text of the answer.
         scores: The choices' scores, where the engine gave them.
         choices: The answers offered.
     """

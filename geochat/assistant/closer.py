@@ -1,4 +1,4 @@
-"""A closer view of regions that are too small to be seen in the one that is asked about."""
+"""A closer view for regions that are too small in the view of the question."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -18,10 +18,10 @@ _USUAL_PATCHES = 24  # a side, of a model that does not say
 def closer_view(
     image: GeoImage, boxes: Sequence[OrientedBox], info: ModelInfo
 ) -> tuple[GeoImage | None, tuple[Notice, ...]]:
-    """A window around regions of which one is smaller than a patch of the model's, and what to say of it.
+    """Return a window around regions if one of them is smaller than a patch of the model, and a notice about it.
 
     Args:
-        image: The view that is asked about, with the model's frame.
+        image: The view of the question, with the model's frame.
         boxes: The regions, in pixels of the whole image.
         info: The model.
 
@@ -42,7 +42,7 @@ def closer_view(
 
 
 def _is_too_small(box: OrientedBox, image: GeoImage, info: ModelInfo) -> bool:
-    """Return whether a region is smaller than a patch both ways, or loses its area once it is written."""
+    """Return whether a region is smaller than a patch in both directions, or loses its area when it is written."""
     written = box.transform(image.frame.between("image", "model"))
     patch = info.patch_size or info.image_size / _USUAL_PATCHES
     across, down = info.frame.extent(image.frame.view_size)
@@ -54,7 +54,7 @@ def _is_too_small(box: OrientedBox, image: GeoImage, info: ModelInfo) -> bool:
 
 
 def _around(boxes: Iterable[OrientedBox], image: GeoImage, info: ModelInfo) -> Window:
-    """The window that shows all the regions, and enough around them."""
+    """Return the window that shows all the regions with a margin."""
     left, top, right, bottom = shapely.union_all([box.polygon() for box in boxes]).bounds
     extent = max(right - left, bottom - top)
     side = max(info.image_size, round(_SHARE * extent))

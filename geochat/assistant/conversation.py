@@ -1,4 +1,4 @@
-"""A conversation about one image, and an answer as it is being written."""
+"""Conversations about one image, and streamed answers."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -21,14 +21,14 @@ from geochat.prompts import Message, Task
 
 
 class AnswerStream:
-    """Events of an answer, each as soon as it is certain; once they are through, `answer` holds the whole.
+    """Events of an answer, each as soon as it is certain; after the last, `answer` holds the whole answer.
 
-    Leaving the loop early ends the computation too, and leaves no trace in the conversation.
+    Leaving the loop early also ends the computation, and adds nothing to the conversation.
 
     Attributes:
         prompt: The question as the model reads it, with task token and regions.
-        notices: What is known before the first word.
-        image: The view that is asked about.
+        notices: Notices known before the first word.
+        image: The view of the question.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class AnswerStream:
         return self._events
 
     def cancel(self) -> None:
-        """Stop computing; may be called from another thread. The answer keeps what was written so far."""
+        """Stop the computation; may be called from another thread. The answer keeps the text generated so far."""
         self._cancel()
 
     @property
@@ -65,7 +65,7 @@ class AnswerStream:
         return self._answer
 
     def wait(self) -> Answer:
-        """Read the remaining events and give the whole answer."""
+        """Read the remaining events and return the whole answer."""
         for _ in self._events:
             pass
         return self.answer
@@ -84,14 +84,14 @@ class AnswerStream:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Prepared:
-    """A question ready for an engine.
+    """A question that is ready for an engine.
 
     Attributes:
-        interpretation: How it was understood.
-        request: What to give the engine; None where it is answered without one.
-        image: The view that is asked about, which may be a closer one than the conversation's.
-        notices: What is known before it is answered.
-        read: Makes the engine's completion the answer.
+        interpretation: Interpretation of the question.
+        request: Request to the engine; None if it is answered without one.
+        image: The view of the question, which may be closer than the conversation's.
+        notices: Notices known before the answer.
+        read: Converts the engine's completion to the answer.
     """
 
     interpretation: Interpretation
@@ -106,20 +106,20 @@ class Prepared:
         return self.interpretation.prompt
 
     def adapted(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """An engine's chunks in the names the user offered."""
+        """Translate an engine's chunks into the names the user offered."""
         for chunk in chunks:
             yield as_offered(chunk, self.interpretation.choices, self.interpretation.aliases)
 
     def replied(self) -> Completion:
-        """The answer to a question that no engine is asked."""
+        """Return the answer to a question that is answered without an engine."""
         return Completion(self.interpretation.reply or "", "stop", Usage(0, 0))
 
 
 class Conversation:
-    """Questions about one view of an image, each answered with the earlier ones in mind.
+    """Questions about one view of an image, each with the earlier turns as context.
 
     Args:
-        engine: What answers.
+        engine: The engine to use.
         image: The view.
 
     Attributes:
@@ -138,34 +138,34 @@ class Conversation:
 
     @property
     def history(self) -> tuple[Answer, ...]:
-        """Every answer so far, oldest first."""
+        """All answers so far, oldest first."""
         return tuple(self._history)
 
     @property
     def remembered(self) -> tuple[Answer, ...]:
         """The answers that the model sees with the next question about this view.
 
-        These are the last ones that the model itself gave, as many as its settings allow (`earlier_turns`). An answer
-        without words is left out: no model was trained on one.
+        These are the last answers of the model itself, as many as its settings allow (`earlier_turns`). An answer
+        without words is omitted, because no model was trained on one.
         """
         taken = [a for a in self._history if a.text and a.interpretation.reply is None and a.image is self.image]
         most = self.info.settings.earlier_turns
         return tuple(taken if most is None else taken[len(taken) - min(most, len(taken)) :])
 
     def take_back(self, answer: Answer) -> None:
-        """Forget an answer, and what was asked, as if neither had been said. Idempotent."""
+        """Remove an answer and its question from the history. Idempotent."""
         self._history = [kept for kept in self._history if kept is not answer]
 
     def remember(
         self, question: str, prompt: str, text: str, regions: RegionLike | Iterable[RegionLike] = ()
     ) -> Answer:
-        """Take up a turn of an earlier conversation, as a saved one holds it, without computing anything.
+        """Add a turn of an earlier conversation, such as a saved one, without computing anything.
 
         Args:
-            question: What was asked.
+            question: The question.
             prompt: The question as the model read it.
-            text: What the model wrote.
-            regions: What it was about, in pixels of the whole image.
+            text: The model's text.
+            regions: Regions of the question, in pixels of the whole image.
 
         Returns:
             The answer, read and placed anew; its tokens are not known and its regions have no score.
@@ -189,15 +189,15 @@ class Conversation:
         return answer
 
     def ask(self, question: str | Question, **options: Unpack[QuestionOptions]) -> Answer:
-        """Ask and wait; see `stream`."""
+        """Ask a question and wait for the answer; see `stream`."""
         return self.stream(question, **options).wait()
 
     def stream(self, question: str | Question, **options: Unpack[QuestionOptions]) -> AnswerStream:
-        """Ask; events come as the answer is written.
+        """Ask a question; events arrive while the answer is generated.
 
         Args:
-            question: What is asked.
-            options: What else is said of it; see `Question`.
+            question: The question.
+            options: Further options; see `Question`.
 
         Raises:
             RegionError: A region is malformed, has no area or lies outside the view.
@@ -214,10 +214,10 @@ class Conversation:
         return AnswerStream(prepared, chunks, self.info.dialect, lambda: self._engine.cancel(request.id))
 
     def prepare(self, question: Question, *, alone: bool = False) -> Prepared:
-        """A question for an engine to answer later; errors as in `stream`.
+        """Prepare a question for an engine to answer later; errors as in `stream`.
 
         Args:
-            question: What is asked.
+            question: The question.
             alone: Whether it is asked without the conversation so far, of which it does not become a part.
         """
         started = time.perf_counter()

@@ -1,8 +1,8 @@
-"""From what a person asks to what a model is asked.
+"""Translation of a user's question into the question sent to the model.
 
-Where a checkpoint's settings say that it understands only the wordings it was trained on, the question is recognised
-and put into these; what is outside its scope is answered here, in one sentence, without asking it. Any other checkpoint
-is asked in the user's words, and so is this one where the question is `raw`.
+If a checkpoint's settings say that it understands only its training wordings, the question is recognised and converted
+to one of these; questions outside its scope are answered here in one sentence, without running the model. Other
+checkpoints receive the user's words, and so does this one if the question is `raw`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,17 +20,17 @@ from geochat.prompts.vocabulary import OutOfScope, Recognised, Vocabulary
 
 @dataclass(frozen=True, slots=True)
 class Interpretation:
-    """A question as a model is asked it.
+    """A question in the form that is sent to the model.
 
     Attributes:
         task: The kind of question.
-        prompt: What the model reads, task token and regions included; the question itself where `reply` answers it.
-        phrase: What is to be found, for `Task.REFER`.
+        prompt: Text that the model reads, with task token and regions; the question itself if `reply` answers it.
+        phrase: Phrase to locate, for `Task.REFER`.
         choices: The answers offered, as the user named them; empty for a free answer.
         aliases: The names by which the model knows each of `choices`.
-        note: How the question was understood, where it was put in other words.
+        note: Note on the interpretation, if the question was reworded.
         reply: The answer to a question outside the model's scope; None for a question the model is asked.
-        recognised: What a follow-up leans on.
+        recognised: Recognition result that a follow-up refers to.
     """
 
     task: Task
@@ -44,20 +44,20 @@ class Interpretation:
 
     @property
     def scored(self) -> tuple[str, ...]:
-        """The answers an engine is to score, each once: the names by which the model knows the choices."""
+        """The answers that an engine scores, without duplicates: the model's names of the choices."""
         return tuple(dict.fromkeys(name for choice in self.choices for name in self.aliases.get(choice, (choice,))))
 
 
 def interpret(
     question: Question, boxes: Sequence[OrientedBox], info: ModelInfo, previous: Recognised | None = None
 ) -> Interpretation:
-    """Work out what a model is asked.
+    """Determine the question that is sent to the model.
 
     Args:
-        question: What a person asks.
+        question: The user's question.
         boxes: The regions it is about, in the model's numbers.
         info: The model.
-        previous: What the question before this one was recognised as.
+        previous: Recognition result of the previous question.
 
     Raises:
         PromptError: The question is empty where words are needed, contradicts its task, or offers fewer than two
@@ -75,7 +75,7 @@ def interpret(
 
 
 def _words(question: Question, info: ModelInfo) -> str:
-    """The question's words; the classes to choose from where a scene question has none."""
+    """Return the question's words; for a scene question without any, the classes to choose from."""
     text = question.text.strip()
     if text or question.task is not Task.SCENE:
         return text
@@ -119,7 +119,7 @@ def _recognised(
 
 
 def _aliases(choices: Sequence[str], known: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The names by which the model knows each choice; one that is offered itself stands for that offer alone."""
+    """Return the model's names of each choice; a name that is itself offered stands only for that choice."""
     own = {choice: aliases_of(choice, known) for choice in choices}
     exact = {name for choice, names in own.items() for name in names if name == choice}
     return {
@@ -129,12 +129,12 @@ def _aliases(choices: Sequence[str], known: Sequence[str]) -> dict[str, tuple[st
 
 
 def _classes(text: str, task: Task) -> tuple[str, ...]:
-    """The classes a scene question offers in the form "a, b, c"; none where it is a sentence of its own."""
+    """Return the classes of a scene question of the form "a, b, c"; empty for other questions."""
     if task is not Task.SCENE or "classes:" in text.lower():
         return ()
     return tuple(name.strip() for name in text.replace("\n", ",").split(",") if name.strip())
 
 
 def _phrase(text: str, task: Task) -> str | None:
-    """The bare referring expression; None where it stands in a sentence."""
+    """Return the bare referring expression; None if it is part of a sentence."""
     return text if task is Task.REFER and text and not text.startswith("[") and "<p>" not in text else None

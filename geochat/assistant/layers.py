@@ -1,4 +1,4 @@
-"""The features of a vector layer, laid on an image and asked about one by one.
+"""Questions about the features of a vector layer on an image, one by one.
 
 >>> layer = read_vector_layer("fields.gpkg")
 >>> for number, result in ask_features(chat.engine, open_image("scene.tif"), layer, "What is this?"):
@@ -25,7 +25,7 @@ _POLYGONS = ("Polygon", "MultiPolygon")
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A feature that cannot be asked about.
+    """A feature about which no question can be asked.
 
     Attributes:
         reason: Why.
@@ -35,11 +35,11 @@ class Skipped:
 
 
 def layer_shapes(layer: VectorLayer, frame: Frame) -> list[shapely.Geometry]:
-    """The polygons of a layer in pixels of the whole image, for one question about all of them.
+    """Return the polygons of a layer in pixels of the whole image, for one question about all of them.
 
     Args:
         layer: The layer.
-        frame: Of the view that is asked about.
+        frame: Frame of the view of the question.
 
     Raises:
         RegionError: A feature is no polygon or cannot be brought to the image; the message names it.
@@ -54,11 +54,11 @@ def layer_shapes(layer: VectorLayer, frame: Frame) -> list[shapely.Geometry]:
 
 
 def layer_boxes(layer: VectorLayer, frame: Frame) -> list[OrientedBox | Skipped]:
-    """For each feature of a layer the rectangle around its part in the view, in pixels of the whole image.
+    """Return, for each feature of a layer, the rectangle around its part in the view, in pixels of the whole image.
 
     Args:
         layer: The layer.
-        frame: Of the view that is asked about.
+        frame: Frame of the view of the question.
 
     Raises:
         RegionError: The layer has a CRS and the image has none, or not one of its features can be asked about.
@@ -76,10 +76,10 @@ def ask_features(
     """Ask a question about each of several regions, several at a time.
 
     Args:
-        engine: What answers.
+        engine: The engine to use.
         image: The view.
         boxes: The regions, as `layer_boxes` gives them.
-        question: What is asked of each; its own regions are replaced.
+        question: The question about each; its own regions are replaced.
 
     Yields:
         A region's place in `boxes`, from 0, and its answer or why it has none. Those that end first come first.
@@ -112,7 +112,7 @@ def _box(layer: VectorLayer, geometry: shapely.Geometry | None, frame: Frame) ->
 
 
 def _in_pixels(layer: VectorLayer, geometry: shapely.Geometry | None, frame: Frame) -> shapely.Geometry | Skipped:
-    """A feature in pixels of the whole image.
+    """Transform a feature to pixels of the whole image.
 
     Raises:
         RegionError: The layer has a CRS and the image has none.

@@ -17,7 +17,7 @@ _SHRUNK = 2.0  # image pixels a pixel the model sees, from which on small object
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing to know.
+    """One notice for the user.
 
     Attributes:
         code: Its kind, for programs.
@@ -29,7 +29,7 @@ class Notice:
 
 
 def view_notices(image: GeoImage, info: ModelInfo) -> Iterator[Notice]:
-    """Notices about a view, before anything is asked.
+    """Yield notices about a view, before a question is asked.
 
     Args:
         image: The view.
@@ -49,12 +49,12 @@ def view_notices(image: GeoImage, info: ModelInfo) -> Iterator[Notice]:
 
 
 def shrinkage(image: GeoImage, info: ModelInfo) -> float:
-    """Pixels of the whole image a pixel of the model's square; under 1 where it is enlarged."""
+    """Number of pixels of the whole image per pixel of the model's square; under 1 if the image is enlarged."""
     return max(image.window.width, image.window.height) / info.image_size
 
 
 def nothing_found(image: GeoImage, info: ModelInfo) -> Notice | None:
-    """Advice where a search found nothing in a view whose objects may be too small."""
+    """Return advice for a search that found nothing in a view whose objects may be too small."""
     times = shrinkage(image, info)
     if times < _SHRUNK:
         return None
@@ -67,7 +67,7 @@ def nothing_found(image: GeoImage, info: ModelInfo) -> Notice | None:
 
 
 def resolution_text(image: GeoImage, info: ModelInfo) -> str:
-    """Notice about a ground resolution far from those the model was trained on; "" for any other."""
+    """Return a notice about a ground resolution far from the training resolutions; "" for any other."""
     known = info.settings.ground_resolution
     if image.gsd is None or known is None:
         return ""
@@ -89,7 +89,7 @@ def resolution_text(image: GeoImage, info: ModelInfo) -> str:
 
 
 def metres(length: float) -> str:
-    """A length on the ground in two digits."""
+    """Format a length on the ground with two digits."""
     if length < 0.995:
         return f"{length * 100:.2g} cm"
     digits = max(0, 1 - math.floor(math.log10(length)))
@@ -97,7 +97,7 @@ def metres(length: float) -> str:
 
 
 def answer_notices(answer: "Answer") -> Iterator[Notice]:
-    """Notices about an answer."""
+    """Yield notices about an answer."""
     phrase = answer.interpretation.phrase
     others = dict.fromkeys(region.phrase for region in answer.regions if region.as_asked is False)
     if others:
@@ -118,7 +118,7 @@ def answer_notices(answer: "Answer") -> Iterator[Notice]:
 
 
 def _ending(answer: "Answer") -> Notice | None:
-    """Notice about the end of an answer."""
+    """Return a notice about the end of an answer."""
     match answer.finish:
         case "stop" if not answer.text:
             return Notice("empty", "The model had nothing to say; ask in other words.")

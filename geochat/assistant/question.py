@@ -1,4 +1,4 @@
-"""A question, and the ways it may be put."""
+"""Questions and their options."""
 
 import uuid
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from geochat.prompts import Task, read_task
 
 
 class QuestionOptions(TypedDict, total=False):
-    """Options of a question beside its words; see `Question`."""
+    """Options of a question besides its words; see `Question`."""
 
     regions: RegionLike | Iterable[RegionLike]
     region_frame: RegionFrame
@@ -27,9 +27,9 @@ class ViewOptions(TypedDict, total=False):
     """Options of a view.
 
     Attributes:
-        window: The part to look at, (column, row, width, height) in pixels of the whole image.
-        bands: Which bands become red, green and blue.
-        stretch: How band values become brightness.
+        window: The part to read, (column, row, width, height) in pixels of the whole image.
+        bands: Bands shown as red, green and blue.
+        stretch: Mapping of band values to brightness.
     """
 
     window: Sequence[int] | None
@@ -38,21 +38,21 @@ class ViewOptions(TypedDict, total=False):
 
 
 class AskOptions(QuestionOptions, ViewOptions, total=False):
-    """Everything that may be said of one question about one image."""
+    """All options of one question about one image."""
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """One question, where words alone do not say it all.
+    """A question with its options.
 
     Attributes:
-        text: What is asked; may open with a task token such as `[grounding]`.
-        regions: What it is about: boxes (x1, y1, x2, y2[, θ]) or shapes in pixels of the whole image, or GeoJSON.
+        text: Text of the question; may start with a task token such as `[grounding]`.
+        regions: Regions: boxes (x1, y1, x2, y2[, θ]) or shapes in pixels of the whole image, or GeoJSON.
         region_frame: "geographic" reads bare numbers and shapes of `regions` as WGS 84 longitude and latitude.
         task: The kind of question, by its name or as a `Task`; None goes by the text.
         choices: A closed set of answers, one of which is given.
-        raw: Whether the words go to the model as they are, though its settings say that it knows trained wordings only.
-        generation: How to answer; None is greedy, 512 tokens at most.
+        raw: Whether the words go to the model unchanged, even if it knows only trained wordings.
+        generation: Generation settings; None is greedy, with at most 512 tokens.
         id: By which it is cancelled (`GeoChat.cancel`).
 
     Raises:
@@ -73,7 +73,7 @@ class Question:
 
     @classmethod
     def of(cls, question: "str | Question", options: QuestionOptions) -> "Question":
-        """The question of words and options, or a question as it is where it has none of these options itself."""
+        """Make a question from words and options; for a question, the options fill in those that it leaves unset."""
         if isinstance(question, str):
             return cls(question, **options)
         unset: dict[str, Any] = {name: value for name, value in options.items() if not _is_set(question, name)}
@@ -81,6 +81,6 @@ class Question:
 
 
 def _is_set(question: Question, name: str) -> bool:
-    """Return whether a question says something of this itself."""
+    """Return whether a question sets this option itself."""
     value: object = getattr(question, name)
     return not (value is None or value is False or value == "pixels" or (isinstance(value, tuple) and not value))

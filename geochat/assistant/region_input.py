@@ -1,11 +1,11 @@
-"""The regions a question is about: from however people hold them to boxes in pixels of the whole image.
+"""Regions of a question, converted from the accepted forms to boxes in pixels of the whole image.
 
-Bare numbers and shapes are pixels of the whole image unless said otherwise. GeoJSON speaks for itself: longitude and
-latitude (RFC 7946), or pixels where it carries this project's mark, as an answer exported from an image without a CRS
-does. Longitudes may be of any turn, and parts of a shape that was cut at the antimeridian are one region.
+Bare numbers and shapes are pixels of the whole image by default. GeoJSON states its own coordinates: longitude and
+latitude (RFC 7946), or pixels if it carries this project's mark, as in answers exported from an image without a CRS.
+Longitudes may be of any period, and parts of a shape that was split at the antimeridian are one region.
 
-A region of an exported answer is read as it was written, in pixels, as long as its geometry is what the export drew on
-this image; an edited one, or one of another image, is read from its geometry.
+A region of an exported answer is read as written, in pixels, if its geometry is still the exported one on this image.
+An edited region, or one of another image, is read from its geometry.
 """
 
 import json
@@ -39,13 +39,13 @@ RegionLike: TypeAlias = OrientedBox | BaseGeometry | Mapping[str, Any] | Sequenc
 def pixel_boxes(
     regions: RegionLike | Iterable[RegionLike], frame: Frame, region_frame: RegionFrame = "pixels"
 ) -> list[OrientedBox]:
-    """Boxes in pixels of the whole image for the regions of a question.
+    """Convert the regions of a question to boxes in pixels of the whole image.
 
     Args:
         regions: One region or several. Shapes become the smallest rectangle around them; a collection gives one
             region a part.
-        frame: The frame of the view that is asked about.
-        region_frame: What bare numbers and shapes are given in.
+        frame: Frame of the view of the question.
+        region_frame: Frame of bare numbers and shapes.
 
     Raises:
         RegionError: A region is malformed, has no area, lies wholly outside the view, or is given in degrees for an
@@ -58,7 +58,7 @@ def pixel_boxes(
 
 
 def _read(number: int, region: object, frame: Frame, region_frame: RegionFrame) -> list[OrientedBox]:
-    """The boxes of one region; whatever its numbers and members are, an error names the region."""
+    """Convert one region to boxes; every error names the region."""
     try:
         return [
             _placed(name, box, frame)
@@ -77,7 +77,7 @@ _FARTHEST = 1e9  # pixels
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """A region as given; `frame` is set where it speaks for itself, `written` where it is of an exported answer."""
+    """A region as given; `frame` is set if it states its coordinates, `written` if it is from an exported answer."""
 
     name: str
     shape: OrientedBox | BaseGeometry
@@ -141,7 +141,7 @@ def _polygon(name: str, points: Sequence[Any]) -> BaseGeometry:
 def _geojson_shapes(
     name: str, value: Mapping[str, Any], frame: RegionFrame | None, written: Mapping[str, Any] | None = None
 ) -> Iterator[_Shape]:
-    """The parts of a GeoJSON object; `frame` and `written` are what the object around it says of it."""
+    """Yield the parts of a GeoJSON object; `frame` and `written` are inherited from the enclosing object."""
     _check_crs(name, value)
     frame = _marked_frame(value) or frame or "geographic"
     match value.get("type"):
@@ -175,7 +175,7 @@ def _geojson_shapes(
 
 
 def _members(name: str, value: Mapping[str, Any], key: str) -> Sequence[Any]:
-    """Features of a collection; an empty one would silently ask about the whole image."""
+    """Return the features of a collection; an empty one is refused because it would mean the whole image."""
     members = value.get(key)
     if not isinstance(members, Sequence) or isinstance(members, str) or not members:
         raise RegionError(f"{name} is a {value['type']} without {key}; leave it out or give it some")
@@ -183,7 +183,7 @@ def _members(name: str, value: Mapping[str, Any], key: str) -> Sequence[Any]:
 
 
 def _check_crs(name: str, value: Mapping[str, Any]) -> None:
-    """Refuse the retired member "crs" unless it names longitude and latitude: read on, it would be misplaced."""
+    """Refuse the retired member "crs" unless it names longitude and latitude, because it would be misplaced."""
     crs = value.get("crs")
     if crs is None:
         return
@@ -194,7 +194,7 @@ def _check_crs(name: str, value: Mapping[str, Any]) -> None:
 
 
 def _marked_frame(value: Mapping[str, Any]) -> RegionFrame | None:
-    """Coordinates stated by a feature's properties, or by a collection's member "geochat"."""
+    """Return the coordinates stated by a feature's properties, or by a collection's member "geochat"."""
     mark = value.get("properties") if value.get("type") == "Feature" else value.get("geochat")
     if isinstance(mark, Mapping) and "coordinates" in mark:
         return "pixels" if mark["coordinates"] == PIXELS else "geographic"
@@ -210,7 +210,7 @@ def _whole(
 
 
 def _boxes(region: _Shape, frame: Frame, default: RegionFrame) -> Iterator[tuple[str, OrientedBox]]:
-    """The boxes in image pixels of a region, one a part, each with what messages call it."""
+    """Convert a region to boxes in image pixels, one per part, each with its name for messages."""
     geographic = (region.frame or default) == "geographic"
     shape = region.shape
     if isinstance(shape, OrientedBox):
@@ -231,7 +231,7 @@ def _boxes(region: _Shape, frame: Frame, default: RegionFrame) -> Iterator[tuple
 
 
 def _placed(name: str, box: OrientedBox, frame: Frame) -> OrientedBox:
-    """A box in image pixels, known to overlap the view."""
+    """Return a box in image pixels after checking that it overlaps the view."""
     if max(map(abs, (box.x1, box.y1, box.x2, box.y2))) > _FARTHEST:
         raise RegionError(
             f"{name} reaches to {max(box.x2, box.y2):.3g}, where no image has pixels; give pixels of this one"
@@ -249,7 +249,7 @@ def _placed(name: str, box: OrientedBox, frame: Frame) -> OrientedBox:
 
 
 def _written_box(region: _Shape, frame: Frame, geographic: bool) -> OrientedBox | None:
-    """The box that a feature of an exported answer was drawn for; None where its geometry is another."""
+    """Return the box from which a feature of an exported answer was drawn; None if its geometry differs."""
     said = region.written or {}
     pixels, outline = (_corners(said.get(name)) for name in ("pixels", "outline"))
     if pixels is None or outline is None or (geographic and frame.crs is None):
@@ -261,7 +261,7 @@ def _written_box(region: _Shape, frame: Frame, geographic: bool) -> OrientedBox 
 
 
 def _corners(value: object) -> list[tuple[float, float]] | None:
-    """Points of a property, which GDAL's drivers write as text."""
+    """Parse points of a property, which GDAL's drivers write as text."""
     try:
         listed = json.loads(value) if isinstance(value, str) else value
         points = np.asarray(listed, dtype=np.float64)
@@ -277,7 +277,7 @@ def _view(frame: Frame) -> shapely.Polygon:
 
 
 def _on_image(shape: BaseGeometry, frame: Frame) -> list[BaseGeometry]:
-    """The parts of a shape in longitude and latitude in pixels, those that meet at the antimeridian as one."""
+    """Transform parts of a shape in longitude and latitude to pixels, joined where they meet at the antimeridian."""
     if frame.crs is None or frame.image_to_map is None:
         raise RegionError(
             "longitude and latitude are given and the image has no CRS; give pixels, or mark GeoJSON features "

@@ -1,4 +1,4 @@
-"""The regions of an answer: scored, numbered, and on their image."""
+"""Regions of an answer: scored, numbered, and in image coordinates."""
 
 import math
 from collections.abc import Iterable
@@ -14,15 +14,15 @@ from geochat.prompts.phrases import same_thing
 
 
 def region_score(region: Region, tokens: Iterable[TokenScore]) -> float | None:
-    """The geometric mean of the probabilities of the tokens that wrote a region's coordinates and its phrase.
+    """Return the geometric mean of the probabilities of the tokens of a region's coordinates and phrase.
 
     It lies between 0 and 1, and is comparable between regions of different length. A phrase counts for each of its
-    boxes; the marks around it do not count. It says how sure the model was of what it wrote, which is not how
-    likely that is to be right: it is not calibrated.
+    boxes; the marks around it do not count. It is the model's confidence in its text, not a calibrated probability that
+    the text is correct.
 
     Args:
         region: As the parser read it.
-        tokens: What each token added to the text.
+        tokens: Text added by each token.
 
     Returns:
         None where the engine gives no token scores.
@@ -42,7 +42,7 @@ SAME_OBJECT = 0.7
 
 
 class Numbering:
-    """Numbers regions from 1 as they come, so that a streamed answer and a whole one are numbered alike.
+    """Numbers regions from 1 in order, so that streamed and complete answers are numbered alike.
 
     Attributes:
         regions: The region that each number stands for, the first of those that share it.
@@ -52,7 +52,7 @@ class Numbering:
         self.regions: list[Region] = []
 
     def number(self, region: Region) -> int:
-        """The number of a region: that of an earlier one on the same object, else a new one."""
+        """Return the number of a region: that of an earlier region on the same object, else a new one."""
         for number, other in enumerate(self.regions, 1):
             same = other.shape == region.shape or other.box.iou(region.box) > SAME_OBJECT
             if other.phrase == region.phrase and same:
@@ -65,11 +65,11 @@ _LONGEST_NAME = 80  # of a region asked about, taken from the answer
 
 
 def asked_region(box: OrientedBox, image: GeoImage, task: Task, words: str) -> GroundedRegion:
-    """A region that was asked about, with the answer; it is named by that where the question was what it is.
+    """Return a region of a question with its answer, which names the region if the question asked for its name.
 
     Args:
         box: In pixels of the whole image.
-        image: The view that was asked about, with the model's frame.
+        image: The view of the question, with the model's frame.
         task: The kind of question.
         words: The answer without markup.
     """
@@ -79,12 +79,12 @@ def asked_region(box: OrientedBox, image: GeoImage, task: Task, words: str) -> G
 
 
 def as_asked(asked: str | None, named: str | None) -> bool | None:
-    """Return whether a region's phrase names what was asked for; None where nothing was, or it has no phrase."""
+    """Return whether a region's phrase names the requested object; None without a request or a phrase."""
     return None if asked is None or not named else same_thing(asked, named)
 
 
 def region_dict(region: GroundedRegion) -> dict[str, Any]:
-    """A region as JSON-ready values; `Answer.to_dict` says what they mean."""
+    """Return a region as JSON-ready values; `Answer.to_dict` documents them."""
     on_map, outline, map_outline = region.map, region.outline, region.map_outline
     width, height, area = region.ground_size or (None, None, None)
     return {

@@ -1,7 +1,7 @@
-"""Answers as a table, written row by row while they come.
+"""Tables of answers, written row by row.
 
-Rows go to `FILE.part`, flushed one by one, and the file appears under its own name, replacing an older one, when the
-table is closed whole: an interrupted run loses neither the rows it had nor an earlier table.
+Rows go to `FILE.part`, flushed one by one. When the table is closed successfully, the file is renamed and replaces an
+older one. So an interrupted run loses neither its rows nor an earlier table.
 """
 
 import csv
@@ -23,20 +23,20 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One answer in a table, or why there is none.
+    """One answer in a table, or the reason why there is none.
 
     Attributes:
         image: The image, as it was named.
         feature: Number of the vector layer's feature that was asked about, from 1; None for the whole image.
-        question: What was asked.
+        question: The question.
         task: The kind of question.
         answer: The words of the answer; of a closed set of answers, the one chosen.
-        choice: Which of the answers offered was given; None where nothing was offered, or none of them.
-        probability: Of the choice among the answers offered, where the engine scores them.
-        score: How sure the model was of what it wrote: the geometric mean of the probabilities of its tokens.
-        regions: How many regions were found.
+        choice: The offered answer that was given; None if nothing was offered, or none was given.
+        probability: Probability of the choice among the answers offered, where the engine scores them.
+        score: Confidence of the model in its text: the geometric mean of its token probabilities.
+        regions: Number of regions found.
         finish: Why the answer ends.
-        notices: What to know beside it.
+        notices: Notices that accompany it.
         error: Why there is no answer.
     """
 
@@ -55,10 +55,10 @@ class Row:
 
     @classmethod
     def of(cls, image: str, answer: Mapping[str, Any], feature: int | None = None) -> Self:
-        """The row of an answer.
+        """Return the row of an answer.
 
         Args:
-            image: What the image is called.
+            image: Name of the image.
             answer: The answer as `Answer.to_dict` gives it.
             feature: Number of the feature it is about.
         """
@@ -79,7 +79,7 @@ class Row:
 
 
 class AnswerTable:
-    """A table that is being written; use it in a `with` statement.
+    """A table being written; use it in a `with` statement.
 
     Args:
         path: Ends in .csv or .jsonl.
@@ -105,7 +105,7 @@ class AnswerTable:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Give the file its name where nothing went wrong; keep the part otherwise."""
+        """Rename the file on success; keep the partial file otherwise."""
         try:
             self._file.close()
             if kind is None:
@@ -114,7 +114,7 @@ class AnswerTable:
             raise self._failed(error) from error
 
     def write(self, row: Row) -> None:
-        """Add a row; it is on disk, or with the operating system, when this returns.
+        """Write a row; it is passed to the operating system before this returns.
 
         Raises:
             ExportError: The disk is full.
@@ -134,13 +134,13 @@ class AnswerTable:
 
 
 def answer_score(logprobs: Iterable[float]) -> float | None:
-    """The geometric mean of the probabilities of an answer's tokens, given their logarithms; None without tokens."""
+    """Return the geometric mean of token probabilities, given their logarithms; None without tokens."""
     listed = list(logprobs)
     return math.exp(math.fsum(listed) / len(listed)) if listed else None
 
 
 def as_words(text: str) -> str:
-    """Words that a spreadsheet takes for words: what a model wrote is nobody's formula."""
+    """Return text that a spreadsheet does not interpret as a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

@@ -1,9 +1,9 @@
 """LoRA adapters: the original's and PEFT's own.
 
-Both are folders with an `adapter_config.json`. PEFT gives each adapted matrix W two more, and the model computes with
-W + B A · alpha / r (Hu et al. 2021, section 4.1), which is merged here in float32. The original keeps what it trained
-beside the matrices in `non_lora_trainables.bin`; PEFT keeps it in the same file, and there the rows of single tokens
-too, where their embeddings were trained. What the original saved of the CLIP tower is dropped, as it does itself: it
+Both are folders with an `adapter_config.json`. PEFT adds two matrices to each adapted matrix W, and the model computes
+W + B A · alpha / r (Hu et al. 2021, section 4.1), which is merged here in float32. The original stores other trained
+weights in `non_lora_trainables.bin`. PEFT stores them in the adapter's own file, together with rows of single tokens if
+their embeddings were trained. CLIP-tower weights saved by the original are dropped, as in the original itself, which
 loads the tower from CLIP's weights afterwards.
 """
 
@@ -37,7 +37,7 @@ class LowRank:
         a: (r, in).
         b: (out, r).
         scale: alpha / r.
-        reader: Where the two are read.
+        reader: Reader of the two factors.
     """
 
     a: Stored
@@ -65,7 +65,7 @@ class TokenRows:
     Attributes:
         tokens: K token ids.
         rows: (K, D).
-        reader: Where the rows are read.
+        reader: Reader of the rows.
     """
 
     tokens: tuple[int, ...]
@@ -91,7 +91,7 @@ class Adapter:
 
     Attributes:
         folder: The folder.
-        base: What it says it adapts, None if nothing.
+        base: Base that it names, None if none.
         rank: Rows of each A, r.
         alpha: The numerator of the scale.
         files: Its weights files.

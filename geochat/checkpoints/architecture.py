@@ -1,8 +1,8 @@
 """The architecture in a `config.json` in the native layout; everything else in the file is ignored.
 
 A config can name code to run (`auto_map`), a kernel to fetch from the hub (`attn_implementation`), other files to read
-weights from (`transformers_weights`) and modules to replace (`fusion_config`). None of it is architecture: it is left
-out before transformers sees it. Numbers that no model can have are refused before a model is built from them.
+weights from (`transformers_weights`) and modules to replace (`fusion_config`). These are not part of the architecture
+and are removed before transformers sees the config. Impossible sizes are refused before a model is built from them.
 """
 
 from collections.abc import Callable, Mapping
@@ -79,8 +79,8 @@ def refuse_quantized(
 
     Args:
         raw: Its config.
-        folder: What the message names.
-        but: Tells, by the config's statement, what is not refused.
+        folder: Folder named in the message.
+        but: Returns, from the config's statement, whether a method is exempt.
 
     Raises:
         CheckpointError: The config states it.
@@ -138,7 +138,7 @@ def check_numbers(part: Mapping[str, Any], where: str, *, complete: bool = False
 
     Args:
         part: Its settings.
-        where: What messages name.
+        where: Location named in messages.
         complete: Whether the sizes that every part has must be there.
 
     Raises:

@@ -1,7 +1,7 @@
 """Audit of a checkpoint's folder for code, for settings that fetch or run code, and for files that would not load.
 
-The rules are those of loading: code beside the weights is never run, of pickles only those with tensors alone are read,
-a chat template must be bounded, and the hub is not asked for what a folder names.
+The rules are those of loading: code next to the weights is never run, pickles are read only if they hold nothing but
+tensors, a chat template must be bounded, and the hub is not contacted for what a folder names.
 """
 
 import os
@@ -40,7 +40,7 @@ class Finding:
         verdict: "refused", loading ends with an error because of it; "ignored", it is not loaded, and loading goes on;
             "note", it is loaded, or it does no harm.
         file: Relative to the folder.
-        text: What it is.
+        text: Description of the finding.
     """
 
     verdict: Verdict

@@ -1,11 +1,10 @@
 """Conversion of any checkpoint into the native layout, shard by shard.
 
-Tensors are made one at a time in the order they lie in the source's files, so memory stays near the mapped part of one
-source shard, whatever the model's size. What is written goes into a folder `.NAME.partial` beside the destination with
-a manifest of finished files; when all is there and checked it is renamed. An interrupted conversion is run again with
-the same arguments and goes on after the last file that is finished and still has the hash it was written with. With
-other arguments, or another source, nothing of the draft is of use and it is emptied first: only files of this
-conversion are published.
+Tensors are made one at a time, in the order of the source's files, so memory stays near the mapped part of one source
+shard, whatever the model's size. Output goes to a folder `.NAME.partial` next to the destination, with a manifest of
+finished files; it is renamed when everything is written and checked. An interrupted conversion resumes when it is run
+again with the same arguments: finished files with a matching hash are kept. With other arguments, or another source,
+the draft is emptied first, so that only files of this conversion are published.
 """
 
 import hashlib
@@ -49,7 +48,7 @@ class Conversion:
         size: Bytes of its tensors.
         dtype: Their precision.
         shards: Number of its weights files.
-        resumed: How many of them an earlier, interrupted run had finished.
+        resumed: Number of them that an earlier, interrupted run had finished.
         dropped: Names of the source's tensors that the model does not need.
     """
 
@@ -78,7 +77,7 @@ def convert(
     Args:
         source: A directory or hub id: native, in the original's layout, or an adapter.
         folder: The new checkpoint; must not exist.
-        base: What an adapter adapts; None takes what it names itself.
+        base: Base of an adapter; None uses the base that it names.
         dtype: "float32", "bfloat16" or "float16"; None keeps that of most of the source's weights.
         shard_size: Largest weights file, such as "5GB".
         image_size: Side of the square the model sees, in pixels, for a source that does not say.

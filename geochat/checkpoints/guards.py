@@ -1,10 +1,11 @@
 """Protection against untrusted checkpoint files.
 
-Whatever a library raises about one becomes an error that names it. What transformers, tokenizers, safetensors,
-sentencepiece and torch raise about a damaged file has no list: of mutated files a quarter ended in a TypeError, a
-ZeroDivisionError, a RecursionError, or a panic of Rust code, which Python knows as a `BaseException`.
+Every exception that a library raises about such a file becomes an error that names the file. There is no list of the
+exceptions that transformers, tokenizers, safetensors, sentencepiece and torch raise for damaged files: a quarter of
+mutated files ended in a TypeError, a ZeroDivisionError, a RecursionError, or a panic of Rust code, which is a
+`BaseException` in Python.
 
-The Python objects a pickle asks for are read from its instructions, without carrying any out.
+The Python objects that a pickle imports are read from its instructions, without executing any.
 """
 
 import pickletools
@@ -27,7 +28,7 @@ def guarded(what: str | Path, *, remedy: str = "copy the checkpoint again") -> I
 
     Args:
         what: The file or folder that is read.
-        remedy: What the user can do.
+        remedy: Remedy for the user.
 
     Raises:
         CheckpointError: Anything but an error of the hierarchy, or a signal to end, was raised within.

@@ -1,7 +1,7 @@
 """Finding a checkpoint's folder: a directory, or a repository on the Hugging Face hub.
 
-What a user types may be downloaded. What a local folder names, such as the base of an adapter, may not: whoever made
-the folder chose it. It is then taken from the local cache, or the error says what is missing.
+A name typed by the user may be downloaded. A name in a local folder, such as the base of an adapter, may not, because
+the author of the folder chose it. It is then taken from the local cache, or the error states what is missing.
 """
 
 from pathlib import Path

@@ -82,7 +82,7 @@ def describe(
 
     Args:
         source: A directory or a hub id; None is the bundled model.
-        base: What an adapter adapts; None takes what it names itself.
+        base: Base of an adapter; None uses the base that it names.
         allow_download: Whether what a local folder names, a base or a vision tower, may be downloaded.
 
     Raises:
@@ -105,7 +105,7 @@ def memory_needed(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
     """Return the bytes of loaded weights, by precision.
 
     Args:
-        shapes: Of every tensor, by the hub's name.
+        shapes: Shapes of every tensor, by the hub's name.
     """
     total = sum(prod(shape) for shape in shapes.values())
     linear = [shape for name, shape in shapes.items() if name.startswith(f"{LANGUAGE}layers.") and len(shape) == 2]

@@ -1,8 +1,8 @@
 """Tensors that a config requires: their names in every layout, a completeness check, and how each is made.
 
-The hub's names for LLaVA are the common ones here, and what is written: vLLM accepts no others. A table of prefixes
-leads to them from the original's names, from transformers' names in memory (which PEFT adapters use too), from a plain
-Llama's and from a CLIP tower's. No two layouts use one prefix for different things, so the layout need not be known.
+Names are the hub's names for LLaVA, also in written files, because vLLM accepts no others. A table of prefixes maps to
+them from the original's names, from transformers' names in memory (which PEFT adapters use too), from a plain Llama's
+and from a CLIP tower's. No two layouts use one prefix for different things, so the layout need not be known.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -83,9 +83,9 @@ class Recipe:
     """Rule that turns a stored tensor into one of the model.
 
     Attributes:
-        stored: What is read.
-        shape: Of the result.
-        steps: What is done to it, in order.
+        stored: The stored tensor.
+        shape: Shape of the result.
+        steps: Changes to apply, in order.
     """
 
     stored: Stored
@@ -139,7 +139,7 @@ def read_contents(files: Iterable[Path], wanted: Callable[[str], bool] = bool) -
 
     Args:
         files: Safetensors or PyTorch files.
-        wanted: Which names to take; the others are dropped.
+        wanted: Names to take; the others are dropped.
 
     Raises:
         CheckpointError: A file cannot be read, a name belongs to no layout, or two tensors have one name.
@@ -171,10 +171,10 @@ def plan(
 
     Args:
         config: The architecture.
-        tensors: What is stored, by the hub's name; exactly what is needed.
-        folder: What messages name.
+        tensors: Stored tensors by hub name; exactly those needed.
+        folder: Folder named in messages.
         changes: Tensors that are stored otherwise than the model wants them.
-        spell: What messages call the tensor of a hub name.
+        spell: Returns the name of a tensor in messages, from its hub name.
 
     Raises:
         CheckpointError: A tensor is missing, unexpected, not of floating point or of another shape; names it.

@@ -1,9 +1,9 @@
 """Loading a checkpoint of any kind: the bundled one, a directory, or a hub id.
 
-Tensors are mapped from the files that were accounted for, converted on the way where the layout is not the native one,
-and given to transformers, which opens no file of the folder but the processor's: what is checked, hashed and loaded is
-one list. Nothing is written to disk: merging an adapter or renaming 7B parameters takes seconds, a copy of them would
-have to be kept, found and thrown away. To keep one, convert it.
+Tensors are mapped from the checked files, converted if the layout is not the native one, and passed to transformers,
+which opens only the processor's files in the folder: the same list of files is checked, hashed and loaded. Nothing is
+written to disk. Merging an adapter or renaming 7B parameters takes seconds, whereas a copy would have to be stored,
+found and deleted. To store a copy, convert the checkpoint.
 """
 
 from collections.abc import Iterator
@@ -85,7 +85,7 @@ def quantization_config(kind: str, device: torch.device, dtype: torch.dtype) -> 
 
     Args:
         kind: "4bit" (NF4, its constants quantised too) or "8bit" (LLM.int8).
-        device: Where the model will live.
+        device: Device of the model.
         dtype: The precision that is computed in.
 
     Raises:
@@ -111,7 +111,7 @@ def quantization_config(kind: str, device: torch.device, dtype: torch.dtype) -> 
 def leave_unpacked(model: nn.Module) -> None:
     """Use the general kernel for layers that bitsandbytes cannot pack for a CPU with bfloat16.
 
-    Without this their first use ends in an error of bitsandbytes 0.50. Where nothing is packed it changes nothing.
+    Without this, their first use raises an error of bitsandbytes 0.50. It has no effect if nothing is packed.
     """
     layer: Any  # bitsandbytes' layers are not typed
     for layer in model.modules():
@@ -131,7 +131,7 @@ class Checkpoint:
         model: In evaluation mode, on its device.
         processor: Tokenizer, image processor and chat template.
         settings: The contents of `geochat.json`.
-        path: Where it was loaded from.
+        path: Path from which it was loaded.
         weights: The files its weights came from; none for a model built in memory.
     """
 
@@ -178,7 +178,7 @@ def load(
     Args:
         source: A directory, or a hub id such as "owner/name" (downloaded if it is not in the local cache), in the
             native layout, in the original GeoChat's or LLaVA-1.5's, or a LoRA adapter. None is the bundled model.
-        base: What an adapter adapts; None takes what it names itself.
+        base: Base of an adapter; None uses the base that it names.
         device: Such as "cpu", "cuda:1", "mps"; None takes CUDA, then MPS, then the CPU.
         dtype: "float32", "bfloat16" or "float16"; None takes the device's usual one.
         quantization: "4bit" or "8bit" to quantise the language model with bitsandbytes, on CUDA or the CPU.

@@ -1,8 +1,8 @@
 """The original's layout: a Llama config with `mm_` settings, and a CLIP tower that may be stored elsewhere.
 
-The architecture it stands for is written out here as transformers' LLaVA. The vocabulary is padded to a multiple of 64
-with rows of zeros, the first of which belongs to `<image>`: its embedding is replaced by the image's, and none of
-the added ids is ever generated. Position embeddings of another size are interpolated as GeoChat does.
+The architecture is expressed here as transformers' LLaVA. The vocabulary is padded to a multiple of 64 with rows of
+zeros, the first of which belongs to `<image>`: its embedding is replaced by the image's, and none of the added ids is
+ever generated. Position embeddings of another size are interpolated as in GeoChat.
 """
 
 import math
@@ -124,12 +124,13 @@ def tower_config(
 ) -> CLIPVisionConfig:
     """Return the config of a checkpoint's tower.
 
-    That of CLIP ViT-L/14 is known, so that a published checkpoint, which holds its tower, needs nothing else.
+    The config of CLIP ViT-L/14 is built in, so that a published checkpoint, which contains its tower, needs nothing
+    else.
 
     Args:
-        name: What the checkpoint calls its tower: a directory beside it, or a hub id.
+        name: Name of the tower in the checkpoint: a directory next to it, or a hub id.
         folder: The checkpoint.
-        tensors: What it holds.
+        tensors: Its tensors.
         allow_download: Whether a hub id that is not in the local cache may be downloaded.
 
     Raises:

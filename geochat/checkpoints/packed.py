@@ -26,7 +26,7 @@ class Packed(Stored):
 
     Attributes:
         scale: The scales, (O, G).
-        bits: Of an integer.
+        bits: Bits of an integer.
     """
 
     scale: Stored

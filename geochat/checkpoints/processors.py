@@ -1,9 +1,9 @@
 """Processors of checkpoints in the native layout: loaded from their files, completed from the config, and checked.
 
-Older checkpoints leave out what the model's config says too (the patch size, the feature selection, how many tokens an
-image takes besides its patches). Where both say it and differ, the prompt would have another number of image tokens
-than the model gives features, so that is an error. What is loaded is tried once on a grey image and a short question,
-so that a damaged file is reported here and not by the first question.
+Older checkpoints omit values that the model's config also contains (the patch size, the feature selection, the number
+of tokens of an image besides its patches). If both contain a value and differ, the prompt would have another number of
+image tokens than the model has features, so this is an error. The loaded processor is tried once on a grey image and a
+short question, so that a damaged file is reported here and not by the first question.
 """
 
 from pathlib import Path
@@ -27,9 +27,9 @@ def native_processor(folder: Path, config: LlavaConfig, fit: Fit) -> LlavaProces
     """Tokenizer, image processor and chat template of a folder in the native layout.
 
     Args:
-        folder: Where their files are.
+        folder: Folder of their files.
         config: The model's architecture.
-        fit: How an image becomes the square, by the model's settings.
+        fit: Conversion of an image to the square, by the model's settings.
 
     Raises:
         CheckpointError: A file is missing or damaged, they contradict the config, the chat template is missing or may
@@ -55,8 +55,8 @@ def check_pixels(image_processor: Any, side: int, folder: Path) -> None:  # noqa
 
     Args:
         image_processor: Any of transformers'.
-        side: Of the square, in pixels.
-        folder: What messages name.
+        side: Side of the square, in pixels.
+        folder: Folder named in messages.
 
     Raises:
         CheckpointError: It makes another one.

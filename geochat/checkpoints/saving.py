@@ -81,10 +81,10 @@ def save_checkpoint(
     """Write model, processor and settings in the native layout, and replace `folder` only when all are written.
 
     Args:
-        folder: Where the checkpoint goes.
+        folder: Destination of the checkpoint.
         model: The model; tied tensors are written once.
         processor: Tokenizer, image processor and chat template.
-        settings: What goes into `geochat.json`.
+        settings: Contents of `geochat.json`.
         dtype: Precision of the written weights; None keeps the model's.
         shard_size: Largest weights file, such as "5GB".
         state: The model's tensors, where they are gathered from several processes; None takes them from it.
@@ -116,10 +116,10 @@ def save_adapter(
     Plain PEFT loads it onto the base, and `load` finds the base by the name in it.
 
     Args:
-        folder: Where to.
+        folder: Destination folder.
         model: The base with its adapter.
         processor: Tokenizer, image processor and chat template.
-        settings: What goes into `geochat.json`.
+        settings: Contents of `geochat.json`.
         state: The model's tensors, where they are gathered from several processes; None takes them from it.
     """
     model.save_pretrained(str(folder), save_embedding_layers=False, state_dict=state)

@@ -1,7 +1,7 @@
 """Writing safetensors files tensor by tensor.
 
-The library's own writer takes a whole file's tensors at once. The format is simple (a length, a JSON header with
-offsets, the bytes), and shapes are known beforehand, so here each tensor is made, written and let go.
+The library's own writer needs all tensors of a file at once. The format is simple (a length, a JSON header with
+offsets, the bytes) and shapes are known in advance, so here each tensor is made, written and released.
 """
 
 import hashlib
@@ -28,9 +28,9 @@ class Entry:
     """A tensor to write.
 
     Attributes:
-        name: What the file will call it.
+        name: Its name in the file.
         shape: Its shape.
-        make: Gives it, in any floating precision and on any device.
+        make: Returns it, in any floating precision and on any device.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """Recognition of a folder's contents from config and tensors, never from its name.
 
-Three kinds are told apart: the native layout (its config has a `vision_config`), the original's (its config names an
-`mm_vision_tower`), and an adapter (it has an `adapter_config.json`) with its base. All become one thing: an
-architecture and a recipe for each of its tensors. Nothing is read but headers and the shapes of packed matrices.
+There are three kinds: the native layout (its config has a `vision_config`), the original's (its config names an
+`mm_vision_tower`), and an adapter (it has an `adapter_config.json`) with its base. All are represented in one form: an
+architecture and a recipe for each of its tensors. Only headers and the shapes of packed matrices are read.
 """
 
 from dataclasses import dataclass, replace
@@ -35,16 +35,16 @@ class Source:
     """A checkpoint of any kind, inspected but not loaded.
 
     Attributes:
-        folder: Where it lies.
+        folder: Its folder.
         config: The architecture.
-        recipes: How each tensor is made, by the hub's name.
+        recipes: Recipes of the tensors, by hub name.
         settings: Its GeoChat settings.
         files: The weights files that make it up.
         dropped: Names of stored tensors that the model does not need.
         text: A folder with a whole processor, or the `tokenizer.model` that one is built from.
         native: Whether the folder is in the native layout and can be loaded as it is.
         adapter: The adapter that is merged into a base, None for a whole checkpoint.
-        base: That base.
+        base: The base.
     """
 
     folder: Path
@@ -91,7 +91,7 @@ def recognise(
 
     Args:
         source: A directory, a hub id or a bundled model's name.
-        base: What an adapter adapts; None takes what it names itself.
+        base: Base of an adapter; None uses the base that it names.
         image_size: Side of the square the model will see, in pixels; for the original's layout, which does not say.
         allow_download: Whether what a local folder names, its base or its tower, may be downloaded. What is given as
             `source` or `base` may be, and so may what a `source` on the hub names.

@@ -54,7 +54,7 @@ class Scope:
     Attributes:
         names: By name.
         loops: The loops around, the innermost last.
-        rounds: How often statements here are executed, for a conversation of usual length.
+        rounds: Executions of statements here, for a conversation of usual length.
     """
 
     names: dict[str, Bound] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Scope:
         return Scope(dict(self.names), self.loops, self.rounds)
 
     def loop(self, number: int, over: Bound) -> "Scope":
-        """Return the scope of a loop; nested loops iterate over parts of its target, so its length bounds all rounds."""
+        """Return the scope of a loop; nested loops iterate over parts of its target, whose length bounds all rounds."""
         rounds = self.rounds if self.loops else 1 + over.constant + over.factor * _CONVERSATION
         return Scope(dict(self.names), (*self.loops, number), rounds)
 

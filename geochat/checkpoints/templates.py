@@ -1,9 +1,10 @@
 """Check that chat templates are bounded in time and size, by their syntax tree.
 
-A chat template is a program that comes with the weights. transformers runs it in Jinja's sandbox, which keeps it from
-Python's internals, and not from `{% for %}` within `{% for %}` over `range(99999)`, from `'a' * 10**10`, or from
-doubling a string a hundred times. What it does may depend on what is asked, so trying it out proves nothing. Here it is
-read instead: what templates need is allowed, all else is refused, and of what is allowed two things are bounded.
+A chat template is a program that comes with the weights. transformers runs it in Jinja's sandbox, which protects
+Python's internals but does not prevent nested `{% for %}` over `range(99999)`, `'a' * 10**10`, or doubling a string a
+hundred times. Its behaviour may depend on its input, so a trial run proves nothing. Therefore its syntax tree is
+checked: constructs that templates need are allowed, all others are refused, and two properties of the allowed ones are
+bounded.
 
 - Size: each expression has a bound a + b·N on its length, N being the length of the conversation. Adding adds bounds,
   turning values into text multiplies by what escapes can take, and a bound too large is refused.

@@ -1,8 +1,8 @@
 """Tensors in files, listed from the files' headers and read one by one.
 
-Safetensors and PyTorch's zip files are memory-mapped, so a 7B checkpoint is looked through in a second and converted
-with little more than one of its tensors in memory. PyTorch files are unpickled with `weights_only=True`: one that holds
-code is refused.
+Safetensors and PyTorch's zip files are memory-mapped, so a 7B checkpoint is inspected in a second and converted with
+little more than one of its tensors in memory. PyTorch files are unpickled with `weights_only=True`: files that hold
+code are refused.
 """
 
 import json
@@ -46,7 +46,7 @@ class Stored:
 
     Attributes:
         file: The file.
-        name: What the file calls it.
+        name: Its name in the file.
         shape: Its shape.
         dtype: Its precision.
     """

@@ -92,7 +92,7 @@ def _added(folder: Path, first: int) -> list[str]:
     """Return the tokens of the ids after the last piece, from the files next to it.
 
     Args:
-        folder: Where the checkpoint is.
+        folder: Folder of the checkpoint.
         first: The id after the last piece.
 
     Raises:

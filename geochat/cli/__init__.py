@@ -1,7 +1,7 @@
 """The `geochat` command.
 
-`commands` holds the table of commands. A command is imported when it is chosen, and imports what is heavy when it runs,
-so that help is instant. Standard output holds results alone; messages go to standard error.
+`commands` holds the table of commands. A command is imported when it is selected, and heavy modules when it runs, so
+that help is instant. Standard output holds results only; messages go to standard error.
 
 Exit status: 0 success, 1 an error reported in one line, 2 wrong usage, 130 interrupted, 141 closed output pipe.
 """
@@ -43,9 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of the program; a command declares its arguments when it is chosen."""
+    """Build the program's parser; a command declares its arguments when it is selected."""
     parser = argparse.ArgumentParser(
-        prog="geochat", description="Talk to satellite and aerial images and get grounded answers."
+        prog="geochat", description="Ask questions about satellite and aerial images and get grounded answers."
     )
     parser.add_argument("--version", action="version", version=f"geochat {__version__}")
     parser.set_defaults(debug=False)

@@ -1,4 +1,4 @@
-"""Options of the commands that look through many scenes, and the running of an archive."""
+"""Options of commands for many scenes, and running an archive."""
 
 import argparse
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ _TOLD = 10  # scenes that failed, or are duplicates, that are named
 
 
 def add_archive_options(parser: argparse.ArgumentParser) -> None:
-    """Declare lists of scenes; `is_archive` and `run` read them with those of `add_ray_options`."""
+    """Declare lists of scenes; `is_archive` and `run` read them together with those of `add_ray_options`."""
     group = parser.add_argument_group("many scenes")
     group.add_argument(
         "--scenes",
@@ -33,10 +33,10 @@ def add_archive_options(parser: argparse.ArgumentParser) -> None:
         "--within",
         metavar="FILE",
         type=Path,
-        help="take only STAC items on the areas of this GeoJSON, and of the dates that they have",
+        help="use only STAC items that intersect the areas of this GeoJSON, within their dates",
     )
     group.add_argument(
-        "--dry-run", action="store_true", help="look through one scene, tell what all of them will take, and end"
+        "--dry-run", action="store_true", help="process up to 6 scenes, print an estimate for all of them, and exit"
     )
     add_ray_options(parser)
 
@@ -45,7 +45,9 @@ def add_ray_options(parser: argparse.ArgumentParser) -> None:
     """Declare a Ray cluster; `cluster` reads it."""
     group = parser.add_argument_group("Ray")
     group.add_argument(
-        "--ray", metavar="ADDRESS", help="spread the work over a Ray cluster: its address, auto, or local to start one"
+        "--ray",
+        metavar="ADDRESS",
+        help="run on a Ray cluster: HOST:PORT of its head, auto for the one of this machine, or local to start one",
     )
     group.add_argument("--workers", metavar="N", type=int, help="workers with a model each (default: as many as fit)")
     group.add_argument("--cpus-per-worker", metavar="N", type=float, default=1.0, help="CPUs of a worker (default: 1)")
@@ -55,7 +57,7 @@ def add_ray_options(parser: argparse.ArgumentParser) -> None:
 
 
 def cluster(args: argparse.Namespace) -> "Cluster":
-    """The cluster of `add_ray_options`.
+    """Return the cluster of `add_ray_options`.
 
     Raises:
         SettingsError: A number is impossible.
@@ -67,7 +69,7 @@ def cluster(args: argparse.Namespace) -> "Cluster":
 
 
 def is_archive(args: argparse.Namespace, words: Iterable[str]) -> bool:
-    """Return whether a command is about many scenes: a list, several words, or a cluster."""
+    """Return whether a command is for many scenes: a list, several words, or a cluster."""
     from geochat.archive.scenes import names_many
 
     named = list(words)
@@ -75,12 +77,12 @@ def is_archive(args: argparse.Namespace, words: Iterable[str]) -> bool:
 
 
 def run(args: argparse.Namespace, words: Iterable[str], work: "Callable[[ModelInfo], SceneWork]") -> int:
-    """Look through many scenes, print what there is of each, and write the report.
+    """Process many scenes, print the result of each, and write the report.
 
     Args:
         args: With the options of `add_archive_options`, the job's and the model's.
         words: The scenes named on the command line.
-        work: What is asked of a model about each scene.
+        work: The work on each scene.
 
     Returns:
         The exit status: 1 where a scene failed.
@@ -91,12 +93,12 @@ def run(args: argparse.Namespace, words: Iterable[str], work: "Callable[[ModelIn
     from geochat.archive import Manifest, list_scenes
 
     _check(args)
-    listed = list_scenes([*words, *args.scenes], within=args.within, page=args.page, asset=args.asset)
-    for again, first in listed.duplicates[:_TOLD]:
-        output.note(f"{again} is the same as {first}; it is looked through once")
+    listed = list_scenes([*words, *args.scenes], within=args.within, without=args.job, page=args.page, asset=args.asset)
+    for again, first, same in listed.duplicates[:_TOLD]:
+        output.note(f"{again} is skipped: same {same} as {first}")
     if len(listed.duplicates) > _TOLD:
-        output.note(f"{len(listed.duplicates)} duplicates in all")
-    manifest = Manifest(listed.scenes)
+        output.note(f"{len(listed.duplicates)} duplicates are skipped in all; duplicates.jsonl of the job lists them")
+    manifest = Manifest(listed.scenes, listed.duplicates)
     if args.dry_run:
         return _dry_run(args, manifest, work)
     if args.ray:
@@ -153,7 +155,7 @@ def _archive(
 
 
 def _finish(archive: "Archive", bar: "_Bar", steps: Iterable[tuple[int, dict[str, Any]]]) -> int:
-    """Run, and write and print what there is in the end."""
+    """Run, then write and print the final results."""
     from geochat.archive import finish, job_status
 
     told = 0
@@ -184,7 +186,7 @@ def print_status(status: dict[str, Any]) -> None:
 
 
 def duration(seconds: float) -> str:
-    """A time in words."""
+    """Format a duration in words."""
     for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.1f} {unit}"
@@ -192,7 +194,7 @@ def duration(seconds: float) -> str:
 
 
 class _Bar:
-    """Scenes done by this process, with windows a second."""
+    """Scenes done by this process, with windows per second."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -211,12 +213,12 @@ class _Bar:
 
 
 def _dry_run(args: argparse.Namespace, manifest: "Manifest", work: "Callable[[ModelInfo], SceneWork]") -> int:
-    """Print what the job will take."""
+    """Print an estimate of the job's cost."""
     from geochat.archive.running import estimate
 
     engine = options.load_model(args).engine
     cost = estimate(manifest, work(engine.info), engine)
-    print(f"{cost.scenes:,} scenes x {cost.windows:.4g} windows x {cost.seconds:.3g} s a window on this machine")
+    print(f"{cost.scenes:,} scenes x {cost.windows:.4g} windows x {cost.seconds:.3g} s per window on this machine")
     print(f"by one worker: {duration(cost.total)}")
     if (workers := args.workers or args.split[1]) > 1:
         print(f"by {workers} workers like it: {duration(cost.total / workers)}")

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="kind of question (default: by its text and regions)",
     )
-    parser.add_argument("--choices", metavar="A,B,C", help="closed set of answers, or a .txt file with one a line")
+    parser.add_argument("--choices", metavar="A,B,C", help="closed set of answers, or a .txt file with one per line")
     parser.add_argument(
         "--verbatim", action="store_true", help="send the question unchanged, also to a model with trained wordings"
     )
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_generation_options(parser)
     out = parser.add_argument_group("results")
     out.add_argument(
-        "--json", action="store_true", help="print a JSON object instead of text, or one a line for several images"
+        "--json", action="store_true", help="print a JSON object instead of text, or one per line for several images"
     )
     out.add_argument(
         "--table",
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _question(args: argparse.Namespace, words: str) -> "Question":
-    """The question of words and options, without regions.
+    """Return the question of words and options, without regions.
 
     Raises:
         GeoChatError: A generation setting is impossible, or fewer than two choices are given.

@@ -1,4 +1,4 @@
-"""`geochat ask` about several images: one question about each, a line an image, one table, one layer."""
+"""`geochat ask` about several images: one question about each, one line per image, one table, one layer."""
 
 import argparse
 from collections import deque
@@ -38,7 +38,7 @@ class _ImageResult:
 
 
 def run(args: argparse.Namespace, images: Sequence[ImageName], question: Question) -> int:
-    """Ask about each image, print and write; exit status 1 where one failed.
+    """Ask about each image, print and write; exit status 1 if one failed.
 
     Raises:
         GeoChatError: An option is wrong, or a result cannot be written.
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace, images: Sequence[ImageName], question: Questio
 def report_answers(
     args: argparse.Namespace, images: Sequence[ImageName], answers: Callable[[], Iterator[Answered]]
 ) -> int:
-    """Print and write answers, in the order of the images; exit status 1 where one failed.
+    """Print and write answers in the order of the images; exit status 1 if one failed.
 
     Args:
         args: The arguments.
@@ -90,7 +90,7 @@ def report_answers(
 
 
 def _answers(args: argparse.Namespace, images: Sequence[ImageName], question: Question) -> Iterator[Answered]:
-    """Ask a model about each image; an image is opened when its turn comes."""
+    """Ask a model about each image; images are opened one after another."""
     places: list[int] = []  # of the images that could be opened
     unopened: deque[tuple[int, GeoChatError]] = deque()
 
@@ -127,14 +127,14 @@ def _result(
 
 
 class _Overlays:
-    """Overlays in a folder, each named after its image; None writes none."""
+    """Writes overlays into a folder, each named after its image; None writes none."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._names: set[str] = set()
 
     def save(self, answer: "AnyAnswer", image: ImageName) -> None:
-        """Write one.
+        """Write one overlay.
 
         Raises:
             ExportError: It cannot be written.

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace, image: ImageName, question: Question) -> int:
 
 
 def _read_layers(args: argparse.Namespace) -> list[VectorLayer]:
-    """The layers of `--region-file`: of a file with several, that of `--region-layer`, or the first with a note.
+    """Read the layers of `--region-file`: of several in one file, `--region-layer`, or the first with a note.
 
     Raises:
         RegionError: A file cannot be read, or a layer is named without a file.
@@ -118,7 +118,7 @@ class _FeatureResult:
 
 
 def _ask_features(args: argparse.Namespace, image: ImageName, features: _Features) -> int:
-    """Ask about each feature: a line a feature, and the layer with the answers; exit status 1 where one failed."""
+    """Ask about each feature, print one line each, and write the layer with answers; exit status 1 if one failed."""
     results: list[_FeatureResult] = []
     notices = NoticeLog("feature")
     with table_writer(args.table) as write_row:

@@ -9,7 +9,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
         "Hold a conversation about an image; each answer takes the earlier ones into account. /help lists the commands "
-        "of a conversation. Questions may also come through a pipe, one a line."
+        "of a conversation. Questions may also come through a pipe, one per line."
     )
     parser.add_argument("image", metavar="IMAGE", help="a TIFF, PNG, JPEG, WebP or JPEG 2000 file")
     options.add_view_options(parser)

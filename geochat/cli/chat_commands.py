@@ -1,4 +1,4 @@
-"""The state of a conversation at a terminal, and its commands: lines that begin with a slash."""
+"""The state of a terminal conversation, and its commands: lines that begin with a slash."""
 
 import argparse
 import shlex
@@ -54,7 +54,7 @@ class Session:
         self._regions = regions
 
     def clear(self) -> None:
-        """Start again with the same image, task and regions."""
+        """Restart with the same image, task and regions."""
         self.conversation = self._chat.start(self.conversation.image)
 
     def stream(self, question: str) -> AnswerStream:
@@ -74,7 +74,7 @@ class Session:
 
     @property
     def view(self) -> str:
-        """The view in a few words: file, size and, for a part of an image, its place."""
+        """Describe the view in a few words: file, size and, for a part of an image, its position."""
         image = self.conversation.image
         name = "an image" if image.source is None else Path(image.source).name
         column, row, width, height = image.window
@@ -84,7 +84,7 @@ class Session:
 
     @property
     def prompt(self) -> str:
-        """The prompt of the next line, with the settings that are not the default."""
+        """The prompt of the next line, with the settings that differ from the defaults."""
         settings = [] if self.task == "auto" else [self.task]
         if self._count:
             settings.append("1 region" if self._count == 1 else f"{self._count} regions")
@@ -156,7 +156,7 @@ def _help(_session: Session, _words: Sequence[str]) -> None:
 
 
 class _Command(NamedTuple):
-    """A command: its arguments, the least and most of them, its help and its function; None quits."""
+    """A command: its arguments, their minimum and maximum number, its help and its function; None quits."""
 
     arguments: str
     least: int
@@ -178,7 +178,7 @@ _COMMANDS = {
 
 
 def _regions(word: str, view: GeoImage) -> Sequence[RegionLike]:
-    """A box in pixels of the whole image, or the polygons of a vector file.
+    """Parse a box in pixels of the whole image, or the polygons of a vector file.
 
     Args:
         word: The typed word.
@@ -196,12 +196,12 @@ def _regions(word: str, view: GeoImage) -> Sequence[RegionLike]:
 
 
 def _typed_image(word: str) -> str:
-    """An image as typed, `~` expanded in a path."""
+    """Return an image name as typed, with `~` expanded in a path."""
     return word if is_address(word) else str(_path(word))
 
 
 def _path(word: str) -> Path:
-    """A path, with `~` for the user's home, which no shell has expanded."""
+    """Expand `~` in a path, which no shell has expanded."""
     try:
         return Path(word).expanduser()
     except RuntimeError:  # no such user: a name like any other

@@ -3,8 +3,8 @@
 Ctrl-C works as in a shell: it ends an answer in progress, keeping the conversation, and clears a partly typed line.
 Lines from a pipe are all answered, even after one has failed.
 
-At a terminal there are line editing and a history that outlives the session, where Python has readline. A history that
-cannot be stored is no error.
+At a terminal, line editing and a persistent history are available if Python has readline. A history that cannot be
+stored is not an error.
 """
 
 import os
@@ -69,7 +69,7 @@ def _answer(session: Session, question: str, *, as_json: bool, typed: bool) -> N
 
 @contextmanager
 def _cancels(stream: AnswerStream) -> Iterator[None]:
-    """Let Ctrl-C end the answer after the current token, and a second one end it at once."""
+    """Let a first Ctrl-C end the answer after the current token, and a second one immediately."""
 
     def cancel(_signal: int, _frame: object) -> None:
         stream.cancel()
@@ -83,10 +83,10 @@ def _cancels(stream: AnswerStream) -> Iterator[None]:
 
 
 def _read_lines(prompt: Callable[[], str], *, typed: bool) -> Iterator[str]:
-    """Stripped lines until the end of input, without empty ones.
+    """Yield stripped lines until the end of input, without empty ones.
 
     Args:
-        prompt: Gives the prompt of the next line.
+        prompt: Returns the prompt of the next line.
         typed: Whether the lines are typed at a terminal. Ctrl-C then clears the line, and a second one ends the input.
     """
     if typed:
@@ -125,7 +125,7 @@ def _input(prompt: str) -> str:
 
 @contextmanager
 def _line_editing() -> Iterator[Callable[[], str]]:
-    """Line editing and history; yields a function that returns the line typed so far."""
+    """Enable line editing and history; yields a function that returns the line typed so far."""
     try:
         import readline
     except ImportError:
@@ -145,7 +145,7 @@ def _line_editing() -> Iterator[Callable[[], str]]:
 
 
 def _history_file() -> Path:
-    """The history in the user's state folder (XDG Base Directory Specification).
+    """Return the history file in the user's state folder (XDG Base Directory Specification).
 
     Raises:
         RuntimeError: The user has no home.

@@ -31,19 +31,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "cannot be read are reported on standard error and left out."
     )
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="image, or folder of images")
-    parser.add_argument("--classes", metavar="A,B,C", help="class names, or a .txt file with a name a line")
+    parser.add_argument("--classes", metavar="A,B,C", help="class names, or a .txt file with one name per line")
     parser.add_argument(
         "--templates",
         metavar="TEXT",
         nargs="+",
         default=["remote-sensing"],
-        help="sentences with {} for the class, a file with one a line, or remote-sensing, satellite, photo "
+        help="sentences with {} for the class, a file with one per line, or remote-sensing, satellite, photo "
         "(default: the ensemble remote-sensing)",
     )
     parser.add_argument("--prompts", metavar="FILE", type=Path, help="learned prompts, instead of templates")
     output = parser.add_argument_group("output")
     kinds = output.add_mutually_exclusive_group()
-    kinds.add_argument("--json", action="store_const", const="json", dest="kind", help="one JSON object an image")
+    kinds.add_argument("--json", action="store_const", const="json", dest="kind", help="one JSON object per image")
     kinds.add_argument("--csv", action="store_const", const="csv", dest="kind", help="a column for each class")
     output.add_argument(
         "--score", action="store_true", help="print accuracy on standard error; folders are named after their class"
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Classify and print; exit status 1 where no image could be read.
+    """Classify and print; exit status 1 if no image could be read.
 
     Raises:
         GeoChatError: An argument is impossible, or names a missing file.
@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _image_files(words: list[str]) -> list[ImageName]:
-    """The files, and the images in the folders and their sub-folders, in the order of their names.
+    """List the files, and the images in the folders and their sub-folders, in order of name.
 
     Raises:
         ImageError: A folder holds no image.
@@ -126,7 +126,7 @@ def _image_files(words: list[str]) -> list[ImageName]:
 
 
 def _check(args: argparse.Namespace, files: list[ImageName]) -> bool:
-    """Check the arguments before torch is imported; return whether any image can be opened, reporting each if not.
+    """Check the arguments before torch is imported; return whether any image can be opened, and report the others.
 
     Raises:
         GeoChatError: An argument is impossible, or names a missing file.
@@ -160,7 +160,7 @@ def _classifier(args: argparse.Namespace) -> "Classifier":
 
 
 def _table(classes: Sequence[str], files: Sequence[ImageName]) -> Printer:
-    """A line an image: its name, the label, its probability, and the runner-up."""
+    """Return a printer of one line per image: name, label, probability, and the second most probable class."""
     name_width = min(max((len(str(file)) for file in files), default=0), _WIDEST)
     label_width = max(map(len, classes))
 
@@ -173,7 +173,7 @@ def _table(classes: Sequence[str], files: Sequence[ImageName]) -> Printer:
 
 
 def _csv(classes: Sequence[str], _files: Sequence[ImageName]) -> Printer:
-    """A header, then a row an image: its name, the label and a probability for each class."""
+    """Print a header; return a printer of one row per image: name, label and a probability for each class."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["image", "label", *classes])
 
@@ -185,7 +185,7 @@ def _csv(classes: Sequence[str], _files: Sequence[ImageName]) -> Printer:
 
 
 def _json_lines(_classes: Sequence[str], _files: Sequence[ImageName]) -> Printer:
-    """An object an image: its name, the label and probabilities by class."""
+    """Return a printer of one object per image: name, label and probabilities by class."""
 
     def show(found: "Classification") -> None:
         print_json({"image": found.image, "label": found.label, "probabilities": found.probabilities}, indent=None)
@@ -198,7 +198,7 @@ _PRINTERS = {"table": _table, "csv": _csv, "json": _json_lines}
 
 
 class _FolderScore:
-    """Accuracy over images in folders named after their class; only letters count: `golfcourse` is "golf course"."""
+    """Accuracy on images in folders named after their class; only letters count: `golfcourse` is "golf course"."""
 
     def __init__(self, classes: Sequence[str]) -> None:
         from geochat.clip.templates import letters

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from geochat.cli.archives import cluster
 from geochat.cli.images import ImageName
-from geochat.errors import ImageError
+from geochat.errors import EngineError, ImageError
 
 if TYPE_CHECKING:
     from geochat.archive.cluster import Answer, Cluster, Row
@@ -21,12 +21,12 @@ OnError = Callable[[ImageName, Exception], object]
 def classified(
     args: argparse.Namespace, files: Sequence[ImageName], load: Load, opener: Callable[..., Any], on_error: OnError
 ) -> "tuple[Sequence[str], Iterator[Classification]]":
-    """The classes, and the images classified, in order; the cluster is left when the iterator ends.
+    """Return the classes and an iterator of classified images, in order; the cluster is left when the iterator ends.
 
     Args:
         args: With `batch_size` and the options of the cluster.
         files: The images, which must be there under the same names.
-        load: Makes the classifier of a worker.
+        load: Loads the classifier of a worker.
         opener: Opens an image.
         on_error: Called with an image that cannot be read, which is left out.
 
@@ -41,7 +41,7 @@ def classified(
 def _results(
     where: "Cluster", files: Sequence[ImageName], load: Load, opener: Callable[..., Any], on_error: OnError
 ) -> Iterator[Any]:
-    """The classes, then each image's result."""
+    """Yield the classes, then each image's result."""
     from geochat.archive.cluster import answered_there, called_there, connected
     from geochat.clip import Classification
 
@@ -51,7 +51,8 @@ def _results(
         early: dict[int, Row] = {}
         for number, file in enumerate(files):
             while number not in early:
-                row = next(rows)
+                if (row := next(rows, None)) is None:
+                    raise EngineError(f"{file} did not come back from Ray; run the same command again")
                 early[row["number"]] = row
             told = early.pop(number)
             if "error" in told:

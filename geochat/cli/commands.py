@@ -1,4 +1,4 @@
-"""The table of commands, and parsers whose arguments are declared when their command is chosen.
+"""The table of commands, and parsers whose arguments are declared when their command is selected.
 
 The table holds names, so that `geochat --help` imports no command, and the core knows the outer packages' commands
 without importing them.
@@ -41,9 +41,9 @@ COMMANDS = (
     Command("demo", "geochat.cli.demo", "show what the model does, on sample scenes"),
     Command("ask", "geochat.cli.ask", "ask a question about images"),
     Command("chat", "geochat.cli.chat", "hold a conversation about an image"),
-    Command("find", "geochat.cli.find", "find things in a whole scene, as a layer"),
-    Command("count", "geochat.cli.count", "count things in a whole scene"),
-    Command("review", "geochat.cli.review", "judge what was found by eye, for precision and recall"),
+    Command("find", "geochat.cli.find", "find objects in a whole scene, as a layer"),
+    Command("count", "geochat.cli.count", "count objects in a whole scene"),
+    Command("review", "geochat.cli.review", "review found objects by eye, for precision and recall"),
     Command("describe", "geochat.cli.describe", "describe a scene, as a whole or window by window"),
     Command("jobs", "geochat.cli.jobs", "show the progress of a job over many scenes"),
     Command("serve", "geochat_serve.command", "open the web chat"),
@@ -55,7 +55,7 @@ COMMANDS = (
     Command("train", "geochat_train.commands", "train a model on your imagery"),
     Command("eval", "geochat_eval.commands", "measure models on benchmarks"),
     Command("clip", "geochat.cli.clip", "classify scenes with a dual encoder"),
-    Command("engines", "geochat.cli.engines", "list engines and running vLLM servers, and end these"),
+    Command("engines", "geochat.cli.engines", "list engines and running vLLM servers, or stop them"),
     Command("doctor", "geochat.cli.doctor", "check the installation, or the folder of a model"),
 )
 

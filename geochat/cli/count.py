@@ -1,4 +1,4 @@
-"""`geochat count`: how many of something there are in a whole scene."""
+"""`geochat count`: the number of objects in a whole scene."""
 
 import argparse
 
@@ -9,13 +9,17 @@ from geochat.cli.find import add_search_options, search
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
-        "Count things in a whole scene: finds them as `geochat find` does, each once, and counts them. -o writes a "
-        "polygon for each cell of a grid of windows, with the number of objects whose centre lies in it; null where "
-        "the scene was not looked at. A --job of `geochat find` with the same words and options is taken as it is."
+        "Count the objects in a whole scene. They are found as by `geochat find`, each once. -o writes a polygon for "
+        "each cell of a grid of windows, with the number of objects whose centre lies in it, or null if the cell was "
+        "not searched. A --job of `geochat find` with the same phrases and options is reused."
     )
     parser.add_argument("scene", metavar="SCENE", help="an image of any size")
     parser.add_argument(
-        "words", metavar="PHRASE", nargs="+", type=values.words, help='what to count, such as "ships" "storage tanks"'
+        "words",
+        metavar="PHRASE",
+        nargs="+",
+        type=values.words,
+        help='objects to count, such as "ships" "storage tanks"',
     )
     add_search_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object, by phrase")

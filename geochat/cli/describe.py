@@ -1,4 +1,4 @@
-"""`geochat describe`: what a scene shows, as a whole or window by window."""
+"""`geochat describe`: describe a scene, as a whole or window by window."""
 
 import argparse
 from collections import Counter
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--classes", metavar="A,B,C", help="scene classes, or those of a .txt file's lines (default: the model's own)"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object a window")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per window")
     scenes.add_output_options(parser, "windows")
     scenes.add_window_options(parser, "0")
     scenes.add_job_options(parser)
@@ -84,7 +84,7 @@ def _look(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _work(args: argparse.Namespace, info: "ModelInfo") -> "SceneWork":
-    """The questions about each of many scenes."""
+    """Return the work on each of many scenes."""
     from geochat.archive import SceneWork
     from geochat.find import survey_questions
 

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run every check, even after one has failed."""
+    """Run every check, also after one has failed."""
     if args.security is not None:
         return _audit(args.security)
     passed = True
@@ -115,7 +115,7 @@ def _vectors() -> str:
 
 
 def _outer(target: str) -> str:
-    """Run a check of an outer package, which is known by name only, as "module:function"."""
+    """Run a check of an outer package, given as "module:function"."""
     module, function = target.split(":")
     finding: str = getattr(import_module(module), function)()
     return finding

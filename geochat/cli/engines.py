@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the engine and how a served model writes; `open_chat` reads them with those of the model."""
+    """Declare the engine and the dialect of a served model; `open_chat` reads them with those of the model."""
     group = parser.add_argument_group("engine")
     group.add_argument(
         "--engine",
@@ -36,7 +36,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
 
 
 def open_chat(args: argparse.Namespace, **changed: Any) -> "GeoChat":  # noqa: ANN401 - fields of EngineOptions
-    """The façade over the engine that `add_engine_options` and the model's options name.
+    """Open the façade over the engine selected by `add_engine_options` and the model's options.
 
     Args:
         args: The arguments.
@@ -51,7 +51,7 @@ def open_chat(args: argparse.Namespace, **changed: Any) -> "GeoChat":  # noqa: A
 
 
 def opener(args: argparse.Namespace, **changed: Any) -> "Callable[[], Engine]":  # noqa: ANN401
-    """A function that opens that engine, here or in another process, to which it can be pickled; see `open_chat`."""
+    """Return a picklable function that opens that engine, here or in another process; see `open_chat`."""
     from geochat.engines.registry import EngineOptions, open_engine
 
     options = {
@@ -71,7 +71,7 @@ def opener(args: argparse.Namespace, **changed: Any) -> "Callable[[], Engine]": 
 
 
 def check_model(args: argparse.Namespace) -> None:
-    """Check the model's name and small files before anything heavy is imported; of a server they are not here.
+    """Check the model's name and small files before heavy imports; a server's model has none here.
 
     Raises:
         CheckpointError: As `check_checkpoint`.

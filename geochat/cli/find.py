@@ -1,4 +1,4 @@
-"""`geochat find`: things in a whole scene, each once, as a layer."""
+"""`geochat find`: objects in a whole scene, each once, as a layer."""
 
 import argparse
 from collections import Counter
@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
-        "Find things in a whole scene, through overlapping windows at the ground resolution the model knows. Each "
-        "object is given once, also where several windows show it, and pieces of one that no window shows whole are "
-        "joined. Prints how many there are of each; windows that could not be looked at are a second table of the "
-        "layer, and make the exit status 1. Results of "
-        "many scenes lie in one folder, --job DIR."
+        "Find objects in a whole scene, in overlapping windows at the ground resolution of the model. Each object is "
+        "reported once, also if several windows show it, and pieces of an object that no window shows whole are "
+        "merged. Prints the number of objects per phrase. Windows that could not be searched are listed in a second "
+        "table of the layer, and make the exit status 1. Results of many scenes are stored in one folder, --job DIR."
     )
     parser.usage = (
         "geochat find [options] SCENE PHRASE [PHRASE ...]\n"
@@ -33,21 +32,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SCENE PHRASE",
         nargs="*",
         type=values.words,
-        help='an image of any size, and what to find in it, such as "ships" "storage tanks"; with -q all words are '
+        help='an image of any size, and objects to find in it, such as "ships" "storage tanks"; with -q all words are '
         "scenes, with --scenes alone all are phrases",
     )
     parser.add_argument(
-        "-q", "--phrase", metavar="PHRASE", type=values.words, action="append", help="what to find; may be repeated"
+        "-q", "--phrase", metavar="PHRASE", type=values.words, action="append", help="objects to find; may be repeated"
     )
     add_search_options(parser)
     archives.add_archive_options(parser)
     remote.add_server_option(parser)
     proposals.add_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line for each object")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line for each object")
 
 
 def add_search_options(parser: argparse.ArgumentParser) -> None:
-    """Declare how things are found, which `geochat count` shares."""
+    """Declare the options of a search, which `geochat count` shares."""
     scenes.add_output_options(parser, "results")
     scenes.add_window_options(parser, "25%")
     group = parser.add_argument_group("objects")
@@ -102,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def search(args: argparse.Namespace, bar: scenes.ProgressBar) -> "Finding":
-    """The search of `scene` for `words` with the options of `add_search_options`; nothing is computed yet.
+    """Return the search of `scene` for `words` with the options of `add_search_options`; nothing is computed yet.
 
     Raises:
         GeoChatError: A file cannot be read or written, or an option is impossible.
@@ -118,7 +117,7 @@ def search(args: argparse.Namespace, bar: scenes.ProgressBar) -> "Finding":
 
 
 def _separate(args: argparse.Namespace) -> list[str]:
-    """Separate scenes from phrases, which are left in `words`.
+    """Separate scenes from phrases, which stay in `words`.
 
     Returns:
         The scenes among the words.
@@ -153,7 +152,7 @@ def _find_options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _work(args: argparse.Namespace, _: "ModelInfo") -> "SceneWork":
-    """The search of each of many scenes."""
+    """Return the search of each of many scenes."""
     from geochat.archive import SceneWork
 
     return SceneWork("find", tuple(args.words), _find_options(args))

@@ -1,4 +1,4 @@
-"""The images that a command line names, and the question among its words."""
+"""The images on a command line, and the question among its words."""
 
 import argparse
 import re
@@ -25,7 +25,7 @@ ImageName: TypeAlias = str | Path
 
 
 class Words(NamedTuple):
-    """The words of a command line, taken apart.
+    """The words of a command line, separated into images and question.
 
     Attributes:
         images: Image files and addresses as named, or the files of a named folder.
@@ -68,14 +68,14 @@ def split_words(words: Sequence[str], question: str | None = None) -> Words:
 
 
 def label_of(image: ImageName) -> str:
-    """An image's name in output: as it was typed, but for what an address may hold that is secret."""
+    """Return an image's name for output: as typed, without secrets that an address may contain."""
     from geochat.imagery.remote import is_address, require_address
 
     return require_address(image) if is_address(image) else str(image)
 
 
 def open_errors(images: Sequence[ImageName]) -> list[ImageError]:
-    """The error of each image where none can be opened, empty where one can; checked before a model is loaded."""
+    """Return the error of each image if none can be opened, else nothing; checked before a model is loaded."""
     from geochat.imagery.sources import check_source
 
     errors = []
@@ -90,7 +90,7 @@ def open_errors(images: Sequence[ImageName]) -> list[ImageError]:
 
 
 def _typed(word: str) -> str:
-    """A question as typed, also where the locale lacks its letters."""
+    """Return a question as typed, also if the locale lacks its letters."""
     try:
         return values.words(word)
     except argparse.ArgumentTypeError as error:
@@ -108,7 +108,7 @@ def _is_image(word: str) -> bool:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """The images in a folder, without its sub-folders, in the order of their names."""
+    """Return the images in a folder, without its sub-folders, in order of name."""
     try:
         files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     except OSError as error:
@@ -120,7 +120,7 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _holds_image(path: Path) -> bool:
-    """Return whether a file is an image by its ending or its first bytes; a wrong ending is an error later."""
+    """Return whether a file is an image by its suffix or its first bytes; a wrong suffix is an error later."""
     from geochat.imagery.files import ImageFile
 
     if path.suffix.lower() in ENDINGS:

@@ -18,9 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", nargs="?", help=options.MODEL_HELP)
     parser.add_argument("--base", metavar="MODEL", help="base of MODEL, where MODEL is an adapter")
     options.add_download_option(parser)
-    parser.add_argument(
-        "--bundled", action="store_true", help="list the models that come with the package, default first"
-    )
+    parser.add_argument("--bundled", action="store_true", help="list the bundled models, default first")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
@@ -65,7 +63,7 @@ def _list_bundled(args: argparse.Namespace) -> int:
 
 
 def facts_of(described: "ModelDescription") -> dict[str, Any]:
-    """Facts about a checkpoint, JSON-ready; sizes of parts (in files) and memory (once loaded) in bytes."""
+    """Return facts about a checkpoint, JSON-ready; sizes of parts (in files) and memory (once loaded) in bytes."""
     source = described.source
     vision: Any = source.config.vision_config
     text = source.config.get_text_config()
@@ -99,7 +97,7 @@ def facts_of(described: "ModelDescription") -> dict[str, Any]:
 
 
 def _adapter_facts(described: "ModelDescription") -> dict[str, Any]:
-    """Facts about an adapter apart from its base; none for a whole checkpoint."""
+    """Return facts about an adapter apart from its base; none for a whole checkpoint."""
     adapter, base = described.source.adapter, described.source.base
     if adapter is None or base is None:
         return {}

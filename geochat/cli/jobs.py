@@ -21,9 +21,9 @@ class Show:
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         """Declare the arguments."""
         parser.description = (
-            "Show how far a job is: scenes and windows done and failed, windows a second of each worker, and the time "
-            "left. Reads the folder alone, so it works on any machine that sees it. The exit status is 1 where a scene "
-            "failed."
+            "Show the progress of a job: scenes and windows done and failed, windows per second of each worker, and "
+            "the remaining time. It reads only the folder, so it works on any machine with access to it. The exit "
+            "status is 1 if a scene failed."
         )
         parser.add_argument("folder", metavar="DIR", type=Path, help="the --job folder")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -31,7 +31,7 @@ class Show:
 
     @staticmethod
     def run(args: argparse.Namespace) -> int:
-        """Print, and write the report where it is asked for."""
+        """Print progress, and write the report on request."""
         from geochat.archive import ArchiveFolder, job_status
         from geochat.archive.status import write_report
 
@@ -43,7 +43,7 @@ class Show:
             archives.print_status(status)
             for worker in status["workers"]:
                 silent = f", silent for {worker['silent_seconds']} s" if worker["silent_seconds"] >= _SILENT else ""
-                rate = f"{worker['windows']} windows, {worker['windows_per_second']:g} a second"
+                rate = f"{worker['windows']} windows, {worker['windows_per_second']:g} per second"
                 print(f"  {worker['name']}: {rate}{silent}")
             if status["seconds_left"]:
                 print(f"left: {status['left']} scenes, about {archives.duration(status['seconds_left'])}")

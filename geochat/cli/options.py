@@ -1,4 +1,4 @@
-"""Options that several commands share, and the objects made of them. Imports nothing heavy.
+"""Options shared by several commands, and the objects built from them. Imports nothing heavy.
 
 Each `add_..._options` declares a group; the function it names reads the group from the parsed arguments.
 """
@@ -120,7 +120,7 @@ def add_view_options(parser: argparse.ArgumentParser) -> "argparse._ArgumentGrou
 
 
 def add_colour_options(group: "argparse._ArgumentGroup", stretch: str) -> None:
-    """Declare the bands that are shown and their stretch, whose help is `stretch`."""
+    """Declare the bands and their stretch, whose help is `stretch`."""
     group.add_argument(
         "--bands",
         metavar="r,g,b",
@@ -132,7 +132,7 @@ def add_colour_options(group: "argparse._ArgumentGroup", stretch: str) -> None:
 
 
 def add_source_options(group: "argparse._ArgumentGroup") -> None:
-    """Declare which of several images a file or a STAC item stands for."""
+    """Declare the selection among several images of a file or a STAC item."""
     group.add_argument("--page", metavar="N", type=int, default=1, help="page of a multi-page TIFF (default: 1)")
     group.add_argument("--asset", metavar="NAME", help='asset of a STAC item (default: its only image, or "visual")')
 
@@ -177,7 +177,7 @@ def add_generation_options(parser: argparse.ArgumentParser) -> None:
 
 
 def generation(args: argparse.Namespace) -> "GenerationSettings":
-    """The settings of `add_generation_options`.
+    """Return the settings of `add_generation_options`.
 
     Raises:
         SettingsError: A value is impossible.
@@ -197,7 +197,7 @@ def add_dialect_option(
     *,
     named: bool = True,
 ) -> None:
-    """Declare `--for MODEL` and `--dialect NAME`, where no model is loaded.
+    """Declare `--for MODEL` and `--dialect NAME`, for commands without a model.
 
     `stated_dialect` and `dialect_of` read them.
 
@@ -220,7 +220,7 @@ def add_dialect_option(
 
 
 def stated_dialect(args: argparse.Namespace, option: str = "--for") -> "Dialect | None":
-    """The dialect of `--dialect` or `--for`, None without both.
+    """Return the dialect of `--dialect` or `--for`; None without both.
 
     Raises:
         CheckpointError: There is no such checkpoint, or its settings are damaged.
@@ -240,7 +240,7 @@ def stated_dialect(args: argparse.Namespace, option: str = "--for") -> "Dialect 
 
 
 def dialect_of(args: argparse.Namespace) -> "Dialect":
-    """The dialect of `--dialect` or `--for`, the published GeoChat's without both.
+    """Return the dialect of `--dialect` or `--for`; the published GeoChat's without both.
 
     Raises:
         CheckpointError: There is no such checkpoint, or its settings are damaged.

@@ -1,6 +1,6 @@
 """Standard output and standard error: JSON, errors, notes and notices. Imports nothing heavy.
 
-Standard output holds results alone; messages go to standard error, each in one line.
+Standard output holds results only; messages go to standard error, one line each.
 """
 
 import errno
@@ -20,12 +20,12 @@ _OPTIONS = {"max_new_tokens": "--max-new-tokens", "(a window)": "(--window)"}
 
 
 def print_json(value: Mapping[str, Any] | Sequence[Any], *, indent: int | None = 2) -> None:
-    """Print one JSON object or array, in one line where `indent` is None."""
+    """Print one JSON object or array, on one line if `indent` is None."""
     print(json_text(value, indent=indent))
 
 
 def json_text(value: Mapping[str, Any] | Sequence[Any], *, indent: int | None = None) -> str:
-    """A JSON object or array in characters that standard output can encode."""
+    """Return a JSON object or array in characters that standard output can encode."""
     legible = (sys.stdout.encoding or "").lower().startswith("utf")
     return json.dumps(value, ensure_ascii=not legible, indent=indent, allow_nan=False)
 
@@ -36,12 +36,12 @@ def print_error(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Print something the user should know."""
+    """Print a note for the user."""
     print(f"geochat: note: {text}", file=sys.stderr)
 
 
 def report(problem: Exception, *, debug: bool) -> int:
-    """Print an exception as one line, after its traceback where `debug` is set.
+    """Print an exception as one line, after its traceback if `debug` is set.
 
     Returns:
         The exit status of an error.
@@ -70,7 +70,7 @@ def print_notice(text: str, about: str = "") -> None:
 
 
 class NoticeLog:
-    """Prints the notices of many answers: each text once, and at the end the number of further answers that have it.
+    """Prints the notices of many answers: each text once, and at the end the number of further answers with it.
 
     Args:
         what: The subject of an answer, in the singular.
@@ -81,21 +81,21 @@ class NoticeLog:
         self._repeated: dict[str, int] = {}
 
     def add(self, about: str, notices: Iterable["Notice"]) -> None:
-        """Print the new ones among the notices of an answer."""
+        """Print the notices of an answer that are new."""
         for notice in notices:
             if notice.text not in self._repeated:
                 print_notice(notice.text, about)
             self._repeated[notice.text] = self._repeated.get(notice.text, -1) + 1
 
     def close(self) -> None:
-        """Print the count of each notice that came again."""
+        """Print the count of each repeated notice."""
         for text, count in self._repeated.items():
             if count:
                 note(f"{count} more {self._what}{'s' if count > 1 else ''}: {_with_options(text)}")
 
 
 def _with_options(text: str) -> str:
-    """A notice of the core in the words of the command line."""
+    """Return a notice of the core in terms of the command line."""
     for name, option in _OPTIONS.items():
         text = text.replace(name, option)
     return text

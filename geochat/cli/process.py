@@ -16,9 +16,9 @@ _NEGATIVE = re.compile(r"-[\d.]")
 
 
 def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
-    """Parse, with two additions to argparse.
+    """Parse arguments, with two additions to argparse.
 
-    argparse takes a value that begins with a minus for an option, and rejects words of a list that follow an option.
+    argparse treats a value that begins with a minus as an option, and rejects words of a list that follow an option.
     """
     args, rest = parser.parse_known_args(_joined(argv))
     if rest and hasattr(args, "words") and not any(word.startswith("-") for word in rest):
@@ -29,7 +29,7 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Name
 
 
 def _joined(argv: Sequence[str]) -> list[str]:
-    """`--region -5,0,9,9` as `--region=-5,0,9,9`."""
+    """Rewrite `--region -5,0,9,9` as `--region=-5,0,9,9`."""
     words: list[str] = []
     for word in argv:
         if words and words[-1] in _NUMBERS and _NEGATIVE.match(word):
@@ -46,7 +46,7 @@ def enable_interrupts() -> None:
 
 
 def open_streams() -> None:
-    """Escape characters that the terminal's encoding lacks, and replace closed streams by the null device."""
+    """Escape characters that the terminal's encoding lacks, and replace closed streams with the null device."""
     sys.stdin = sys.stdin or Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for as long as the process
     sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):

@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the candidates, and how they are judged."""
+    """Declare the candidates and the method of judging them."""
     group = parser.add_argument_group("proposals")
     group.add_argument(
         "--proposals",
         metavar="FILE",
         type=Path,
-        help="judge the polygons of FILE, boxes of any detector, in place of searching: each is named, scored, and "
+        help="judge the polygons of FILE, boxes of any detector, instead of searching: each is named, scored, and "
         "kept or rejected; the results are the same features (.gpkg, .geojson)",
     )
     group.add_argument(
         "--judge-by",
         metavar="HOW",
         choices=("identify", "presence"),
-        help="ask each for its name (identify), or whether there is a PHRASE in it (presence) (default: the first that "
+        help="ask for the name of each (identify), or whether it shows a PHRASE (presence) (default: the first that "
         "the model was trained for)",
     )
 
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Refuse options of a search that would change nothing here.
+    """Refuse options of a search that have no effect here.
 
     Raises:
         SettingsError: One is given.

@@ -1,6 +1,6 @@
-"""Commands on a server: `ask`, `describe` and `find` with `--server`. Imports neither torch nor what reads images.
+"""Commands on a server: `ask`, `describe` and `find` with `--server`. Imports neither torch nor image libraries.
 
-An option that the server decides, or does not take, is refused rather than ignored.
+Options that the server decides, or does not support, are refused rather than ignored.
 """
 
 import argparse
@@ -42,13 +42,13 @@ def add_server_option(parser: argparse.ArgumentParser) -> None:
 
 
 def server_of(args: argparse.Namespace) -> str | None:
-    """The address of the server that computes; None where a model is loaded."""
+    """Return the address of the server that computes; None if a model is loaded here."""
     url: str | None = os.environ.get("GEOCHAT_SERVER") if args.server is None else args.server
     return url or None
 
 
 def ask(args: argparse.Namespace, url: str, images: Sequence["ImageName"], words: str, *, several: bool) -> int:
-    """`geochat ask`: as `ask_image.run`, or as `ask_batch.run` about several images.
+    """Run `geochat ask` on a server, as `ask_image.run`, or as `ask_batch.run` for several images.
 
     Raises:
         GeoChatError: An option is wrong, the server refuses, or a result cannot be written.
@@ -73,7 +73,7 @@ def ask(args: argparse.Namespace, url: str, images: Sequence["ImageName"], words
 
 
 def describe(args: argparse.Namespace, url: str, scene: str) -> int:
-    """`geochat describe` without `--grid`.
+    """Run `geochat describe` without `--grid` on a server.
 
     Raises:
         GeoChatError: An option is wrong, or the server refuses.
@@ -98,7 +98,7 @@ def describe(args: argparse.Namespace, url: str, scene: str) -> int:
 
 
 def find(args: argparse.Namespace, url: str, scene: str, phrases: Sequence[str]) -> int:
-    """`geochat find`; exit status 1 where windows failed.
+    """Run `geochat find` on a server; exit status 1 if windows failed.
 
     Raises:
         GeoChatError: An option is wrong, the server refuses, or a result cannot be written.
@@ -189,13 +189,13 @@ def _client(args: argparse.Namespace, url: str) -> "Client":
 
 
 def _view(args: argparse.Namespace) -> dict[str, Any]:
-    """The options of a view that are given."""
+    """Return the given options of a view."""
     given = {"window": args.window, "bands": args.bands, "page": args.page, "stretch": args.stretch or None}
     return {name: value for name, value in given.items() if value is not None}
 
 
 def _area(args: argparse.Namespace) -> dict[str, Any] | None:
-    """The GeoJSON of `--aoi`.
+    """Return the GeoJSON of `--aoi`.
 
     Raises:
         RegionError: The file is another one, or cannot be read.
@@ -212,7 +212,7 @@ def _area(args: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def _require_taken(args: argparse.Namespace, url: str, taken: set[str]) -> None:
-    """Check that every option given is one that a server takes.
+    """Check that a server supports every given option.
 
     Raises:
         SettingsError: One is not.

@@ -65,7 +65,7 @@ def write_files(answer: "AnyAnswer", args: argparse.Namespace, image: ImageName)
 
 @contextmanager
 def table_writer(path: Path | None) -> Iterator[Callable[[Row], None]]:
-    """A function that writes a row to the table of `--table`; without a path it does nothing.
+    """Yield a function that writes a row to the table of `--table`; without a path it does nothing.
 
     Where the user interrupts, a note names the file with the rows written so far.
 
@@ -84,7 +84,7 @@ def table_writer(path: Path | None) -> Iterator[Callable[[Row], None]]:
 
 
 def in_order(results: Iterable[tuple[int, Result]]) -> Iterator[tuple[int, Result]]:
-    """Numbered results in the order of their numbers, which count from 0; each as soon as those before it are done."""
+    """Yield numbered results in order from 0, each as soon as the results before it are done."""
     waiting: dict[int, Result] = {}
     following = 0
     for number, result in results:
@@ -95,7 +95,7 @@ def in_order(results: Iterable[tuple[int, Result]]) -> Iterator[tuple[int, Resul
 
 
 def _check_folder(path: Path) -> None:
-    """Create a folder of pictures if it is missing, and check that it is writable."""
+    """Create a folder of images if it is missing, and check that it is writable."""
     if path.suffix.lower() in _KINDS["overlay"]:
         raise ExportError(f"{path} is named as one picture; several images are drawn into a folder, name one")
     try:

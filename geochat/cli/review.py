@@ -1,4 +1,4 @@
-"""`geochat review`: a layer judged by a person, with precision, recall and a threshold."""
+"""`geochat review`: review of a layer by a person, with precision, recall and a threshold."""
 
 import argparse
 from pathlib import Path
@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Review a layer of `geochat find` by eye. With --scene and --out, writes one page of objects and of windows "
         "without objects, drawn at random, to accept or reject by key or click; the page saves the verdicts. With "
-        "--verdicts, prints precision and estimated recall with 95 % intervals, and the lowest score from which "
-        "--precision holds."
+        "--verdicts, prints precision and estimated recall with 95 % intervals, and the lowest score threshold that "
+        "reaches --precision."
     )
     parser.add_argument("layer", metavar="LAYER", type=Path, help="a layer of objects on SCENE")
     page = parser.add_argument_group("page")
@@ -31,13 +31,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of the search, from which empty windows are taken (default: the name of LAYER and .job)",
     )
     page.add_argument(
-        "--sample", metavar="N", type=int, default=50, help="objects, and empty windows, at most (default: 50)"
+        "--sample",
+        metavar="N",
+        type=int,
+        default=50,
+        help="maximum number of objects, and of empty windows (default: 50)",
     )
-    page.add_argument("--seed", metavar="N", type=int, default=0, help="of the draw (default: 0)")
+    page.add_argument("--seed", metavar="N", type=int, default=0, help="seed of the random sample (default: 0)")
     options.add_source_options(page)
     figures = parser.add_argument_group("figures")
-    figures.add_argument("--verdicts", metavar="FILE", type=Path, help="what the page saved")
-    figures.add_argument("--precision", metavar="P", type=float, help="wanted precision, from 0 to 1, such as 0.9")
+    figures.add_argument("--verdicts", metavar="FILE", type=Path, help="file saved by the page")
+    figures.add_argument("--precision", metavar="P", type=float, help="requested precision, from 0 to 1, such as 0.9")
     figures.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 

@@ -1,4 +1,4 @@
-"""Options of the commands that look through whole scenes, and their progress."""
+"""Options of commands for whole scenes, and their progress."""
 
 import argparse
 from collections import Counter
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def add_window_options(parser: argparse.ArgumentParser, overlap: str) -> None:
-    """Declare how a scene is cut into windows and shown; `scene_of` and `look_options` read them.
+    """Declare the windows and colours of a scene; `scene_of` and `look_options` read them.
 
     Args:
         parser: The command's.
@@ -31,23 +31,23 @@ def add_window_options(parser: argparse.ArgumentParser, overlap: str) -> None:
         "--window",
         metavar="N|W,H",
         type=_side,
-        help="side of a window in pixels of the scene (default: by its ground resolution and what the model knows)",
+        help="side of a window in pixels of the scene (default: by the ground resolutions of scene and model)",
     )
     group.add_argument(
         "--overlap",
         metavar="N|N%",
         type=_overlap,
         default=_overlap(overlap),
-        help=f"of neighbouring windows, in pixels or as a share of their side (default: {overlap.replace('%', '%%')})",
+        help=f"overlap of neighbouring windows, in pixels or percent of a side (default: {overlap.replace('%', '%%')})",
     )
     group.add_argument(
         "--scales",
         metavar="1,2,whole",
         type=_scales,
         default=_scales("1"),
-        help="window sizes as factors of --window, and the whole image at once (default: 1)",
+        help="window sizes as factors of --window, and the whole image as one window (default: 1)",
     )
-    group.add_argument("--aoi", metavar="FILE", type=Path, help="polygons outside of which nothing is looked at")
+    group.add_argument("--aoi", metavar="FILE", type=Path, help="search only inside these polygons")
     options.add_source_options(group)
     options.add_colour_options(
         group,
@@ -56,28 +56,28 @@ def add_window_options(parser: argparse.ArgumentParser, overlap: str) -> None:
 
 
 def add_job_options(parser: argparse.ArgumentParser) -> None:
-    """Declare where a job is kept and which part of it is done; `job_options` reads them."""
+    """Declare the job folder and the part of the job to run; `job_options` reads them."""
     group = parser.add_argument_group("job")
     group.add_argument(
         "--job",
         metavar="DIR",
         type=Path,
-        help="folder in which each window is recorded: a killed command goes on there when it is run again, and "
-        "several processes share it (default: the name of the first -o FILE and .job)",
+        help="folder that records each window: a killed command resumes when it is run again, and several processes "
+        "can share it (default: the name of the first -o FILE and .job)",
     )
-    group.add_argument("--restart", action="store_true", help="throw away what the folder holds")
-    group.add_argument("--retry", action="store_true", help="ask again about windows that failed")
+    group.add_argument("--restart", action="store_true", help="delete the job and start again")
+    group.add_argument("--retry", action="store_true", help="try failed windows again")
     group.add_argument(
-        "--split", metavar="i/n", type=_share, default=(0, 1), help="do the i-th of n parts, as in an array of jobs"
+        "--split", metavar="i/n", type=_share, default=(0, 1), help="do the i-th of n parts, for job arrays"
     )
 
 
 def add_output_options(parser: argparse.ArgumentParser, what: str) -> None:
-    """Declare the files that are written; `check_outputs` reads them.
+    """Declare the output files; `check_outputs` reads them.
 
     Args:
         parser: The command's.
-        what: What a row of the layer is, in the plural.
+        what: Plural noun for the layer's rows.
     """
     parser.add_argument(
         "-o",
@@ -92,7 +92,7 @@ def add_output_options(parser: argparse.ArgumentParser, what: str) -> None:
         "--format",
         metavar="NAME",
         choices=values.RegistryNames("geochat.exports:EXPORTERS"),
-        help="format of the files, in place of their endings: %(choices)s",
+        help="format of the files, overriding their suffixes: %(choices)s",
     )
 
 
@@ -123,7 +123,7 @@ def scene_of(args: argparse.Namespace) -> "Scene":
 
 
 def look_options(args: argparse.Namespace) -> dict[str, Any]:
-    """The options of `add_window_options`, as `geochat.find.LookOptions`."""
+    """Return the options of `add_window_options`, as `geochat.find.LookOptions`."""
     from geochat.imagery import Stretch
 
     scales, whole = args.scales
@@ -139,7 +139,7 @@ def look_options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def job_options(args: argparse.Namespace) -> dict[str, Any]:
-    """The options of `add_job_options`, as `geochat.find.JobOptions`."""
+    """Return the options of `add_job_options`, as `geochat.find.JobOptions`."""
     folder = args.job
     if folder is None and args.output:
         folder = args.output[0].with_name(f"{args.output[0].name}.job")
@@ -147,13 +147,13 @@ def job_options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 class ProgressBar:
-    """Windows, their rate and the time left on standard error, with what is found so far; from the first window on."""
+    """Windows, their rate, the remaining time and the number of objects on standard error, from the first window on."""
 
     def __init__(self) -> None:
         self._bar: Any = None
 
     def show(self, progress: "Progress | SearchProgress") -> None:
-        """Show how far a job is."""
+        """Show the progress of a job."""
         from geochat.progress import progress_bar
 
         if self._bar is None:
@@ -163,7 +163,7 @@ class ProgressBar:
         self._bar.update(progress.done - self._bar.n)
 
     def close(self) -> None:
-        """End it."""
+        """End the display."""
         if self._bar is not None:
             self._bar.close()
 
@@ -175,15 +175,15 @@ def compute(
     show: Callable[[Any], object] = lambda _: None,
     save: Callable[[Path, str | None], Path] | None = None,
 ) -> bool:
-    """Look through the windows that are left.
+    """Compute the remaining windows.
 
     Where the user interrupts, the files are written with what is recorded so far.
 
     Args:
         args: With `output`, `format` and the job's options.
-        work: What is to be done.
+        work: The work.
         bar: Shows the progress, and is closed.
-        show: Takes each result.
+        show: Called with each result.
         save: Writes one file; None has `work` do so.
 
     Returns:
@@ -207,11 +207,11 @@ def compute(
 
 
 def write_results(args: argparse.Namespace, work: "Work", write: Callable[[Path, str | None], Path]) -> int:
-    """Write the files with what is recorded so far, and say what of the scene is not known.
+    """Write the files with the results recorded so far, and report windows with missing results.
 
     Args:
         args: With `output` and `format`.
-        work: What was done.
+        work: The work.
         write: Writes one file.
 
     Returns:
@@ -226,7 +226,7 @@ def write_results(args: argparse.Namespace, work: "Work", write: Callable[[Path,
 
 
 def _side(text: str) -> int | tuple[int, int]:
-    """A window's side, or its width and height."""
+    """Parse a window's side, or its width and height."""
     numbers = _whole_numbers(text)
     if len(numbers) == 1:
         return numbers[0]
@@ -236,7 +236,7 @@ def _side(text: str) -> int | tuple[int, int]:
 
 
 def _overlap(text: str) -> float:
-    """Pixels, or a share of a window's side with a percent sign."""
+    """Parse an overlap in pixels, or in percent of a window's side."""
     try:
         if text.endswith("%"):
             share = float(text[:-1]) / 100
@@ -250,7 +250,7 @@ def _overlap(text: str) -> float:
 
 
 def _scales(text: str) -> tuple[tuple[float, ...], bool]:
-    """Factors of the window's side, and whether the whole image is looked at."""
+    """Parse factors of the window's side, and whether the whole image is one window."""
     words = text.split(",")
     try:
         return tuple(float(word) for word in words if word != "whole"), "whole" in words
@@ -259,7 +259,7 @@ def _scales(text: str) -> tuple[tuple[float, ...], bool]:
 
 
 def _share(text: str) -> tuple[int, int]:
-    """The i-th of n parts, from 1, as a number from 0 and a count."""
+    """Parse `i/n`, counted from 1, as an index from 0 and a count."""
     part, _, parts = text.partition("/")
     if part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts):
         return int(part) - 1, int(parts)

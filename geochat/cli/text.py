@@ -1,7 +1,7 @@
-"""Answers and conversations as text: at a terminal, in JSON and in Markdown.
+"""Answers and conversations as text: for a terminal, in JSON and in Markdown.
 
-The lines of an answer are made of the object that `--json` prints, so that an answer of a server has the same ones.
-Imports nothing heavy before an answer is there.
+The lines of an answer are derived from the object that `--json` prints, so that an answer of a server has the same
+lines. Nothing heavy is imported before an answer exists.
 """
 
 import json
@@ -27,7 +27,7 @@ _IN_METRES = re.compile(r"EPSG:(3857|32[67]\d\d)")  # Web Mercator and UTM
 
 
 def print_stream(stream: "AnswerStream") -> "Answer":
-    """Print the text as it is generated, then the regions.
+    """Print the text while it is generated, then the regions.
 
     Notices go to standard error: those known before the answer first, the others last.
     """
@@ -40,7 +40,7 @@ def print_stream(stream: "AnswerStream") -> "Answer":
 
 
 def print_words(words: Iterable[str], notices: Sequence[str], values: Callable[[], Mapping[str, Any]]) -> None:
-    """Print an answer as `print_stream`.
+    """Print an answer in the format of `print_stream`.
 
     Args:
         words: The pieces of its text as they come.
@@ -65,7 +65,7 @@ def print_words(words: Iterable[str], notices: Sequence[str], values: Callable[[
 
 
 def save_conversation(history: Sequence["Answer"], path: Path) -> Path:
-    """Write a conversation, or its last answer, in the format of the file's ending.
+    """Write a conversation, or its last answer, in the format of the file's suffix.
 
     Args:
         history: The answers, oldest first, all about one image.
@@ -98,7 +98,7 @@ def save_conversation(history: Sequence["Answer"], path: Path) -> Path:
 
 
 def conversation_as_text(history: Sequence["Answer"]) -> str:
-    """A conversation as the terminal showed it."""
+    """Return a conversation as the terminal showed it."""
     turns = (
         ["> " + answer.prompt.replace("\n", "\n> "), _words(answer), *_region_lines(answer.to_dict())]
         for answer in history
@@ -107,7 +107,7 @@ def conversation_as_text(history: Sequence["Answer"]) -> str:
 
 
 def _as_markdown(history: Sequence["Answer"]) -> str:
-    """A conversation in Markdown, with the corners of regions in pixels of the image."""
+    """Return a conversation in Markdown, with the corners of regions in pixels of the image."""
     source = _source(history)
     lines = [f"# {source['image'] or 'An image'}", "", *(f"- {name}: {value}" for name, value in source.items())]
     for answer in history:
@@ -120,7 +120,7 @@ def _as_markdown(history: Sequence["Answer"]) -> str:
 
 
 def _source(history: Sequence["Answer"]) -> dict[str, Any]:
-    """The provenance that the answers share."""
+    """Return the provenance that the answers share."""
     return {name: value for name, value in history[0].provenance.items() if name not in ("question", "task", "prompt")}
 
 
@@ -129,7 +129,7 @@ def _words(answer: "Answer") -> str:
 
 
 def _as_words(events: "Iterable[Event]") -> Iterator[str]:
-    """The words of an answer, with `[1]` in place of the first region."""
+    """Yield the words of an answer, with `[1]` in place of the first region."""
     from geochat.assistant.regions import Numbering
     from geochat.dialects import Phrase, Region, Text
 
@@ -143,7 +143,7 @@ def _as_words(events: "Iterable[Event]") -> Iterator[str]:
 
 
 def _choice_line(answer: Mapping[str, Any], words: str) -> str:
-    """The choices with their probabilities; "" without choices, or where the line would repeat `words`."""
+    """Return the choices with their probabilities; "" without choices, or if the line would repeat `words`."""
     scored = [choice for choice in answer["choices"] if choice["probability"] is not None]
     if scored:
         scored.sort(key=lambda choice: -choice["probability"])
@@ -154,20 +154,20 @@ def _choice_line(answer: Mapping[str, Any], words: str) -> str:
 
 
 def percent(share: float) -> str:
-    """A probability in whole percent; values near 0 and 1 in words that do not claim certainty."""
+    """Format a probability in whole percent; values near 0 and 1 in words that do not claim certainty."""
     if 0 < share < 0.005:
         return "under 1 %"
     return "over 99 %" if 0.995 < share < 1 else f"{share:.0%}".replace("%", " %")
 
 
 def _heading(crs: str | None) -> str:
-    """The meaning of the numbers in `_region_lines`."""
+    """Return the heading that explains the numbers in `_region_lines`."""
     where = "" if crs is None else f", and below in {crs_name(crs)}"
     return f"regions, corners x,y in pixels of the image{where}:"
 
 
 def _region_lines(answer: Mapping[str, Any]) -> list[str]:
-    """The number, phrase and corners of each region in pixels; on a map also its size, and below its map corners.
+    """Return number, phrase and corners of each region in pixels; for a map also its size, and below its map corners.
 
     A region whose phrase is not the one asked for is marked.
     """
@@ -177,13 +177,13 @@ def _region_lines(answer: Mapping[str, Any]) -> list[str]:
 
 
 def crs_name(crs: str) -> str:
-    """The short name of a CRS: its code, or the name in its definition."""
+    """Return the short name of a CRS: its code, or the name in its definition."""
     named = re.match(r'\w+\["([^"]+)"', crs)
     return named[1] if named else crs
 
 
 def map_digits(image_to_map: Sequence[float] | None, crs: str) -> int:
-    """Decimals that distinguish tenths of a pixel on the map; six or seven for degrees.
+    """Return the number of decimals for tenths of a pixel on the map; six or seven for degrees.
 
     Args:
         image_to_map: The affine map a, b, c, d, e, f from pixels.
@@ -228,7 +228,7 @@ def _corners(points: Iterable[Sequence[float]], digits: int) -> str:
 
 
 def _rounded(length: float) -> str:
-    """A number with three significant digits, without an exponent."""
+    """Format a number with three significant digits, without an exponent."""
     if length <= 0:
         return "0"
     digits = 2 - math.floor(math.log10(length))

@@ -1,4 +1,4 @@
-"""Argument types: text, numbers, boxes, windows, bands, stretches and class names as they are typed.
+"""Argument types: text, numbers, boxes, windows, bands, stretches and class names.
 
 Each function takes the typed text. Those named as `type=` of an argument raise `argparse.ArgumentTypeError`.
 """
@@ -41,7 +41,7 @@ class RegistryNames:
 
 
 def words(text: str) -> str:
-    """Text, also where the locale lacks its letters and Python kept them as bytes."""
+    """Decode text, also if the locale lacks its letters and Python kept them as bytes."""
     try:
         return os.fsencode(text).decode()
     except UnicodeError as error:
@@ -49,7 +49,7 @@ def words(text: str) -> str:
 
 
 def region(text: str) -> tuple[float, ...]:
-    """A box: `x1,y1,x2,y2` or `x1,y1,x2,y2,θ`."""
+    """Parse a box: `x1,y1,x2,y2` or `x1,y1,x2,y2,θ`."""
     numbers = _numbers(text, float)
     if len(numbers) not in (4, 5):
         raise argparse.ArgumentTypeError(f"{text!r} has {len(numbers)} numbers; give x1,y1,x2,y2 or x1,y1,x2,y2,angle")
@@ -57,7 +57,7 @@ def region(text: str) -> tuple[float, ...]:
 
 
 def window(text: str) -> tuple[int, int, int, int]:
-    """A window: `column,row,width,height`."""
+    """Parse a window: `column,row,width,height`."""
     numbers = _numbers(text, int)
     if len(numbers) != 4:
         raise argparse.ArgumentTypeError(f"{text!r} has {len(numbers)} numbers; give column,row,width,height")
@@ -66,12 +66,12 @@ def window(text: str) -> tuple[int, int, int, int]:
 
 
 def bands(text: str) -> str | tuple[int, ...]:
-    """Band numbers from 1, as `4,3,2`, or the name of a choice."""
+    """Parse band numbers from 1, as `4,3,2`, or the name of a preset."""
     return _numbers(text, int) if text[:1].isdecimal() else text
 
 
 def stretch(text: str) -> dict[str, Any]:
-    """A method, `percentile:low,high`, or the band values `low,high`; as the fields of `geochat.imagery.Stretch`."""
+    """Parse a method, `percentile:low,high`, or band values `low,high` into fields of `geochat.imagery.Stretch`."""
     method, _, percentiles = text.partition(":")
     if percentiles:
         return {"method": method, "percentiles": _pair(percentiles)}
@@ -81,7 +81,7 @@ def stretch(text: str) -> dict[str, Any]:
 
 
 def class_names(text: str) -> tuple[str, ...]:
-    """Names separated by commas, or those of a .txt file, one a line.
+    """Parse names separated by commas, or those of a .txt file, one per line.
 
     Raises:
         SettingsError: The file cannot be read.
@@ -91,7 +91,7 @@ def class_names(text: str) -> tuple[str, ...]:
     try:
         lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
-        raise SettingsError(f"the file of classes {text} cannot be read ({error}); write a name a line") from error
+        raise SettingsError(f"the file of classes {text} cannot be read ({error}); write one name per line") from error
     return tuple(line.strip() for line in lines if line.strip())
 
 

@@ -1,4 +1,4 @@
-"""A client of `geochat serve`: questions about images and searches of scenes, computed on the server.
+"""Client of `geochat serve`: questions about images and searches of scenes, computed on the server.
 
     with Client("http://127.0.0.1:7860") as client:
         answer = client.ask("scene.tif", "where are the planes?")

@@ -1,4 +1,4 @@
-"""An answer of a server: the object that `geochat ask --json` prints, with what `Answer` makes of it."""
+"""Answers of a server: the object that `geochat ask --json` prints, with the conversions of `Answer`."""
 
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
@@ -22,7 +22,7 @@ class RemoteAnswer:
     """An answer of a server; its attributes are those of `geochat.Answer`.
 
     Attributes:
-        values: What the server answered; see `Answer.to_dict`.
+        values: The server's answer; see `Answer.to_dict`.
         source: The file that was asked about; None for an image in memory.
         page: Its page.
     """
@@ -33,22 +33,22 @@ class RemoteAnswer:
 
     @property
     def text(self) -> str:
-        """The model's text, markup included."""
+        """The model's text with markup."""
         return str(self.values["text"])
 
     @property
     def plain_text(self) -> str:
-        """The words alone; of a closed set of answers, the one chosen."""
+        """The text without markup; with offered choices, the chosen one."""
         return str(self.values["plain_text"])
 
     @property
     def question(self) -> str:
-        """What was asked."""
+        """The question as asked."""
         return str(self.values["question"])
 
     @property
     def prompt(self) -> str:
-        """The question as the model read it."""
+        """The question as the model reads it."""
         return str(self.values["prompt"])
 
     @property
@@ -69,7 +69,7 @@ class RemoteAnswer:
 
     @property
     def finish(self) -> str:
-        """Why the text ends."""
+        """Reason why the text ends."""
         return str(self.values["finish"])
 
     @property
@@ -85,7 +85,7 @@ class RemoteAnswer:
 
     @property
     def notices(self) -> "tuple[Notice, ...]":
-        """What to know beside the answer."""
+        """Notices that accompany the answer."""
         from geochat.assistant.notices import Notice  # noqa: PLC0415 - slow to import, as the rest of the core below
 
         return tuple(Notice(**notice) for notice in self.values["notices"])
@@ -97,12 +97,12 @@ class RemoteAnswer:
 
     @property
     def asked(self) -> "tuple[GroundedRegion, ...]":
-        """The regions the question was about."""
+        """The regions of the question."""
         return tuple(_region(values, self.values, asked=True) for values in self.values["asked"])
 
     @property
     def features(self) -> "tuple[GroundedRegion, ...]":
-        """Regions to draw and export: those found, then those asked about."""
+        """Regions to draw and export: those found, then those of the question."""
         return (*self.regions, *self.asked)
 
     @property
@@ -134,7 +134,7 @@ class RemoteAnswer:
         return document
 
     def draw(self) -> "Image.Image":
-        """Return the view with the features drawn on it; it is read from the file again.
+        """Draw the features on the view, which is read from the file again.
 
         Raises:
             ExportError: The image was given in memory.
@@ -212,7 +212,7 @@ class RemoteStream:
         return self._answer
 
     def wait(self) -> RemoteAnswer:
-        """Read the remaining pieces and give the whole answer.
+        """Read the remaining pieces and return the whole answer.
 
         Raises:
             GeoChatError: The server failed or broke off.

@@ -1,4 +1,4 @@
-"""The client: calls with the signatures of `GeoChat`, as far as a server takes them."""
+"""The client: calls with the signatures of `GeoChat`, with the options that a server supports."""
 
 import io
 import json
@@ -28,9 +28,9 @@ class RemoteView(TypedDict, total=False):
     """Options of a view; see `geochat.assistant.ViewOptions`.
 
     Attributes:
-        window: The part to look at, (column, row, width, height) in pixels of the whole image.
-        bands: Which bands become red, green and blue.
-        stretch: How band values become brightness.
+        window: The part to read, (column, row, width, height) in pixels of the whole image.
+        bands: Bands shown as red, green and blue.
+        stretch: Mapping of band values to brightness.
         page: Image of a file that holds several, from 1.
         geojson: Whether the answer comes with its regions as GeoJSON, which its files are made of.
     """
@@ -49,8 +49,8 @@ class RemoteQuestion(RemoteView, total=False):
         regions: Boxes (x1, y1, x2, y2[, θ]) in pixels of the whole image, or a GeoJSON object.
         task: Kind of question; None goes by its words.
         choices: Closed set of answers.
-        raw: Whether the words go to the model as they are.
-        generation: How to answer.
+        raw: Whether the words go to the model unchanged.
+        generation: Generation settings.
     """
 
     regions: Sequence[Sequence[float]] | Mapping[str, Any]
@@ -78,13 +78,13 @@ class RemoteFind(TypedDict, total=False):
 class Client:
     """Asks a running `geochat serve`. May be used from several threads; close it, or use it in a `with` statement.
 
-    An image is a path, the bytes of a file, a Pillow image or an array. A file is streamed as it is, without the files
-    beside it, such as world files; no address is sent to the server, which would not open it.
+    An image is a path, the bytes of a file, a Pillow image or an array. A file is streamed unchanged, without its side
+    files, such as world files; addresses are not sent, because the server would not open them.
 
     Args:
         url: Address of the server's page; None takes the environment variable GEOCHAT_SERVER.
         token: API token; None takes GEOCHAT_API_TOKEN.
-        timeout: Seconds of the server's silence after which a request is given up.
+        timeout: Seconds of silence after which a request is aborted.
 
     Raises:
         SettingsError: The address, the token or the timeout is impossible.
@@ -119,7 +119,7 @@ class Client:
         return self.stream(image, question, **options).wait()
 
     def stream(self, image: "ImageLike", question: str = "", **options: Unpack[RemoteQuestion]) -> RemoteStream:
-        """Ask one question and read the answer while it is being written; errors as `ask`."""
+        """Ask one question and read the answer while it is generated; errors as `ask`."""
         fields: dict[str, Any] = {"question": question, **options}
         if (generation := fields.pop("generation", None)) is not None:
             names = ("max_new_tokens", "temperature", "top_p", "seed", "stop")
@@ -146,7 +146,7 @@ class Client:
 
         Args:
             image: The scene.
-            phrases: What to find.
+            phrases: Phrases of the objects to find.
             on_progress: Called by `RemoteSearch.wait` as the search advances.
             options: See `RemoteFind`.
 
@@ -174,7 +174,7 @@ class Client:
 
 @contextmanager
 def _form(image: "ImageLike", fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give a form as arguments of httpx; the image's file is open in the context, and is read when the form is sent.
+    """Yield a form as arguments of httpx; the image's file stays open in the context and is read on sending.
 
     Raises:
         ImageError: The file cannot be read.
@@ -209,7 +209,7 @@ def _content(image: Any) -> bytes:  # noqa: ANN401 - bytes, a Pillow image or an
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - a field
-    """Return a field as the server reads it: text as it is, everything else as JSON."""
+    """Return a field as the server expects it: text unchanged, everything else as JSON."""
     if isinstance(value, str):
         return str(value)
     if hasattr(value, "percentiles"):  # a stretch

@@ -1,4 +1,4 @@
-"""Requests to a server's HTTP API, its streams of events, and its errors as this project's."""
+"""Requests to a server's HTTP API, its event streams, and its errors as errors of this project."""
 
 import json
 import os
@@ -30,7 +30,7 @@ class Connection:
         url: Address of its page, such as http://127.0.0.1:7860; None takes `GEOCHAT_SERVER`. May hold name and
             password of a login.
         token: API token; None takes `GEOCHAT_API_TOKEN`.
-        timeout: Seconds of the server's silence after which a request is given up.
+        timeout: Seconds of silence after which a request is aborted.
 
     Raises:
         SettingsError: There is no address, or it, the token or the timeout is impossible.
@@ -58,7 +58,7 @@ class Connection:
         self._http.close()
 
     def call(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - decoded JSON
-        """Return the JSON value that a request is answered with.
+        """Return the JSON value of a response.
 
         Raises:
             GeoChatError: The server cannot be reached, or refuses.
@@ -68,7 +68,7 @@ class Connection:
 
     @contextmanager
     def opened(self, method: str, path: str, **options: Any) -> Iterator[httpx.Response]:  # noqa: ANN401 - as httpx
-        """Send a request; the context has the response, its body unread.
+        """Send a request; the context yields the response, its body unread.
 
         Raises:
             GeoChatError: As `call`.
@@ -127,7 +127,7 @@ class Connection:
         return EngineError(f"{self.where} answers {response.status_code}: {shown or response.reason_phrase}")
 
     def _stated(self, values: Mapping[str, Any], status: int) -> GeoChatError:
-        """Return the error that problem details describe: of the class that the server raised, where it says so."""
+        """Return the error that problem details describe, of the class that the server states."""
         detail = str(values.get("detail") or values.get("title") or status)
         if status in (401, 403):
             return SettingsError(f"{self.where} refuses: {detail.rstrip('.')}; an API token goes into {TOKEN}")
@@ -138,7 +138,7 @@ class Connection:
 
 
 def _address(url: str) -> httpx.URL:
-    """Return the address of a page, with a slash at its end."""
+    """Return the URL of a page, with a slash at its end."""
     if not url:
         raise SettingsError(f"there is no server; give its address, such as http://127.0.0.1:7860, or set {SERVER}")
     try:

@@ -1,4 +1,4 @@
-"""A search of a scene on a server: followed, fetched as a layer, and cancelled."""
+"""A search of a scene on a server: monitored, downloaded as a layer, and cancelled."""
 
 import io
 import time
@@ -23,9 +23,9 @@ class SearchProgress:
     """Progress of a search; see `geochat.find.Progress`.
 
     Attributes:
-        done: Windows looked at.
-        total: Windows there are to look through.
-        failed: Windows that could not be looked at.
+        done: Number of finished windows.
+        total: Total number of windows.
+        failed: Number of failed windows.
         found: Objects so far.
     """
 
@@ -36,7 +36,7 @@ class SearchProgress:
 
 
 class RemoteSearch:
-    """A search that runs on a server, and goes on there whether or not anybody waits.
+    """A search that runs on a server, independently of this process.
 
     Attributes:
         id: Names it to the same server and token; see `Client.search`.
@@ -53,22 +53,22 @@ class RemoteSearch:
 
     @property
     def state(self) -> str:
-        """The state as last heard: queued, running, done, failed or cancelled."""
+        """The last known state: queued, running, done, failed or cancelled."""
         return str(self._values["state"])
 
     @property
     def progress(self) -> SearchProgress:
-        """The progress as last heard."""
+        """The last known progress."""
         return SearchProgress(**self._values["windows"], found=self._values["found"])
 
     @property
     def error(self) -> str | None:
-        """Why it failed."""
+        """Reason of a failure."""
         error: str | None = self._values["error"]
         return error
 
     def refresh(self) -> Self:
-        """Ask for state and progress.
+        """Request state and progress.
 
         Raises:
             GeoChatError: The server cannot be reached, or the search has expired.
@@ -77,7 +77,7 @@ class RemoteSearch:
         return self
 
     def wait(self) -> Self:
-        """Wait for the end. A connection that breaks off is made again a few times.
+        """Wait for the end. A broken connection is opened again a few times.
 
         Raises:
             GeoChatError: The search failed or was cancelled, or the server cannot be reached.
@@ -108,7 +108,7 @@ class RemoteSearch:
         return objects
 
     def save(self, path: str | Path, format: str | None = None) -> Path:
-        """Write a layer of the objects found so far, and the files that belong to it.
+        """Write a layer of the objects found so far, and its additional files.
 
         Args:
             path: Its suffix chooses the format; see `geochat.exports.write_layer`.
@@ -138,7 +138,7 @@ class RemoteSearch:
         return path
 
     def cancel(self) -> Self:
-        """Stop the search; what it has found stays until it is deleted or expires. Idempotent.
+        """Stop the search; found objects stay until the search is deleted or expires. Idempotent.
 
         Raises:
             GeoChatError: As `refresh`.
@@ -148,7 +148,7 @@ class RemoteSearch:
         return self
 
     def delete(self) -> None:
-        """Delete a search that has ended.
+        """Delete a finished search.
 
         Raises:
             GeoChatError: As `refresh`.
@@ -157,7 +157,7 @@ class RemoteSearch:
             self._connection.call("DELETE", self._path())
 
     def resume(self) -> Self:
-        """Go on with a search that was cancelled or failed.
+        """Resume a search that was cancelled or failed.
 
         Raises:
             GeoChatError: As `refresh`.

@@ -5,9 +5,9 @@
 >>> found = classifier.classify("scene.tif")
 >>> found.label, found.probabilities  # "airport", {"airport": 0.93, "harbor": 0.05, "forest": 0.02}
 
-`Classifier.learned(encoder, read_prompts("learned.safetensors"))` classifies with prompts that CoOp or CoCoOp learned;
-what they were learned for is checked. Loading takes seconds, a classifier's text features are computed once, and a
-classifier may be used from several threads: keep both, and build a new classifier when the classes change.
+`Classifier.learned(encoder, read_prompts("learned.safetensors"))` classifies with prompts learned by CoOp or CoCoOp,
+after checking that they fit the encoder. Loading takes seconds, a classifier's text features are computed once, and a
+classifier is thread-safe: keep both, and build a new classifier when the classes change.
 
 The names below are loaded on first use, so that what needs no torch comes without it.
 """

@@ -1,8 +1,8 @@
-"""Image features kept on disk, so that the same images are encoded once for any list of classes.
+"""Image features cached on disk, so that images are encoded once for any list of classes.
 
-One SQLite file for each model and image processor, in the user's cache folder (XDG Base Directory Specification); an
-entry is found by the content of the image file and what of it was looked at. A cache that cannot be used is no error:
-features are then computed.
+There is one SQLite file for each model and image processor, in the user's cache folder (XDG Base Directory
+Specification). The key of an entry consists of the content of the image file and the view of it. An unusable cache is
+not an error; features are then computed.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ class FeatureCache:
 
         Args:
             encoder: Whose features.
-            folder: Where caches are kept; None is the user's cache folder.
+            folder: Folder of the caches; None is the user's cache folder.
         """
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -46,7 +46,7 @@ class FeatureCache:
             self._connection = connection
 
     def get(self, key: str) -> Tensor | None:
-        """The features (D,) under a key, float32; None where there are none."""
+        """Return the features (D,) of a key, float32; None if there are none."""
         with self._lock, suppress(sqlite3.Error):
             if self._connection is not None:
                 row = self._connection.execute("SELECT vector FROM features WHERE key = ?", (key,)).fetchone()
@@ -55,7 +55,7 @@ class FeatureCache:
         return None
 
     def put(self, keys: Sequence[str], features: Tensor) -> None:
-        """Keep features (N, D) under their keys."""
+        """Store features (N, D) under their keys."""
         vectors = features.cpu().numpy().astype("<f4")
         rows = [(key, vector.tobytes()) for key, vector in zip(keys, vectors, strict=True)]
         with self._lock, suppress(sqlite3.Error):
@@ -64,7 +64,7 @@ class FeatureCache:
                     self._connection.executemany("INSERT OR REPLACE INTO features VALUES (?, ?)", rows)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
@@ -72,13 +72,13 @@ class FeatureCache:
 
 
 def image_key(image: GeoImage) -> str:
-    """Cache key of a view: the image's content, window, bands and stretch."""
+    """Return the cache key of a view: the image's content, window, bands and stretch."""
     stated = f"{image.sha256} {tuple(image.window)} {image.bands} {image.stretch}"
     return hashlib.sha256(stated.encode()).hexdigest()
 
 
 def _cache_folder() -> Path:
-    """As the XDG Base Directory Specification says.
+    """Return the cache folder of the XDG Base Directory Specification.
 
     Raises:
         RuntimeError: The user has no home.

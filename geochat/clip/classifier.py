@@ -1,4 +1,4 @@
-"""Classifying images by the texts, or the learned prompts, they are closest to."""
+"""Classification of images by the most similar texts or learned prompts."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,7 +32,7 @@ class Classification:
 
     Attributes:
         image: The file, or "image" for one given in memory.
-        label: The likeliest class.
+        label: The most probable class.
         probabilities: By class, in the order of the classes; they sum to 1.
     """
 
@@ -42,11 +42,11 @@ class Classification:
 
     @property
     def probability(self) -> float:
-        """Of the likeliest class."""
+        """Probability of the most probable class."""
         return self.probabilities[self.label]
 
     def ranked(self) -> list[tuple[str, float]]:
-        """The classes from the likeliest down."""
+        """Return the classes, most probable first."""
         return sorted(self.probabilities.items(), key=lambda item: -item[1])
 
 
@@ -54,12 +54,12 @@ class Classifier:
     """An encoder with classes.
 
     Attributes:
-        encoder: Makes the images' features.
+        encoder: Encoder of the images.
         classes: Names, K of them.
     """
 
     def __init__(self, encoder: DualEncoder, classes: Sequence[str], logits: Callable[[Tensor], Tensor]) -> None:
-        """A classifier whose `logits` make (N, K) of features (N, D)."""
+        """Create a classifier whose `logits` maps features (N, D) to (N, K)."""
         self.encoder = encoder
         self.classes = tuple(classes)
         self._logits = logits
@@ -68,13 +68,13 @@ class Classifier:
     def zero_shot(
         cls, encoder: DualEncoder, classes: Sequence[str], templates: Sequence[str] = REMOTE_SENSING
     ) -> "Classifier":
-        """Classes known by their names alone.
+        """Create a classifier for classes known only by their names.
 
         p(y=i|x) = softmax_i cos(w_i, f) / τ (Radford et al. 2021); w_i is the normalised mean of the
         normalised features of the templates filled with the class.
 
         Args:
-            encoder: Of images and texts.
+            encoder: Encoder of images and texts.
             classes: Their names.
             templates: Sentences in which `{}` stands for the class.
 
@@ -90,7 +90,7 @@ class Classifier:
     def learned(
         cls, encoder: DualEncoder, prompts: LearnedPrompts, classes: Sequence[str] | None = None
     ) -> "Classifier":
-        """Classes with prompts that CoOp or CoCoOp learned; the arguments and errors are those of `attach`."""
+        """Create a classifier from prompts learned by CoOp or CoCoOp; arguments and errors are those of `attach`."""
         module = prompts.attach(encoder, None if classes is None else tuple(classes))
         if isinstance(module, CoCoOp):
             conditional = module
@@ -129,9 +129,9 @@ class Classifier:
 
         Args:
             images: Files, PIL images, arrays or opened images.
-            batch_size: How many are encoded at once.
+            batch_size: Number of images per batch.
             opener: Opens an image; None takes `open_image` as it is.
-            cache: Where features are kept and looked for.
+            cache: Cache of features.
             on_error: Called with an image that cannot be read, which is then left out; None raises.
 
         Raises:
@@ -169,7 +169,7 @@ class Classifier:
 
 
 def text_weights(encoder: DualEncoder, classes: Sequence[str], templates: Sequence[str]) -> Tensor:
-    """w_i: the normalised mean of the normalised features of each class's prompts; (K, D).
+    """Return w_i: the normalised mean of the normalised features of each class's prompts; (K, D).
 
     Raises:
         PromptError: A template has no `{}`, or a prompt is too long.
@@ -182,7 +182,7 @@ def text_weights(encoder: DualEncoder, classes: Sequence[str], templates: Sequen
 
 @dataclass(frozen=True)
 class _Prepared:
-    """An image ready to be encoded, or its features where they were in the cache."""
+    """An image ready to be encoded, or its cached features."""
 
     name: str
     key: str | None
@@ -225,7 +225,7 @@ def _prepare(encoder: DualEncoder, image: Picture, opener: Opener, cache: Featur
 
 
 def _features(encoder: DualEncoder, batch: list[_Prepared], cache: FeatureCache | None) -> Tensor:
-    """(N, D), from the cache or encoded, and then kept."""
+    """Return features (N, D), cached or newly encoded; new ones are cached."""
     missing = [number for number, prepared in enumerate(batch) if prepared.features is None]
     made: dict[int, Tensor] = {}
     if missing:

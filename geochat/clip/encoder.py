@@ -1,4 +1,4 @@
-"""A dual encoder: images and texts become unit vectors in one space, in which what belongs together is close.
+"""Dual encoders, which map images and texts to unit vectors in one space; related images and texts are close.
 
 Radford et al. 2021 (CLIP): f = image encoder of x, w = text encoder of a text, both L2-normalised; their product, the
 cosine, times the learned exp(s) = 1/τ is the logit.
@@ -26,7 +26,7 @@ _TEXTS = 256  # encoded at once
 
 
 class DualEncoder:
-    """A CLIP or SigLIP with its tokenizer and its image processor; frozen, and safe to use from several threads."""
+    """A CLIP or SigLIP with its tokenizer and image processor; frozen and thread-safe."""
 
     def __init__(self, parts: Parts) -> None:
         self.model: Model = parts.model
@@ -82,12 +82,12 @@ class DualEncoder:
 
     @cached_property
     def scale(self) -> float:
-        """1/τ, what cosines are multiplied by before the softmax."""
+        """1/τ, the factor of cosine similarities before the softmax."""
         return self.model.logit_scale.double().exp().item()
 
     @cached_property
     def dimension(self) -> int:
-        """Of the common space."""
+        """Dimension of the common space."""
         config: Any = self.model.config
         siglip = isinstance(self.model, SiglipModel)
         return int(config.vision_config.hidden_size if siglip else config.projection_dim)
@@ -100,22 +100,22 @@ class DualEncoder:
 
     @cached_property
     def context_length(self) -> int:
-        """Tokens of the longest text."""
+        """Maximum number of tokens of a text."""
         config: Any = self.model.config
         return int(config.text_config.max_position_embeddings)
 
     @cached_property
     def sha256(self) -> str:
-        """Hex digest over the weights files, computed when first asked for."""
+        """Hex digest over the weights files, computed on first use."""
         return weights_sha256(self.weights)
 
     @cached_property
     def processing(self) -> str:
-        """Settings of the image processor as text: with the weights, they decide an image's features."""
+        """Settings of the image processor as text; together with the weights they determine an image's features."""
         return str(self.processor.to_json_string())
 
     def pixels(self, images: Sequence[Picture]) -> Tensor:
-        """Input of the image tower.
+        """Preprocess images for the image tower.
 
         Args:
             images: Files, PIL images, arrays (height, width, bands) or opened images.
@@ -129,7 +129,7 @@ class DualEncoder:
         return self._squares.normalise(torch.stack([self.square(image) for image in images]))
 
     def square(self, image: Picture) -> Tensor:
-        """One image as the tower's square, in 8 bits and so in a quarter of the room: uint8, (3, S, S), on the CPU.
+        """Preprocess one image to the tower's square as uint8, a quarter of the float size: (3, S, S), on the CPU.
 
         Raises:
             ImageError: It cannot be read.
@@ -138,7 +138,7 @@ class DualEncoder:
 
     @torch.no_grad()
     def encode_pixels(self, pixels: Tensor) -> Tensor:
-        """Features of what `pixels` made.
+        """Encode the output of `pixels`.
 
         Args:
             pixels: (N, 3, S, S).
@@ -150,11 +150,11 @@ class DualEncoder:
         return functional.normalize(output.pooler_output.float(), dim=-1)
 
     def encode_squares(self, squares: Tensor) -> Tensor:
-        """Features of squares (N, 3, S, S) that `square` made; as `encode_pixels`."""
+        """Encode squares (N, 3, S, S) made by `square`; as `encode_pixels`."""
         return self.encode_pixels(self._squares.normalise(squares.to(self.device)))
 
     def encode_images(self, images: Sequence[Picture], batch_size: int = 32) -> Tensor:
-        """Features of images.
+        """Encode images.
 
         Returns:
             Float32, (N, D), of length 1, on the model's device.
@@ -168,7 +168,7 @@ class DualEncoder:
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Features of texts.
+        """Encode texts.
 
         Returns:
             Float32, (N, D), of length 1, on the model's device.
@@ -183,7 +183,7 @@ class DualEncoder:
         return torch.cat(features) if features else torch.empty(0, self.dimension, device=self.device)
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
-        """Ids of texts, padded on the right: (N, L) on the model's device.
+        """Return ids of texts, padded on the right: (N, L) on the model's device.
 
         SigLIP reads its last position, so texts are padded to its whole context, as it was trained; CLIP, which reads
         the end token and looks back only, is padded to the longest.
@@ -200,14 +200,14 @@ class DualEncoder:
         return torch.tensor(ids, device=self.device)
 
     def ids(self, texts: Sequence[str], **options: Any) -> list[list[int]]:  # noqa: ANN401 - the tokenizer's own
-        """Ids of texts, with the options of the tokenizer."""
+        """Return ids of texts, with the options of the tokenizer."""
         with self._tokenizing:
             ids: list[list[int]] = self.tokenizer(list(texts), **options)["input_ids"]
         return ids
 
 
 def save_encoder(encoder: DualEncoder, folder: Path) -> None:
-    """Write a dual encoder as transformers loads it: weights, config, tokenizer, image processor.
+    """Write a dual encoder in transformers' format: weights, config, tokenizer, image processor.
 
     Raises:
         OSError: It cannot be written.

@@ -1,11 +1,11 @@
-"""Prompts in token space: learned vectors, a class's tokens, a full stop, the end token, as the text tower reads them.
+"""Prompts as token embeddings: learned vectors, a class's tokens, a full stop and the end token, for the text tower.
 
 CoOp (Zhou et al. 2022, arXiv 2109.01134), with the class at the end, in the middle or in front:
 [V]_1 .. [V]_M [CLASS], [V]_1 .. [V]_M/2 [CLASS] [V]_M/2+1 .. [V]_M, [CLASS] [V]_1 .. [V]_M.
 
-Where the tower looks back only, as CLIP's does, what several prompts begin with is read once: they lie in one row, each
-attending to the common beginning and to itself, at the positions it would have alone. With 16 vectors and 21 classes
-that is a quarter of the work, and the features are the same.
+If the tower is causal, as CLIP's is, the common prefix of several prompts is read once: the prompts share a row, each
+attending to the prefix and to itself, at the positions it would have alone. With 16 vectors and 21 classes this needs a
+quarter of the computation, and the features are the same.
 """
 
 from collections.abc import Sequence
@@ -32,9 +32,9 @@ class PromptSettings:
     """Layout of a learned prompt.
 
     Attributes:
-        vectors: How many learned vectors, M.
-        words: What they are to begin with; there are then as many vectors as tokens. Empty begins at random.
-        position: Where the class's name stands: "end", "middle" or "front".
+        vectors: Number of learned vectors, M.
+        words: Initial words, which set the number of vectors to their tokens; empty for random vectors.
+        position: Position of the class's name: "end", "middle" or "front".
         class_specific: Whether each class has vectors of its own.
     """
 
@@ -52,14 +52,14 @@ class PromptSettings:
 
 @dataclass(frozen=True, eq=False)
 class PromptLayout:
-    """K prompts in R rows of T places.
+    """K prompts in R rows of T positions.
 
     Attributes:
-        index: (R, T), what stands at each place: a row of the vectors, then of `fixed`.
-        positions: (R, T), the position each place has in its prompt.
-        mask: (R, 1, T, T), 0 where a place may attend and the lowest number where not; None where all may.
-        ends: (K, 2), row and place at which each prompt's feature is read.
-        fixed: (U, W), embeddings of the tokens that stay as they are.
+        index: (R, T), content of each position: a row of the vectors, then of `fixed`.
+        positions: (R, T), position of each token in its prompt.
+        mask: (R, 1, T, T), 0 where attention is allowed, else the lowest number; None if all is allowed.
+        ends: (K, 2), row and position at which each prompt's feature is read.
+        fixed: (U, W), embeddings of the fixed tokens.
     """
 
     index: Tensor
@@ -93,7 +93,7 @@ def lay_out(encoder: DualEncoder, classes: Sequence[str], settings: PromptSettin
 
 
 def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    """The classes, if they are some and tell apart.
+    """Check that the classes are valid and distinct, and return them.
 
     Raises:
         SettingsError: There are none, one is there twice, or one has no name.
@@ -109,11 +109,11 @@ def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def encode_prompts(encoder: DualEncoder, layout: PromptLayout, vectors: Tensor) -> Tensor:
-    """Features g(t_i) of prompts with these vectors; gradients flow to the vectors.
+    """Return the features g(t_i) of prompts with these vectors; gradients flow to the vectors.
 
     Args:
         encoder: Its text tower reads them.
-        layout: Of that encoder.
+        layout: Layout of that encoder.
         vectors: (B, V, W): of V rows each, in the tower's token space.
 
     Returns:
@@ -147,18 +147,18 @@ def _prompt(encoder: DualEncoder, name: str, number: int, settings: PromptSettin
 
 
 def word_ids(encoder: DualEncoder, words: str) -> list[int]:
-    """Ids of words within a text, without what begins and ends it."""
+    """Return the ids of words within a text, without start and end tokens."""
     return encoder.ids([f" {words}"], add_special_tokens=False)[0]
 
 
 def _full_stop(encoder: DualEncoder) -> list[int]:
-    """Ids of the full stop after a word; alone, some tokenizers would put a space before it."""
+    """Return the ids of a full stop after a word; for a full stop alone, some tokenizers add a space before it."""
     word, ended = word_ids(encoder, "a"), word_ids(encoder, "a.")
     return ended[len(word) :] if ended[: len(word)] == word else word_ids(encoder, ".")
 
 
 def _special(encoder: DualEncoder) -> tuple[list[_Item], list[_Item]]:
-    """Ids the tokenizer puts before and after a text."""
+    """Return the ids that the tokenizer puts before and after a text."""
     (whole,), (bare,) = encoder.ids(["a"]), encoder.ids(["a"], add_special_tokens=False)
     start = next(place for place in range(len(whole)) if whole[place : place + len(bare)] == bare)
     tail = whole[start + len(bare) :]
@@ -174,7 +174,7 @@ def _tokens(ids: Sequence[int]) -> list[_Item]:
 
 
 class _Row:
-    """Prompts that lie in one row: what all begin with, then the rest of each."""
+    """Prompts in one row: their common prefix, then the rest of each."""
 
     def __init__(self, prompts: list[list[_Item]]) -> None:
         alike = takewhile(lambda items: len(set(items)) == 1, zip(*prompts, strict=False))
@@ -191,7 +191,7 @@ class _Row:
             self.ends.append(len(self.items) - 1)
 
     def fill(self, length: int, token: int) -> None:
-        """Pad the row's one prompt to the length that is read at its last place."""
+        """Pad the row's one prompt so that its last position is the one that is read."""
         missing = length - len(self.items)
         self.items += [("token", token)] * missing
         self.positions = list(range(length))
@@ -219,7 +219,7 @@ def _as_tensors(encoder: DualEncoder, rows: list[_Row], vectors: int, looks_back
 
 
 def _mask(positions: Tensor, owners: Tensor, dtype: torch.dtype) -> Tensor:
-    """Each place attends to itself and to what comes before it in its own prompt."""
+    """Return a mask in which each position attends to itself and to earlier positions of its own prompt."""
     earlier = positions[:, None, :] <= positions[:, :, None]  # (R, T, T): asked, attended
     own = (owners[:, None, :] == 0) | (owners[:, None, :] == owners[:, :, None])
     closed = torch.full(own.shape, torch.finfo(dtype).min, dtype=dtype)

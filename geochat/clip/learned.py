@@ -1,4 +1,4 @@
-"""Classification with learned prompts: CoOp and CoCoOp. The encoders are frozen; vectors alone are learned.
+"""Classification with learned prompts: CoOp and CoCoOp. The encoders are frozen; only the vectors are learned.
 
 CoOp (Zhou et al. 2022, arXiv 2109.01134): p(y=i|x) = softmax_i cos(g(t_i), f) / τ, where t_i holds vectors in
 place of words.
@@ -31,12 +31,12 @@ class CoOp(nn.Module):
     def __init__(
         self, encoder: DualEncoder, classes: Sequence[str], settings: PromptSettings, context: Tensor | None = None
     ) -> None:
-        """Prompts of `classes`.
+        """Create prompts of `classes`.
 
         Args:
             encoder: Frozen.
             classes: Their names, K of them.
-            settings: What a prompt looks like.
+            settings: Layout of a prompt.
             context: The vectors; None begins with the settings' words, or at random, N(0, 0.02²).
 
         Raises:
@@ -50,15 +50,15 @@ class CoOp(nn.Module):
         self.layout = lay_out(encoder, self.classes, settings)
 
     def text_features(self) -> Tensor:
-        """Class features that images are compared with: (K, D), of length 1."""
+        """Return class features that images are compared with: (K, D), of length 1."""
         vectors = self.context.reshape(1, -1, self.context.shape[-1])  # (1, V, W)
         return encode_prompts(self.encoder, self.layout, vectors)[0]
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits.
+        """Compute logits.
 
         Args:
-            features: Of images, (N, D), of length 1.
+            features: Features of images, (N, D), of length 1.
 
         Returns:
             (N, K).
@@ -67,7 +67,7 @@ class CoOp(nn.Module):
 
 
 class CoCoOp(nn.Module):
-    """Context vectors to which a meta-net adds what it makes of the image.
+    """Context vectors to which a meta-net adds a function of the image.
 
     Attributes:
         context: (M, W).
@@ -79,7 +79,7 @@ class CoCoOp(nn.Module):
     def __init__(
         self, encoder: DualEncoder, classes: Sequence[str], settings: PromptSettings, context: Tensor | None = None
     ) -> None:
-        """Prompts of `classes`; the arguments and errors are those of `CoOp`."""
+        """Create prompts of `classes`; arguments and errors are those of `CoOp`."""
         super().__init__()
         if settings.class_specific:
             raise SettingsError("CoCoOp has one set of vectors for all classes; leave class-specific vectors to CoOp")
@@ -98,16 +98,16 @@ class CoCoOp(nn.Module):
         ).to(encoder.device)
 
     def text_features(self, features: Tensor) -> Tensor:
-        """Class features of each image: (N, K, D), of length 1.
+        """Return the class features of each image: (N, K, D), of length 1.
 
         Args:
-            features: Of images, (N, D), of length 1.
+            features: Features of images, (N, D), of length 1.
         """
         shift = self.meta_net(features)  # (N, W)
         return encode_prompts(self.encoder, self.layout, self.context + shift[:, None])
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits (N, K) of images' features (N, D), of length 1."""
+        """Compute logits (N, K) of image features (N, D) of length 1."""
         return self.encoder.scale * (self.text_features(features) @ features[:, :, None])[:, :, 0]
 
 
@@ -130,7 +130,7 @@ def with_classes(prompts: Prompts, classes: Sequence[str]) -> Prompts:
 
 
 def resolved(encoder: DualEncoder, settings: PromptSettings) -> PromptSettings:
-    """The settings with as many vectors as their words have tokens, where there are words.
+    """Return the settings with as many vectors as their initial words have tokens, if there are words.
 
     Raises:
         SettingsError: The words have no tokens.
@@ -142,7 +142,7 @@ def resolved(encoder: DualEncoder, settings: PromptSettings) -> PromptSettings:
 
 
 def first_context(encoder: DualEncoder, settings: PromptSettings, classes: int) -> Tensor:
-    """The vectors before learning: the words' embeddings, or N(0, 0.02²) from torch's generator; float32.
+    """Return the initial vectors: the words' embeddings, or N(0, 0.02²) from torch's generator; float32.
 
     Raises:
         SettingsError: There are not as many vectors as words.

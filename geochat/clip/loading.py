@@ -44,9 +44,9 @@ class Parts:
 
     Attributes:
         model: Both towers, in evaluation mode, frozen, on its device.
-        tokenizer: Of its text tower.
-        processor: Makes its pixels.
-        name: What its results call it.
+        tokenizer: Tokenizer of its text tower.
+        processor: Its image processor.
+        name: Its name in results.
         weights: The files its weights came from.
     """
 
@@ -58,7 +58,7 @@ class Parts:
 
 
 def bundled_path() -> Path:
-    """The folder of the dual encoder shipped in the package."""
+    """Return the folder of the bundled dual encoder."""
     return Path(str(files("geochat") / "models" / "mini" / "clip"))
 
 
@@ -124,7 +124,7 @@ def _folder(
 
 
 def _config(folder: Path) -> tuple[PretrainedConfig, type[Model]]:
-    """The architecture in a folder's config, and the class that has it."""
+    """Read the architecture from a folder's config, and its model class."""
     file = folder / "config.json"
     raw = read_object(file)
     refuse_quantized(raw, folder)
@@ -150,7 +150,7 @@ def _open_clip(
 def _model(
     folder: Path, weights: tuple[Path, ...], model_type: type[Model], config: PretrainedConfig, dtype: torch.dtype
 ) -> Model:
-    """The model of the tensors in the weights files; transformers opens none itself."""
+    """Build the model from the tensors in the weights files; transformers opens none itself."""
     reader = Reader()
     model_class: Any = model_type
     with guarded(folder):
@@ -171,7 +171,7 @@ def _vocabulary(config: Any) -> int:  # noqa: ANN401 - transformers types the pa
 
 
 def _processor(folder: Path, config: Any) -> PilBackend:  # noqa: ANN401 - see `_vocabulary`
-    """Of the kind the folder says, since the bundled encoder letterboxes where most crop; Pillow's backend."""
+    """Load the folder's processor class, because the bundled encoder letterboxes and others crop; Pillow's backend."""
     with guarded(f"the image processor in {folder}"):
         processor: PilBackend = AutoImageProcessor.from_pretrained(
             folder, backend="pil", trust_remote_code=False, local_files_only=True

@@ -1,9 +1,9 @@
-"""Weights in open_clip's format, as RemoteCLIP and GeoRSCLIP publish theirs, read as a transformers `CLIPModel`.
+"""Weights in open_clip's format, as published for RemoteCLIP and GeoRSCLIP, loaded as a transformers `CLIPModel`.
 
-A file holds tensors alone. Sizes are read from their shapes; what shapes do not tell is the activation: OpenAI's models
-and what was fine-tuned from them as they are (GeoRSCLIP) have QuickGELU, open_clip's plain `ViT-B-32` and so on, as
-which RemoteCLIP is published, GELU. The wrong one costs accuracy and nothing else tells, so it has to be said, or stand
-in an `open_clip_config.json` beside the file.
+A file holds only tensors. Sizes are read from their shapes, but the activation cannot be: OpenAI's models, and models
+fine-tuned from them unchanged (GeoRSCLIP), use QuickGELU; open_clip's plain `ViT-B-32` and similar, the format in which
+RemoteCLIP is published, use GELU. The wrong one lowers accuracy without any other sign, so it must be given, or stated
+in an `open_clip_config.json` next to the file.
 """
 
 import json
@@ -41,7 +41,7 @@ class Described:
     Attributes:
         activation: "gelu" or "quick_gelu".
         heads: Attention heads of "vision" and "text".
-        mean: Of the pixels' channels, for normalising.
+        mean: Mean of the pixels' channels, for normalising.
         std: As `mean`.
     """
 
@@ -52,7 +52,7 @@ class Described:
 
 
 def load_open_clip(file: Path, activation: str | None, dtype: torch.dtype) -> tuple[CLIPModel, CLIPImageProcessorPil]:
-    """The model and the image processor of a weights file.
+    """Load the model and the image processor of a weights file.
 
     Args:
         file: A PyTorch state dict, or safetensors.

@@ -1,7 +1,7 @@
 """Names and shapes of open_clip's tensors of a CLIP with a ViT, and their places in transformers.
 
 open_clip keeps OpenAI's names: queries, keys and values are one matrix, and projections are applied from the right, so
-that transformers' are their transposes.
+they are the transposes of transformers' matrices.
 """
 
 import math
@@ -59,10 +59,10 @@ class Architecture:
         vision: The image tower.
         text: The text tower.
         patch: Side of a patch in pixels.
-        grid: Patches along a side.
+        grid: Patches per side.
         vocabulary: Rows of the token table.
         context: Tokens of the longest text.
-        dimension: Of the common space.
+        dimension: Dimension of the common space.
     """
 
     vision: Tower
@@ -75,18 +75,18 @@ class Architecture:
 
 
 def plain_name(name: str) -> str | None:
-    """The name without what training or open_clip's custom text tower puts before it; None if it is computed."""
+    """Return a name without the prefixes of training or open_clip's custom text tower; None if it is computed."""
     name = name.removeprefix("module.")
     name = name.removeprefix("text.")
     return None if name.endswith(_COMPUTED) else name
 
 
 def read_architecture(shapes: dict[str, tuple[int, ...]], heads: dict[str, int | None]) -> Architecture:
-    """The sizes that tensors of these shapes have.
+    """Determine the sizes from the shapes of the tensors.
 
     Args:
         shapes: By open_clip's names.
-        heads: "vision" and "text": how many attention heads where that is known; shapes do not tell it.
+        heads: "vision" and "text": number of attention heads if known; shapes do not determine it.
 
     Raises:
         CheckpointError: A tensor that tells a size is missing, or they are not a ViT's.
@@ -111,7 +111,7 @@ def read_architecture(shapes: dict[str, tuple[int, ...]], heads: dict[str, int |
 
 
 def expected_shapes(sizes: Architecture) -> dict[str, tuple[int, ...]]:
-    """Every tensor that a CLIP of these sizes has, by open_clip's names."""
+    """Return every tensor that a CLIP of these sizes has, by open_clip's names."""
     vision, text = sizes.vision.width, sizes.text.width
     shapes: dict[str, tuple[int, ...]] = {
         "logit_scale": (),
@@ -133,7 +133,7 @@ def expected_shapes(sizes: Architecture) -> dict[str, tuple[int, ...]]:
 
 
 def converted(name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """A tensor of `expected_shapes` under its name, or as its parts under their names, in transformers."""
+    """Convert a tensor of `expected_shapes` to transformers' names, in parts if needed."""
     block = _RESBLOCK.fullmatch(name)
     if block is None:
         if name in _TRANSPOSED:
@@ -179,7 +179,7 @@ def _tower(shapes: dict[str, tuple[int, ...]], prefix: str, width: int, heads: i
 
 
 def _heads(width: int, tower: str) -> int:
-    """OpenAI's and open_clip's towers have heads of 64 channels, except the three largest image towers."""
+    """Return the head count; OpenAI's and open_clip's heads have 64 channels, except in the three largest towers."""
     head = _HEAD_WIDTHS.get(width, _HEAD_WIDTH)
     if width % head:
         raise CheckpointError(

@@ -1,6 +1,7 @@
 """Preprocessing for an image tower: an image becomes an 8-bit square, then squares are normalised together.
 
-An image processor does the same to one image at a time in floats, at a quarter of what the bundled tower costs.
+transformers' image processor handles one image at a time in floats, which takes a quarter of the time of the bundled
+tower.
 """
 
 from typing import Any
@@ -19,15 +20,15 @@ _VALUES = 256  # of 8 bits
 
 
 class SquareMaker:
-    """Makes and normalises squares as an image processor does.
+    """Makes and normalises squares in the same way as an image processor.
 
-    Normalised values are its own, to the bit. So are squares, except where it letterboxes, as the bundled encoder's
-    does: these are resized by PyTorch's vectorised kernel, five times as fast as Pillow, from which it differs by a
-    level of 256 in less than one value of a hundred. Published CLIPs and SigLIPs do not letterbox.
+    Normalised values equal the processor's bit for bit. So do squares, except for letterboxing processors such as the
+    bundled encoder's: these squares are resized by PyTorch's vectorised kernel, which is five times as fast as Pillow
+    and differs by one level of 256 in less than one value in a hundred. Published CLIPs and SigLIPs do not letterbox.
     """
 
     def __init__(self, processor: PilBackend) -> None:
-        """Squares as `processor` makes them."""
+        """Reproduce the squares of `processor`."""
         self._processor = processor
         ramp = np.broadcast_to(np.arange(_VALUES, dtype=np.uint8)[None, :, None], (1, _VALUES, 3))
         as_it_is: dict[str, Any] = {"do_resize": False, "do_center_crop": False, "do_pad": False}
@@ -36,7 +37,7 @@ class SquareMaker:
         self._letterbox = _letterbox(processor)
 
     def square(self, image: GeoImage) -> Tensor:
-        """The square of an image: uint8, (3, S, S)."""
+        """Return the square of an image: uint8, (3, S, S)."""
         if self._letterbox is None:
             options: dict[str, Any] = {"do_rescale": False, "do_normalize": False, "return_tensors": "np"}
             found: Any = self._processor(images=[image.pil()], **options)["pixel_values"]
@@ -61,7 +62,7 @@ class SquareMaker:
 
 
 def _letterbox(processor: Any) -> tuple[int, Tensor] | None:  # noqa: ANN401 - its settings are attributes
-    """The side and the background of squares made as LLaVA pads and resizes; None for a processor that does not."""
+    """Return side and background of squares that LLaVA pads and resizes; None for other processors."""
     if not (isinstance(processor, LlavaImageProcessorPil) and processor.do_pad and processor.do_resize):
         return None
     side = processor.size.get("shortest_edge")

@@ -1,4 +1,4 @@
-"""Learned prompts in a file: the vectors alone, in safetensors, with what they were learned for and from."""
+"""Learned prompts in a file: only the vectors, in safetensors, with their encoder, classes and training data."""
 
 import json
 from collections.abc import Mapping
@@ -25,13 +25,13 @@ class LearnedPrompts:
 
     Attributes:
         method: "coop" or "cocoop".
-        classes: Those learned from.
-        settings: What a prompt looks like.
+        classes: Classes of the training.
+        settings: Layout of a prompt.
         encoder: Name of the encoder they were learned for.
         encoder_sha256: Of its weights.
-        training: How they were learned.
+        training: Settings and data of the training.
         tensors: The vectors, and the meta-net's weights.
-        file: Where they were read from.
+        file: File from which they were read.
     """
 
     method: str
@@ -44,7 +44,7 @@ class LearnedPrompts:
     file: Path
 
     def attach(self, encoder: DualEncoder, classes: tuple[str, ...] | None = None) -> Prompts:
-        """The prompts with their encoder, frozen.
+        """Return the prompts with their encoder, frozen.
 
         Args:
             encoder: The one they were learned for.
@@ -72,12 +72,12 @@ class LearnedPrompts:
 
 
 def save_prompts(prompts: Prompts, file: Path, training: Mapping[str, Any]) -> None:
-    """Write learned prompts; the file appears under its name only when it is whole.
+    """Write learned prompts; the file appears under its name only when it is complete.
 
     Args:
-        prompts: What was learned.
+        prompts: The learned prompts.
         file: A `.safetensors` file.
-        training: How they were learned, as JSON values.
+        training: Settings and data of the training, as JSON values.
 
     Raises:
         SettingsError: The file's ending is another, or its folder is missing.
@@ -98,7 +98,7 @@ def save_prompts(prompts: Prompts, file: Path, training: Mapping[str, Any]) -> N
 
 
 def check_prompt_file(file: Path) -> None:
-    """Find out before the work that prompts could not be written.
+    """Check before training that prompts can be written.
 
     Raises:
         SettingsError: The file's ending is not .safetensors, or its folder is missing.

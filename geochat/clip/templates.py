@@ -1,6 +1,6 @@
 """Prompt templates: sentences in which `{}` stands for a class.
 
-The ensemble is of the wordings with which Radford et al. (2021) prompt their remote-sensing benchmarks: photographs and
+The ensemble consists of the prompts that Radford et al. (2021) use for their remote-sensing benchmarks: photographs and
 imagery, satellite and aerial.
 """
 
@@ -25,7 +25,7 @@ SETS = {"remote-sensing": REMOTE_SENSING, "photo": ("a photo of a {}.",), "satel
 
 
 def read_templates(words: Sequence[str]) -> tuple[str, ...]:
-    """Templates from what was typed: the names of sets, files with a template a line, and templates themselves.
+    """Read templates from names of sets, files with one template per line, and templates themselves.
 
     Raises:
         PromptError: A word is none of these, or a file cannot be read.
@@ -42,7 +42,7 @@ def read_templates(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_templates(templates: Sequence[str]) -> tuple[str, ...]:
-    """The templates, each once.
+    """Check the templates and remove duplicates.
 
     Raises:
         PromptError: There are none, or one has no place for the class.
@@ -58,17 +58,17 @@ def check_templates(templates: Sequence[str]) -> tuple[str, ...]:
 
 
 def fill(template: str, name: str) -> str:
-    """The template about a class; underscores of a class's name become spaces."""
+    """Insert a class into the template; underscores of its name become spaces."""
     return template.replace("{}", spoken(name))
 
 
 def spoken(name: str) -> str:
-    """A class's name as words."""
+    """Return a class's name as words."""
     return name.replace("_", " ")
 
 
 def letters(name: str) -> str:
-    """A class's letters and digits, by which a folder's name is compared with it: `golfcourse` is "golf course"."""
+    """Return a class's letters and digits, for comparison with folder names: `golfcourse` is "golf course"."""
     return "".join(filter(str.isalnum, name.casefold()))
 
 

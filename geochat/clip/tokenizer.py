@@ -1,8 +1,8 @@
-"""CLIP's tokenizer for weights that come without one.
+"""CLIP's tokenizer, for weights that come without one.
 
-All of OpenAI's and open_clip's CLIPs, RemoteCLIP and GeoRSCLIP among them, have one vocabulary of 49,408 tokens. It is
-looked for in transformers' form beside the weights, as open_clip's list of merges beside them or in an installed
-open_clip, then as the hub's copy: in its local cache, or downloaded where that is allowed.
+All of OpenAI's and open_clip's CLIPs, including RemoteCLIP and GeoRSCLIP, have the same vocabulary of 49,408 tokens. It
+is searched for in transformers' format next to the weights, as open_clip's list of merges next to them or in an
+installed open_clip, and then as the hub's copy, in the local cache or downloaded if allowed.
 """
 
 import gzip
@@ -24,12 +24,12 @@ _SPECIAL = ("<|startoftext|>", "<|endoftext|>")
 def find_tokenizer(
     source: str | Path | None, beside: Path, vocabulary: int, *, allow_download: bool = False
 ) -> PreTrainedTokenizerBase:
-    """CLIP's tokenizer.
+    """Find CLIP's tokenizer.
 
     Args:
         source: A directory, a hub id or a file of merges; None looks for one.
         beside: The folder of the weights.
-        vocabulary: How many tokens the model knows.
+        vocabulary: Number of tokens that the model knows.
         allow_download: Whether the hub's copy may be downloaded where none was given.
 
     Raises:
@@ -40,7 +40,7 @@ def find_tokenizer(
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer in a folder.
+    """Load the tokenizer in a folder.
 
     Raises:
         CheckpointError: There is none, or it cannot be read.
@@ -54,7 +54,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 def check_vocabulary(tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> PreTrainedTokenizerBase:
-    """The tokenizer, if the model knows its tokens.
+    """Return the tokenizer after checking that the model knows its tokens.
 
     Raises:
         CheckpointError: It has more tokens than the model knows.
@@ -67,7 +67,7 @@ def check_vocabulary(tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> Pre
 
 
 def read_merges(file: Path) -> CLIPTokenizer:
-    """The tokenizer that open_clip makes of a list of merges: a line of comment, then a pair a line.
+    """Build open_clip's tokenizer from a list of merges: a comment line, then one pair per line.
 
     Tokens are the 256 bytes, the same at a word's end, the merges in their order, and two special ones.
 
@@ -91,7 +91,7 @@ _MERGES = 49152 - 256 - 2  # those of the published list that are used; its file
 
 
 def _byte_letters() -> dict[int, str]:
-    """GPT-2's letters for bytes, in its order: a printable byte is itself, the others stand from U+0100 on."""
+    """Return GPT-2's letters for bytes, in its order: a printable byte is itself, the others start at U+0100."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [byte for byte in range(256) if byte not in printable]
     return {byte: chr(byte) for byte in printable} | {byte: chr(256 + place) for place, byte in enumerate(others)}
@@ -119,7 +119,7 @@ def _looked_for(beside: Path, *, allow_download: bool) -> PreTrainedTokenizerBas
 
 
 def _installed_merges() -> Path | None:
-    """The list that an installed open_clip brings; open_clip itself is not imported."""
+    """Return the merges of an installed open_clip, without importing it."""
     try:
         files = distribution("open_clip_torch").files or []
     except PackageNotFoundError:

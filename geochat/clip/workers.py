@@ -1,7 +1,7 @@
-"""Threads that each compute alone.
+"""Single-threaded workers.
 
-PyTorch spreads every operation over all cores and waits for the slowest of them. Where files must be read as well,
-which takes a core away now and then, batches beside each other, each on one core, wait for nobody.
+PyTorch spreads every operation over all cores and waits for the slowest. If files must be read as well, which occupies
+a core now and then, parallel batches on one core each avoid this waiting.
 """
 
 import threading
@@ -14,10 +14,10 @@ import torch
 
 @contextmanager
 def lone_workers() -> Iterator[tuple[ThreadPoolExecutor, int]]:
-    """An executor with as many threads as PyTorch takes cores, and their number; what is not begun is not done after.
+    """Yield an executor with one thread per core PyTorch uses, and their number; pending tasks are cancelled on exit.
 
-    A number of threads set in a thread is its own, but also what threads started later begin with; so all start here,
-    and the caller's number is set again.
+    The number of threads set in one thread applies to it and to threads started later; so all workers start here, and
+    the caller's number is restored.
     """
     count = torch.get_num_threads()
     ready = threading.Barrier(count + 1)

@@ -1,9 +1,9 @@
-"""Dialects: the ways in which models are asked and write regions, one a family of models.
+"""Dialects: prompt wordings and region formats, one per family of models.
 
-A dialect has three parts: a *syntax* (how regions and phrases are read, streamed and written), a *frame* (over what
-the numbers lie, their scale, rounding and angles) and *wordings* (how each task is asked). A checkpoint names its
-dialect in `geochat.json`, a user may name one; nobody guesses one from a text, because the same braces mean corners to
-one model and centre and sides to another, and the same JSON pixels to one and thousandths to the next.
+A dialect has three parts: a *syntax* (reading, streaming and writing of regions and phrases), a *frame* (the area that
+the numbers cover, their scale, rounding and angles) and *wordings* (the prompts of the tasks). A checkpoint names its
+dialect in `geochat.json`, or the user names one. A dialect is never guessed from text, because the same braces mean
+corners to one model and centre and sides to another, and the same JSON pixels to one and thousandths to the next.
 
 Reading never raises and never loses text; writing raises `RegionError` rather than write what could not be read back.
 

@@ -32,7 +32,7 @@ class Wordings:
         defaults: The question of each task that can be asked without words of one's own.
         templates: What is written around the user's words, which stand at "{}", and a part of it by which a question
             that is already so worded is recognised.
-        region: What is written around a region in a question, which stands at "{}".
+        region: Text around a region in a question; "{}" marks the region.
         system: The system prompt of each task that has one of its own.
     """
 
@@ -43,12 +43,12 @@ class Wordings:
     system: Mapping[Task, str] = field(default_factory=dict)
 
     def task_of(self, question: str) -> Task | None:
-        """The task whose token opens `question`, if any."""
+        """Return the task whose token begins `question`, if any."""
         opening = question.lstrip()
         return next((task for task, token in self.tokens.items() if opening.startswith(token)), None)
 
     def put(self, words: str, task: Task) -> str:
-        """The user's words in the task's wording; its default question where there are none.
+        """Insert the user's words into the task's wording; without words, return its default question.
 
         Raises:
             PromptError: There are no words and the task needs some.
@@ -67,17 +67,17 @@ class Wordings:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """The way one family of models is asked and writes regions.
+    """The prompt wordings and region format of one family of models.
 
     Attributes:
-        name: What `geochat.json` and `--dialect` call it.
-        syntax: How regions and phrases become text and text becomes events.
-        wordings: How each task is asked.
+        name: Name in `geochat.json` and `--dialect`.
+        syntax: Conversion of regions and phrases to text, and of text to events.
+        wordings: Wordings of the tasks.
         model_frame: Over what the numbers lie, and the number at its far edge.
         angles: Direction and range of written angles.
         decimals: Digits written after the point.
-        empty: What the model answers where there is none of what was asked for; None where it has no fixed words.
-        source: What is known of it, and from where.
+        empty: Fixed answer of the model if the object is absent; None without one.
+        source: Source of the facts about it.
     """
 
     name: str
@@ -92,10 +92,10 @@ class Dialect:
     def fitted(
         self, *, fit: Layout | None = None, size: int | None = None, angles: AngleConvention | None = None
     ) -> Self:
-        """The dialect with a checkpoint's own settings; None keeps the dialect's.
+        """Return the dialect with a checkpoint's own settings; None keeps the dialect's.
 
         Args:
-            fit: How an image becomes what the model sees.
+            fit: Conversion of an image to the model's input.
             size: Side in pixels of the square that it is padded or cropped to; nothing to dialects of other fits.
             angles: Direction and range of its angles.
         """
@@ -107,11 +107,11 @@ class Dialect:
         )
 
     def reader(self) -> Reader:
-        """A reader for one answer that arrives in pieces."""
+        """Create a reader for one answer that arrives in pieces."""
         return self.syntax.reader(self.angles)
 
     def parse(self, text: str) -> ParsedText:
-        """Read a whole answer; never raises on what a model may write.
+        """Read a complete answer; never raises because of the model's text.
 
         Returns:
             The events, neighbouring `Text` joined; regions in the numbers the model writes, turned clockwise on screen.
@@ -142,26 +142,26 @@ class Dialect:
         return self.write_all([(phrase, boxes)], inline=inline)
 
     def write_all(self, groups: Sequence[Named], *, inline: bool = False) -> str:
-        """Write several phrases with their regions; see `write`. None at all are written as the empty answer."""
+        """Write several phrases with their regions; see `write`. An empty list gives the empty answer."""
         if not groups:
             return self.empty or ""
         return self.syntax.write(groups, self.angles, self.decimals, inline=inline)
 
     def rewrite(self, region: Region, shape: Shape) -> str:
-        """The text that replaces a region's own (`Region.span`) once it has moved, its label kept.
+        """Return the text that replaces a region's own (`Region.span`) after it has moved, its label kept.
 
         Args:
             region: As this dialect read it.
-            shape: Where it is now, in the model's numbers.
+            shape: Its new shape, in the model's numbers.
         """
         inside = region.phrase_span is not None and region.span[0] <= region.phrase_span[0] < region.span[1]
         return self.syntax.region(shape, region.phrase if inside else None, self.angles, self.decimals)
 
     def carried(self, shape: Shape, affine: Affine) -> Shape:
-        """A region through an affine map to this dialect's numbers.
+        """Apply an affine map to a region; the result is in this dialect's numbers.
 
-        A box stays one where its angle is written; elsewhere its corners are carried, which a map that stretches makes
-        those of a parallelogram.
+        A box remains a box if the dialect writes angles. Otherwise its corners are mapped, which a stretching map turns
+        into those of a parallelogram.
         """
         if isinstance(shape, OrientedBox):
             if self.syntax.order.turned:
@@ -170,12 +170,12 @@ class Dialect:
         return transform_geometry(shape, affine)
 
     def keeps_area(self, box: Shape) -> bool:
-        """Return whether a region in the model's numbers has an area once it is written; True of points."""
+        """Return whether a region in the model's numbers keeps an area when it is written; True for points."""
         regions = self.parse(self.write_box(box)).regions
         return bool(regions) and (regions[0].box.area > 0 or regions[0].geometry is not None)
 
     def task_of(self, question: str) -> Task | None:
-        """The task whose token opens `question`, if any."""
+        """Return the task whose token begins `question`, if any."""
         return self.wordings.task_of(question)
 
     def compose(self, question: str, task: Task | None = None, boxes: Sequence[Shape] = ()) -> str:
@@ -187,7 +187,7 @@ class Dialect:
                 may be empty. Full questions in the task's wording pass unchanged.
             task: None takes the task from the question's token; a question with a region and no token becomes
                 `Task.IDENTIFY`, because that is the token that makes the model look at a region.
-            boxes: The regions asked about, in the model's numbers. They follow the question's words.
+            boxes: The regions of the question, in the model's numbers. They follow the question's words.
 
         Raises:
             PromptError: The question is empty where words are needed, opens with another task's token, or the task

@@ -1,7 +1,7 @@
 """Regions in bracketed lists: `[[x1, y1, x2, y2]]`, alone, between tags, or after a marked phrase.
 
-Brackets also stand in prose, so that a short list of numbers is taken for words unless a tag or another region stands
-directly before it; a longer one that is no region is unreadable. Tags may be missing, as where a server drops special
+Brackets also occur in prose, so a short list of numbers is treated as words unless it directly follows a tag or another
+region; a longer list that is not a region is unreadable. Tags may be missing, for example if a server drops special
 tokens.
 """
 
@@ -26,10 +26,10 @@ class BracketSyntax(Syntax):
     """`<ref>phrase</ref><box>[[x1, y1, x2, y2], [x1, y1, x2, y2]]</box>` and its relatives.
 
     Attributes:
-        tags: What stands before and after the regions of a phrase; read as silent marks.
-        lists: How several regions stand together: "one" list of lists, a list of lists for "each", or "flat" lists.
-        brackets: What opens and closes the numbers of a region.
-        joint: What parts several regions within the innermost brackets, "" where nothing does.
+        tags: Text before and after the regions of a phrase; read as silent marks.
+        lists: Layout of several regions: "one" list of lists, a list of lists for "each", or "flat" lists.
+        brackets: Brackets around the numbers of a region.
+        joint: Separator of regions within the innermost brackets, "" for none.
         width: Digits a number is filled to with zeros.
         silent: Other marks that are understood and not shown.
         ends: Marks that end the turn.
@@ -44,7 +44,7 @@ class BracketSyntax(Syntax):
     ends: tuple[str, ...] = ENDS
 
     def build_grammar(self) -> Grammar:
-        """The marks; of nested brackets the outer ones are silent."""
+        """Return the marks; the outer of nested brackets are silent."""
         opened = re.escape(self.brackets[0])
         openings = [Opening.after(self.brackets[0])] + ([Opening.after(self.joint)] if self.joint else [])
         outer = Opening(
@@ -63,7 +63,7 @@ class BracketSyntax(Syntax):
     def element(
         self, text: str, start: int, inside: int, *, final: bool, marked: bool, angles: AngleConvention
     ) -> Token | None:
-        """A list of numbers that begins at `start`: a region, words, or what is unreadable in its place."""
+        """Read a list of numbers that begins at `start`: a region, words, or an unreadable part."""
         closing = self.brackets[1]
         end = _end_of(_BODY, text, inside, start + MAX_HELD)
         if end == len(text) and end < start + MAX_HELD and not final:
@@ -84,11 +84,11 @@ class BracketSyntax(Syntax):
         return Token(Kind.TEXT, max(stop, inside))
 
     def region(self, shape: Shape, _label: str | None, angles: AngleConvention, decimals: int) -> str:
-        """One list of numbers."""
+        """Write one list of numbers."""
         return f"{self.brackets[0]}{self._numbers(shape, angles, decimals)}{self.brackets[1]}"
 
     def compose(self, groups: Sequence[Named], angles: AngleConvention, decimals: int, inline: bool) -> str:
-        """Each phrase, where it is marked or stands in a sentence, and its lists."""
+        """Write each phrase, if it is marked or part of a sentence, and its lists."""
         written = []
         for phrase, shapes in groups:
             boxes = f"{self.tags[0]}{self._lists(shapes, angles, decimals)}{self.tags[1]}" if shapes else ""
@@ -110,6 +110,6 @@ class BracketSyntax(Syntax):
 
 
 def _end_of(run: re.Pattern[str], text: str, start: int, limit: int) -> int:
-    """The end of a run of characters, at `limit` at the latest."""
+    """Return the end of a run of characters, at most `limit`."""
     found = run.match(text, start, limit)
     return start if found is None else found.end()

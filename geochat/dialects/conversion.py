@@ -1,4 +1,4 @@
-"""Texts from one dialect to another: their words stay, their regions and marks are rewritten."""
+"""Conversion of texts between dialects: words stay, regions and marks are rewritten."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Converted:
 
     Attributes:
         text: The text.
-        problems: What could not be read or written and was left as it is, each with the reason.
+        problems: Parts that could not be converted and are unchanged, each with the reason.
     """
 
     text: str
@@ -33,11 +33,11 @@ class Converted:
 
 
 def mover(source: Dialect, target: Dialect, size: Size | None) -> Move:
-    """The way of regions from one dialect's numbers over an image to another's.
+    """Return the map from one dialect's numbers over an image to another's.
 
     Args:
-        source: What was written.
-        target: What is to be written.
+        source: The dialect of the text.
+        target: The dialect to write.
         size: (width, height) of the image in pixels. None, where it is unknown, is right where both numbers lie over
             the same frame, and for square images; numbers that are pixels need it.
 
@@ -53,7 +53,7 @@ def mover(source: Dialect, target: Dialect, size: Size | None) -> Move:
 
 
 def needs_size(source: Dialect, target: Dialect) -> bool:
-    """Return whether regions lie elsewhere on images that are not square, unless the images' sizes are known."""
+    """Return whether the conversion depends on the size of images that are not square."""
     first, second = source.model_frame, target.model_frame
     return first.fit != second.fit or (first.fit not in ("pad", "image") and first != second)
 
@@ -61,15 +61,15 @@ def needs_size(source: Dialect, target: Dialect) -> bool:
 def convert(text: str, source: Dialect, target: Dialect, move: Move) -> Converted:
     """Write a text in another dialect.
 
-    Words and what could not be read stay as they are. Where both dialects have the same syntax, so does everything but
-    the numbers. Otherwise phrases get the other dialect's marks; where it lists regions instead of setting them between
-    words, those that stand together become one list.
+    Words and unreadable parts are unchanged. If both dialects have the same syntax, only the numbers change. Otherwise
+    phrases get the other dialect's marks; if that dialect lists regions instead of placing them between words, adjacent
+    regions become one list.
 
     Args:
         text: An answer or a question.
         source: Its dialect.
         target: The other one.
-        move: Takes a region to the other's numbers.
+        move: Maps a region to the other's numbers.
     """
     if source.syntax == target.syntax and source.syntax.in_place:
         return _in_place(text, source, target, move)
@@ -99,7 +99,7 @@ def convert(text: str, source: Dialect, target: Dialect, move: Move) -> Converte
 
 
 def convert_question(text: str, source: Dialect, target: Dialect, move: Move) -> Converted:
-    """As `convert`, and the token of the question's task becomes the other dialect's, or falls away."""
+    """Convert as `convert`; the task token becomes the other dialect's, or is removed."""
     task = source.task_of(text)
     words = text if task is None else text.lstrip().removeprefix(source.wordings.tokens[task]).lstrip()
     converted = convert(words, source, target, move)
@@ -108,7 +108,7 @@ def convert_question(text: str, source: Dialect, target: Dialect, move: Move) ->
 
 
 def task_in_words(text: str, dialect: Dialect) -> Task | None:
-    """The task of a question, from its token or the words that its template is recognised by."""
+    """Return the task of a question, from its token or from the words of its template."""
     if task := dialect.task_of(text):
         return task
     marks = ((task, mark) for task, (_, mark) in dialect.wordings.templates.items() if mark)
@@ -138,7 +138,7 @@ def _in_place(text: str, source: Dialect, target: Dialect, move: Move) -> Conver
 
 @dataclass(slots=True)
 class _Passage:
-    """A run of regions with their phrases, or else words."""
+    """A run of regions with their phrases, or of words."""
 
     words: str = ""
     phrase: str | None = None
@@ -181,7 +181,7 @@ def _passages(events: Sequence[Event], *, merging: bool) -> Iterator[_Passage]:
 
 
 def _stands_in(region: Region, phrase: Phrase | None) -> bool:
-    """Return whether a region's phrase is that of an earlier event."""
+    """Return whether a region's phrase belongs to an earlier event."""
     if region.phrase_span is None or phrase is None:
         return False
     return phrase.span[0] <= region.phrase_span[0] < phrase.span[1]
@@ -206,7 +206,7 @@ def _plain(event: Event) -> _Passage:
 
 
 def _names_region(events: Sequence[Event], index: int) -> bool:
-    """Return whether a phrase is followed by a region that has it."""
+    """Return whether a phrase is followed by a region of that phrase."""
     for event in events[index + 1 :]:
         if isinstance(event, Region):
             return event.phrase is not None

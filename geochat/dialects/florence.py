@@ -1,7 +1,7 @@
-"""Florence-2, and Falcon, which was trained from it on remote sensing: 1000 bins a side, each standing for its middle.
+"""Florence-2 and Falcon, a remote-sensing model trained from it: 1000 bins per side; a number is the centre of its bin.
 
-Florence-2 tells boxes from quadrilaterals by nothing but the number of tokens, and eight are also two boxes: the
-dialect says which were asked for. Falcon marks its own.
+Florence-2's boxes and quadrilaterals differ only in the number of tokens, and eight tokens can also be two boxes, so
+the dialect determines the kind. Falcon marks each kind.
 """
 
 from geochat.dialects.base import PLAIN, Dialect, Wordings

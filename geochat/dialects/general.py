@@ -24,7 +24,7 @@ LLAVA = Dialect(
     _wordings(_LLAVA, "Please provide a short description for this region:"),
     ModelFrame("pad", scale=1),
     decimals=2,
-    source="LLaVA-1.5's training data; that the frame is the padded square is a guess",
+    source="LLaVA-1.5's training data; the padded square as frame is an assumption",
 )
 INTERNVL = Dialect(
     "internvl",
@@ -42,7 +42,7 @@ COGVLM = Dialect(
         ("Can you point out {} in the image and provide the bounding boxes of its location?", "Can you point out")
     ),
     _THOUSAND,
-    source="THUDM/CogVLM README, format of coordination; that `;` parts several boxes is a guess",
+    source="THUDM/CogVLM README, format of coordination; `;` between several boxes is an assumption",
 )
 DEEPSEEK_VL2 = Dialect(
     "deepseek-vl2",
@@ -77,7 +77,7 @@ GLM = Dialect(
         )
     ),
     _THOUSAND,
-    source="GLM-4.1V to 4.6V; x = round(1000 x / width), zai-org's grounding notes; wording guessed",
+    source="GLM-4.1V to 4.6V; x = round(1000 x / width), zai-org's grounding notes; assumed wording",
 )
 KOSMOS2 = Dialect(
     "kosmos-2",
@@ -133,7 +133,7 @@ GEMINI = Dialect(
         )
     ),
     _THOUSAND,
-    source="roboflow/supervision, vlm.py; masks are passed over, that points are y before x is a guess",
+    source="roboflow/supervision, vlm.py; masks are skipped; points with y before x are an assumption",
 )
 _MOLMO = _wordings(("Point to {}.", "Point to"))
 MOLMO = Dialect(

@@ -40,8 +40,8 @@ class BraceSyntax(Syntax):
     """`<p>phrase</p> {<x1><y1><x2><y2>|<θ>}<delim>{…}`.
 
     Attributes:
-        around: What stands before and after all boxes of a phrase.
-        between: What stands between them.
+        around: Text before and after all boxes of a phrase.
+        between: Text between them.
     """
 
     phrase: tuple[str, str] | None = ("<p>", "</p>")
@@ -64,7 +64,7 @@ class BraceSyntax(Syntax):
     def element(
         self, text: str, start: int, inside: int, *, final: bool, marked: bool, angles: AngleConvention
     ) -> Token | None:
-        """A box that begins at `start`, or the part of the text that is unreadable in its place."""
+        """Read a box that begins at `start`, or return the unreadable part in its place."""
         window = start + MAX_HELD + self.grammar.longest
         stop = _BOX_ENDS.search(text, inside, window)
         if stop is None and len(text) < window and not final:
@@ -84,13 +84,13 @@ class BraceSyntax(Syntax):
         return Token(Kind.UNREADABLE, stop.end(), reason=_why(text[start : stop.end()]))
 
     def region(self, shape: Shape, _label: str | None, angles: AngleConvention, decimals: int) -> str:
-        """One box in braces."""
+        """Write one box in braces."""
         numbers = [f"<{number}>" for number in self.numbers(shape, angles, decimals)]
         angle = f"|{numbers[4]}" if len(numbers) == 5 else ""
         return f"{{{''.join(numbers[:4])}{angle}}}"
 
     def compose(self, groups: Sequence[Named], angles: AngleConvention, decimals: int, inline: bool) -> str:
-        """Phrases between their marks, each with its boxes."""
+        """Write phrases between their marks, each with its boxes."""
         written = []
         for phrase, shapes in groups:
             boxes = self.between.join(self.region(shape, None, angles, decimals) for shape in shapes)
@@ -100,7 +100,7 @@ class BraceSyntax(Syntax):
 
 
 def _why(box: str) -> str:
-    """Why a complete box could not be read."""
+    """Return the reason why a complete box could not be read."""
     coordinates, *angles = box.split("|")
     count = len(re.findall(_NUMBER, coordinates))
     if len(angles) > 1:

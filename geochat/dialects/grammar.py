@@ -1,9 +1,9 @@
-"""Texts as tokens: where each mark, phrase and region begins and ends.
+"""Tokenization of texts into marks, phrases and regions.
 
-Every syntax is a `Grammar` (the marks, and where a region may begin) and a function that reads one region from where it
-begins. `Grammar.next_token` decides from the text alone, and says nothing while more text could change its answer. That
-makes a token the same however the text arrives. Phrases and regions have a greatest length, so that it never waits for
-long, and a text is read in linear time whatever it holds.
+Every syntax consists of a `Grammar` (its marks, and the possible beginnings of a region) and a function that reads one
+region. `Grammar.next_token` decides from the text alone and waits while more text could change the result, so tokens do
+not depend on how the text arrives. Phrases and regions have a maximum length, so the wait is bounded, and any text is
+read in linear time.
 """
 
 import re
@@ -41,7 +41,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of the text, from where the last one ended up to `end`."""
+    """A piece of the text, from the end of the previous one to `end`."""
 
     kind: Kind
     end: int
@@ -60,15 +60,15 @@ class Token:
 
 
 class RegionReader(Protocol):
-    """Reads one region, or says why it cannot be read."""
+    """Reads one region, or returns the reason why it cannot be read."""
 
     def __call__(self, text: str, start: int, inside: int, *, final: bool, marked: bool) -> Token | None:
         """Read a region.
 
         Args:
-            text: What is known of the text.
-            start: Where the region's opening begins.
-            inside: Where that ends.
+            text: The text so far.
+            start: Start index of the region's opening.
+            inside: End index of the opening.
             final: Whether nothing will follow `text`.
             marked: Whether a silent mark or another region stands directly before it, so that it is no plain words.
 
@@ -96,7 +96,7 @@ class Opening:
 
     @classmethod
     def after(cls, literal: str) -> "Opening":
-        """A literal, spaces, and a number."""
+        """Build an opening: a literal, spaces, and a number."""
         begun = "|".join(re.escape(literal[:length]) for length in range(1, len(literal)))
         whole = f"{re.escape(literal)}{SPACES}"
         return cls(f"{whole}{NUMBER_AHEAD}", f"(?:{f'{begun}|' if begun else ''}{whole}[-+]?\\.?)")
@@ -108,12 +108,12 @@ class Grammar:
 
     Attributes:
         mark: Anything that is not plain words.
-        partial: What may be the beginning of a mark, at the end of a text.
+        partial: Possible beginning of a mark, at the end of a text.
         longest: Of such a beginning, in characters.
-        telling: An unfinished mark at the end of a text that is no mere punctuation.
+        telling: Pattern of an unfinished mark at the end of a text, other than mere punctuation.
         bare: Whether the words directly before a region name it, without marks.
         ignored: Characters that are silent after a region or a mark, with nothing but spaces between.
-        shown: What is shown of marks that are not silent.
+        shown: Text shown for marks that are not silent.
     """
 
     mark: re.Pattern[str]
@@ -142,13 +142,13 @@ class Grammar:
         """Compile a grammar.
 
         Args:
-            openings: Where a region may begin; the first that matches counts.
-            phrase: What opens and closes a phrase.
+            openings: Openings of regions; the first that matches is used.
+            phrase: Marks that open and close a phrase.
             delimiters: Marks that are understood and not shown.
             silent: More of these, as patterns.
             ends: Marks that end the turn.
             escaped: Whether `<` and `>` of marks may be written `&lt;` and `&gt;`.
-            telling: Pattern of an unfinished region that is certainly one.
+            telling: Pattern of an unfinished but certain region.
             bare: See `Grammar`.
             ignored: See `Grammar`.
             shown: See `Grammar`.
@@ -181,8 +181,8 @@ class Grammar:
         """Read one token.
 
         Args:
-            text: What is known of the text.
-            start: Where the last token ended.
+            text: The text so far.
+            start: End index of the last token.
             read: Reads a region.
             final: Whether nothing will follow `text`.
 
@@ -205,7 +205,7 @@ class Grammar:
         return Token(Kind.END if mark.lastgroup == "end" else Kind.DELIMITER, mark.end())
 
     def _unfinished(self, text: str, start: int, partial: int, final: bool) -> Token | None:
-        """Words before what may be the beginning of a mark, or that itself where nothing follows."""
+        """Return the words before a possible beginning of a mark, or the mark itself at the end of the text."""
         if partial > start:
             return self._words(text, start, partial, None, final=final)
         if not final:
@@ -215,7 +215,7 @@ class Grammar:
         return Token(Kind.TEXT, len(text))
 
     def _words(self, text: str, start: int, end: int, following: str | None, *, final: bool) -> Token | None:
-        """Words up to `end`; where words name what follows, they are held until that is there."""
+        """Return words up to `end`; words that name the next region are held until it arrives."""
         if end == start or not self.bare:
             return None if end == start else Token(Kind.TEXT, end)
         line = text.find("\n", start, min(end, start + MAX_HELD)) + 1
@@ -227,7 +227,7 @@ class Grammar:
         return Token(Kind.PHRASE if names else Kind.TEXT, end, words=(start, end))
 
     def _phrase(self, text: str, begin: int, final: bool) -> Token | None:
-        """A phrase whose words begin at `begin`; alone its opening mark is unreadable where it does not end."""
+        """Read a phrase whose words begin at `begin`; if it does not end, its opening mark is unreadable."""
         window = begin + MAX_HELD + self.longest
         stop = self.mark.search(text, begin, window)
         if stop is None and len(text) < window and not final:
@@ -244,6 +244,6 @@ class Grammar:
 
 
 def _spellings(mark: str) -> list[str]:
-    """A mark with each of its angle brackets plain or escaped."""
+    """Return the spellings of a mark with each angle bracket plain or escaped."""
     pieces = [(char, {"<": "&lt;", ">": "&gt;"}[char]) if char in "<>" else (char,) for char in mark]
     return ["".join(parts) for parts in product(*pieces)]

@@ -1,8 +1,8 @@
-"""Regions in JSON: `[{"bbox_2d": [x1, y1, x2, y2], "label": "ship"}, ...]`, perhaps in a fence of three backticks.
+"""Regions in JSON: `[{"bbox_2d": [x1, y1, x2, y2], "label": "ship"}, ...]`, optionally fenced by three backticks.
 
-Objects are read one by one, so that a list that was cut off, has lost its brackets or commas, or stands in a sentence
-gives all that was complete. Which key holds which numbers is the dialect's; what other keys hold is passed over, masks
-too. An object without numbers is unreadable.
+Objects are read one by one. A list that is truncated, has lost its brackets or commas, or is part of a sentence
+therefore yields all complete objects. The dialect determines which key holds which numbers; other keys, including
+masks, are skipped. An object without numbers is unreadable.
 """
 
 import json
@@ -56,11 +56,11 @@ class JsonSyntax(Syntax):
 
     @property
     def labelled(self) -> bool:
-        """Labels stand in the objects."""
+        """Labels are part of the objects."""
         return True
 
     def build_grammar(self) -> Grammar:
-        """Fences and the brackets and commas of a list are silent; an object begins where a key follows its brace."""
+        """Return the grammar: fences and list punctuation are silent; a brace followed by a key opens an object."""
         opened = rf"\{{{_WIDE}[\"']"
         return Grammar.of(
             [Opening(opened, rf"\{{{_WIDE}")],
@@ -77,7 +77,7 @@ class JsonSyntax(Syntax):
     def element(
         self, text: str, start: int, inside: int, *, final: bool, marked: bool, angles: AngleConvention
     ) -> Token | None:
-        """An object that begins at `start`: a region, the wrapper of a list, or what is unreadable in its place."""
+        """Read an object that begins at `start`: a region, the wrapper of a list, or an unreadable part."""
         limit = start + _LONGEST
         found = _BODY.match(text, start + 1, limit)
         end = found.end() if found else start + 1
@@ -102,12 +102,12 @@ class JsonSyntax(Syntax):
         return Token(Kind.REGION, max(rest, complete), words, label, ((complete, shape),), "the text ends inside it")
 
     def region(self, shape: Shape, label: str | None, angles: AngleConvention, decimals: int) -> str:
-        """One object."""
+        """Write one object."""
         named = "" if label is None else f', "label": {json.dumps(label.strip(), ensure_ascii=False)}'
         return f'{{"{self.key}": [{", ".join(self.numbers(shape, angles, decimals))}]{named}}}'
 
     def compose(self, groups: Sequence[Named], angles: AngleConvention, decimals: int, inline: bool) -> str:
-        """A list of all regions; a phrase without any is written as words."""
+        """Write a list of all regions; a phrase without any is written as words."""
         objects = [self.region(shape, phrase, angles, decimals) for phrase, shapes in groups for shape in shapes]
         if not objects:
             return ", ".join(phrase.strip() for phrase, _ in groups if phrase)
@@ -119,7 +119,7 @@ class JsonSyntax(Syntax):
     def _read(
         self, text: str, start: int, end: int, angles: AngleConvention
     ) -> tuple[Shape, str | None, tuple[int, int], int] | None:
-        """Shape, label, the label's place and where the last of both ends; None where no numbers can be read."""
+        """Return shape, label, the label's position and the end of both; None if no numbers can be read."""
         for key, order in ((self.key, self.order), *self.others):
             if field := _field(key).search(text, start, end):
                 numbers = [float(number) for number in _NUMBER.findall(field[1])]
@@ -138,7 +138,7 @@ class JsonSyntax(Syntax):
 
 @cache
 def _field(key: str) -> re.Pattern[str]:
-    """A key with its list of numbers."""
+    """Match a key with its list of numbers."""
     return re.compile(rf"""["']{re.escape(key)}["']\s*+:\s*+{_LIST}""")
 
 

@@ -1,8 +1,8 @@
-"""Orders of numbers: which of a region's numbers comes where, and what shape they make.
+"""Orders of numbers: the meaning of each number of a region, and the shape that they define.
 
-A reader hands over the numbers of one region; the order makes them an `OrientedBox` (angles clockwise on screen), or a
-shapely `Point` or `Polygon` where no box was written. Writing goes the other way, angles brought into the written
-range. A box that an order has no angle for is written as the upright rectangle around it.
+A reader passes the numbers of one region; the order converts them to an `OrientedBox` (angles clockwise on screen), or
+to a shapely `Point` or `Polygon` for other shapes. Writing is the inverse, with angles mapped into the written range.
+If an order has no angle, a box is written as its upright bounding rectangle.
 """
 
 import math
@@ -22,30 +22,30 @@ class Order(Protocol):
 
     @property
     def expects(self) -> str:
-        """The number of numbers of a region in words: "4 coordinates"."""
+        """The expected numbers in words: "4 coordinates"."""
         ...
 
     @property
     def turned(self) -> bool:
-        """Return whether an angle is written; otherwise the corners are, or what follows from them."""
+        """Return whether an angle is written; otherwise only corners or values derived from them are."""
         ...
 
     def takes(self, count: int) -> bool:
-        """Return whether a region may have so many numbers."""
+        """Return whether a region may have this many numbers."""
         ...
 
     def read(self, numbers: Sequence[float], angles: AngleConvention) -> Shape:
-        """The shape of as many numbers as the order takes."""
+        """Return the shape of numbers whose count the order accepts."""
         ...
 
     def write(self, shape: Shape, angles: AngleConvention, decimals: int) -> list[float]:
-        """The numbers of a shape, its angle rounded to `decimals`, the others not yet."""
+        """Return the numbers of a shape, its angle rounded to `decimals`, the others unrounded."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Corners:
-    """Two opposite corners of the box before it is turned about its centre, x1 y1 x2 y2, and perhaps its angle.
+    """Two opposite corners of the box before rotation about its centre, x1 y1 x2 y2, and optionally its angle.
 
     Attributes:
         oriented: Whether an angle follows; it may be missing in what is read.
@@ -62,22 +62,22 @@ class Corners:
 
     @property
     def turned(self) -> bool:
-        """Only where oriented."""
+        """True for oriented boxes only."""
         return self.oriented
 
     def takes(self, count: int) -> bool:
-        """Four, and the angle."""
+        """Accept four numbers, and the angle."""
         return count == 4 or (self.oriented and count == 5)
 
     def read(self, numbers: Sequence[float], angles: AngleConvention) -> OrientedBox:
-        """The box of two corners."""
+        """Return the box of two corners."""
         x1, y1, x2, y2, angle = (*numbers, 0.0)[:5]
         if self.transposed:
             x1, y1, x2, y2 = y1, x1, y2, x2
         return OrientedBox(x1, y1, x2, y2, angles.sign * angle + 0.0)  # + 0.0: never -0.0
 
     def write(self, shape: Shape, angles: AngleConvention, decimals: int) -> list[float]:
-        """The corners and, where oriented, the angle."""
+        """Return the corners and, for oriented boxes, the angle."""
         if self.oriented:
             box = turned_as_written(box_around(shape), angles, decimals)
             return [box.x1, box.y1, box.x2, box.y2, box.angle]
@@ -87,7 +87,7 @@ class Corners:
 
 @dataclass(frozen=True, slots=True)
 class Centre:
-    """Centre, width, height and angle: cx cy w h θ; the angle may be missing in what is read.
+    """Centre, width, height and angle: cx cy w h θ; in reading, the angle is optional.
 
     Attributes:
         long_side: Whether the width is the longer side, which needs a range of a half turn.
@@ -102,20 +102,20 @@ class Centre:
 
     @property
     def turned(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
     def takes(self, count: int) -> bool:
-        """Four, and the angle."""
+        """Accept four numbers, and the angle."""
         return count in (4, 5)
 
     def read(self, numbers: Sequence[float], angles: AngleConvention) -> OrientedBox:
-        """The box about a centre."""
+        """Return the box about a centre."""
         x, y, width, height, angle = (*numbers, 0.0)[:5]
         return box_about(x, y, width, height, angles.sign * angle)
 
     def write(self, shape: Shape, angles: AngleConvention, decimals: int) -> list[float]:
-        """Centre, sides and angle."""
+        """Return centre, sides and angle."""
         box = box_around(shape)
         if self.long_side and box.height > box.width:
             box = box_about(*box.center, box.height, box.width, box.angle - 90)
@@ -125,10 +125,10 @@ class Centre:
 
 @dataclass(frozen=True, slots=True)
 class Diagonal:
-    """The turned box's corners nearest to and farthest from the origin, and the angle of its longer side (VRSBench v2).
+    """The corners of a rotated box nearest to and farthest from the origin, and its longer side's angle (VRSBench v2).
 
-    Width and height are the diagonal's components along and across the angle, which gives back the box that was
-    written. VRSBench's own scorer (`corner_to_obb`) takes the diagonal's length times cos θ and sin θ, which does not.
+    Width and height are the diagonal's components along and across the angle, which restores the written box.
+    VRSBench's own scorer (`corner_to_obb`) uses the diagonal's length times cos θ and sin θ, which does not.
     """
 
     @property
@@ -138,15 +138,15 @@ class Diagonal:
 
     @property
     def turned(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
     def takes(self, count: int) -> bool:
-        """Five."""
+        """Accept five numbers."""
         return count == 5
 
     def read(self, numbers: Sequence[float], angles: AngleConvention) -> OrientedBox:
-        """The box of a turned diagonal."""
+        """Return the box of a rotated diagonal."""
         x1, y1, x2, y2, angle = numbers
         turn = math.radians(angles.sign * angle)
         across, down = x2 - x1, y2 - y1
@@ -155,7 +155,7 @@ class Diagonal:
         return box_about((x1 + x2) / 2, (y1 + y2) / 2, abs(width), abs(height), angles.sign * angle)
 
     def write(self, shape: Shape, angles: AngleConvention, decimals: int) -> list[float]:
-        """The two corners and the angle of the longer side."""
+        """Return the two corners and the angle of the longer side."""
         box = box_around(shape)
         if box.height > box.width:
             box = box_about(*box.center, box.height, box.width, box.angle - 90)
@@ -167,10 +167,10 @@ class Diagonal:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Corners of a polygon, x1 y1 x2 y2 ..., clockwise on screen from the topmost, the leftmost of these.
+    """Corners of a polygon, x1 y1 x2 y2 ..., clockwise on screen from the topmost (the leftmost of several).
 
     Attributes:
-        corners: How many, 4 for a quadrilateral; None for any number from 3.
+        corners: Number of corners, 4 for a quadrilateral; None for any number from 3.
     """
 
     corners: int | None = None
@@ -182,19 +182,19 @@ class Outline:
 
     @property
     def turned(self) -> bool:
-        """Never."""
+        """Always false."""
         return False
 
     def takes(self, count: int) -> bool:
-        """Two a corner."""
+        """Accept two numbers per corner."""
         return count % 2 == 0 and (count == 2 * self.corners if self.corners else count >= 6)
 
     def read(self, numbers: Sequence[float], _angles: AngleConvention) -> BaseGeometry:
-        """The polygon, its corners as they were written."""
+        """Return the polygon with its corners as written."""
         return shapely.Polygon(list(zip(numbers[::2], numbers[1::2], strict=True)))
 
     def write(self, shape: Shape, _angles: AngleConvention, _decimals: int) -> list[float]:
-        """The corners; of a shape with another number of them those of the box around it."""
+        """Return the corners; for a shape with another number of corners, those of its enclosing box."""
         corners = corners_of(shape)
         if self.corners and len(corners) != self.corners:
             corners = box_around(shape).corners()
@@ -203,7 +203,7 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A point: x y. Of a box, its centre is written.
+    """A point: x y. For a box, its centre is written.
 
     Attributes:
         transposed: Whether y comes before x.
@@ -218,29 +218,29 @@ class Spot:
 
     @property
     def turned(self) -> bool:
-        """Never."""
+        """Always false."""
         return False
 
     def takes(self, count: int) -> bool:
-        """Two."""
+        """Accept two numbers."""
         return count == 2
 
     def read(self, numbers: Sequence[float], _angles: AngleConvention) -> BaseGeometry:
-        """The point."""
+        """Return the point."""
         x, y = reversed(numbers) if self.transposed else numbers
         return shapely.Point(x, y)
 
     def write(self, shape: Shape, _angles: AngleConvention, _decimals: int) -> list[float]:
-        """The point, or the centre of what has an extent."""
+        """Return the point, or the centre of another shape."""
         x, y = shape.center if isinstance(shape, OrientedBox) else shape.centroid.coords[0]
         return [y, x] if self.transposed else [x, y]
 
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Row-major indices of the cells of a grid that hold the top left and the bottom right corner (Kosmos-2).
+    """Row-major indices of the grid cells of the top left and the bottom right corner (Kosmos-2).
 
-    A corner stands at its cell's middle, but at the cells' outer edges where both cells share a row or a column, as
+    A corner is at its cell's centre, or at the cells' outer edges if both cells share a row or a column, as in
     `patch_index_to_coordinate` of transformers' Kosmos-2 processor. Shapes are in units of a cell.
 
     Attributes:
@@ -256,22 +256,22 @@ class Cells:
 
     @property
     def turned(self) -> bool:
-        """Never."""
+        """Always false."""
         return False
 
     def takes(self, count: int) -> bool:
-        """Two."""
+        """Accept two numbers."""
         return count == 2
 
     def read(self, numbers: Sequence[float], _angles: AngleConvention) -> OrientedBox:
-        """The box between two cells."""
+        """Return the box between two cells."""
         (top, left), (bottom, right) = (divmod(index, self.side) for index in numbers)
         if top == bottom or left == right:
             return OrientedBox(left, top, right + 1, bottom + 1)
         return OrientedBox(left + 0.5, top + 0.5, right + 0.5, bottom + 0.5)
 
     def write(self, shape: Shape, _angles: AngleConvention, _decimals: int) -> list[float]:
-        """The cells of the corners of the upright rectangle around a shape, those at the grid's edge beyond it."""
+        """Return the cells of the corners of the upright rectangle around a shape, clamped to the grid."""
         x1, y1, x2, y2 = bounds(shape)
         left, top = self._inside(math.floor(x1)), self._inside(math.floor(y1))
         right, bottom = self._inside(math.ceil(x2) - 1), self._inside(math.ceil(y2) - 1)

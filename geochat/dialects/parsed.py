@@ -1,7 +1,7 @@
-"""An answer that was read: its events in the order it was written, and the words without its markup.
+"""Parsed answers: events in order, and the words without markup.
 
-The spans of the events of a text lie end to end and cover all of it, so nothing a model wrote is ever lost. Spans
-are left out of comparisons: two answers that say the same are equal wherever they say it.
+The spans of a text's events are consecutive and cover all of it, so no text is lost. Spans are ignored in comparisons:
+two answers with the same content are equal wherever it occurs.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Words to show; empty for a mark that is understood and not shown (`<delim>`, `</s>`)."""
+    """Words to show; empty for a recognised mark that is not shown (`<delim>`, `</s>`)."""
 
     text: str
     span: Span = field(default=(0, 0), compare=False)
@@ -26,9 +26,9 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Words to show that name the regions which follow; `text` keeps spaces at its ends, `span` covers the marks.
+    """Words to show that name the regions after them; `text` keeps spaces at its ends, `span` covers the marks.
 
-    The span is empty where the words stand inside the region's own text, as in JSON.
+    The span is empty if the words are inside the region's own text, as in JSON.
     """
 
     text: str
@@ -56,13 +56,13 @@ class Region:
 
     @property
     def shape(self) -> OrientedBox | BaseGeometry:
-        """The shape that was written: the point or polygon, else the box."""
+        """The written shape: the point or polygon, else the box."""
         return self.box if self.geometry is None else self.geometry
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Markup or coordinates that could not be read, and why."""
+    """Markup or coordinates that could not be read, and the reason."""
 
     text: str
     reason: str
@@ -98,7 +98,7 @@ _BLANKS = " \t"
 
 @dataclass(frozen=True, slots=True)
 class ParsedText:
-    """An answer and what was read from it; `text[slice(*event.span)]` over the events gives the text back."""
+    """An answer and its events; the slices `text[slice(*event.span)]` of all events concatenate to the text."""
 
     text: str
     events: tuple[Event, ...]
@@ -115,7 +115,7 @@ class ParsedText:
 
     @property
     def plain_text(self) -> str:
-        """The words alone, spaces tidied where markup was taken out: "There are 2 ships near 1 harbor."."""
+        """The words alone, with spaces tidied where markup was removed: "There are 2 ships near 1 harbor."."""
         return _plain(self.events)
 
 
@@ -131,7 +131,7 @@ def _plain(events: Sequence[Event]) -> str:
 
 
 def _without_joiners(events: Sequence[Event]) -> Iterable[Event]:
-    """All events but the ", " and " and " between two boxes, which say nothing without them."""
+    """Yield all events except ", " and " and " between two boxes."""
     for index, event in enumerate(events):
         between = 0 < index < len(events) - 1 and _is_box(events[index - 1]) and _is_box(events[index + 1])
         if not (between and isinstance(event, Text) and JOINER.fullmatch(event.text)):
@@ -143,7 +143,7 @@ def _is_box(event: Event) -> bool:
 
 
 def _append(pieces: list[str], text: str, after_box: bool) -> None:
-    """Add words, with one space at most where markup was taken out, none before punctuation or a line's end."""
+    """Append words, with at most one space in place of markup, and none before punctuation or a line end."""
     bare = text.lstrip(_BLANKS)
     if after_box and bare[:1] in _CLOSES:
         text = bare

@@ -55,7 +55,7 @@ class PointSyntax(Syntax):
     def element(
         self, text: str, start: int, inside: int, *, final: bool, marked: bool, angles: AngleConvention
     ) -> Token | None:
-        """A tag with its points, or a bare point."""
+        """Read a tag with its points, or a bare point."""
         limit = start + _LONGEST
         tag = _TAG.match(text, start, limit)
         if tag is None:
@@ -77,11 +77,11 @@ class PointSyntax(Syntax):
         return _named(text, start, end + 1, shapes, final)
 
     def region(self, shape: Shape, label: str | None, angles: AngleConvention, decimals: int) -> str:
-        """One point in a tag of its own."""
+        """Write one point in its own tag."""
         return self._tag([shape], label, angles, decimals)
 
     def compose(self, groups: Sequence[Named], angles: AngleConvention, decimals: int, _inline: bool) -> str:
-        """A tag for each phrase; a phrase without points is written as words."""
+        """Write a tag for each phrase; a phrase without points is written as words."""
         tags = (self._tag(shapes, phrase, angles, decimals) if shapes else (phrase or "") for phrase, shapes in groups)
         return " ".join(tags)
 
@@ -102,7 +102,7 @@ class PointSyntax(Syntax):
         return f"<{name} {' '.join(marks)}{alt}>{words}</{name}>"
 
     def _click(self, text: str, start: int, inside: int, final: bool, angles: AngleConvention) -> Token | None:
-        """A point in parentheses, or words."""
+        """Read a point in parentheses, or words."""
         body = _CLICK_BODY.match(text, start)
         end = body.end() if body else inside
         if end == len(text) and not final and end - inside < MAX_HELD:
@@ -115,7 +115,7 @@ class PointSyntax(Syntax):
 
 
 def _named(text: str, start: int, end: int, shapes: list[tuple[int, Shape]], final: bool) -> Token | None:
-    """The token of a tag that ends at `end`, with the words between it and its closing tag."""
+    """Return the token of a tag that ends at `end`, with the words between it and its closing tag."""
     words = _WORDS.match(text, end)
     if words is None and not final and len(text) < end + MAX_HELD + 16 and _WORDS_BEGIN.match(text, end):
         return None

@@ -1,4 +1,4 @@
-"""The Qwen-VL family, and what is built on it.
+"""The Qwen-VL family and models based on it.
 
 Qwen-VL and Qwen2-VL write thousandths as pairs of points in parentheses, `<box>(x1,y1),(x2,y2)</box>`, Qwen2.5-VL
 pixels of the resized image in JSON, Qwen3-VL thousandths in the same JSON. Nothing in the text tells the last two
@@ -35,10 +35,10 @@ _SPOT = Spot()
 
 @dataclass(frozen=True, slots=True)
 class PairSyntax(Syntax):
-    """`<ref>phrase</ref><box>(x1,y1),(x2,y2)</box>`, each box between marks of its own.
+    """`<ref>phrase</ref><box>(x1,y1),(x2,y2)</box>`, each box between its own marks.
 
     Attributes:
-        tags: What stands before and after a region.
+        tags: Text before and after a region.
     """
 
     tags: tuple[str, str] = ("<box>", "</box>")
@@ -50,7 +50,7 @@ class PairSyntax(Syntax):
     def element(
         self, text: str, start: int, inside: int, *, final: bool, marked: bool, angles: AngleConvention
     ) -> Token | None:
-        """A box, or directly after a mark a point."""
+        """Read a box, or a point directly after a mark."""
         limit = start + MAX_HELD
         found = _BODY.match(text, inside, limit)
         end = found.end() if found else inside
@@ -68,14 +68,14 @@ class PairSyntax(Syntax):
         return Token(Kind.UNREADABLE, max(written, inside), reason="a region is written (x1,y1),(x2,y2)")
 
     def region(self, shape: Shape, _label: str | None, angles: AngleConvention, decimals: int) -> str:
-        """Two corners, or a point."""
+        """Write two corners, or a point."""
         if isinstance(shape, shapely.Point):
             return f"({decimal(shape.x, decimals)},{decimal(shape.y, decimals)})"
         x1, y1, x2, y2 = self.numbers(shape, angles, decimals)
         return f"({x1},{y1}),({x2},{y2})"
 
     def compose(self, groups: Sequence[Named], angles: AngleConvention, decimals: int, inline: bool) -> str:
-        """Each phrase between its marks, and its regions between theirs."""
+        """Write each phrase between its marks, and its regions between theirs."""
         before, after = self.tags
         written = []
         for phrase, shapes in groups:
@@ -135,7 +135,7 @@ QWEN3_VL_OBB = replace(
     syntax=JsonSyntax(Centre(long_side=True), key="oriented bbox", others=(*KEYS, *_POINT)),
     wordings=_TURNED,
     angles=LONG_SIDE,
-    source="RSCoVLM's key over Qwen3-VL's frame; asked for in QwenLM/Qwen3-VL#2101, to be trained",
+    source="RSCoVLM's key over Qwen3-VL's frame; requested in QwenLM/Qwen3-VL#2101; needs training",
 )
 QWEN3_VL_QUAD = replace(
     QWEN3_VL_OBB,

@@ -1,8 +1,8 @@
-"""Reading an answer while it is being generated, whatever its syntax.
+"""Incremental reading of an answer, for any syntax.
 
-A phrase names every region that follows it with nothing between but spaces, commas, one "and", silent marks and regions
-that could not be read. Any other words, the next phrase and the end of the turn (`</s>`) part them. A label inside a
-region's own text names that region alone.
+A phrase names all regions after it that are separated from it only by spaces, commas, one "and", silent marks and
+unreadable regions. Any other words, the next phrase and the end of the turn (`</s>`) end this. A label inside a
+region's own text names only that region.
 """
 
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ _MARKS = (Kind.DELIMITER, Kind.REGION, Kind.UNREADABLE)
 class Reader:
     """Turns text that arrives in pieces into events, each as soon as it is certain.
 
-    Words come out at once; a phrase, a region and what may be the beginning of a mark are held until they are decided.
-    However a text is cut into pieces, the events are the same once neighbouring `Text` events are joined
+    Words are returned immediately; a phrase, a region and a possible beginning of a mark are held until they are
+    decided. For any division of the text into pieces, the events are the same after joining neighbouring `Text` events
     (`merge_text`). One reader reads one text. It never raises and loses no text.
 
     Args:
@@ -44,14 +44,14 @@ class Reader:
         self._after_mark = False  # directly after a silent mark, a region or what could not be read
 
     def feed(self, piece: str) -> list[Event]:
-        """Read on; the events that `piece` made certain."""
+        """Read a piece and return the events that it completes."""
         self._held += piece
         if self._waiting and len(self._held) < self._limit and not any(char in piece for char in self._closers):
             return []
         return self._read(final=False)
 
     def close(self) -> list[Event]:
-        """Say that the text has ended; the events of what was still held."""
+        """End the text and return the remaining events."""
         return self._read(final=True)
 
     def _read(self, *, final: bool) -> list[Event]:

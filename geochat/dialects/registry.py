@@ -1,4 +1,4 @@
-"""The dialects by name: the project's own, those a program registers, and those installed packages offer."""
+"""Dialects by name: built-in, registered by a program, or offered by installed packages."""
 
 from geochat.dialects.base import Dialect
 from geochat.registry import Registry
@@ -52,13 +52,13 @@ DIALECTS: Registry[Dialect] = Registry(
 
 
 def register(dialect: Dialect) -> Dialect:
-    """Make a dialect known under its name, in the place of another of that name."""
+    """Register a dialect under its name, replacing another of that name."""
     DIALECTS.register(dialect.name, dialect)
     return dialect
 
 
 def find_dialect(name: str) -> Dialect:
-    """The dialect of that name.
+    """Return the dialect of a name.
 
     Raises:
         SettingsError: There is none.
@@ -67,5 +67,5 @@ def find_dialect(name: str) -> Dialect:
 
 
 def names_of_dialects() -> tuple[str, ...]:
-    """Every name `find_dialect` knows, sorted."""
+    """Return every name that `find_dialect` knows, sorted."""
     return tuple(DIALECTS)

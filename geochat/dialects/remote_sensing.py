@@ -1,4 +1,4 @@
-"""Dialects of remote-sensing models, in the order of how their regions look: braces, then brackets."""
+"""Dialects of remote-sensing models: those with braces, then those with brackets."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ SKYSENSEGPT = Dialect(
     ),
     decimals=2,
     empty="I'm sorry, I cannot answer as the given image does not contain any given objects.",
-    source="Luo-Z13/SkySenseGPT, process_data_RS_Object_Detection.py (square tiles); wording of questions guessed",
+    source="Luo-Z13/SkySenseGPT, process_data_RS_Object_Detection.py (square tiles); assumed wording of questions",
 )
 
 VRSBENCH = Dialect(
@@ -48,7 +48,7 @@ VRSBENCH_OBB_V1 = Dialect(
     WORDINGS,
     _PERCENT,
     _MIRRORED,
-    source="lx709/VRSBench, `bbox_str1`: BboxToolkit's obb; that it turns counter-clockwise is a guess",
+    source="lx709/VRSBench, `bbox_str1`: BboxToolkit's obb; counter-clockwise angles are an assumption",
 )
 VRSBENCH_OBB_V2 = Dialect(
     "vrsbench-obb-v2",

@@ -1,7 +1,7 @@
 """RSCoVLM: Qwen2.5-VL taught dense detection of upright, oriented and four-cornered boxes, in JSON and in plain lines.
 
-A line is `x1,y1,x2,y2 ship`. Numbers are pixels of the resized image, as its base's. It is asked the same in words; the
-system prompt names the form.
+A line is `x1,y1,x2,y2 ship`. Numbers are pixels of the resized image, as in the base model. Questions have the same
+wording for all forms; the system prompt names the form.
 """
 
 import re
@@ -26,18 +26,18 @@ _SOME = 3  # numbers in a row that are certainly meant as a region
 
 @dataclass(frozen=True, slots=True)
 class LineSyntax(Syntax):
-    """Numbers parted by commas, a space and the label, to the end of the line."""
+    """Numbers separated by commas, a space and the label, to the end of the line."""
 
     prose: ClassVar[bool] = False
     terminator: ClassVar[str] = "\n"
 
     @property
     def labelled(self) -> bool:
-        """The label stands in the line."""
+        """The label is part of the line."""
         return True
 
     def build_grammar(self) -> Grammar:
-        """A number and a comma begin a line; fewer numbers than a region has are words."""
+        """Return the grammar: a number and a comma begin a line; fewer numbers than a region has are words."""
         opening = Opening(
             r"-?[0-9]{1,6}(?:\.[0-9]{1,6})?,(?=[ ]?-?[0-9])", r"(?:-|-?[0-9]{1,6}(?:\.[0-9]{0,6})?(?:,[ ]?-?)?)"
         )
@@ -46,7 +46,7 @@ class LineSyntax(Syntax):
     def element(
         self, text: str, start: int, inside: int, *, final: bool, marked: bool, angles: AngleConvention
     ) -> Token | None:
-        """A line of numbers and a label."""
+        """Read a line of numbers and a label."""
         found = _NUMBERS.match(text, start, start + MAX_HELD)
         end = found.end() if found else inside
         if not final and len(text) < start + MAX_HELD and _GOES_ON.match(text, end):
@@ -70,11 +70,11 @@ class LineSyntax(Syntax):
         return Token(Kind.REGION, last, (first, last), text[first:last], ((last, shape),))
 
     def region(self, shape: Shape, label: str | None, angles: AngleConvention, decimals: int) -> str:
-        """One line without its end."""
+        """Write one line without its line break."""
         return f"{','.join(self.numbers(shape, angles, decimals))} {(label or '').strip()}".rstrip()
 
     def compose(self, groups: Sequence[Named], angles: AngleConvention, decimals: int, _inline: bool) -> str:
-        """A line a region; a phrase without regions is written as words."""
+        """Write one line per region; a phrase without regions is written as words."""
         lines = [self.region(shape, phrase, angles, decimals) for phrase, shapes in groups for shape in shapes]
         return "\n".join(lines) or ", ".join(phrase.strip() for phrase, _ in groups if phrase)
 

@@ -1,4 +1,4 @@
-"""Shapes of regions: what is written as a box, and what is not."""
+"""Shapes of regions: boxes, points and polygons."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ Shape: TypeAlias = OrientedBox | BaseGeometry
 
 
 def box_around(shape: Shape) -> OrientedBox:
-    """A box, or the smallest rectangle around another shape; that of a point has no area."""
+    """Return a box, or the smallest rectangle around another shape; that of a point has no area."""
     return shape if isinstance(shape, OrientedBox) else OrientedBox.from_polygon(shape)
 
 
@@ -29,7 +29,7 @@ def bounds(shape: Shape) -> tuple[float, float, float, float]:
 
 
 def corners_of(shape: Shape) -> tuple[tuple[float, float], ...]:
-    """The corners of a box or a polygon, each once; a point itself."""
+    """Return the corners of a box or a polygon, each once; for a point, itself."""
     if isinstance(shape, OrientedBox):
         return shape.corners()
     points = [(float(x), float(y)) for x, y in shapely.get_coordinates(shape)]
@@ -37,7 +37,7 @@ def corners_of(shape: Shape) -> tuple[tuple[float, float], ...]:
 
 
 def turned_as_written(box: OrientedBox, angles: AngleConvention, decimals: int) -> OrientedBox:
-    """A box with its angle as it is written: in range and rounded, sides swapped about the centre as that needs."""
+    """Return a box with its angle as written: in range and rounded, with sides swapped about the centre as needed."""
     written = replace(box, angle=angles.sign * box.angle).normalized(angles.angle_range)
     # Rounding may carry the angle out of the range, 0.3 to 0 in (0, 90]; the sides are then swapped before they too
     # are rounded.
@@ -45,12 +45,12 @@ def turned_as_written(box: OrientedBox, angles: AngleConvention, decimals: int) 
 
 
 def box_about(x: float, y: float, width: float, height: float, angle: float) -> OrientedBox:
-    """A box of a centre, sides and an angle; never of the angle -0.0."""
+    """Return the box of a centre, sides and an angle; never of the angle -0.0."""
     return OrientedBox(x - width / 2, y - height / 2, x + width / 2, y + height / 2, angle + 0.0)
 
 
 def clockwise(corners: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Corners in their order, reversed if need be to run clockwise on screen, from the topmost and leftmost on."""
+    """Return corners clockwise on screen, reversed if needed, starting with the topmost and leftmost."""
     closed = [*corners, corners[0]]
     area = sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in pairwise(closed))
     ordered = list(corners) if area >= 0 else list(corners)[::-1]

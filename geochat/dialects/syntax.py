@@ -1,4 +1,4 @@
-"""The base of all syntaxes: reading by a grammar, and writing only what reads back."""
+"""The base of all syntaxes: reading by a grammar, and writing only text that reads back."""
 
 import math
 from abc import ABC, abstractmethod
@@ -29,9 +29,9 @@ class Syntax(ABC):
     """Regions and phrases as text, in the numbers the model writes.
 
     Attributes:
-        order: What the numbers of a region mean.
-        phrase: What stands before and after a phrase that names regions; None where phrases are plain words.
-        limits: Least and greatest coordinate that can be written; those of shapes beyond are brought to them.
+        order: Order of a region's numbers.
+        phrase: Text before and after a phrase that names regions; None if phrases are plain words.
+        limits: Minimum and maximum coordinate that can be written; others are clamped to them.
     """
 
     order: Order
@@ -57,12 +57,12 @@ class Syntax(ABC):
 
     @property
     def labelled(self) -> bool:
-        """Return whether a region's own text holds its label."""
+        """Return whether a region's text contains its label."""
         return False
 
     @property
     def names(self) -> bool:
-        """Return whether a phrase that is written is read back as such."""
+        """Return whether a written phrase reads back as a phrase."""
         return self.labelled or self.phrase is not None or self.grammar.bare
 
     def reader(self, angles: AngleConvention) -> Reader:
@@ -76,7 +76,7 @@ class Syntax(ABC):
 
         Args:
             groups: In order.
-            angles: How angles are written.
+            angles: Convention of written angles.
             decimals: Digits kept after the point, trailing zeros dropped. With none, a small box may be left without
                 area.
             inline: Whether it stands in a sentence, so that phrases without marks are written as words.
@@ -103,14 +103,14 @@ class Syntax(ABC):
 
     @abstractmethod
     def region(self, shape: Shape, label: str | None, angles: AngleConvention, decimals: int) -> str:
-        """One region as it stands in the place of `Region.span`; `label` only where the syntax is `labelled`."""
+        """Write one region to replace `Region.span`; `label` is used only if the syntax is `labelled`."""
 
     @abstractmethod
     def compose(self, groups: Sequence[Named], angles: AngleConvention, decimals: int, inline: bool) -> str:
         """The text of `write`, unchecked."""
 
     def numbers(self, shape: Shape, angles: AngleConvention, decimals: int) -> list[str]:
-        """The numbers of a region as they are written, within the limits.
+        """Return the numbers of a region as written, within the limits.
 
         Raises:
             RegionError: One is too large to be read back.
@@ -123,7 +123,7 @@ class Syntax(ABC):
         return [decimal(number, decimals) for number in within]
 
     def named(self, phrase: str | None, regions: str, inline: bool, gap: str = "") -> str:
-        """A phrase before its regions: between its marks, or as plain words where it stands in a sentence."""
+        """Write a phrase before its regions: between its marks, or as plain words in a sentence."""
         if phrase is None:
             return regions
         if self.phrase is not None:
@@ -170,7 +170,7 @@ def _plain(phrase: str | None) -> str:
 
 
 def decimal(number: float, decimals: int) -> str:
-    """A number with so many digits after the point, trailing zeros dropped."""
+    """Format a number with at most this many decimals, without trailing zeros."""
     text = f"{number:.{decimals}f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")

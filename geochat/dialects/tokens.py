@@ -1,8 +1,8 @@
 """Regions as runs of number tokens: `<loc_12>`, `<patch_index_0044>`, `<12>`.
 
 A run is named by the words directly before it (Florence-2), by a marked phrase (Kosmos-2, Rex-Omni), or by the words
-after it (PaliGemma). The tokens may stand for coordinates or for cells of a grid: the order says which. The codes of a
-mask (`<seg012>`) need their model's decoder: they are passed over, and the box stands for them.
+after it (PaliGemma). The tokens may stand for coordinates or for grid cells; the order determines which. The codes of a
+mask (`<seg012>`) need their model's decoder; they are skipped, and the box is used.
 """
 
 import re
@@ -28,13 +28,13 @@ class TokenSyntax(Syntax):
     """Runs of tokens.
 
     Attributes:
-        token: What stands before and after the digits of a token.
+        token: Text before and after the digits of a token.
         width: Digits a number is filled to with zeros.
         count: Tokens of a region, so that twice as many are two regions; None where a run is one region.
         others: Orders of runs of other lengths than `order`'s.
-        label: Where the words stand that name a region without marks.
-        around: What stands before and after all regions of a phrase.
-        between: What stands between them.
+        label: Position of words that name a region without marks.
+        around: Text before and after all regions of a phrase.
+        between: Text between them.
         silent: Other marks that are understood and not shown.
     """
 
@@ -55,7 +55,7 @@ class TokenSyntax(Syntax):
         return self.label == "after"
 
     def build_grammar(self) -> Grammar:
-        """The marks; a token begins a run where digits follow."""
+        """Return the grammar; a token followed by digits begins a run."""
         before = re.escape(self.token[0])
         begun = "|".join(re.escape(self.token[0][:length]) for length in range(1, len(self.token[0]) + 1))
         return Grammar.of(
@@ -69,7 +69,7 @@ class TokenSyntax(Syntax):
     def element(
         self, text: str, start: int, inside: int, *, final: bool, marked: bool, angles: AngleConvention
     ) -> Token | None:
-        """A run of tokens that begins at `start`, with its label where that follows."""
+        """Read a run of tokens that begins at `start`, with a label that follows it."""
         patterns = _patterns(self.token)
         numbers: list[float] = []
         end = start
@@ -95,13 +95,13 @@ class TokenSyntax(Syntax):
         return Token(Kind.UNREADABLE, max(end, inside), reason=reason)
 
     def region(self, shape: Shape, label: str | None, angles: AngleConvention, decimals: int) -> str:
-        """One run, with its label where that follows."""
+        """Write one run, with a label that follows it."""
         before, after = self.token
         run = "".join(f"{before}{n.zfill(self.width)}{after}" for n in self.numbers(shape, angles, decimals))
         return run if label is None else f"{run} {label.strip()}"
 
     def compose(self, groups: Sequence[Named], angles: AngleConvention, decimals: int, inline: bool) -> str:
-        """Each phrase and its runs, in the order of the label."""
+        """Write each phrase and its runs, in the order of the label."""
         written = []
         for phrase, shapes in groups:
             label = phrase if self.labelled else None
@@ -113,7 +113,7 @@ class TokenSyntax(Syntax):
         return (self.between if self.labelled else "" if self.label == "before" else " ").join(written)
 
     def _named(self, text: str, end: int, shape: Shape, final: bool) -> Token | None:
-        """The token of a region whose run ends at `end`."""
+        """Return the token of a region whose run ends at `end`."""
         if not self.labelled:
             return Token(Kind.REGION, end, shapes=((end, shape),))
         codes = _CODES.match(text, end)
@@ -139,7 +139,7 @@ class _Patterns(NamedTuple):
 
 @cache
 def _patterns(token: tuple[str, str]) -> _Patterns:
-    """One token, and what may become one at the end of a text."""
+    """Return the patterns of one token, and of its possible beginning at the end of a text."""
     before, after = token
     begun = "|".join(re.escape(before[:length]) for length in range(len(before)))
     return _Patterns(

@@ -1,6 +1,6 @@
 """Text generation behind one protocol: messages and an image in, text out.
 
-What needs torch is loaded on first use, so that the protocol can be spoken without it, and so is the rest.
+Modules that need torch, and others, are loaded on first use, so that the protocol is usable without torch.
 """
 
 from importlib import import_module

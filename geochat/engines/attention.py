@@ -1,12 +1,12 @@
-"""Keys and values of tokens already read, and attention to a beginning that several sequences share.
+"""Cached keys and values, and attention to a prefix that several sequences share.
 
-The rows of a batch that ask about one image begin with the same tokens. Their keys and values are held once, and all
-those rows' queries meet them in one matrix product; what each row says of its own lies in the ordinary cache. The parts
-of a softmax over disjoint keys are exact when put together with their weights (Milakov & Gimelshein 2018), as
-cascade inference does on GPUs (Juravsky et al. 2024, "Hydragen"). So an image's keys are neither copied for a
-question nor read once a row: a decoding step reads them once for the whole batch.
+Rows of a batch about one image begin with the same tokens. Their keys and values are stored once, and the queries of
+all these rows attend to them in one matrix product; each row's own tokens are in the ordinary cache. The parts of a
+softmax over disjoint keys are combined exactly by their weights (Milakov & Gimelshein 2018), as in cascade inference on
+GPUs (Juravsky et al. 2024, "Hydragen"). Therefore an image's keys are neither copied for each question nor read once
+per row: a decoding step reads them once for the whole batch.
 
-Spans travel as a keyword argument of the model's forward pass, which transformers hands on to the attention function.
+Spans are a keyword argument of the model's forward pass, which transformers passes on to the attention function.
 Without them the function is transformers' own.
 """
 
@@ -40,7 +40,7 @@ _QUERIES = 1024  # at once over the batch; bounds the memory that scores take
 
 @dataclass(frozen=True, eq=False, slots=True)
 class KeyValues:
-    """Keys and values of a run of tokens of one sequence, never changed once made.
+    """Keys and values of a run of tokens of one sequence; immutable.
 
     Attributes:
         layers: For each layer the keys and the values, both (1, H, T, D).
@@ -50,23 +50,23 @@ class KeyValues:
 
     @classmethod
     def of(cls, cache: Cache) -> Self:
-        """All that a cache of one sequence holds, on the same memory."""
+        """Wrap the cache of one sequence, sharing its memory."""
         layers: Any = cache.layers
         return cls(tuple((layer.keys, layer.values) for layer in layers))
 
     @classmethod
     def taken(cls, cache: Cache, row: int, start: int, stop: int) -> Self:
-        """A copy of the positions from `start` to `stop` of one row of a cache."""
+        """Copy the positions from `start` to `stop` of one row of a cache."""
         layers: Any = cache.layers
         part = (slice(row, row + 1), slice(None), slice(start, stop))
         return cls(tuple((layer.keys[part].clone(), layer.values[part].clone()) for layer in layers))
 
     def view(self, length: int) -> Self:
-        """The first `length` tokens, on the same memory."""
+        """Return the first `length` tokens, sharing memory."""
         return type(self)(tuple((keys[:, :, :length], values[:, :, :length]) for keys, values in self.layers))
 
     def copy(self, start: int, stop: int) -> Self:
-        """The tokens from `start` to `stop`, on memory of their own."""
+        """Copy the tokens from `start` to `stop`."""
         part = (slice(None), slice(None), slice(start, stop))
         return type(self)(tuple((keys[part].clone(), values[part].clone()) for keys, values in self.layers))
 
@@ -75,12 +75,12 @@ class KeyValues:
 
     @property
     def nbytes(self) -> int:
-        """Memory taken."""
+        """Size in bytes."""
         return sum(keys.nbytes + values.nbytes for keys, values in self.layers)
 
 
 class GrowingLayer(DynamicLayer):
-    """One layer of a batch: grows by many tokens at a time, and gives up rows."""
+    """One layer of a batch: its buffer grows by many tokens at a time, and rows can be removed."""
 
     keys: Any  # a view of the first buffer's used part; None before the first update
     values: Any
@@ -90,7 +90,7 @@ class GrowingLayer(DynamicLayer):
         self._buffers: tuple[Tensor, ...] = ()
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401 - transformers' interface
-        """Add (B, H, T, D) keys and values; give all so far, as views."""
+        """Append (B, H, T, D) keys and values; return all so far, as views."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
             self._buffers = (key_states[:, :, :0], value_states[:, :, :0])
@@ -105,13 +105,13 @@ class GrowingLayer(DynamicLayer):
         return self.keys, self.values
 
     def keep(self, rows: Sequence[int], start: int) -> None:
-        """Keep some rows, and of them what lies from position `start` on."""
+        """Keep some rows, from position `start` on."""
         index = torch.tensor(rows, device=self.keys.device)
         self._buffers = tuple(held[:, :, start:].index_select(0, index) for held in (self.keys, self.values))
         self.keys, self.values = self._buffers
 
     def join(self, other: "GrowingLayer", length: int) -> None:
-        """Add the rows of another layer; both are padded with zeros on the left to `length`."""
+        """Append the rows of another layer; both are left-padded with zeros to `length`."""
         pairs = ((self.keys, other.keys), (self.values, other.values))
         self._buffers = tuple(
             torch.cat([pad(held, (0, 0, length - held.shape[2], 0)) for held in pair]) for pair in pairs
@@ -120,7 +120,7 @@ class GrowingLayer(DynamicLayer):
 
 
 class GrowingCache(Cache):
-    """Keys and values of a batch of sequences of their own, (B, H, T, D) in each layer."""
+    """Keys and values of a batch of separate sequences, (B, H, T, D) in each layer."""
 
     layers: list[Any]
 
@@ -128,19 +128,19 @@ class GrowingCache(Cache):
         super().__init__(layer_class_to_replicate=GrowingLayer)
 
     def keep(self, rows: Sequence[int], start: int) -> None:
-        """Keep some rows, and of them what lies from position `start` on."""
+        """Keep some rows, from position `start` on."""
         for layer in self.layers:
             layer.keep(rows, start)
 
     def join(self, other: "GrowingCache", length: int) -> None:
-        """Add the rows of another cache; both are padded with zeros on the left to `length`."""
+        """Append the rows of another cache; both are left-padded with zeros to `length`."""
         for layer, joining in zip(self.layers, other.layers, strict=True):
             layer.join(joining, length)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Span:
-    """Keys and values that the rows from `start` to `stop` of a batch attend to, all of them."""
+    """Keys and values shared by the rows from `start` to `stop` of a batch."""
 
     start: int
     stop: int
@@ -148,14 +148,14 @@ class Span:
 
 
 def bytes_per_token(model: PreTrainedModel) -> int:
-    """Memory that the keys and values of one token take."""
+    """Return the bytes that the keys and values of one token take."""
     config: Any = model.config.get_text_config()
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     return int(2 * config.num_hidden_layers * config.num_key_value_heads * size * model.dtype.itemsize)
 
 
 def share_beginnings(model: PreTrainedModel) -> None:
-    """Let the language model of `model` take `spans`; without them it computes as before."""
+    """Let the language model of `model` use `spans`; without them it computes as before."""
     AttentionInterface.register(_NAME, attend)
     AttentionMaskInterface.register(_NAME, sdpa_mask)
     model.set_attn_implementation({"text_config": _NAME})
@@ -171,14 +171,14 @@ def attend(
     spans: Sequence[Span] = (),
     **options: Any,  # noqa: ANN401 - transformers' interface
 ) -> tuple[Tensor, None]:
-    """Attention of queries to the spans and to their rows' own keys.
+    """Compute attention of queries to the spans and to their rows' own keys.
 
     Args:
         module: The layer's attention, which knows its number and scale.
         query: (B, Hq, T, D).
         key: (B, Hkv, N, D), the rows' own.
         value: As `key`.
-        attention_mask: Which of the own keys a query sees, boolean (B, 1, T, N); None for all, or causal without spans.
+        attention_mask: Mask of own keys that a query sees, boolean (B, 1, T, N); None: all, or causal without spans.
         spans: Further keys and values.
         options: For transformers' function.
 
@@ -202,7 +202,7 @@ def attend(
 def _attend(
     query: Tensor, own: tuple[Tensor, Tensor], mask: Tensor | None, shared: Sequence[tuple[slice, Tensor, Tensor]]
 ) -> Tensor:
-    """(B, Hq, T, D) for scaled queries."""
+    """Compute (B, Hq, T, D) for scaled queries."""
     key, value = own
     batch, heads, length, size = query.shape
     groups = query.reshape(batch, key.shape[1], -1, size)  # (B, Hkv, G T, D): one key head serves G heads
@@ -227,14 +227,14 @@ def _attend(
 
 
 def _softmax_parts(scores: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Over the last axis of scores, overwritten: peak, sum of w = exp(score - peak), and sum of w times value."""
+    """Return, over the last axis of scores (overwritten): peak, sum of w = exp(score - peak), and sum of w * value."""
     peak = scores.amax(-1, keepdim=True)
     weights = scores.sub_(peak).exp_()
     return peak, weights.sum(-1, keepdim=True), (weights.to(values.dtype) @ values).float()
 
 
 def _enlarged(buffer: Tensor, used: int, length: int) -> Tensor:
-    """A buffer for `length` tokens that begins with the `used` ones of another."""
+    """Return a buffer for `length` tokens that starts with the `used` ones of another."""
     batch, heads, _, size = buffer.shape
     larger = buffer.new_empty(batch, heads, length, size)
     larger[:, :, :used] = buffer[:, :, :used]

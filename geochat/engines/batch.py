@@ -1,8 +1,8 @@
-"""Several answers computed together: one forward pass gives each row its next token.
+"""Batched decoding: one forward pass computes the next token of each row.
 
 The rows' own tokens are padded on the left, so that all answers grow at the right edge; padding is masked, and
-positions count each row's tokens. What rows share is not repeated (see `attention`). A row that has ended is taken out
-of every tensor, and nothing more is computed for it. Rows join as a batch of their own that has read its prompts.
+positions count each row's tokens. Shared tokens are not repeated (see `attention`). An ended row is removed from every
+tensor and needs no further computation. New rows join as a batch that has read its prompts.
 """
 
 import math
@@ -20,7 +20,7 @@ from geochat.engines.rows import Row
 
 
 class Batch:
-    """Rows being written.
+    """Rows in generation.
 
     Attributes:
         rows: In the order of the logits. Those that share a beginning are neighbours.
@@ -38,7 +38,7 @@ class Batch:
 
     @torch.inference_mode()
     def forward(self) -> Tensor:
-        """Read the prompts, or later each row's newest token; logits (B, V) on the CPU for the next."""
+        """Read the prompts, or later each row's newest token; return logits (B, V) on the CPU."""
         return self._read_newest() if self._seen.shape[1] else self._read_prompts()
 
     def _read_prompts(self) -> Tensor:
@@ -63,13 +63,13 @@ class Batch:
         return self._forward(ids, positions, mask)
 
     def keyvalues(self, index: int) -> KeyValues:
-        """A copy of the keys and values of one row's own tokens, which must have been read."""
+        """Copy the keys and values of one row's own tokens, which must have been read."""
         seen = self._seen[index]
         return KeyValues.taken(self._cache, index, len(seen) - int(seen.sum()), len(seen))
 
     @torch.inference_mode()
     def keep(self, indices: Sequence[int]) -> None:
-        """Go on with some rows only."""
+        """Continue with some rows only."""
         self.rows = [self.rows[index] for index in indices]
         if not self.rows:
             return
@@ -81,7 +81,7 @@ class Batch:
 
     @torch.inference_mode()
     def join(self, other: "Batch") -> None:
-        """Take in the rows of another batch; the rows of both have been read."""
+        """Append the rows of another batch; both must have been read."""
         if not self.rows or not other.rows:
             joined = other if other.rows else self
             self.rows, self._cache, self._seen, self._spans = joined.rows, joined._cache, joined._seen, joined._spans
@@ -112,7 +112,7 @@ def _identity(beginning: Beginning) -> tuple[tuple[int, int], ...]:
 
 
 def _spans(beginnings: Sequence[Beginning]) -> Iterator[Span]:
-    """One span for each piece and each run of neighbours that have it, and all before it, in common."""
+    """Yield one span for each piece and each run of neighbouring rows that share it and all before it."""
     identities = [_identity(beginning) for beginning in beginnings]
     for depth in range(max(map(len, identities), default=0)):
         heads = [identity[: depth + 1] for identity in identities]

@@ -29,12 +29,12 @@ _NOTHING = torch.empty(0, dtype=torch.long)
 
 
 class Scorer:
-    """Scores choices, a forward pass at a time.
+    """Scores choices, one forward pass at a time.
 
     Args:
         model: The model.
-        tokenizer: What the tokens mean.
-        prefixes: Takes what has been read of the prompt.
+        tokenizer: Tokenizer of the tokens.
+        prefixes: Cache that receives the prompt's prefix.
         most: Choices read in one pass.
     """
 
@@ -71,7 +71,7 @@ class Scorer:
 
 
 def passes(turns: Sequence[Turn], most: int) -> Iterator[list[int]]:
-    """Groups of turns of similar length, at most so many each, so that little is padded."""
+    """Group turns of similar length, to limit padding."""
     rows: list[int] = []
     for index in sorted(range(len(turns)), key=lambda index: len(turns[index].ids)):
         if rows and (len(rows) == most or (len(rows) + 1) * len(turns[index].ids) > _POSITIONS):
@@ -90,7 +90,7 @@ def read_turns(
 
     Args:
         model: The model.
-        turns: What may follow the prompt.
+        turns: Possible continuations of the prompt.
         prompt: Keys and values of the whole prompt.
         first: Logits (V,) of the token that follows it.
 
@@ -122,13 +122,13 @@ def read_turns(
 def chosen(
     choices: Sequence[str], prompt: Prompt, logprobs: Sequence[Logprobs], tokenizer: PreTrainedTokenizerBase
 ) -> Chunk:
-    """The likeliest choice as a whole answer, and how likely all are.
+    """Return the most probable choice as a completion, with the probabilities of all.
 
     Args:
         choices: The answers to choose from.
-        prompt: What they answer, with a turn for each.
-        logprobs: Of each turn.
-        tokenizer: What the tokens mean.
+        prompt: The prompt of the choices, with a turn for each.
+        logprobs: Log-probabilities of each turn.
+        tokenizer: Tokenizer of the tokens.
     """
     means = [math.fsum(row) / len(row) for row in logprobs]
     best = max(range(len(choices)), key=means.__getitem__)
@@ -145,7 +145,7 @@ def chosen(
 def _token_scores(
     text: str, turn: Turn, logprobs: Logprobs, tokenizer: PreTrainedTokenizerBase
 ) -> tuple[TokenScore, ...]:
-    """Text that each token of a turn adds, given that the turn ends with the decoded tokens."""
+    """Return the text that each token of a turn adds, given that the turn ends with the decoded tokens."""
     writer, written = Writer(tokenizer), 0
     for token, logprob in zip(turn.ids[turn.start :], logprobs, strict=True):
         written += len(writer.feed(token, logprob))

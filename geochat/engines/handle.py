@@ -1,4 +1,4 @@
-"""Requests under way: their handles, which `submit` returns, and which of them were cancelled."""
+"""Running requests: their handles, which `submit` returns, and cancellations."""
 
 import logging
 import threading
@@ -16,17 +16,17 @@ Listener = Callable[[Chunk | Exception], None]
 
 
 class Handle:
-    """An answer that is being computed, whether or not somebody waits for it. Thread-safe.
+    """An answer in computation, independently of any waiting caller. Thread-safe.
 
     Iterating yields the chunks from the first one on, and raises the error that ended the answer.
 
     Args:
-        request: What is answered.
+        request: The request.
         cancel: Is called with the request's id by `cancel`; None for an engine that looks at `cancelled`.
 
     Attributes:
-        request: What is answered.
-        cancelled: Whether nobody wants the answer any more.
+        request: The request.
+        cancelled: Whether the request was cancelled.
     """
 
     def __init__(self, request: Request, cancel: Callable[[str], None] | None = None) -> None:
@@ -44,13 +44,13 @@ class Handle:
             return bool(self._events) and is_last(self._events[-1])
 
     def cancel(self) -> None:
-        """Cancel the request; an answer that has ended is left alone."""
+        """Cancel the request; does nothing if the answer has ended."""
         self.cancelled = True
         if self._cancel is not None and not self.done:
             self._cancel(self.request.id)
 
     def result(self) -> Completion:
-        """Wait for the whole answer.
+        """Wait for the complete answer.
 
         Raises:
             GeoChatError: The request cannot be answered.
@@ -58,14 +58,14 @@ class Handle:
         return complete(self)
 
     def add_listener(self, listener: Listener) -> None:
-        """Call a listener with what has been computed so far, then with each event in the engine's thread."""
+        """Call a listener with the events so far, then with each new event in the engine's thread."""
         with self._changed:
             for event in self._events:
                 _call(listener, event)
             self._listeners.append(listener)
 
     def feed(self, event: Chunk | Exception) -> None:
-        """Add an event; called by the engine alone."""
+        """Add an event; called by the engine only."""
         with self._changed:
             self._events.append(event)
             for listener in self._listeners:
@@ -92,7 +92,7 @@ def is_last(event: Chunk | Exception) -> bool:
 def submit(engine: Engine, request: Request) -> Handle:
     """Start a request without waiting for its answer.
 
-    An engine with a `submit` method starts it there. The `stream` of any other engine is read in a thread.
+    An engine with a `submit` method starts the request itself. The `stream` of any other engine is read in a thread.
 
     Raises:
         GeoChatError: The request cannot be answered, and the engine knows at once.
@@ -114,7 +114,7 @@ def submit(engine: Engine, request: Request) -> Handle:
 
 
 def _call(listener: Listener, event: Chunk | Exception) -> None:
-    """Call a listener; one that fails must not end the answers of others."""
+    """Call a listener; its failure must not end other answers."""
     try:
         listener(event)
     except Exception:
@@ -122,14 +122,14 @@ def _call(listener: Listener, event: Chunk | Exception) -> None:
 
 
 class Cancellations:
-    """Remembers which requests were cancelled. May be used from several threads."""
+    """Set of cancelled requests. Thread-safe."""
 
     def __init__(self) -> None:
         self._ids: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
 
     def add(self, request_id: str) -> None:
-        """Cancel a request, whether it has begun or not."""
+        """Cancel a request, started or not."""
         with self._lock:
             self._ids[request_id] = None
             while len(self._ids) > _REMEMBERED:

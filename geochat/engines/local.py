@@ -1,9 +1,8 @@
 """Generation in this process, with transformers.
 
-The decoding loop is our own: a prompt up to its image is read once for all questions about it, then one token at a
-time for all callers together (see `scheduler`). That gives what `generate` does not: answers that stop computing when
-cancelled, log-probabilities without a second pass, rows that join and leave a batch, and keys and values in our own
-hands.
+The decoding loop is our own: a prompt up to its image is read once for all questions about the image, then one token at
+a time is computed for all callers together (see `scheduler`). In contrast to `generate`, answers stop computing when
+cancelled, log-probabilities need no second pass, rows can join and leave a batch, and keys and values can be reused.
 """
 
 from collections.abc import Iterable, Iterator
@@ -39,7 +38,7 @@ class LocalEngine:
     Attributes:
         checkpoint: The model, its processor and settings.
         info: The facts about the model, and what this engine can do.
-        limits: How much is computed together and kept.
+        limits: Limits of the batch and the cache.
     """
 
     def __init__(self, checkpoint: Checkpoint, limits: EngineLimits | None = None) -> None:
@@ -69,7 +68,7 @@ class LocalEngine:
         return self._prefixes.stats
 
     def forget_prefixes(self) -> None:
-        """Give up everything read before; to be called when the model's weights have been changed."""
+        """Clear the prefix cache; call this when the model's weights have changed."""
         self._prefixes.clear()
 
     def cancel(self, request_id: str) -> None:
@@ -89,7 +88,7 @@ class LocalEngine:
         return handle
 
     def stream(self, request: Request) -> Iterator[Chunk]:
-        """Answer piece by piece; the likeliest of the request's choices in one piece. Closing it cancels the request.
+        """Stream an answer; with choices, the most probable one as one piece. Closing the stream cancels the request.
 
         Raises:
             GeoChatError: As in `submit`; raised by the call itself.
@@ -99,14 +98,14 @@ class LocalEngine:
         return chunks
 
     def generate(self, request: Request) -> Completion:
-        """Answer at once; errors as in `submit`."""
+        """Return a complete answer; errors as in `submit`."""
         return complete(self.stream(request))
 
     def stream_batch(self, requests: Iterable[Request]) -> Iterator[BatchEvent]:
-        """Answer many requests, several at a time, piece by piece.
+        """Answer many requests concurrently, streaming their pieces.
 
-        Each answer is the one its request gets alone. Requests are taken from the iterable a few batches at a time,
-        and computed in the order that wastes least.
+        Each answer equals that of the request alone. Requests are taken from the iterable a few batches at a time, and
+        computed in an efficient order.
 
         Args:
             requests: Conversations and images.
@@ -142,7 +141,7 @@ class LocalEngine:
         under_way: dict[int, Handle],
         events: "SimpleQueue[tuple[int, Chunk | Exception]]",
     ) -> Iterator[BatchEvent]:
-        """Submit requests in the order that wastes least: rows of like length, questions about one image in a row.
+        """Submit requests in an efficient order: rows of similar length, questions about one image in sequence.
 
         Yields:
             Errors of those that cannot be computed.
@@ -185,7 +184,7 @@ def _order(job: Job) -> tuple[int, int, int]:
 
 
 def suppressed_tokens(checkpoint: Checkpoint, ends: frozenset[int]) -> Tensor:
-    """Ids that are never generated: special tokens that end nothing, and rows that only pad the vocabulary."""
+    """Ids that are never generated: special tokens other than end tokens, and rows that only pad the vocabulary."""
     tokenizer = checkpoint.processor.tokenizer
     padding = range(len(tokenizer), checkpoint.model.config.get_text_config().vocab_size)
     special = {*tokenizer.all_special_ids, checkpoint.model.config.image_token_id}

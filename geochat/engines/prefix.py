@@ -1,10 +1,10 @@
-"""A prefix cache: tokens that were read before are not read again.
+"""Prefix cache: keys and values of tokens read before are reused.
 
-Keys and values of whole conversations - system prompt, image, earlier turns - are kept in a radix tree over token ids:
-each node holds a run of tokens, and conversations that begin alike share nodes. Image placeholders, which are the same
-ids for every image, are replaced by a number made from the image's hash; each adapter has a tree of its own.
-Memory is bounded: the node used longest ago goes first. A node is never used later than what it continues, so that
-is always a leaf.
+Keys and values of whole conversations - system prompt, image, earlier turns - are stored in a radix tree over token
+ids: each node holds a run of tokens, and conversations with a common prefix share nodes. Image placeholders, which are
+the same ids for every image, are replaced by a number derived from the image's hash; each adapter has its own tree.
+Memory is bounded: the least recently used node is evicted. A node is never used later than its descendants, so the
+evicted node is always a leaf.
 """
 
 import threading
@@ -25,7 +25,7 @@ Key = tuple[int, ...]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Beginning:
-    """Keys and values of the first tokens of a prompt, in pieces; prompts that share a piece share the object.
+    """Keys and values of a prompt's prefix, in pieces; prompts with a common piece share the object.
 
     Attributes:
         pieces: For each, the keys and values it lies in, and how many tokens of them belong to it.
@@ -37,7 +37,7 @@ class Beginning:
         return sum(length for _, length in self.pieces)
 
     def cut(self, length: int) -> "Beginning":
-        """Its first `length` tokens."""
+        """Return the first `length` tokens."""
         pieces = []
         for keyvalues, count in self.pieces:
             if length > 0:
@@ -51,11 +51,11 @@ class PrefixStats:
     """Statistics of a prefix cache.
 
     Attributes:
-        hits: Prompts whose beginning was there.
-        misses: Prompts whose beginning was not.
-        reused_tokens: Prompt tokens that were not computed.
-        evictions: Runs of tokens given up for lack of room.
-        entries: Runs of tokens held.
+        hits: Number of prompts with a cached prefix.
+        misses: Number of prompts without one.
+        reused_tokens: Number of prompt tokens that were not computed.
+        evictions: Number of evicted runs of tokens.
+        entries: Number of cached runs of tokens.
         bytes: Memory they take.
         max_bytes: Memory they may take.
     """
@@ -78,7 +78,7 @@ class _Node:
 
 
 class PrefixCache:
-    """Beginnings of prompts, least recently used given up first. May be used from several threads.
+    """Prompt prefixes with least-recently-used eviction. Thread-safe.
 
     Args:
         max_bytes: Memory for keys and values; 0 keeps nothing.
@@ -106,24 +106,24 @@ class PrefixCache:
             )
 
     def clear(self) -> None:
-        """Give everything up; to be called when the model's weights have changed."""
+        """Clear the cache; call this when the model's weights have changed."""
         with self._lock:
             self._roots.clear()
             self._nodes.clear()
             self._bytes = 0
 
     def holds(self, key: Key, adapter: str = "") -> bool:
-        """Return whether all of `key` is there; this is no use of it."""
+        """Return whether all of `key` is cached; does not count as a use."""
         with self._lock:
             return sum(length for _, length in self._walk(key, adapter)) == len(key)
 
     def find(self, key: Key, image_end: int, adapter: str = "") -> Beginning:
-        """The longest beginning of a prompt that is there and worth using, never all of the prompt.
+        """Find the longest cached prefix of a prompt that is worth using, never the entire prompt.
 
         Args:
             key: The prompt.
-            image_end: Where the tokens after the image begin, 0 without one. A beginning that ends before is none.
-            adapter: Which adapter the model uses.
+            image_end: Index of the first token after the image, 0 without one. Shorter prefixes are ignored.
+            adapter: Adapter that the model uses.
         """
         with self._lock:
             path = self._walk(key[:-1], adapter)  # an answer needs the last token computed
@@ -140,7 +140,7 @@ class PrefixCache:
             return found
 
     def insert(self, key: Key, start: int, keyvalues: KeyValues, adapter: str = "") -> Beginning:
-        """Keep the keys and values of `key[start:]`, whose beginning has been found or inserted before.
+        """Store the keys and values of `key[start:]`; the part before it must have been found or inserted.
 
         Returns:
             All of `key` if it is there now, else what was given.
@@ -161,7 +161,7 @@ class PrefixCache:
             return Beginning(tuple((node.keyvalues, length) for node, length in path))
 
     def _walk(self, key: Key, adapter: str) -> list[tuple[_Node, int]]:
-        """The nodes along `key`, each with how many of its tokens agree: all but the last wholly."""
+        """Return the nodes along `key`, each with the number of matching tokens; all but the last match completely."""
         path: list[tuple[_Node, int]] = []
         children = self._roots.get(adapter, {})
         position = 0
@@ -188,7 +188,7 @@ class PrefixCache:
         return node
 
     def _split(self, node: _Node, length: int) -> _Node:
-        """Cut a node in two and give its first part; each gets memory of its own, so that the second can be freed."""
+        """Split a node and return its first part; both get their own memory, so that the second can be freed."""
         head = _Node(node.run[:length], node.keyvalues.copy(0, length), node.siblings)
         node.siblings[head.run[0]] = self._keep(head)
         self._bytes -= node.keyvalues.nbytes
@@ -223,7 +223,7 @@ def common_length(run: Sequence[object], other: Sequence[object]) -> int:
 
 
 def active_adapters(model: nn.Module) -> str:
-    """A name for the LoRA adapters that act now, empty for none."""
+    """Return a name for the currently active LoRA adapters, empty for none."""
     modules: list[Any] = list(model.modules())
     layers = [module for module in modules if hasattr(module, "merged_adapters")]  # PEFT's tuner layers
     states = {

@@ -1,10 +1,10 @@
-"""From a request to what the model reads.
+"""Conversion of requests to model inputs.
 
-The text is tokenised with one image placeholder, which is then repeated once a patch, so that an image which has been
-read before need not be resized and normalised again to learn how many patches it has.
+The text is tokenised with one image placeholder, which is then repeated once per patch, so that an image that was read
+before need not be preprocessed again to count its patches.
 
-A choice is tokenised as training does it: the whole conversation with the choice as the assistant's turn, because a
-tokenizer may join its first characters with what stands before.
+A choice is tokenised as in training: the whole conversation with the choice as the assistant's turn, because a
+tokenizer may join its first characters with the preceding text.
 """
 
 import hashlib
@@ -32,8 +32,8 @@ class Turn:
     """A choice as the assistant's turn.
 
     Attributes:
-        ids: What follows the prompt, up to the end token.
-        start: Where the turn begins in `ids`; more than 0 where the tokenizer joins it with the prompt's end.
+        ids: Tokens after the prompt, up to the end token.
+        start: Index of the turn in `ids`; above 0 if the tokenizer joins it with the prompt's end.
     """
 
     ids: tuple[int, ...]
@@ -48,10 +48,10 @@ class Prompt:
     """A conversation as token ids.
 
     Attributes:
-        ids: With one placeholder a patch.
+        ids: Ids with one placeholder per patch.
         key: The same, with the image's hash in each placeholder's place.
         image: RGB, before letterboxing.
-        image_end: Where the tokens after the image begin, 0 without one.
+        image_end: Index of the first token after the image, 0 without one.
         turns: One for each of the request's choices; `ids` is what comes before all of them.
     """
 
@@ -63,12 +63,12 @@ class Prompt:
 
     @property
     def image_number(self) -> int:
-        """A number that is the image's own, 0 without one."""
+        """Id number of the image; 0 without one."""
         return self.key[self.image_end - 1] if self.image_end else 0
 
 
 class Encoder:
-    """Makes prompts for one checkpoint. May be used from several threads.
+    """Makes prompts for one checkpoint. Thread-safe.
 
     Args:
         checkpoint: The model and its processor.
@@ -161,7 +161,7 @@ class Encoder:
         return ids[:shared], tuple(turns)
 
     def _ended(self, ids: tuple[int, ...], spoken: int) -> tuple[int, ...]:
-        """The conversation up to the end token of its last turn, which begins at `spoken`."""
+        """Return the conversation up to the end token of its last turn, which begins at `spoken`."""
         ends = [place for place in range(spoken, len(ids)) if ids[place] in self.ends]
         return ids[: ends[-1] + 1] if ends else (*ids, *sorted(self.ends)[:1])
 
@@ -170,7 +170,7 @@ class Encoder:
             return tuple(self._processor.tokenizer(text, add_special_tokens=not self._brings_bos(text))["input_ids"])
 
     def _brings_bos(self, text: str) -> bool:
-        """Return whether a text opens with the token that the tokenizer would add; a second one changes the answer."""
+        """Return whether a text begins with the token that the tokenizer would add; a second one changes the answer."""
         bos = self._processor.tokenizer.bos_token
         return bool(bos and text.startswith(bos))
 
@@ -186,7 +186,7 @@ class Encoder:
 
 
 def _patches(checkpoint: Checkpoint) -> int:
-    """Tokens an image takes in a prompt."""
+    """Return the number of tokens of an image in a prompt."""
     vision: Any = checkpoint.model.config.vision_config
     strategy: str = checkpoint.processor.vision_feature_select_strategy
     side = int(vision.image_size) // int(vision.patch_size)
@@ -194,14 +194,14 @@ def _patches(checkpoint: Checkpoint) -> int:
 
 
 def _end_tokens(checkpoint: Checkpoint) -> frozenset[int]:
-    """Every id that ends an answer, by the tokenizer and by the generation config."""
+    """Return every id that ends an answer, by the tokenizer and by the generation config."""
     configured = getattr(checkpoint.model.generation_config, "eos_token_id", None)
     listed = configured if isinstance(configured, list) else [configured]
     return frozenset(i for i in [*listed, checkpoint.processor.tokenizer.eos_token_id] if i is not None)
 
 
 def _spoken(read: Any, number: int, prompt: str, text: str) -> int:  # noqa: ANN401 - transformers' BatchEncoding
-    """The first token of a tokenised text, one of several, that holds anything beyond the prompt."""
+    """Return the first token of one of several tokenised texts that holds anything beyond the prompt."""
     begin = len(prompt) if text.startswith(prompt) else common_length(prompt, text)
     found = (read.char_to_token(number, place) for place in range(begin, len(text)))
     return next((token for token in found if token is not None), len(read["input_ids"][number]))
@@ -216,6 +216,6 @@ def _decoded(image: Image.Image) -> Image.Image:
 
 
 def _number(image: Image.Image) -> int:
-    """A number for an image's size and pixels, below zero and so no token id."""
+    """Return a number for an image's size and pixels; negative, so it is not a token id."""
     digest = hashlib.sha256(repr(image.size).encode() + b" " + image.tobytes())
     return -1 - int.from_bytes(digest.digest())

@@ -1,7 +1,7 @@
 """The protocol of engines: requests in, chunks and completions out.
 
-Nothing here knows token ids or torch, and all of it is plain data that can be pickled: an engine in another process,
-behind HTTP or in a Ray actor, speaks the same protocol. A request is cancelled by its id.
+The protocol contains neither token ids nor torch, and all of it is plain data that can be pickled, so that an engine in
+another process, behind HTTP or in a Ray actor can implement it. A request is cancelled by its id.
 """
 
 import math
@@ -27,10 +27,10 @@ class GenerationSettings:
     """Settings of generation.
 
     Attributes:
-        max_new_tokens: The answer budget; it counts towards the context.
-        temperature: 0 takes the likeliest token each time; above, tokens are drawn, the flatter the higher.
-        top_p: Draw only among the likeliest tokens that together hold this probability. Needs a temperature.
-        seed: Makes drawing repeatable; None draws anew each time.
+        max_new_tokens: Maximum number of tokens of the answer; counts towards the context.
+        temperature: 0 selects the most probable token; higher values sample from a flatter distribution.
+        top_p: Sample only from the most probable tokens with this total probability. Needs a temperature.
+        seed: Seed of sampling; None differs each time.
         stop: Strings that end the answer where they first appear; they are not part of it.
 
     Raises:
@@ -66,7 +66,7 @@ class Request:
         messages: The conversation, ending with the user's turn.
         images: What the first user turn shows, RGB, before letterboxing (the engine does that); empty asks about no
             image. How many an engine takes is in its `Capabilities`.
-        generation: How to answer.
+        generation: Generation settings.
         choices: A closed set of answers: an engine whose capabilities say so answers with the likeliest of them, and
             tells how likely each is. Nothing is drawn then, and `generation` does not matter. Empty for a free answer.
         id: By which it is cancelled; unique among the requests an engine has in hand.
@@ -79,7 +79,7 @@ class Request:
     id: str = field(default_factory=lambda: uuid.uuid4().hex, compare=False)
 
     def check_choices(self) -> None:
-        """Check that the choices are a set of answers.
+        """Check that the choices form a set of answers.
 
         Raises:
             PromptError: One is empty or given twice.
@@ -104,8 +104,8 @@ class TokenScore:
     """The text that one generated token added, and its log-probability.
 
     Attributes:
-        start: Where its characters begin in the completion's text.
-        end: Where they end; equal to `start` for the end token and for the first bytes of a character.
+        start: Start index of its characters in the completion's text.
+        end: End index; equal to `start` for the end token and for the first bytes of a character.
         logprob: Natural logarithm of its probability at temperature 1.
     """
 
@@ -132,9 +132,9 @@ class ChoiceScore:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of the answer; the last one, which may be empty, has `finish`, `usage`, `tokens` and `choices` set.
+    """A piece of an answer; the last one, which may be empty, has `finish`, `usage`, `tokens` and `choices` set.
 
-    `choices` stand in the order of the request's; empty for a free answer, and for one that was cancelled.
+    `choices` are in the order of the request's; empty for a free answer, and for a cancelled one.
     """
 
     text: str
@@ -146,7 +146,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A whole answer: the chunks' text joined, with the last chunk's accounts."""
+    """A complete answer: the text of all chunks, with the fields of the last one."""
 
     text: str
     finish: Finish
@@ -160,7 +160,7 @@ BatchEvent = tuple[int, Chunk | GeoChatError]
 
 
 class Engine(Protocol):
-    """Writes answers. May be used from several threads."""
+    """Generates answers. Thread-safe."""
 
     @property
     def info(self) -> "ModelInfo":
@@ -168,7 +168,7 @@ class Engine(Protocol):
         ...
 
     def stream(self, request: Request) -> Iterator[Chunk]:
-        """Answer piece by piece.
+        """Stream an answer.
 
         Raises:
             GeoChatError: The request cannot be answered; raised by the call itself where that is known at once.
@@ -176,11 +176,11 @@ class Engine(Protocol):
         ...
 
     def generate(self, request: Request) -> Completion:
-        """Answer at once."""
+        """Return a complete answer."""
         ...
 
     def stream_batch(self, requests: Iterable[Request]) -> Iterator[BatchEvent]:
-        """Answer many requests, each as if it were alone, in any order; the pieces of one answer keep theirs.
+        """Answer many requests as if each were alone, in any order; pieces of one answer keep their order.
 
         Args:
             requests: Taken a few at a time.
@@ -191,10 +191,10 @@ class Engine(Protocol):
         ...
 
     def cancel(self, request_id: str) -> None:
-        """End the computation of a request before its next token; its answer then finishes as "cancelled".
+        """Stop a request before its next token; its answer then finishes as "cancelled".
 
-        May be called from any thread, and before the request is taken up. A request that has ended, or is unknown, is
-        left alone.
+        May be called from any thread, and before the request is started. Requests that have ended, or are unknown, are
+        ignored.
         """
         ...
 
@@ -214,7 +214,7 @@ def complete(chunks: Iterable[Chunk]) -> Completion:
 
 
 def one_by_one(engine: Engine, requests: Iterable[Request]) -> Iterator[BatchEvent]:
-    """`stream_batch` for an engine that computes one answer at a time."""
+    """Implement `stream_batch` for an engine that computes one answer at a time."""
     for number, request in enumerate(requests):
         try:
             for chunk in engine.stream(request):
@@ -224,7 +224,7 @@ def one_by_one(engine: Engine, requests: Iterable[Request]) -> Iterator[BatchEve
 
 
 def complete_all(events: Iterable[BatchEvent]) -> Iterator[tuple[int, Completion | GeoChatError]]:
-    """Join a batch's pieces: each request's number with its completion or error, as soon as that is there.
+    """Join the pieces of a batch: yield each request's number with its completion or error as soon as available.
 
     Raises:
         ValueError: A stream ended without a last chunk, which breaks the protocol.

@@ -1,4 +1,4 @@
-"""Reading of images: up to its image's end, a prompt is read once for all questions about the image."""
+"""Reading of images: the prompt up to its image's end is read once for all questions about the image."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
@@ -16,14 +16,14 @@ from geochat.models import ModelInfo
 
 
 class Reader:
-    """Makes rows of requests, with what need not be computed for them.
+    """Makes rows of requests, reusing cached prefixes.
 
     Args:
-        model: What reads.
+        model: The model.
         info: The facts about the model.
         encoder: Prepares images.
-        tokenizer: What the tokens mean.
-        prefixes: What has been read before.
+        tokenizer: Tokenizer of the tokens.
+        prefixes: Cache of prefixes.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Reader:
             yield job, Row(job, beginning, self._tokenizer, self._encoder.ends, guard, adapter=adapter)
 
     def _read(self, prompts: Sequence[Prompt], adapter: str) -> dict[Key, Beginning | GeoChatError]:
-        """Read the images of prompts: keys and values up to each image's end, or the error of the image."""
+        """Read the images of prompts: keys and values up to each image's end, or the error of an image."""
         results: dict[Key, Beginning | GeoChatError] = {}
         prepared = []
         for prompt in prompts:
@@ -85,11 +85,11 @@ class Reader:
 
     @torch.inference_mode()
     def _read_together(self, prompts: Sequence[Prompt], pixels: torch.Tensor) -> list[KeyValues]:
-        """Keys and values of prompts up to the ends of their images, where they differ in nothing but the images.
+        """Compute keys and values of prompts up to the ends of their images, if they differ only in the images.
 
         Args:
             prompts: The prompts.
-            pixels: Of their images, (B, 3, S, S).
+            pixels: Pixels of their images, (B, 3, S, S).
         """
         device, dtype = self._model.device, self._model.dtype
         cache = DynamicCache(config=self._model.config.get_text_config())

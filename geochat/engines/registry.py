@@ -1,6 +1,6 @@
-"""Engines by name or address: what `--engine` picks.
+"""Engines by name or address, as selected by `--engine`.
 
-An installed package joins with a function from `EngineOptions` to an engine:
+An installed package adds an engine with a function from `EngineOptions` to an engine:
 
     [project.entry-points."geochat.engines"]
     mine = "my_package.engine:open_mine"
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """Options an engine is opened with. An option that an engine cannot heed is an error.
+    """Options for opening an engine. An option that an engine does not support is an error.
 
     Attributes:
         model: A checkpoint directory or hub id; of a server, the model's name there. None takes the bundled model, or
             the server's only one.
-        base: What an adapter adapts.
+        base: Base of an adapter.
         device: Such as "cpu" or "cuda:1".
         dtype: Such as "float32".
         quantization: "4bit" or "8bit".
         allow_download: Whether what a local folder names may be fetched from the hub.
-        dialect: How the model writes regions, in the place of what its settings say.
+        dialect: Dialect of the model, overriding its settings.
         settings: The model's `geochat.json`, or the folder that holds it.
         together: Answers computed together, or requests under way.
         timeout: Seconds of a server's silence after which a request is sent again.
         vllm_python: The Python that has vLLM, or the folder of its environment.
-        tell: Told what takes long.
-        limits: Of the local engine; None takes `together` and the usual ones.
+        tell: Called with messages about slow steps.
+        limits: Limits of the local engine; None takes `together` and the usual ones.
     """
 
     model: str | Path | None = None
@@ -57,7 +57,7 @@ class EngineOptions:
     limits: "EngineLimits | None" = None
 
     def refuse(self, engine: str, *names: str) -> None:
-        """Refuse options that mean nothing to an engine.
+        """Refuse options that do not apply to an engine.
 
         Raises:
             SettingsError: One of them is set.
@@ -87,11 +87,11 @@ ENGINES: Registry[Opener] = Registry(
 
 
 def open_engine(spec: str = "local", options: EngineOptions | None = None) -> Engine:
-    """Open an engine; one whose model's settings ask for a second look takes it.
+    """Open an engine, with the second look if the model's settings request it.
 
     Args:
         spec: A name in `ENGINES`, or the http(s) address of an OpenAI-compatible server.
-        options: What it is opened with.
+        options: Options for opening it.
 
     Raises:
         GeoChatError: There is no such engine, an option means nothing to it, or it cannot be opened.
@@ -128,7 +128,7 @@ def open_local(options: EngineOptions) -> Engine:
 
 
 def open_vllm(options: EngineOptions) -> Engine:
-    """Start a vLLM for a checkpoint, or use the one that runs."""
+    """Start a vLLM server for a checkpoint, or use the running one."""
     options.refuse("vLLM", "base", "device", "quantization", "allow_download")
     from geochat.engines.vllm import serve  # noqa: PLC0415
 

@@ -1,6 +1,6 @@
-"""One answer among those being written together, and the choice of its next token.
+"""Answers in generation, and sampling of the next token.
 
-Tokens are chosen on the CPU, so that a seed draws the same on every device.
+Tokens are sampled on the CPU, so that a seed gives the same result on every device.
 """
 
 import math
@@ -19,7 +19,7 @@ from geochat.errors import CheckpointError, GeoChatError
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Job:
-    """A request ready to be computed."""
+    """A request ready for computation."""
 
     prompt: Prompt
     request: Request
@@ -31,20 +31,20 @@ class Job:
 
 
 class Row:
-    """An answer being written, token by token, with a random generator and stop strings of its own.
+    """An answer in generation, with its own random generator and stop strings.
 
     Args:
-        job: What is answered.
-        beginning: The part of the prompt whose keys and values are there.
-        tokenizer: What the tokens mean.
+        job: The job.
+        beginning: The cached prefix of the prompt.
+        tokenizer: Tokenizer of the tokens.
         ends: Every id that ends an answer.
-        guard: What ends an answer that repeats itself; None lets it.
-        adapter: Which adapter the model used for the beginning, and uses for the rest.
+        guard: Guard that ends a repeating answer; None for none.
+        adapter: Adapter that the model uses.
 
     Attributes:
-        job: What is answered.
-        beginning: The part of the prompt whose keys and values are there.
-        adapter: Which adapter the model uses.
+        job: The job.
+        beginning: The cached prefix of the prompt.
+        adapter: Adapter that the model uses.
         generated: Token ids so far.
     """
 
@@ -69,16 +69,16 @@ class Row:
 
     @property
     def own(self) -> tuple[int, ...]:
-        """The tokens of the prompt after the beginning."""
+        """The tokens of the prompt after the cached prefix."""
         return self.job.prompt.ids[len(self.beginning) :]
 
     @property
     def read(self) -> Key:
-        """Ids the model has read: the prompt, and all of the answer but its last token."""
+        """Ids that the model has read: the prompt, and all of the answer except the last token."""
         return self.job.prompt.key + tuple(self.generated[:-1])
 
     def take(self, logits: Tensor) -> str:
-        """Choose the next token by its logits (V,); give the text that has become certain."""
+        """Select the next token from its logits (V,); return the text that has become certain."""
         try:
             token, logprob = choose(logits, self.job.generation, self._generator)
         except CheckpointError as error:
@@ -88,10 +88,10 @@ class Row:
         return self._writer.feed(token, logprob)
 
     def end(self, *, cancelled: bool) -> Chunk | GeoChatError | None:
-        """The last chunk, or the error, of an answer that ends here; None where it goes on.
+        """Return the last chunk, or the error, of an answer that ends here; None if it continues.
 
         Args:
-            cancelled: Whether nobody wants it any more.
+            cancelled: Whether the request was cancelled.
         """
         if self._error is not None:
             return self._error
@@ -112,7 +112,7 @@ class Row:
 
 
 def generator_for(settings: GenerationSettings) -> torch.Generator:
-    """A random generator of its own for one answer, so that the process-wide one stays as it was."""
+    """Return a separate random generator for one answer, leaving the process-wide one unchanged."""
     generator = torch.Generator()
     if settings.seed is None:
         generator.seed()
@@ -122,12 +122,12 @@ def generator_for(settings: GenerationSettings) -> torch.Generator:
 
 
 def choose(logits: torch.Tensor, settings: GenerationSettings, generator: torch.Generator) -> tuple[int, float]:
-    """The next token's id and its log-probability at temperature 1.
+    """Return the next token's id and its log-probability at temperature 1.
 
     Args:
         logits: (V,), minus infinity where a token must not be generated.
         settings: Greedy at temperature 0; otherwise nucleus sampling (Holtzman et al. 2020).
-        generator: Where randomness comes from.
+        generator: Random generator.
 
     Raises:
         CheckpointError: The logits are not numbers.
@@ -143,7 +143,7 @@ def choose(logits: torch.Tensor, settings: GenerationSettings, generator: torch.
 
 
 def _nucleus(logprobs: torch.Tensor, settings: GenerationSettings) -> torch.Tensor:
-    """Probabilities (V,) at the temperature, zero outside the smallest set that holds `top_p`."""
+    """Return probabilities (V,) at the temperature, zero outside the smallest set that holds `top_p`."""
     # Shifting first keeps tiny temperatures from overflowing.
     probs = torch.softmax((logprobs - logprobs.max()) / settings.temperature, dim=-1)
     if settings.top_p == 1:

@@ -1,13 +1,14 @@
-"""The scheduler of the local engine: the requests of all callers in one running batch, on one thread.
+"""The scheduler of the local engine: requests of all callers in one running batch, on one thread.
 
-A batch wins by reading the weights once for all its rows. Rows join it between two tokens and leave when they end, so
-nobody waits for another's answer (continuous batching; Yu et al., "Orca", OSDI 2022). Newcomers' images are read
-together, a few at a time, which bounds how long running answers pause; then their prompts, in classes of length, so
-that no row is padded to more than twice its length. Requests are admitted in the order of arrival while the limits
-allow: memory sets these, a larger batch was never slower where it was measured (docs/benchmarks.md).
+A batch is faster because it reads the weights once for all rows. Rows join it between two tokens and leave when they
+end, so no request waits for another's answer (continuous batching; Yu et al., "Orca", OSDI 2022). Images of new
+requests are read together, a few at a time, which bounds the pause of running answers; then their prompts are read in
+groups of similar length, so that no row is padded to more than twice its length. Requests are admitted in order of
+arrival while the limits allow. The limits are set by memory; a larger batch was never slower in measurements
+(docs/benchmarks.md).
 
-One thread computes for all callers, because each thread that calls OpenMP has a pool of threads of its own, and pools
-that share cores wait for each other.
+One thread computes for all callers, because each thread that calls OpenMP has its own thread pool, and pools that share
+cores wait for each other.
 """
 
 import threading
@@ -61,9 +62,9 @@ class Scheduler:
     """Computes submitted requests. Thread-safe.
 
     Args:
-        model: The model; nobody else may use it meanwhile.
-        reader: Gives newcomers the part of their prompts that has been read.
-        prefixes: Takes what ended rows have read and written.
+        model: The model, for exclusive use.
+        reader: Provides cached prefixes for new requests.
+        prefixes: Cache that receives the tokens of ended rows.
         scorer: Scores choices.
         limits: Bounds of the batch.
         suppressed: Ids that are never generated.
@@ -107,7 +108,7 @@ class Scheduler:
                 self._thread.submit(self._run)
 
     def cancel(self, request_id: str) -> None:
-        """Cancel a request, submitted or yet to be."""
+        """Cancel a request, submitted or not."""
         with self._lock:
             handles = [handle for job, handle in self._handles.items() if job.request.id == request_id]
             if not handles:
@@ -116,15 +117,15 @@ class Scheduler:
             handle.cancel()
 
     def forget(self, request_id: str) -> None:
-        """Forget that a request which is not under way was cancelled."""
+        """Forget the cancellation of a request that is not running."""
         self._early.discard(request_id)
 
     def is_cancelled(self, job: Job) -> bool:
-        """Return whether nobody wants a request's answer any more."""
+        """Return whether a request is cancelled."""
         return self._handles[job].cancelled
 
     def _run(self) -> None:
-        """Compute until nothing is left."""
+        """Compute until no requests are left."""
         while True:
             with self._lock:
                 newcomers = list(self._admitted())
@@ -137,7 +138,7 @@ class Scheduler:
                 self._fail(error)
 
     def _admitted(self) -> Iterator[Job]:
-        """Take the next requests that fit out of the line, and those that were cancelled, which need no room."""
+        """Remove from the queue the next requests that fit, and cancelled ones, which need no space."""
         for job in [job for job in self._waiting if self.is_cancelled(job)]:
             self._waiting.remove(job)
             yield job
@@ -154,7 +155,7 @@ class Scheduler:
             yield self._waiting.popleft()
 
     def _turn(self, newcomers: Sequence[Job]) -> None:
-        """Compute the next token of every row, and the first of newcomers."""
+        """Compute the next token of every row, and the first of new requests."""
         self._advance(self._batch)
         for job, scoring in list(self._scorings.items()):
             end = _next(scoring)
@@ -172,7 +173,7 @@ class Scheduler:
             self._batch.join(batch)
 
     def _rows(self, jobs: Sequence[Job]) -> Iterator[Row]:
-        """Yield newcomers that can be computed, their images read."""
+        """Yield rows of new requests that can be computed, with their images read."""
         for job, row in list(self._reader.rows(jobs, self.is_cancelled)):  # all first: reading takes time to cancel in
             end = row if isinstance(row, GeoChatError) else row.end(cancelled=self.is_cancelled(job))
             if end is not None:
@@ -181,7 +182,7 @@ class Scheduler:
                 yield row
 
     def _advance(self, batch: Batch) -> None:
-        """Compute one token of each row, and take out rows that end."""
+        """Compute one token of each row, and remove rows that end."""
         if not batch.rows:
             return
         for row, logits in zip(batch.rows, batch.forward(), strict=True):
@@ -199,13 +200,13 @@ class Scheduler:
             batch.keep(kept)
 
     def _tell(self, job: Job, event: Chunk | Exception) -> None:
-        """Hand out a piece of an answer, or its end."""
+        """Deliver a piece of an answer, or its end."""
         with self._lock:
             handle = self._handles.pop(job) if is_last(event) else self._handles[job]
         handle.feed(event)
 
     def _fail(self, error: Exception) -> None:
-        """End every answer that has begun with an error."""
+        """End every running answer with an error."""
         self._batch = Batch(self._model, [], self._suppressed)
         self._scorings.clear()
         with self._lock:
@@ -226,7 +227,7 @@ def _length_class(row: Row) -> int:
 
 
 def _tokens(jobs: Sequence[Job]) -> int:
-    """Upper bound of the tokens whose keys and values a batch holds."""
+    """Return an upper bound of the tokens in a batch's cache."""
     images = {job.prompt.image_number: job.prompt.image_end for job in jobs}
     longest = max(len(job.prompt.ids) - job.prompt.image_end for job in jobs)
     return sum(images.values()) + sum(longest + job.generation.max_new_tokens for job in jobs)

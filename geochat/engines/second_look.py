@@ -1,8 +1,8 @@
-"""A second look at what is small: the question again, about the surroundings of the first answer's box.
+"""A second look at small objects: the question is repeated on the surroundings of the first answer's box.
 
-A model whose square has few pixels finds small objects better than it measures them. The surroundings are the image
-shrunk towards the box's centre, which therefore keeps its relative place, so that an expression which selects the
-object in the whole image selects it in them too: what lies left of everything, or at the top right, still does.
+At low resolution, a model detects small objects better than it localises them. The surroundings are a crop around the
+box that keeps the relative position of the box's centre, so that an expression which selects the object in the whole
+image also selects it in the crop: the leftmost object stays the leftmost.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,14 +40,14 @@ _TOGETHER = 32  # second looks computed together
 
 
 class SecondLook:
-    """An engine that answers `[refer]` with another engine, in two looks where the first finds one small object.
+    """An engine that answers `[refer]` with another engine and, if that finds one small object, takes a second look.
 
-    The box of the second look takes the place of the first's in its answer. The first stays as it is where the second
-    fails, is cut short, or does not find the object again. The second is asked without what was said before. Everything
-    but `[refer]` passes through.
+    The box of the second look replaces that of the first in its answer. The first answer is unchanged if the second
+    look fails, is truncated, or does not find the object again. The second question is asked without conversation
+    history. All tasks except `[refer]` pass through.
 
     Args:
-        engine: What answers.
+        engine: The engine to use.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -60,7 +60,7 @@ class SecondLook:
         return self.engine.info
 
     def cancel(self, request_id: str) -> None:
-        """End whichever look is being taken; the answer of a first one that has ended stays. See `Engine`."""
+        """End the look in progress; a finished first answer stays. See `Engine`."""
         asked = self._asked.get(request_id)
         if asked is None:
             self.engine.cancel(request_id)
@@ -69,16 +69,16 @@ class SecondLook:
             self.engine.cancel(asked.running)
 
     def stream(self, request: Request) -> Iterator[Chunk]:
-        """Answer piece by piece; what may be looked at twice comes whole. See `Engine`."""
+        """Stream an answer; answers that may get a second look are delivered complete. See `Engine`."""
         chunks = self.engine.stream(request)
         return self._settled(request, chunks) if self._locates(request) else chunks
 
     def generate(self, request: Request) -> Completion:
-        """Answer at once."""
+        """Return a complete answer."""
         return complete(self.stream(request))
 
     def stream_batch(self, requests: Iterable[Request]) -> Iterator[BatchEvent]:
-        """Answer many requests, each as if it were alone; see `Engine`."""
+        """Answer many requests as if each were alone; see `Engine`."""
         locating: dict[int, Request] = {}
         try:
             for number, event in self._looked(requests, locating):
@@ -90,7 +90,7 @@ class SecondLook:
                 del self._asked[request.id]
 
     def _looked(self, requests: Iterable[Request], locating: dict[int, Request]) -> Iterator[BatchEvent]:
-        """The events of a batch; `locating` takes up the questions that may be looked at twice."""
+        """Yield the events of a batch; `locating` collects the questions that may get a second look."""
         written: dict[int, list[Chunk]] = {}
         looks: list[_Look] = []
 
@@ -132,7 +132,7 @@ class SecondLook:
             del self._asked[request.id]
 
     def _taken(self, looks: Sequence["_Look"]) -> Iterator[tuple[int, Chunk]]:
-        """Take second looks; each question's number and its answer."""
+        """Compute second looks; yield each question's number and its answer."""
         wanted = []
         for look in looks:
             look.asked.running = look.request.id  # first, so that a cancellation meets one or the other
@@ -146,14 +146,14 @@ class SecondLook:
             yield look.number, _whole(look.first if isinstance(second, GeoChatError) else look.settle(second, dialect))
 
     def _locates(self, request: Request) -> bool:
-        """Return whether a request asks for the place of something that words alone describe."""
+        """Return whether a request asks for the location of an object described in words."""
         if len(request.images) != 1 or request.choices:
             return False
         dialect, question = self.info.dialect, request.messages[-1].text
         return dialect.task_of(question) is Task.REFER and not dialect.parse(question).regions
 
     def _look(self, number: int, request: Request, first: Completion) -> "_Look | None":
-        """The second look that a first answer calls for."""
+        """Return the second look that a first answer requires."""
         regions = self.info.dialect.parse(first.text).regions
         if first.finish != "stop" or len(regions) != 1:
             return None
@@ -171,11 +171,11 @@ class SecondLook:
 
 @dataclass(slots=True)
 class _Asked:
-    """A question in hand.
+    """A running question.
 
     Attributes:
         running: The id of the look that is being taken.
-        cancelled: Whether nobody wants its answer any more.
+        cancelled: Whether the request was cancelled.
     """
 
     running: str
@@ -184,7 +184,7 @@ class _Asked:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Look:
-    """A second look about to be taken.
+    """A pending second look.
 
     Attributes:
         number: The question's place among those asked together.
@@ -203,7 +203,7 @@ class _Look:
     back: Affine
 
     def settle(self, second: Completion, dialect: Dialect) -> Completion:
-        """The first answer with the box of the second look, where that found the object again."""
+        """Return the first answer with the box of the second look, if that found the object again."""
         found = dialect.parse(second.text).regions
         if second.finish != "stop" or len(found) != 1:
             return self.first
@@ -227,7 +227,7 @@ class _Look:
 
 
 def _laid(tokens: Iterable[TokenScore], old: tuple[int, int], new: tuple[int, int]) -> Iterator[TokenScore]:
-    """The tokens that wrote a span, laid over another."""
+    """Yield the tokens that wrote a span, aligned with another."""
     for token in tokens:
         if old[0] < token.end and token.start < old[1]:
             first, last = np.interp((token.start, token.end), old, new).round().astype(int).tolist()

@@ -1,13 +1,13 @@
-"""From token ids to text, piece by piece.
+"""Incremental conversion of token ids to text.
 
-Decoding one token at a time gives wrong text: a character may be spread over several tokens, and Llama tokenizers
-drop the space that opens a sequence. So a window of recent tokens is decoded with and without the new token,
-and the difference is what the token adds; an unfinished character is held back.
+Decoding each token separately gives wrong text: a character may be spread over several tokens, and Llama tokenizers
+drop the space that opens a sequence. So a window of recent tokens is decoded with and without the new token, and the
+difference is the text that the token adds; an unfinished character is held back.
 
-Small models fall into loops: "with with with", or one box again and again. An answer is cut after the first of three
-consecutive copies of the same tokens. What counts as a copy holds a letter or digit and something else: " with", " 0",
-"ship, ", a whole box. So neither "2000" nor "....." is a repetition, and a cut never falls inside a box, whose four
-coordinates may well be equal. Boxes with different numbers are different tokens.
+Small models fall into loops: "with with with", or the same box repeatedly. An answer is cut after the first of three
+consecutive copies of the same tokens. A copy must contain a letter or digit and something else: " with", " 0", "ship,
+", a whole box. So neither "2000" nor "....." is a repetition, and a cut never falls inside a box, whose four
+coordinates may be equal. Boxes with different numbers are different tokens.
 """
 
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ LONGEST = 32  # tokens of a copy; tokenizers that cut numbers into digits spend 
 
 
 class Detokenizer:
-    """Gives the text each token adds. Special tokens add none; region markup is kept."""
+    """Returns the text that each token adds. Special tokens add none; region markup is kept."""
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         self._tokenizer = tokenizer
@@ -34,7 +34,7 @@ class Detokenizer:
         self._given = 0  # tokens before this one have been given out
 
     def feed(self, token: int) -> str:
-        """The text that has become certain with `token`."""
+        """Add a token and return the text that has become certain."""
         if token in self._special:
             return ""
         self._ids.append(token)
@@ -45,7 +45,7 @@ class Detokenizer:
         return added
 
     def close(self) -> str:
-        """Text held back as unfinished, with replacement characters where a character never became whole."""
+        """Return the held text, with replacement characters for incomplete characters."""
         added = self._added()
         self._window = self._given = len(self._ids)
         return added
@@ -58,7 +58,7 @@ class Detokenizer:
 
 
 class StopStrings:
-    """Lets text through until a stop string appears; an ending that may yet become one is held back."""
+    """Passes text until a stop string appears; an ending that may become one is held back."""
 
     def __init__(self, stops: tuple[str, ...]) -> None:
         self._stops = stops
@@ -66,7 +66,7 @@ class StopStrings:
         self.stopped = False
 
     def feed(self, text: str) -> str:
-        """The text that is certain not to belong to a stop string."""
+        """Return the text that certainly does not belong to a stop string."""
         text = self._held + text
         starts = [start for stop in self._stops if (start := text.find(stop)) >= 0]
         if starts:
@@ -78,7 +78,7 @@ class StopStrings:
         return text[:cut]
 
     def close(self) -> str:
-        """Text that was held back."""
+        """Return the held text."""
         held, self._held = self._held, ""
         return held
 
@@ -90,10 +90,10 @@ class StopStrings:
 
 
 class RepetitionGuard:
-    """Watches the tokens of one answer.
+    """Detects repetition in the tokens of one answer.
 
     Attributes:
-        kept: How many tokens stay, once the answer repeats itself; None before.
+        kept: Number of tokens kept after a repetition; None without one.
         certain: Characters of the text that will stay, whatever follows.
     """
 
@@ -106,11 +106,11 @@ class RepetitionGuard:
         self._matched = [0] * (LONGEST + 1)  # by period: how many newest tokens equal those one period before
 
     def feed(self, token: int, start: int, text: str) -> None:
-        """Take a token in.
+        """Add a token.
 
         Args:
             token: Its id.
-            start: Where its characters begin in the text.
+            start: Start index of its characters in the text.
             text: The whole text, with this token's.
         """
         for period in range(1, min(LONGEST, len(self._tokens)) + 1):
@@ -129,7 +129,7 @@ class RepetitionGuard:
         self.certain = self._starts[count - doubtful] if doubtful else len(text)
 
     def _repeats(self, period: int, text: str) -> bool:
-        """Return whether the newest tokens, `COPIES` runs of `period` equal ones, say something that may be cut."""
+        """Return whether the newest tokens are `COPIES` runs of `period` equal ones that may be cut."""
         second, third = self._starts[-(COPIES - 1) * period], self._starts[-(COPIES - 2) * period]
         copy = text[second:third]  # not the first, which has lost its space where it opens the answer
         if copy.isalnum() or not any(map(str.isalnum, copy)):
@@ -139,10 +139,10 @@ class RepetitionGuard:
 
 
 class TextWriter:
-    """One answer being written: tokens with their text in, certain text out.
+    """One answer in generation: takes tokens with their text, returns certain text.
 
     White space before the first word is dropped, because tokenizers differ in whether they generate it. Text that may
-    yet prove to be part of a stop string or of a repetition is held back.
+    belong to a stop string or to a repetition is held back.
 
     Args:
         stops: Strings that end the answer.
@@ -169,7 +169,7 @@ class TextWriter:
 
     @property
     def scores(self) -> tuple[TokenScore, ...]:
-        """One score a token, without those of a stop string or of a repetition."""
+        """One score per token, without those of a stop string or of a repetition."""
         kept = None if self._guard is None else self._guard.kept
         return tuple(
             TokenScore(score.start, min(score.end, self._written), score.logprob)
@@ -178,7 +178,7 @@ class TextWriter:
         )
 
     def add(self, token: int, text: str, logprob: float) -> str:
-        """Take in a token and the text it adds; give the text that has become certain."""
+        """Add a token and its text; return the text that has become certain."""
         start = len(self._text)
         self._take(text)
         self._scores.append(TokenScore(start, len(self._text), logprob))
@@ -190,7 +190,7 @@ class TextWriter:
         return self._give(min(self._written, self._guard.certain))
 
     def end(self, text: str = "") -> str:
-        """End the answer, with the last text that no token brought; give what was held back."""
+        """End the answer, with the last text that belongs to no token; return the held text."""
         if not (self.stopped or self.repeated):
             self._take(text)
             self._written += len(self._stops.close())
@@ -211,7 +211,7 @@ class Writer(TextWriter):
     """A `TextWriter` that decodes the tokens itself.
 
     Args:
-        tokenizer: What the tokens mean.
+        tokenizer: Tokenizer of the tokens.
         stops: Strings that end the answer.
         guard: Ends an answer that repeats itself; None lets it.
     """
@@ -223,9 +223,9 @@ class Writer(TextWriter):
         self._detokenizer = Detokenizer(tokenizer)
 
     def feed(self, token: int, logprob: float) -> str:
-        """Take a token in; give the text that has become certain."""
+        """Add a token; return the text that has become certain."""
         return self.add(token, self._detokenizer.feed(token), logprob)
 
     def close(self) -> str:
-        """End the answer; give what was held back."""
+        """End the answer; return the held text."""
         return self.end(self._detokenizer.close())

@@ -1,7 +1,7 @@
-"""Grounded answers and found objects as pictures, vector layers and label files; vector layers read and written back.
+"""Export of answers and found objects as images, vector layers and label files; reading and writing of vector layers.
 
-`write_layer` streams features to a file in any format of `EXPORTERS`, told by its name. Every file says where it came
-from (model and its hash, prompt, image, bands, stretch, window) and is written whole or not at all.
+`write_layer` streams features to a file in any format of `EXPORTERS`, selected by the file name. Every file contains
+its provenance (model and its hash, prompt, image, bands, stretch, window) and is written atomically.
 """
 
 from geochat.exports.answered_layer import answered_geojson, write_answered_geopackage

@@ -138,7 +138,7 @@ YOLO_OBB = YoloObb()
 
 
 class _Numbers(dict[str, int]):
-    """Numbers of names, given as the names come."""
+    """Assigns numbers to names in order of appearance."""
 
     def __init__(self, first: int) -> None:
         self._first = first
@@ -167,7 +167,7 @@ def _annotation(number: int, category: int, feature: Feature, part: shapely.Poly
 
 
 def _four(corners: Sequence[Point]) -> Sequence[Point]:
-    """Four corners; of another polygon, those of the smallest rectangle around it."""
+    """Return four corners; of a polygon with other corners, those of the smallest rectangle around it."""
     return corners if len(corners) == 4 else OrientedBox.from_polygon(corners).corners()
 
 

@@ -1,7 +1,7 @@
-"""A vector layer written back with the answers as columns: the same features in the same order.
+"""Vector layers with answers added as columns: the same features in the same order.
 
-GeoJSON is longitude and latitude (RFC 7946), or marked pixels; a GeoPackage keeps the layer's own CRS and geometries.
-A column of the layer that is called as an added one is kept under "layer_" and its name.
+GeoJSON is in longitude and latitude (RFC 7946), or in marked pixels; a GeoPackage keeps the layer's own CRS and
+geometries. An existing column with the name of an added one is renamed with the prefix "layer_".
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,12 +25,12 @@ _RESERVED = ("fid", "geom")
 def answered_geojson(
     layer: VectorLayer, added: Mapping[str, Sequence[Any]], provenance: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A FeatureCollection of a layer's features with columns added, and `provenance` as the member "geochat".
+    """Return a FeatureCollection of a layer's features with added columns, and `provenance` as the member "geochat".
 
     Args:
-        layer: What was asked about.
-        added: Columns, each with a value a feature.
-        provenance: Where the answers came from, JSON-ready.
+        layer: The layer of the question.
+        added: Columns, each with one value per feature.
+        provenance: Provenance of the answers, JSON-ready.
     """
     coordinates = WGS84 if layer.coordinates == "map" else PIXELS
     added = {**added, "coordinates": [coordinates] * len(layer)}
@@ -53,9 +53,9 @@ def write_answered_geopackage(
 
     Args:
         path: Ends in .gpkg; an existing file is replaced.
-        layer: What was asked about.
-        added: Columns, each with a value a feature.
-        provenance: Where the answers came from, JSON-ready; goes into the layer's metadata.
+        layer: The layer of the question.
+        added: Columns, each with one value per feature.
+        provenance: Provenance of the answers, JSON-ready, for the layer's metadata.
 
     Raises:
         ExportError: The name has another ending, a column or the CRS cannot be stored, or the file cannot be written.
@@ -72,7 +72,7 @@ def write_answered_geopackage(
 
 
 def _names(layer: VectorLayer, added: Mapping[str, Sequence[Any]]) -> dict[str, str]:
-    """New names of the layer's columns; its mark of coordinates, which is written anew, is left out."""
+    """Return new names for the layer's columns; its coordinate mark, which is written anew, is omitted."""
     marked = layer.coordinates != "map" or "coordinates" in added
     own = [name for name in layer.columns if not (marked and name == "coordinates")]
     return renamed(own, (*added, *_RESERVED))
@@ -111,7 +111,7 @@ def _negated(geometry: shapely.Geometry) -> shapely.Geometry:
 
 
 def _storable(values: np.ndarray) -> np.ndarray:
-    """A column as GDAL takes it: typed as it was read, or of JSON values, numbers or text."""
+    """Return a column in a form that GDAL accepts: typed as read, or as JSON values, numbers or text."""
     if values.dtype != object:
         return values
     return _column([json_value(value) for value in values])

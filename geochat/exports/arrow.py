@@ -170,7 +170,7 @@ def _geo(column: dict[str, Any]) -> str:
 
 
 def _projjson(crs: str | None, path: Path) -> dict[str, Any] | None:
-    """A CRS as GeoParquet holds it; null for pixels, which is what the specification calls undefined."""
+    """Return a CRS for GeoParquet; null for pixels, which the specification defines as undefined."""
     if crs is None:
         return None
     from rasterio.crs import CRS  # noqa: PLC0415

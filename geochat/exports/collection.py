@@ -14,10 +14,10 @@ _OF_AN_IMAGE = ("image", "image_sha256", "image_size", "crs", "bands", "stretch"
 
 
 class Collection:
-    """Regions gathered image by image; pixels are not held.
+    """Regions collected image by image, without pixels.
 
-    A region has the property `image`, as the image was named. Provenance that all answers share is written once;
-    that of single images is listed by image in GeoJSON, and repeated beside each region in a GeoPackage.
+    A region has the property `image`, the image's name as given. Provenance that all answers share is written once;
+    that of single images is listed by image in GeoJSON, and repeated for each region in a GeoPackage.
     """
 
     def __init__(self) -> None:
@@ -26,12 +26,12 @@ class Collection:
         self._provenance: dict[str, Mapping[str, Any]] = {}
 
     def add(self, image: str, regions: Sequence[GroundedRegion], provenance: Mapping[str, Any]) -> None:
-        """Add the regions of an image that has a place on Earth, perhaps none.
+        """Add the regions of a georeferenced image; there may be none.
 
         Args:
-            image: What it is called.
+            image: Its name.
             regions: Its regions.
-            provenance: Where they came from, JSON-ready, with the image's `crs`.
+            provenance: Provenance, JSON-ready, with the image's `crs`.
         """
         self._regions += regions
         self._images += [image] * len(regions)
@@ -39,12 +39,12 @@ class Collection:
 
     @property
     def crs_list(self) -> tuple[str, ...]:
-        """The CRSs of the images, each once."""
+        """The CRSs of the images, without duplicates."""
         return tuple(dict.fromkeys(str(each["crs"]) for each in self._provenance.values()))
 
     @property
     def crs(self) -> str:
-        """The CRS that all images share, else EPSG:4326."""
+        """The CRS shared by all images, else EPSG:4326."""
         shared = self.crs_list
         return shared[0] if len(shared) == 1 else WGS84
 
@@ -78,7 +78,7 @@ class Collection:
         return write_geopackage(path, self._regions, self.crs, common, [own[name] for name in self._images])
 
     def _common(self) -> dict[str, Any]:
-        """Provenance that all images share, without that of single images."""
+        """Return the provenance that all images share, without that of single images."""
         first, *rest = self._provenance.values()
         return {
             key: value

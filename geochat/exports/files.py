@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""Atomic writing of files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +9,11 @@ from geochat.files import atomic_draft
 
 
 def check_target(path: str | Path, endings: tuple[str, ...]) -> Path:
-    """Check a file's name before there is anything to write.
+    """Check a file's name before any work is done.
 
     Args:
         path: The file.
-        endings: Those allowed; empty allows any.
+        endings: Allowed suffixes; empty allows any.
 
     Raises:
         ExportError: The name has none of the endings, or its folder does not exist.
@@ -28,7 +28,7 @@ def check_target(path: str | Path, endings: tuple[str, ...]) -> Path:
 
 @contextmanager
 def draft_of(path: Path) -> Iterator[Path]:
-    """A path beside `path`, with its ending; the file written there becomes `path` when the body ends.
+    """Yield a path next to `path`, with the same suffix; the file written there becomes `path` when the body ends.
 
     Raises:
         ExportError: The folder is read-only, the disk is full, or `path` is a folder.
@@ -41,7 +41,7 @@ def draft_of(path: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, content: bytes) -> Path:
-    """Write `content` beside `path`, then move it there: nobody sees half a file, and a failure keeps the old one.
+    """Write `content` to a draft next to `path`, then rename it; a failure keeps the old file.
 
     Returns:
         The path written.

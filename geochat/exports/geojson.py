@@ -42,7 +42,7 @@ _OWN = ("number", "box", "pixels", "outline", "unlocated", "coordinates")
 
 
 class GeoJSON:
-    """Streams a FeatureCollection, one feature a line; its member "geochat" has the provenance."""
+    """Streams a FeatureCollection, one feature per line; its member "geochat" holds the provenance."""
 
     suffixes = (".geojson", ".json")
     holds_second_table = True
@@ -73,13 +73,13 @@ def to_geojson(
     provenance: Mapping[str, Any],
     beside: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """A FeatureCollection with one feature a region, numbered from 1, and `provenance` as the member "geochat".
+    """Return a FeatureCollection with one feature per region, numbered from 1; the member "geochat" is `provenance`.
 
     Args:
-        regions: What to write; of several images, each is placed by its own.
+        regions: Regions to write; those of several images are each placed by their own image.
         crs: The image's CRS; None writes pixel coordinates.
-        provenance: Where the answer came from, JSON-ready.
-        beside: What else each region's properties say; empty for nothing.
+        provenance: Provenance of the answer, JSON-ready.
+        beside: Further properties of each region; may be empty.
     """
     features = []
     for number, (region, more) in enumerate(zip(regions, beside or [{}] * len(regions), strict=True), 1):
@@ -101,7 +101,7 @@ def write_geojson(path: str | Path, document: Mapping[str, Any]) -> Path:
 
 
 def outline_shape(ring: Ring, image_to_map: Affine | None, crs: str | None) -> Located | None:
-    """The geometry of a feature, not rounded: the outline of a region in longitude and latitude, or in pixels.
+    """Return the geometry of a feature, unrounded: the outline of a region in longitude and latitude, or in pixels.
 
     Args:
         ring: The outline in pixels, of one corner for a point, empty where nothing of it lies on the image.
@@ -122,7 +122,7 @@ def outline_shape(ring: Ring, image_to_map: Affine | None, crs: str | None) -> L
 
 
 def _stream(file: TextIO, layer: Layer, features: Iterable[Feature]) -> None:
-    """Write features, separated by commas, one a line."""
+    """Write features, separated by commas, one per line."""
     names = renamed(layer.columns, _OWN)
     for number, feature in enumerate(features, 1):
         own = {new: json_value(feature.properties.get(name)) for name, new in names.items()}

@@ -61,17 +61,17 @@ def write_geopackage(
     provenance: Mapping[str, Any],
     beside: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
-    """Write the layer "regions": one shape a region, with provenance in columns and in the layer's metadata.
+    """Write the layer "regions": one shape per region, with provenance in columns and in the layer's metadata.
 
-    In the image's own CRS that is a polygon. Brought to longitude and latitude, where images have several CRSs, one
-    across the antimeridian is cut, and all are multipolygons then. Where there is no geometry, `unlocated` says why.
+    In the image's own CRS, shapes are polygons. For images in several CRSs they are converted to longitude and
+    latitude, split at the antimeridian, and all are multipolygons. If there is no geometry, `unlocated` states why.
 
     Args:
         path: Ends in .gpkg; an existing file is replaced.
-        regions: What to write; none gives an empty layer.
+        regions: Regions to write; none gives an empty layer.
         crs: The images' CRS, None for pixels. EPSG:4326 takes regions of images in any.
-        provenance: Where the answers came from, JSON-ready.
-        beside: What else each region's columns say, where it is not the same for all; empty for nothing.
+        provenance: Provenance of the answers, JSON-ready.
+        beside: Further columns of each region that differ between regions; may be empty.
 
     Raises:
         ExportError: The name has another ending, the CRS cannot be stored or the file cannot be written.
@@ -108,15 +108,15 @@ def write_table(
     name: str,
     geometry_type: str,
 ) -> Path:
-    """Write a GeoPackage with one layer of any geometries and columns, whole or not at all.
+    """Write a GeoPackage with one layer of any geometries and columns, atomically.
 
     Args:
         path: Ends in .gpkg; an existing file is replaced.
-        geometries: One a feature, None for an unlocated one.
-        columns: Attributes, each with a value a feature.
-        crs: What the geometries are in; None stores the undefined Cartesian reference system.
+        geometries: One per feature, None for an unlocated one.
+        columns: Attributes, each with one value per feature.
+        crs: CRS of the geometries; None stores the undefined Cartesian reference system.
         notes: The layer's metadata.
-        name: Of the layer.
+        name: Name of the layer.
         geometry_type: As OGR names it.
 
     Raises:
@@ -131,7 +131,7 @@ def write_table(
 
 
 def _write_features(draft: Path, layer: Layer, features: Iterable[Feature]) -> list[str]:
-    """Write a layer; returns its phrases, as many as a style tells apart."""
+    """Write a layer; returns its phrases, up to the number that a style distinguishes."""
     parts = batches(features) if layer.place is not None else iter([list(features)])
     phrases: dict[str, None] = {}
     notes, written, kind = notes_of(layer), 0, "Polygon"
@@ -158,7 +158,7 @@ def _append(  # noqa: PLR0917
     notes: Mapping[str, str] | None,
     geometry_type: str,
 ) -> None:
-    """Write rows to a layer, which is created with `notes` as its metadata where there are any."""
+    """Append rows to a layer, which is created with `notes` as its metadata, if any."""
     import pyogrio  # noqa: PLC0415 - brings pandas, where that is installed, which takes half a second
 
     pyogrio.raw.write(
@@ -179,7 +179,7 @@ def _append(  # noqa: PLR0917
 
 @contextmanager
 def _made(path: Path) -> Iterator[None]:
-    """Turn what GDAL and SQLite raise into an `ExportError`."""
+    """Turn errors of GDAL and SQLite into an `ExportError`."""
     import pyogrio  # noqa: PLC0415 - as above
 
     try:

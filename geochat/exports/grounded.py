@@ -1,4 +1,4 @@
-"""A region of an answer: a geometry on the image, from which the map follows."""
+"""Regions of answers: geometries on the image, with derived map coordinates."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,10 +20,10 @@ PROPERTIES = ("phrase", "score", "role", "answer", "as_asked", "width_m", "heigh
 
 @dataclass(frozen=True)
 class GroundedRegion:
-    """A region in pixels of the whole image: one that the model found, or one that it was asked about.
+    """A region in pixels of the whole image, found by the model or given in the question.
 
     Attributes:
-        phrase: What the model says it is, None where it did not say.
+        phrase: The model's name for it, None if it gave none.
         geometry: The region's box in pixels of the whole image at full resolution, y down, as it was written: it may
             reach beyond the image. Of what was not written as a box, the smallest rectangle around it.
         place: The image it lies on.
@@ -32,7 +32,7 @@ class GroundedRegion:
         score: How sure the model was of what it wrote, from 0 to 1: the geometric mean of the probabilities of the
             tokens that wrote the coordinates and the phrase. None where the engine gives no probabilities.
         role: "found" by the model, or "asked" about.
-        as_asked: Whether `phrase` names what was asked for; None where that cannot be told.
+        as_asked: Whether `phrase` names the requested object; None if unknown.
         answer: Of a region asked about: the answer in words.
         attributes: Of a region asked about: what its vector layer says of it.
         written: The point or polygon in pixels, where that is what was written.
@@ -51,13 +51,13 @@ class GroundedRegion:
 
     @classmethod
     def placed(cls, region: Region, frame: Frame, place: ImagePlace, score: float | None = None) -> Self:
-        """Place what a model wrote about a view.
+        """Convert a region written about a view to image coordinates.
 
         Args:
             region: As the dialect read it.
-            frame: Of the view, with the model's frame.
+            frame: Frame of the view, with the model's frame.
             place: The image the view shows a part of.
-            score: How sure the model was.
+            score: Confidence of the model.
         """
         if region.geometry is None:
             return cls(region.phrase, region.box.transform(frame.model_to_image), place, region.box, score)
@@ -72,27 +72,27 @@ class GroundedRegion:
 
     @property
     def pixels(self) -> tuple[Point, ...]:
-        """Corners (x, y) in pixels of the whole image, as written, of boxes clockwise on screen; one of a point."""
+        """Corners (x, y) in pixels of the whole image, as written, clockwise on screen for boxes; one for a point."""
         return self.geometry.corners() if self.written is None else corners_of(self.written)
 
     @property
     def map(self) -> tuple[Point, ...] | None:
-        """Corners (x, y) in the image's CRS, as written; None for an image without one."""
+        """Corners (x, y) in the image's CRS, as written; None without a CRS."""
         return self._on_map(self.pixels)
 
     @property
     def outline(self) -> tuple[Point, ...]:
-        """Corners in pixels of the part that lies on the image, clockwise on screen; empty where none does."""
+        """Corners in pixels of the part inside the image, clockwise on screen; empty if there is none."""
         return outline_of(self.shape, self.place)
 
     @property
     def map_outline(self) -> tuple[Point, ...] | None:
-        """Corners of `outline` in the image's CRS; None for an image without one."""
+        """Corners of `outline` in the image's CRS; None without a CRS."""
         return self._on_map(self.outline)
 
     @property
     def ground_size(self) -> tuple[float, float, float] | None:
-        """Metres along the first and second side of the box, and square metres; None of a point or off the Earth."""
+        """Metres along the first and second side of the box, and square metres; None for a point or outside the CRS."""
         return None if isinstance(self.written, shapely.Point) else self.place.ground_size(self.geometry.corners())
 
     def _on_map(self, points: tuple[Point, ...]) -> tuple[Point, ...] | None:
@@ -101,14 +101,14 @@ class GroundedRegion:
 
 
 def outline_of(shape: BaseGeometry, place: ImagePlace) -> tuple[Point, ...]:
-    """Corners in pixels of the part of a polygon, or a point, that lies on an image; empty where none does."""
+    """Return corners in pixels of the part of a polygon or point inside an image; empty if there is none."""
     if isinstance(shape, shapely.Point):
         return corners_of(shape) if shapely.box(0, 0, place.width, place.height).covers(shape) else ()
     return ring_points(place.clip(shape)) if isinstance(shape, shapely.Polygon) else ()
 
 
 def ring_points(polygon: shapely.Polygon | None) -> tuple[Point, ...]:
-    """Corners of a polygon in pixels, clockwise on screen; none for None."""
+    """Return the corners of a polygon in pixels, clockwise on screen; empty for None."""
     if polygon is None:
         return ()
     ring = shapely.geometry.polygon.orient(polygon).exterior  # counter-clockwise with y up is clockwise on screen
@@ -116,7 +116,7 @@ def ring_points(polygon: shapely.Polygon | None) -> tuple[Point, ...]:
 
 
 def region_properties(region: GroundedRegion, taken: Collection[str] = ()) -> dict[str, Any]:
-    """The attributes of a region in a layer: what is known of it here, then its own vector layer's attributes.
+    """Return a region's attributes in a layer: those known here, then those of its own vector layer.
 
     Args:
         region: The region.
@@ -134,16 +134,16 @@ def region_properties(region: GroundedRegion, taken: Collection[str] = ()) -> di
 
 
 def renamed(names: Iterable[str], taken: Collection[str]) -> dict[str, str]:
-    """The names of attributes in a layer that uses some names itself: those get the prefix "layer_".
+    """Rename attributes whose names the layer itself uses, with the prefix "layer_".
 
-    Capitals do not count, as in GeoPackages.
+    Names are compared without regard to case, as in GeoPackages.
     """
     used = {name.lower() for name in taken}
     return {name: f"layer_{name}" if name.lower() in used else name for name in names}
 
 
 def box_numbers(box: OrientedBox) -> list[float]:
-    """x1, y1, x2, y2 and the angle."""
+    """Return x1, y1, x2, y2 and the angle."""
     return [box.x1, box.y1, box.x2, box.y2, box.angle]
 
 

@@ -1,4 +1,4 @@
-"""Layers: features streamed to a file in the format that its name, or the caller, asks for.
+"""Layers: features streamed to a file; the file name or the caller selects the format.
 
     layer = Layer(
         place=ImagePlace(scene.width, scene.height, scene.image_to_map, scene.crs),
@@ -65,7 +65,7 @@ class Feature:
 
     @property
     def outline(self) -> tuple[Point, ...]:
-        """Corners in pixels of the part that lies on the image, clockwise on screen; empty where none does."""
+        """Corners in pixels of the part inside the image, clockwise on screen; empty if there is none."""
         return outline_of(self.polygon, self.place)
 
 
@@ -76,13 +76,13 @@ class Layer:
     Attributes:
         place: The image; of several images, None, which formats in pixels refuse.
         columns: The type of each property, in the order of the columns: str, int, float or bool.
-        provenance: Where the features came from, JSON-ready; goes into the file's metadata.
+        provenance: Provenance of the features, JSON-ready, for the file's metadata.
         image: The image's name.
         name: The layer's name.
         bare: Whether tables hold a number and these columns alone: no corners in pixels, no mark of pixel coordinates
             and no style.
-        crs: Of the geometries, where there are several images; of one image, its place says it.
-        view: Gives the view of the image that a picture is drawn on.
+        crs: CRS of the geometries, where there are several images; of one image, its place says it.
+        view: Returns the view of the image that a picture is drawn on.
     """
 
     place: ImagePlace | None
@@ -111,7 +111,7 @@ class Layer:
 
 
 class Exporter(Protocol):
-    """A format that layers are written in.
+    """A file format for layers.
 
     Attributes:
         suffixes: Endings of file names that choose it; empty for one chosen by name alone.
@@ -124,7 +124,7 @@ class Exporter(Protocol):
     def write(
         self, path: Path, layer: Layer, features: Iterable[Feature], not_looked_at: Iterable[Feature] | None
     ) -> Path:
-        """Write a file, whole or not at all.
+        """Write a file atomically.
 
         Args:
             path: Its name; checked by `exporter_for`.
@@ -189,7 +189,7 @@ def write_layer(
     format: str | None = None,
     not_looked_at: Iterable[Feature] | None = None,
 ) -> Path:
-    """Write a layer, whole or not at all; an earlier file is replaced.
+    """Write a layer atomically; an existing file is replaced.
 
     Args:
         path: Its suffix chooses the format: .gpkg, .geojson, .fgb, .parquet, .coco.json, .txt (DOTA), .png, ...
@@ -221,7 +221,7 @@ def write_layer(
 
 
 def batches(items: Iterable[T], size: int = _BATCH) -> Iterator[list[T]]:
-    """Items in lists of `size`, the last one shorter."""
+    """Yield items in lists of `size`, the last one shorter."""
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch

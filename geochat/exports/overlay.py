@@ -1,8 +1,8 @@
-"""Pictures of regions over the view the question was asked about.
+"""Images with regions drawn over the view of the question.
 
-Each phrase has one colour, told apart with any colour vision. Each line lies on a dark one, and labels are black on the
-colour, so both are read on snow and on water alike. The number of a label is the region's place in the answer; labels
-keep out of each other's way.
+Each phrase has one colour, distinguishable with any colour vision. Each line is drawn on a dark one, and labels are
+black on the colour, so both are legible on snow and on water. The number of a label is the region's position in the
+answer; labels avoid overlapping each other.
 """
 
 import io
@@ -32,7 +32,7 @@ Rectangle = tuple[float, float, float, float]
 
 
 class Drawn(Protocol):
-    """A region as it is drawn."""
+    """A region to draw."""
 
     @property
     def phrase(self) -> str | None:
@@ -71,9 +71,9 @@ def draw(
 
     Args:
         view: The picture that was asked about.
-        regions: What to draw.
+        regions: Regions to draw.
         frame: The view's frame.
-        numbers: What each region is numbered; None numbers them from 1 in this order.
+        numbers: Number of each region; None numbers them from 1 in this order.
     """
     canvas = view.convert("RGB")
     pen = ImageDraw.Draw(canvas)
@@ -120,7 +120,7 @@ def _shortened(phrase: str) -> str:
 
 
 def _stroke(pen: ImageDraw.ImageDraw, outline: Sequence[Point], size: tuple[int, int], colour: str, width: int) -> None:
-    """Draw a closed outline, cut at the canvas: a model may write boxes far outside, which Pillow would trace."""
+    """Draw a closed outline, clipped to the canvas, because Pillow would trace boxes far outside."""
     if len(outline) == 1:
         _dot(pen, outline[0], size, colour, width)
         return
@@ -138,7 +138,7 @@ def _stroke(pen: ImageDraw.ImageDraw, outline: Sequence[Point], size: tuple[int,
 
 
 def _dot(pen: ImageDraw.ImageDraw, point: Point, size: tuple[int, int], colour: str, width: int) -> None:
-    """Draw a point as a disc with a dark rim; nothing outside the canvas."""
+    """Draw a point as a disc with a dark rim, clipped to the canvas."""
     x, y = point
     if not (0 <= x <= size[0] and 0 <= y <= size[1]):
         return
@@ -147,7 +147,7 @@ def _dot(pen: ImageDraw.ImageDraw, point: Point, size: tuple[int, int], colour: 
 
 
 class _Labels:
-    """Writes labels at outlines, black on a colour, and remembers where they are."""
+    """Draws labels at outlines, black on a colour, and remembers their positions."""
 
     def __init__(self, pen: ImageDraw.ImageDraw, size: int) -> None:
         self._pen = pen
@@ -155,7 +155,7 @@ class _Labels:
         self._taken: list[Rectangle] = []
 
     def write(self, texts: Sequence[str], outline: Sequence[Point], canvas: tuple[int, int], colour: str) -> None:
-        """Write the first of `texts` that finds a free place at the outline; the last one even where none is free.
+        """Draw the first of `texts` that finds a free position at the outline; otherwise the last one.
 
         Nothing is written for an outline outside the canvas.
         """
@@ -170,7 +170,7 @@ class _Labels:
         self._pen.text((place[0] + 3, place[1] + 2), text, fill="black", font=self._font)
 
     def _places(self, text: str, outline: Sequence[Point], canvas: tuple[int, int]) -> Iterator[Rectangle]:
-        """Rectangles above the topmost corner, below the lowest, beside and inside, moved onto the canvas."""
+        """Yield rectangles above the topmost corner, below the lowest, next to it and inside, moved onto the canvas."""
         left, top, right, bottom = _bounds(outline)
         _, _, text_right, text_bottom = self._pen.textbbox((0, 0), text, font=self._font)
         width, height = text_right + 6, text_bottom + 5

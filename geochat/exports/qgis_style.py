@@ -1,7 +1,7 @@
 """QGIS styles inside a GeoPackage: its table `layer_styles`, from which QGIS styles a layer when it is opened.
 
-The table is QGIS' own (QgsOgrProvider::saveStyle) and the style is its QML. Objects are outlined in one colour a
-phrase, the colours of the overlay pictures; windows that were not looked at are hatched in grey.
+The table is QGIS' own (QgsOgrProvider::saveStyle) and the style is its QML. Objects are outlined in one colour per
+phrase, the colours of the overlay images; windows that were not looked at are hatched in grey.
 """
 
 import sqlite3
@@ -21,7 +21,7 @@ _GREY = "#808080"
 
 
 def layer_style(phrases: Sequence[str]) -> str:
-    """QML that outlines each object in the colour of its phrase; other phrases share the last colour, white."""
+    """Return QML that outlines each object in the colour of its phrase; further phrases share the last one, white."""
     colours = {phrase: PALETTE[number % (len(PALETTE) - 1)] for number, phrase in enumerate(phrases)}
     categories = [
         f'<category symbol={quoteattr(str(number))} value={quoteattr(phrase)} label={quoteattr(phrase)} render="true"/>'
@@ -37,7 +37,7 @@ def layer_style(phrases: Sequence[str]) -> str:
 
 
 def window_style() -> str:
-    """QML that hatches windows in grey."""
+    """Return QML that hatches windows in grey."""
     symbol = _symbol(0, _GREY, pattern="b_diagonal", opacity=255)
     renderer = f'<renderer-v2 type="singleSymbol" symbollevels="0"><symbols>{symbol}</symbols></renderer-v2>'
     return _document(renderer, '<previewExpression>"reason"</previewExpression>')

@@ -42,7 +42,7 @@ class Column(NamedTuple):
 
 
 def table(features: Sequence[Feature], layer: Layer, first: int) -> dict[str, Column]:
-    """The columns of a batch of features: number, the layer's own, corners in pixels, a mark of pixel coordinates.
+    """Return the columns of a batch of features: number, the layer's own, corners in pixels, mark of pixel coordinates.
 
     Args:
         features: The batch.
@@ -63,10 +63,10 @@ def table(features: Sequence[Feature], layer: Layer, first: int) -> dict[str, Co
 
 
 def map_shapes(features: Sequence[Feature], crs: str | None) -> list[shapely.Geometry | None]:
-    """The part of each feature that lies on its image, exterior rings counter-clockwise; None where none does.
+    """Return the part of each feature inside its image, exterior rings counter-clockwise; None if there is none.
 
     Args:
-        features: What to place.
+        features: Features to place.
         crs: What the shapes are wanted in: the images' own, or EPSG:4326 for images in several; None gives pixels with
             y negated, as a GIS draws an image that is not georeferenced. An image without a CRS gives None for one.
 
@@ -113,10 +113,10 @@ def _clipped(shapes: np.ndarray, place: ImagePlace) -> np.ndarray:
 
 
 def kind_of(values: Iterable[object], *, numeric: bool = False) -> type:
-    """The type of a column: int or bool where every value is one, float where all known are numbers, else str.
+    """Return the type of a column: int or bool if every value is one, float if all known ones are numbers, else str.
 
     Args:
-        values: One a feature.
+        values: One per feature.
         numeric: Whether a column without any value is one of numbers.
     """
     values = list(values)
@@ -131,7 +131,7 @@ def kind_of(values: Iterable[object], *, numeric: bool = False) -> type:
 
 
 def typed(values: Sequence[object], kind: type) -> Column:
-    """Values as a column of a type.
+    """Return values as a column of a type.
 
     Raises:
         ValueError, TypeError: A value is not of the type.
@@ -149,7 +149,7 @@ def typed(values: Sequence[object], kind: type) -> Column:
 
 
 def notes_of(layer: Layer) -> dict[str, str]:
-    """A layer's metadata: what its coordinates are in, and its provenance."""
+    """Return a layer's metadata: the units of its coordinates, and its provenance."""
     return {"coordinates": layer.map_crs or PIXELS_UP, **texts(layer.provenance)}
 
 
@@ -159,12 +159,12 @@ def texts(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def text_of(value: object) -> str:
-    """A value as a column of text holds it."""
+    """Format a value for a text column."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def json_value(value: Any) -> Any:  # noqa: ANN401 - of whatever type a column has
-    """A value as JSON holds it: NumPy's as Python's, bytes in base64, and null for what is not finite or no time."""
+    """Convert a value to JSON: NumPy to Python, bytes to base64, and values that are not finite or no time to null."""
     if isinstance(value, np.datetime64):
         return None if np.isnat(value) else str(value)
     if isinstance(value, Mapping):

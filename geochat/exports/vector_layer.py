@@ -1,8 +1,8 @@
-"""A vector layer, read from GeoParquet and any file GDAL knows.
+"""Vector layers, read from GeoParquet and any format that GDAL reads.
 
-GeoJSON is longitude and latitude unless it names a CRS of its own (the member "crs", which RFC 7946 retired), or
-pixels of the image where it carries this project's mark. Any other file says its CRS itself, and one that does not is
-refused unless it is this project's and marked as pixels.
+GeoJSON is in longitude and latitude unless it names a CRS (the member "crs", which RFC 7946 retired), or in pixels of
+the image if it carries this project's mark. Any other file states its CRS; without one it is refused unless it was
+written by this project and is marked as pixels.
 
 GDAL never reads JSON here: it would fetch a CRS that is a link, and run the commands of a file that is a pipeline.
 """
@@ -43,9 +43,9 @@ class VectorLayer:
 
     Attributes:
         path: The file.
-        name: Of the layer.
-        geometries: One a feature, None where it has none.
-        columns: Attributes by name, each with a value a feature.
+        name: Name of the layer.
+        geometries: One per feature, None without one.
+        columns: Attributes by name, each with one value per feature.
         coordinates: The frame of the geometries.
         crs: Their CRS; None for pixels.
         geometry_type: As OGR names it.
@@ -71,7 +71,7 @@ def read_vector_layer(path: str | Path, name: str | None = None) -> VectorLayer:
 
     Args:
         path: GeoJSON, GeoPackage, Shapefile, FlatGeobuf or another vector file; GeoParquet with the extra "layers".
-        name: Which layer; None takes the first.
+        name: Name of the layer; None selects the first.
 
     Raises:
         RegionError: The file cannot be read, has no such layer, holds no feature, or does not say its CRS.
@@ -201,7 +201,7 @@ def _read_by_gdal(path: Path, name: str | None) -> VectorLayer:
 
 
 def _read_geoparquet(path: Path, name: str | None) -> VectorLayer:
-    """Read GeoParquet 1.0 or 1.1, for which GDAL as pyogrio brings it has no driver."""
+    """Read GeoParquet 1.0 or 1.1, because the GDAL in pyogrio has no driver for it."""
     try:
         import pyarrow as pa  # noqa: PLC0415 - 55 MB, an extra
         from pyarrow import parquet  # noqa: PLC0415

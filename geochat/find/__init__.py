@@ -1,7 +1,8 @@
-"""Whole scenes, window by window: things found once each, windows described, objects counted.
+"""Whole scenes, window by window: finding objects once each, describing windows, counting objects.
 
-A scene is cut into overlapping windows (`windows`). Each is asked about (`asking`) and recorded in a job (`job`), which
-a kill does not lose and several processes may share. What was boxed in several windows is made one (`merging`).
+A scene is divided into overlapping windows (`windows`). Questions about each window are asked (`asking`) and recorded
+in a job (`job`), which survives a kill and can be shared by several processes. Boxes of the same object from several
+windows are merged (`merging`).
 """
 
 from geochat.find.asking import JobOptions, Progress

@@ -1,7 +1,7 @@
 """The same questions about every window of a scene, recorded in a job.
 
-Windows are read in a thread while the model computes. All questions about one window are asked together, so its image
-is read by the model once; each answer is the one that `GeoChat.ask` gives about that window.
+Windows are read in a thread while the model computes. All questions about one window are asked together, so the model
+encodes it once; each answer equals that of `GeoChat.ask` for the window.
 """
 
 import shutil
@@ -25,7 +25,7 @@ from geochat.exports import Feature
 from geochat.find.background import in_background
 from geochat.find.job import Job, Share
 from geochat.find.looking import Look
-from geochat.find.recording import AskedWindow, Recorder
+from geochat.find.recording import AskedWindow, Recorder, Unanswered
 from geochat.find.windows import Row
 from geochat.geometry import OrientedBox
 from geochat.imagery import GeoImage
@@ -43,19 +43,22 @@ _ENDINGS = {
 
 
 class JobOptions(TypedDict, total=False):
-    """Options of a job: its folder, and the part done here.
+    """Options of a job: its folder, and the part that this process does.
 
     Attributes:
-        job: Its folder, by which it goes on after a kill and is shared with other processes; None keeps nothing.
-        restart: Whether what the folder holds is thrown away.
-        retry: Whether windows that failed are asked about again.
-        share: The part of the job that is done here: its number from 0, and how many parts there are.
+        job: Its folder, which allows resuming and sharing with other processes; None stores nothing.
+        restart: Whether to delete the folder's contents.
+        retry: Whether failed windows are tried again.
+        share: The part of the job for this process: its index from 0, and the number of parts.
+        unanswered: Counts the windows in a row without an answer, of several jobs with one engine; None counts those
+            of each round of this job.
     """
 
     job: str | Path | None
     restart: bool
     retry: bool
     share: Share
+    unanswered: Unanswered | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,8 @@ class Progress:
 
     Attributes:
         done: Windows recorded, by whichever process.
-        total: Windows there are to look through.
-        failed: Of those recorded, how many could not be looked at.
+        total: Total number of windows.
+        failed: Number of recorded windows that failed.
         found: Objects, or answered windows, so far.
     """
 
@@ -79,12 +82,12 @@ class Asking:
     """Questions about the windows of a scene, and the job in which the answers are recorded.
 
     Args:
-        engine: What answers.
+        engine: The engine to use.
         look: The scene and its windows.
         questions: Asked about each window.
-        read: What is recorded of an answer, JSON-ready.
-        settings: What else makes two jobs the same, JSON-ready.
-        region: Gives the region of a window that is asked about; None asks about all of it.
+        read: Returns the record of an answer, JSON-ready.
+        settings: Other settings that identify the job, JSON-ready.
+        region: Returns the region of a window for the question; None for the whole window.
         options: See `JobOptions`.
 
     Raises:
@@ -94,7 +97,7 @@ class Asking:
 
     Attributes:
         look: The scene and its windows.
-        job: Where answers are recorded.
+        job: Job that records the answers.
         prompts: The questions as the model reads them; with `region`, about one that fills its view.
     """
 
@@ -112,7 +115,7 @@ class Asking:
         self._engine, self.look, self._questions, self._read = engine, look, tuple(questions), read
         self._region = region
         self.prompts = tuple(_prompt(engine, question, region and _WHOLE_VIEW) for question in questions)
-        self._share = options.get("share", (0, 1))
+        self._share, self._unanswered = options.get("share", (0, 1)), options.get("unanswered")
         folder = options.get("job")
         if folder is None:
             folder = tempfile.mkdtemp(prefix="geochat-")
@@ -151,10 +154,10 @@ class Asking:
         }
 
     def answered(self, numbers: Callable[[], Iterable[int]]) -> Generator[AskedWindow, None, None]:
-        """Ask about windows and record nothing; each window as it is done.
+        """Ask about windows without recording; yield each window when it is done.
 
         Args:
-            numbers: Gives the windows; called, and iterated, in another thread.
+            numbers: Returns the windows; called and iterated in another thread.
         """
         pending: dict[int, AskedWindow] = {}  # by question asked
         asking, unasked = count(), deque[AskedWindow]()
@@ -182,9 +185,9 @@ class Asking:
             yield from unasked
 
     def run(self) -> Generator[None, None, None]:
-        """Ask about the windows that nobody has recorded or claimed; yields after each one that is recorded.
+        """Ask about the windows that are neither recorded nor claimed; yields after each recorded one.
 
-        Windows that failed are asked about again at the end, and recorded as failed where they fail again.
+        Failed windows are tried again at the end, and recorded as failed if they fail again.
 
         Raises:
             DataError: The folder cannot be written.
@@ -202,7 +205,7 @@ class Asking:
     def rows(
         self, work: Iterator[None] | None = None, advanced: Callable[[], object] = lambda: None
     ) -> Iterator[tuple[Row, dict[int, Entry]]]:
-        """Every row of windows, from the top of the scene down, with what is recorded of its windows.
+        """Yield every row of windows, from the top of the scene down, with the records of its windows.
 
         Args:
             work: What `run` gave, which is advanced until a row is recorded; the rows end where it ends, which is
@@ -219,7 +222,7 @@ class Asking:
             yield row, {number: entry for number, entry in found if entry is not None}
 
     def not_looked_at(self) -> Iterator[Feature]:
-        """The windows of which something is not known, with the reason, as rows of `geochat.exports.NOT_LOOKED_AT`."""
+        """The windows with missing or incomplete results and the reason, as rows of `geochat.exports.NOT_LOOKED_AT`."""
         for row, entries in self.rows():
             reasons = {number: unknown(entries.get(number)) for number in row.numbers}
             for number, reason in (reasons | dict.fromkeys(row.outside, "outside the area")).items():
@@ -228,19 +231,19 @@ class Asking:
                     yield self.look.feature(window, {"window": list(window), "reason": reason})
 
     def _round(self, numbers: Callable[[], Iterator[int]], failed: list[int] | None) -> Iterator[None]:
-        """Ask about windows once; yields after each one that is recorded.
+        """Ask about windows once; yields after each recorded one.
 
         Args:
-            numbers: Gives the windows; called, and iterated, in another thread.
-            failed: Takes the windows that failed; None has them recorded as failed.
+            numbers: Returns the windows; called and iterated in another thread.
+            failed: Collects the failed windows; None records them as failed.
         """
-        recorder = Recorder(self.job, failed)
+        recorder = Recorder(self.job, failed, self._unanswered or Unanswered())
         for window in self.answered(numbers):
             if recorder.add(window):
                 yield None
 
     def _about(self, number: int, question: Question) -> Question:
-        """A question as it is put about a window."""
+        """Return a question in the form asked about a window."""
         question = replace(question, id=f"{question.id}-{number}")
         return question if self._region is None else replace(question, regions=self._region(number))
 
@@ -252,7 +255,7 @@ class Asking:
                 yield number, error
 
     def _ahead(self) -> int:
-        """Number of windows that may be read ahead."""
+        """Return the number of windows that may be read ahead."""
         largest = max(grid.side[0] * grid.side[1] for grid in self.look.plan.grids)
         return max(2, min(_AHEAD, _AHEAD_BYTES // (3 * largest)))
 
@@ -270,12 +273,12 @@ class Asking:
 
 
 def options_of(kind: type, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those options that are of a kind."""
+    """Return the options that belong to an options class."""
     return {name: value for name, value in options.items() if name in kind.__annotations__}
 
 
 def _prompt(engine: Engine, question: Question, region: OrientedBox | None) -> str:
-    """A question as the model reads it, about a region in its numbers or about the whole view.
+    """Return a question as the model reads it, about a region in its numbers or about the whole view.
 
     Raises:
         PromptError: It is outside what the model knows, or has no words.
@@ -287,7 +290,7 @@ def _prompt(engine: Engine, question: Question, region: OrientedBox | None) -> s
 
 
 def unknown(entry: Entry | None) -> str:
-    """Why something of a window is not known; "" where all is."""
+    """Return why a window's results are incomplete; "" if they are complete."""
     if entry is None:
         return "not reached"
     if "error" in entry:

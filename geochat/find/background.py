@@ -1,4 +1,4 @@
-"""Items made in a thread while the consumer works on earlier ones."""
+"""Iteration in a thread while the consumer works on earlier items."""
 
 import queue
 import threading
@@ -11,13 +11,13 @@ _END = object()
 
 
 def in_background(items: Callable[[], Generator[T, None, None]], depth: int) -> Generator[T, None, None]:
-    """Give the items of an iterator that runs in a thread of its own, at most `depth` ahead.
+    """Yield the items of an iterator that runs in its own thread, at most `depth` ahead.
 
-    Errors of the iterator are raised here, behind the items before them. When the consumer leaves, the iterator is
+    Errors of the iterator are raised here, after the items before them. When the consumer leaves, the iterator is
     closed in its thread, which has ended when this returns.
 
     Args:
-        items: Makes the iterator; called in the thread.
+        items: Returns the iterator; called in the thread.
         depth: Items that may wait to be taken.
     """
     waiting: queue.Queue[object] = queue.Queue(depth)

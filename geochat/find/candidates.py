@@ -27,14 +27,14 @@ class Candidate:
     """One candidate and its judgement.
 
     Attributes:
-        number: Of the feature in its layer, from 1.
-        verdict: "kept" where it is what a phrase asks for, "rejected" where not, "unread" where that is not known.
-        name: What the model calls it; of `presence`, the phrase that it affirms.
+        number: Number of the feature in its layer, from 1.
+        verdict: "kept" if it matches a phrase, "rejected" if not, "unread" if unknown.
+        name: The model's name for it; for `presence`, the phrase that it affirms.
         phrase: The phrase that it is.
         score: Of `identify`, how sure the model was of the name; of `presence`, the probability of a yes, the highest
             of all phrases. None where the engine gives no probabilities.
         reason: Why it is unread, or rejected in spite of its name; "" else.
-        prompt: What the model read.
+        prompt: Text that the model read.
     """
 
     number: int
@@ -55,8 +55,8 @@ class CandidatePlan(WindowPlan):
     """A window around each candidate that can be asked about.
 
     Attributes:
-        boxes: One a candidate, in pixels of the scene, or why it has none.
-        side: Of a window at least, in pixels.
+        boxes: One per candidate, in pixels of the scene, or the reason why it has none.
+        side: Side of a window at least, in pixels.
     """
 
     boxes: tuple[OrientedBox | Skipped, ...] = ()
@@ -64,7 +64,7 @@ class CandidatePlan(WindowPlan):
 
     @classmethod
     def around(cls, boxes: Sequence[OrientedBox | Skipped], size: tuple[int, int], side: int) -> "CandidatePlan":
-        """The plan of candidates on a scene of a size (width, height)."""
+        """Plan the windows of candidates on a scene of a size (width, height)."""
         longest = max(_side(box, side) for box in boxes if isinstance(box, OrientedBox))
         fitted = min(longest, size[0]), min(longest, size[1])
         return cls((Grid(size, fitted, fitted),), None, tuple(boxes), side)
@@ -88,14 +88,14 @@ class CandidatePlan(WindowPlan):
         )
 
     def box(self, number: int) -> OrientedBox:
-        """A candidate that can be asked about."""
+        """Return a candidate that can be asked about."""
         box = self.boxes[number]
         if isinstance(box, Skipped):
             raise SettingsError(f"candidate {number + 1} cannot be asked about: {box.reason}")
         return box
 
     def rows(self) -> Iterator[Row]:
-        """One row a candidate, in the order of the layer."""
+        """Yield one row per candidate, in the order of the layer."""
         for number, box in enumerate(self.boxes):
             if isinstance(box, OrientedBox):
                 yield Row(self.window(number).row, [number], [])
@@ -108,7 +108,7 @@ class CandidatePlan(WindowPlan):
 
 
 def _side(box: OrientedBox | Skipped, least: int) -> int:
-    """The side of the window around a candidate, in pixels."""
+    """Return the side of the window around a candidate, in pixels."""
     if isinstance(box, Skipped):
         return least
     left, top, right, bottom = box.polygon().bounds

@@ -1,4 +1,4 @@
-"""Objects counted in the cells of a grid: one polygon a cell."""
+"""Counts of objects in grid cells: one polygon per cell."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ Cell = tuple[int, int]
 
 
 class CellCounts:
-    """Counts of objects by the cell that holds their centre.
+    """Counts of objects by the cell that contains their centre.
 
-    A cell is as large as the first windows of the search; the last of a row or column is cut at the scene's border. A
-    cell whose centre lies in no window that was looked at has no counts, rather than counts of 0.
+    A cell is as large as the first windows of the search; the last of a row or column is clipped at the scene's border.
+    A cell whose centre lies in no searched window has no counts, instead of counts of 0.
 
     Args:
         finding: The search, of which is taken what it has recorded.
@@ -42,7 +42,7 @@ class CellCounts:
             self.columns[phrase] = name
 
     def features(self) -> Iterator[Feature]:
-        """The cells, row by row, as rows of a layer with a column a phrase."""
+        """The cells, row by row, as rows of a layer with one column per phrase."""
         looked_at = self._looked_at()
         columns, rows = self._shape
         for row in range(rows):
@@ -70,7 +70,7 @@ class CellCounts:
 
     @property
     def _shape(self) -> tuple[int, int]:
-        """Numbers of columns and rows of cells."""
+        """The numbers of columns and rows of cells."""
         (width, height), (across, down) = self._finding.look.scene.size, self._side
         return -(-width // across), -(-height // down)
 
@@ -84,7 +84,7 @@ class CellCounts:
         return Window(left, top, min(self._side[0], width - left), min(self._side[1], height - top))
 
     def _looked_at(self) -> set[Cell]:
-        """The cells whose centre lies in a window that was looked at."""
+        """Return the cells whose centre lies in a searched window."""
         cells: set[Cell] = set()
         for window in self._finding.looked_at():
             first, last = self._cell(*window.bounds[:2]), self._cell(window.bounds[2] - 1, window.bounds[3] - 1)

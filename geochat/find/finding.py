@@ -1,4 +1,4 @@
-"""Finding things in a whole scene: each object once, as the windows go by, and as a layer."""
+"""Search of a whole scene: each object once, streamed and as a layer."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -35,11 +35,11 @@ class FindOptions(LookOptions, JobOptions, total=False):
 
     Attributes:
         max_boxes: Boxes of one phrase in one window at most.
-        min_score: Objects of a lower score are left out; one without a score stays.
-        limit: How many objects are enough; the rest of the scene is not looked at. None looks at all of it.
+        min_score: Minimum score of objects; objects without a score are kept.
+        limit: Number of objects after which the search stops; None searches the whole scene.
         iou: Intersection over union from which boxes of two windows are one object.
-        raw: Whether phrases go to the model as they are, though its settings say that it knows trained wordings only.
-        generation: How each answer is written; None is greedy, 512 tokens at most.
+        raw: Whether phrases go to the model unchanged, even if it knows only trained wordings.
+        generation: Generation settings; None is greedy, with at most 512 tokens.
         on_progress: Called after each window.
     """
 
@@ -53,16 +53,16 @@ class FindOptions(LookOptions, JobOptions, total=False):
 
 
 class Finding:
-    """A search of a scene. Iterating computes, and gives each object as soon as no window to come can change it.
+    """A search of a scene. Iterating computes, and yields each object as soon as no later window can change it.
 
-    What was computed is recorded in the job's folder, so iterating again, here or after a kill, goes on where it was
-    and begins with the first object again. `objects`, `save` and `not_looked_at` read what is recorded, and compute
-    nothing: of a search that was broken off, they give what it has found so far.
+    Results are recorded in the job's folder, so iterating again, here or after a kill, resumes the computation and
+    yields from the first object again. `objects`, `save` and `not_looked_at` read the records without computing; for an
+    interrupted search, they return the results so far.
 
     Args:
-        engine: What answers.
+        engine: The engine to use.
         scene: The scene, open.
-        phrases: What to find.
+        phrases: Phrases of the objects to find.
         options: See `FindOptions`.
 
     Raises:
@@ -73,10 +73,10 @@ class Finding:
         DataError: The job's folder cannot be written.
 
     Attributes:
-        phrases: What to find, each once.
+        phrases: Phrases of the objects to find, without duplicates.
         look: The scene and the windows.
         asking: The questions, and the job in which answers are recorded.
-        progress: How far it is.
+        progress: Progress.
     """
 
     def __init__(self, engine: Engine, scene: Scene, phrases: Sequence[str], **options: Unpack[FindOptions]) -> None:
@@ -102,7 +102,7 @@ class Finding:
         self._has_enough = False
 
     def __iter__(self) -> Iterator[FoundObject]:
-        """Compute, and give the objects as they are settled, from the top of the scene down."""
+        """Compute, and yield the objects as they are settled, from the top of the scene down."""
         with closing(self.asking.run()) as work:
             for found, each in enumerate(self._found(work), 1):
                 self.progress = replace(self.progress, found=found)
@@ -110,26 +110,26 @@ class Finding:
 
     @property
     def complete(self) -> bool:
-        """Return whether all windows are recorded, by whichever process, or as many objects are found as are enough."""
+        """Return whether all windows are recorded, by any process, or the limit of objects is reached."""
         return self._has_enough or self.asking.job.complete
 
     def objects(self) -> Iterator[FoundObject]:
-        """The objects in what is recorded so far."""
+        """The objects found so far, from the recorded windows."""
         return self._found(None)
 
     def looked_at(self) -> Iterator[Window]:
-        """The windows that were looked at so far."""
+        """The windows searched so far."""
         for _, entries in self.asking.rows():
             yield from (self.look.plan.window(number) for number, entry in entries.items() if "answers" in entry)
 
     @property
     def others(self) -> int:
-        """Number of boxes left out because the model called them by another name than what was asked for."""
+        """Number of boxes dropped because the model labelled them with another name than the requested one."""
         entries = (entry for _, row in self.asking.rows() for entry in row.values())
         return sum(answer.get("others", 0) for entry in entries for answer in entry.get("answers", ()))
 
     def not_looked_at(self) -> Iterator[Feature]:
-        """The windows of which something is not known, with the reason."""
+        """The windows with missing or incomplete results, with the reason."""
         return self.asking.not_looked_at()
 
     def features(self) -> Iterator[Feature]:
@@ -140,7 +140,7 @@ class Finding:
 
     @property
     def layer(self) -> Layer:
-        """Head of the layer: what its objects have in common."""
+        """Header of the layer: the properties that its objects share."""
         return Layer(self.look.place, COLUMNS, self.provenance, image=self.look.name, view=self.look.overview)
 
     @property
@@ -150,7 +150,7 @@ class Finding:
         return {**self.asking.provenance(), **own}
 
     def save(self, path: str | Path, format: str | None = None) -> Path:
-        """Write a layer of the objects recorded so far, and beside them the windows that were not looked at.
+        """Write a layer of the objects recorded so far, and the table of windows that were not looked at.
 
         Args:
             path: Its suffix chooses the format; see `geochat.exports.write_layer`.
@@ -190,7 +190,7 @@ class Finding:
             self._tell(self.progress)
 
     def _boxes(self, entries: Mapping[int, Entry]) -> Boxes:
-        """Boxes of the windows looked at."""
+        """Return the boxes of the searched windows."""
         boxes: list[tuple[object, ...]] = []
         for number, entry in entries.items():
             bounds = self.look.plan.window(number).bounds
@@ -200,7 +200,7 @@ class Finding:
         return np.array(boxes, BOX)
 
     def _wanted(self, objects: Boxes) -> Boxes:
-        """Objects of enough score on the area; one whose score is not known is one."""
+        """Return whether an object has enough score and lies in the area; an unknown score is enough."""
         kept = np.ones(len(objects), np.bool_)
         if self._least is not None:
             kept &= ~(objects["score"] < self._least)
@@ -209,7 +209,7 @@ class Finding:
         return objects[kept]
 
     def _record(self, answer: Answer) -> dict[str, Any]:
-        """Record of an answer; regions that the model itself calls by another name are counted separately."""
+        """Return the record of an answer; regions that the model labels with another name are counted separately."""
         named = [region for region in answer.regions if region.as_asked is not False]
         boxes = [(_box(region.geometry), region.score) for region in named[: self._most]]
         counts = {
@@ -223,7 +223,7 @@ class Finding:
 
 
 def _box(shape: OrientedBox | shapely.Geometry) -> OrientedBox:
-    """A region in pixels, or the box around it."""
+    """Return a region in pixels, or the box around it."""
     return shape if isinstance(shape, OrientedBox) else OrientedBox.from_polygon(shape)
 
 

@@ -1,4 +1,4 @@
-"""Grouping of boxes, each the same object as some other, into objects."""
+"""Grouping of boxes of the same object."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Edge(NamedTuple):
-    """Two boxes that say the same.
+    """A pair of boxes of the same object.
 
     Attributes:
         one: The first box.
@@ -41,12 +41,12 @@ class Group:
 
 
 def group(ranked: Sequence[int], edges: Sequence[Edge], cut: set[int], windows: dict[int, int]) -> list[Group]:
-    """Part boxes into objects.
+    """Partition boxes into objects.
 
     Args:
         ranked: The boxes, the best first.
-        edges: Those that say the same.
-        cut: Those that may be pieces.
+        edges: Pairs of boxes of the same object.
+        cut: Boxes that may be pieces.
         windows: The number of each one's window.
     """
     pieces = cut | set(_too_short(edges, cut))
@@ -69,7 +69,7 @@ def group(ranked: Sequence[int], edges: Sequence[Edge], cut: set[int], windows: 
 
 
 def _too_short(edges: Iterable[Edge], cut: set[int]) -> Iterable[int]:
-    """Uncut boxes that a cut one continues beyond their window: they are pieces whose end missed the window's edge."""
+    """Yield uncut boxes that a cut one extends beyond their window: pieces whose end missed the window's edge."""
     for edge in edges:
         if edge.one in cut and not edge.one_inside and edge.other not in cut:
             yield edge.other
@@ -78,10 +78,10 @@ def _too_short(edges: Iterable[Edge], cut: set[int]) -> Iterable[int]:
 
 
 def _joined(left: Sequence[int], edges: Sequence[Edge], windows: dict[int, int]) -> list[Group]:
-    """Pieces linked to pieces.
+    """Join pieces that are linked to each other.
 
-    A piece that lies within the window of another one shows nothing more than that, and links nothing. A link that
-    would put two boxes of one window together is none.
+    A piece inside the window of another piece adds no information, and links nothing. Links that would join two boxes
+    of one window are ignored.
     """
     rank = {box: place for place, box in enumerate(left)}
     alike = _matched([edge for edge in edges if edge.one in rank and edge.other in rank], windows)
@@ -110,7 +110,7 @@ def _joined(left: Sequence[int], edges: Sequence[Edge], windows: dict[int, int])
 
 
 def _matched(edges: Iterable[Edge], windows: dict[int, int]) -> list[Edge]:
-    """Edges from the most alike pair down, of those between two windows only such as match their boxes one to one."""
+    """Return edges from the most similar pair down; between two windows, only one-to-one matches."""
     kept: list[Edge] = []
     matched: set[tuple[int, int]] = set()
     for edge in sorted(edges, key=lambda edge: -edge.iou):

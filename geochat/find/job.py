@@ -1,12 +1,12 @@
-"""A job: one folder, in which any number of processes work on numbered units: windows of a scene, scenes of an archive.
+"""A job: one folder in which any number of processes work on numbered units, such as windows or scenes.
 
 job.json         what is asked, of what, and of which model
 journal/N.jsonl  what process N has recorded, one line a unit; only ever appended to
 claims/N.lock    held by the process that works on block N of the units
 
-A process takes a block by its lock, which the operating system frees when the process ends, killed or not; then it
-reads what all journals hold of the block and does the rest. So each unit is recorded once, and a kill costs what was
-being computed. The processes need no network between them, only the folder.
+A process claims a block by its lock, which the operating system releases when the process ends, killed or not. It then
+reads the records of the block from all journals and does the rest. So each unit is recorded once, and a kill loses only
+work in progress. The processes need no network between them, only the folder.
 """
 
 import json
@@ -34,12 +34,12 @@ class Units(Protocol):
     """Numbered units of a job, such as the windows of a plan."""
 
     def __len__(self) -> int:
-        """The number above all units."""
+        """Return the number of units, including those that are not to be done."""
         ...
 
     @property
     def count(self) -> int:
-        """Number of units to be done."""
+        """The number of units to be done."""
         ...
 
     def numbers(self) -> Iterator[int]:
@@ -48,7 +48,7 @@ class Units(Protocol):
 
 
 def is_window_entry(entry: Entry) -> bool:
-    """Return whether an entry says what became of a window."""
+    """Return whether a journal entry records a window's result."""
     return isinstance(entry.get("answers"), list) or "error" in entry or "skipped" in entry
 
 
@@ -57,11 +57,11 @@ class Job:
 
     Args:
         folder: Created where it is missing.
-        asked: What the job is, JSON-ready; a folder of another job is refused.
+        asked: Identity of the job, JSON-ready; a folder of another job is refused.
         units: The units.
-        restart: Whether what the folder holds is thrown away.
-        retry: Whether units that failed are done again.
-        usable: Whether an entry is one of the job's.
+        restart: Whether to delete the folder's contents.
+        retry: Whether failed units are tried again.
+        usable: Whether an entry belongs to the job.
         blocks: Units in a block at least, and blocks, of which each is a file, at most.
 
     Raises:
@@ -71,8 +71,8 @@ class Job:
     Attributes:
         folder: The folder.
         units: The units.
-        recorded: What all processes have recorded, as far as it was read.
-        claimed: How many units this process has claimed.
+        recorded: Records of all processes, as of the last read.
+        claimed: Number of units that this process has claimed.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Job:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Close it, and give back what was claimed."""
+        """Close the journal and release the claims."""
         self._journal.__exit__(*exception)
         with self._guard:
             for lock, _ in self._held.values():
@@ -118,10 +118,10 @@ class Job:
             self._held.clear()
 
     def numbers(self, share: Share = (0, 1)) -> Iterator[int]:
-        """Claim the units that nobody has recorded or claimed; may run in another thread.
+        """Claim the units that are neither recorded nor claimed; may run in another thread.
 
         Args:
-            share: The part of the job to take units of.
+            share: The part of the job from which to claim units.
         """
         least, most = self._blocking
         for block, units in enumerate(self._in_blocks(max(least, math.ceil(self.units.count / most)))):
@@ -129,14 +129,14 @@ class Job:
                 yield from self._claim(block, units)
 
     def record(self, number: int, entry: Entry) -> None:
-        """Write the entry of a unit that is claimed, or that no other process can claim.
+        """Write the entry of a unit that this process has claimed, or that no other can claim.
 
         Raises:
             DataError: It cannot be written.
         """
         self._journal.write({"number": number, **entry})
         with self._guard:
-            self.recorded.refresh()
+            self.recorded.refresh(self._journal.path)
             block = self._blocks.pop(number, None)
             if block is None:
                 return
@@ -147,12 +147,12 @@ class Job:
                 lock.release()
 
     def __contains__(self, number: int) -> bool:
-        """Return whether a unit is recorded, as far as it was read."""
+        """Return whether a unit is recorded, as of the last read."""
         with self._guard:
             return number in self.recorded
 
     def entry(self, number: int) -> Entry | None:
-        """Record of a unit; None where there is none yet."""
+        """Return the record of a unit; None if there is none yet."""
         with self._guard:
             return self.recorded.entry(number) if number in self.recorded else None
 
@@ -163,7 +163,7 @@ class Job:
 
     @property
     def complete(self) -> bool:
-        """Return whether every unit is recorded, by whichever process, as far as it was read."""
+        """Return whether every unit is recorded, by any process, as of the last read."""
         with self._guard:
             return self.recorded.answered + self.recorded.failed >= self.units.count
 
@@ -174,7 +174,7 @@ class Job:
             yield block
 
     def _claim(self, block: int, units: list[int]) -> list[int]:
-        """The units of a block that this process is to do; none of a block that another one holds."""
+        """Return the units of a block that this process is to do; none of a block that another process holds."""
         with self._guard:
             if block in self._held or all(number in self.recorded for number in units):
                 return []
@@ -202,7 +202,7 @@ class Job:
             path.mkdir()
 
     def _identify(self, asked: dict[str, Any]) -> None:
-        """Write down what the job is, or see that it is the one that was begun."""
+        """Write the job's identity, or check that it equals the stored one."""
         path = self.folder / "job.json"
         if not path.exists():
             with atomic_draft(path) as draft:
@@ -220,7 +220,7 @@ class Job:
 
 
 def _difference(there: object, here: object, name: str = "the job") -> str:
-    """The first value in which two JSON values differ, in words."""
+    """Return the first value in which two JSON values differ, in words."""
     if isinstance(there, dict) and isinstance(here, dict):
         for key in (*here, *there):
             if there.get(key) != here.get(key):

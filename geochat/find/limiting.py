@@ -1,4 +1,4 @@
-"""An end to answers that box too much: more boxes than wanted, or the same one again and again."""
+"""Limits on answers with too many boxes: more than wanted, or the same one repeatedly."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -13,14 +13,14 @@ _COPIES = 3
 
 
 class BoxLimit:
-    """An engine that ends another one's answer at its `most`th box, or where it writes one box for the third time.
+    """An engine that ends another one's answer at its `most`th box, or at the third copy of one box.
 
-    Such an answer finishes as "length" or "repetition". One that its engine gives in a single piece is not shortened,
-    but finishes so too.
+    Such an answer finishes as "length" or "repetition". An answer that its engine delivers in a single piece is not
+    shortened, but finishes in the same way.
 
     Args:
-        engine: What answers.
-        most: Boxes an answer may have.
+        engine: The engine to use.
+        most: Maximum number of boxes in an answer.
     """
 
     def __init__(self, engine: Engine, most: int) -> None:
@@ -33,7 +33,7 @@ class BoxLimit:
         return self.engine.info
 
     def stream(self, request: Request) -> Iterator[Chunk]:
-        """Answer piece by piece; see `Engine`."""
+        """Stream an answer; see `Engine`."""
         watch = _Watch(self.info.dialect, self._most)
         for chunk in self.engine.stream(request):
             if watch.feed(chunk.text):
@@ -41,11 +41,11 @@ class BoxLimit:
             yield watch.ended(chunk)
 
     def generate(self, request: Request) -> Completion:
-        """Answer at once."""
+        """Return a complete answer."""
         return complete(self.stream(request))
 
     def stream_batch(self, requests: Iterable[Request]) -> Iterator[BatchEvent]:
-        """Answer many requests, each as if it were alone; see `Engine`."""
+        """Answer many requests as if each were alone; see `Engine`."""
         watched: dict[int, tuple[str, _Watch]] = {}
 
         def noted() -> Iterator[Request]:
@@ -65,7 +65,7 @@ class BoxLimit:
             yield number, watch.ended(event)
 
     def cancel(self, request_id: str) -> None:
-        """End the computation of a request; see `Engine`."""
+        """Stop the computation of a request; see `Engine`."""
         self.engine.cancel(request_id)
 
 
@@ -79,7 +79,7 @@ class _Watch:
         self._reason: Finish | None = None
 
     def feed(self, text: str) -> bool:
-        """Take a piece of the answer; returns whether it has just become too much."""
+        """Add a piece of the answer; returns whether it has just reached a limit."""
         before = self._reason
         for event in self._reader.feed(text):
             if isinstance(event, Region) and self._reason is None:
@@ -91,5 +91,5 @@ class _Watch:
         return self._reason is not None and before is None
 
     def ended(self, chunk: Chunk) -> Chunk:
-        """A chunk that finishes as the answer does."""
+        """Return a chunk with the answer's finish reason."""
         return chunk if self._reason is None or chunk.finish is None else replace(chunk, finish=self._reason)

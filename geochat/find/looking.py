@@ -1,4 +1,4 @@
-"""Views of a scene: its windows, in its colours."""
+"""Views of a scene through windows, with common bands and stretch."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -23,13 +23,13 @@ from geochat.models import ModelInfo
 
 _OVERVIEW_SIDE = 2048
 _OVERVIEW_PIXELS = 2**28  # decoded to find the limits of the whole scene's stretch
-_PATCH = 512  # pixels a side, where that would be more
-_CORNER = 16  # pixels a side that show which bands there are
+_PATCH = 512  # pixels per side, where that would be more
+_CORNER = 16  # pixels per side that show which bands there are
 _MEBIBYTE = 2**20
 
 
 class OutsideError(RegionError):
-    """The area to be looked at is not on the scene."""
+    """The search area lies outside the scene."""
 
 
 class LookOptions(TypedDict, total=False):
@@ -38,12 +38,12 @@ class LookOptions(TypedDict, total=False):
     Attributes:
         window: A window's side, or (width, height), in pixels of the scene; None takes the ground resolution that the
             model knows.
-        overlap: Of windows, in pixels, or below 1 as a share of their side.
+        overlap: Overlap of windows, in pixels, or below 1 as a share of their side.
         scales: Factors of the window's side; each gives windows of its own.
-        whole: Whether the whole image is looked at once, too.
-        area: What alone is looked at: a vector file, a layer, or a geometry in pixels of the scene.
-        bands: Which bands are shown; see `geochat.imagery.choose_bands`.
-        stretch: How samples become brightness. Limits are found once for the whole scene.
+        whole: Whether the whole image is also searched as one window.
+        area: Search area: a vector file, a layer, or a geometry in pixels of the scene.
+        bands: Bands to show; see `geochat.imagery.choose_bands`.
+        stretch: Mapping of samples to brightness. Limits are found once for the whole scene.
     """
 
     window: int | tuple[int, int] | None
@@ -56,7 +56,7 @@ class LookOptions(TypedDict, total=False):
 
 
 class Look:
-    """A scene and the windows through which a model looks at it.
+    """A scene and the windows through which a model sees it.
 
     Args:
         scene: The scene, open.
@@ -73,7 +73,7 @@ class Look:
         plan: The windows.
         place: The scene's extent and where it lies.
         bands: The bands that are shown.
-        stretch: How samples become brightness, limits filled in.
+        stretch: Mapping of samples to brightness, limits filled in.
     """
 
     def __init__(self, scene: Scene, info: ModelInfo, **options: Unpack[LookOptions]) -> None:
@@ -95,11 +95,11 @@ class Look:
 
     @property
     def name(self) -> str:
-        """The name that the scene was opened under; of a file its path unless another was given."""
+        """The name under which the scene was opened; for a file its path unless another was given."""
         return self.scene.name
 
     def view(self, number: int) -> GeoImage | None:
-        """View of a window; None where no pixel of it holds data.
+        """Return the view of a window; None if no pixel of it holds data.
 
         Raises:
             ImageError: It cannot be read.
@@ -108,7 +108,7 @@ class Look:
         return None if view.blank else view
 
     def overview(self, max_side: int = _OVERVIEW_SIDE) -> GeoImage:
-        """The whole scene in the same colours.
+        """The whole scene with the same bands and stretch.
 
         Raises:
             ImageError: It cannot be read, or is too large without overviews.
@@ -116,13 +116,13 @@ class Look:
         return self.scene.read(max_side=max_side, bands=self.bands, stretch=self.stretch, allow_blank=True)
 
     def feature(self, window: Window, properties: Mapping[str, Any]) -> Feature:
-        """A row of a layer whose polygon is a window."""
+        """Return a row of a layer whose polygon is a window."""
         left, top, right, bottom = window.bounds
         return Feature(shapely.box(left, top, right, bottom, ccw=False), self.place, properties)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """Identity of a scene, JSON-ready: of a file not its folder, but a hash of a few of its bytes."""
+        """Identity of a scene, JSON-ready: for a file, a hash of a few of its bytes instead of its folder."""
         scene = self.scene
         return {
             "image": scene.name if scene.path is None else scene.path.name,
@@ -135,7 +135,7 @@ class Look:
         }
 
     def describe(self) -> str:
-        """The windows, and what the model sees in them, in a sentence."""
+        """Describe the windows, and what the model sees in them, in a sentence."""
         plan, gsd, known = self.plan, self.scene.gsd, self._info.settings.ground_resolution
         parts = []
         for grid in plan.grids:
@@ -158,7 +158,7 @@ class Look:
 
 
 def _area(area: object, scene: Scene) -> shapely.Geometry | None:
-    """An area in pixels of a scene.
+    """Return an area in pixels of a scene.
 
     Raises:
         RegionError: It cannot be read, is no polygon, or is not on the scene.
@@ -178,7 +178,7 @@ def _area(area: object, scene: Scene) -> shapely.Geometry | None:
 
 
 def scene_colours(scene: Scene, bands: BandChoice, stretch: Stretch) -> tuple[tuple[int, ...], Stretch]:
-    """The bands of a scene that are shown, and one stretch for all its windows.
+    """Choose the bands of a scene, and one stretch for all its windows.
 
     Raises:
         ImageError: It has no such bands, or no part of it can be read.
@@ -203,7 +203,7 @@ def scene_colours(scene: Scene, bands: BandChoice, stretch: Stretch) -> tuple[tu
 
 
 def _together(stretches: Sequence[Stretch]) -> Stretch:
-    """One stretch for views that were stretched separately."""
+    """Combine the stretches of views into one."""
     limits = np.array([stretch.limits for stretch in stretches])  # (views, bands, 2)
     low, high = np.percentile(limits[..., 0], 10, axis=0), np.percentile(limits[..., 1], 90, axis=0)
     pairs = tuple((float(a), float(b)) for a, b in zip(low, high, strict=True))
@@ -212,7 +212,7 @@ def _together(stretches: Sequence[Stretch]) -> Stretch:
 
 
 def _fingerprint(path: Path) -> str:
-    """Hex digest of a file's length and of its first, middle and last mebibyte.
+    """Return the hex digest of a file's length and of its first, middle and last mebibyte.
 
     Raises:
         ImageError: It cannot be read.

@@ -1,4 +1,4 @@
-"""Boxes that a model drew window by window, made objects: each once, in one piece.
+"""Merging of a model's boxes from all windows into objects: each once, in one piece.
 
 Two boxes of one phrase from two windows are compared on the ground that both windows saw, and there alone.
 
@@ -66,7 +66,7 @@ _EDGE = np.dtype(
 
 
 class Merger:
-    """Takes boxes row by row, and gives objects as they are settled.
+    """Takes boxes row by row, and returns objects as they are settled.
 
     Args:
         size: (width, height) of the scene in pixels.
@@ -88,10 +88,10 @@ class Merger:
         return len(self._boxes)
 
     def add(self, boxes: Boxes) -> None:
-        """Take the boxes of a row of windows.
+        """Add the boxes of a row of windows.
 
-        Left out is what has no area in its window, and what lies there within 2 % of an edge inside the scene: the next
-        window shows it better.
+        Boxes without area in their window are dropped, and boxes within 2 % of an edge inside the scene, which the next
+        window shows better.
 
         Args:
             boxes: Shape (N,) of `BOX`.
@@ -113,7 +113,7 @@ class Merger:
             self._edges = np.concatenate([self._edges, self._same(np.stack([one + before, other]))])
 
     def settled(self, top: float = np.inf) -> Boxes:
-        """Give the objects that no window which begins at pixel row `top` or below can change; all by default.
+        """Return the objects that no window starting at pixel row `top` or below can change; by default all.
 
         Returns:
             Shape (N,) of `OBJECT`, in the order in which their first boxes came.
@@ -133,10 +133,10 @@ class Merger:
         return objects[np.argsort(np.concatenate(order), kind="stable")]
 
     def _at_edge(self, bounds: Array, windows: Array) -> NDArray[np.bool_]:
-        """Mask of boxes whose left, top, right or bottom lies near that edge of their window, inside the scene.
+        """Return masks of boxes whose left, top, right or bottom is near that edge of their window, inside the scene.
 
         Args:
-            bounds: Of the boxes, (N, 4).
+            bounds: Bounds of the boxes, (N, 4).
             windows: Their windows', (N, 4).
         """
         near = _near(windows)[:, None]
@@ -145,7 +145,7 @@ class Merger:
         return np.asarray((starts | ends).any(axis=1))
 
     def _same(self, pairs: Pairs) -> NDArray[np.void]:
-        """Pairs (2, M) of boxes that are the same object."""
+        """Return the pairs (2, M) of boxes that are the same object."""
         boxes = self._boxes
         one, other = boxes[pairs[0]], boxes[pairs[1]]
         kept = (one["phrase"] == other["phrase"]) & (one["number"] != other["number"])
@@ -189,7 +189,7 @@ class Merger:
         return edges
 
     def _groups(self, ready: NDArray[np.bool_], parts: NDArray[np.int64]) -> "list[Group]":
-        """The boxes that are settled, and the same as another one, parted into objects."""
+        """Group the settled boxes that have a match into objects."""
         edges = self._edges[ready[self._edges["one"]]]
         edges = edges[np.argsort(parts[edges["one"]], kind="stable")]
         score = np.where(np.isnan(self._boxes["score"]), -np.inf, self._boxes["score"])
@@ -205,14 +205,14 @@ class Merger:
         return groups
 
     def _alone(self, chosen: NDArray[np.bool_]) -> Boxes:
-        """Objects of boxes that no other one says again."""
+        """Return the objects of boxes without a match."""
         objects = np.ones(int(chosen.sum()), OBJECT)
         for name in BOX.names or ():
             objects[name] = self._boxes[name][chosen]
         return objects
 
     def _object(self, found: Group) -> tuple[object, ...]:
-        """The object of a group, as a row of `OBJECT`."""
+        """Return the object of a group, as a row of `OBJECT`."""
         if found.best is not None:
             return (*self._boxes[found.best].tolist(), len(found.members), 1)
         pieces = self._needed(found.members)
@@ -228,7 +228,7 @@ class Merger:
         return (numbers, score, int(best["phrase"]), window, int(best["number"]), len(found.members), len(pieces))
 
     def _needed(self, members: list[int]) -> list[tuple[int, shapely.Geometry]]:
-        """The pieces, as their windows show them, that reach beyond the windows of all larger ones; largest first."""
+        """Return the pieces that extend beyond the windows of all larger ones; largest first."""
         kept: list[int] = []
         windows = self._boxes["window"]
         for place in sorted(members, key=lambda box: -self._area[box]):
@@ -248,18 +248,18 @@ class Merger:
 
 
 def _reach(bounds: Array, windows: Array) -> Array:
-    """By how many pixels boxes (..., 4) reach beyond windows (..., 4), over whichever edge they do so most."""
+    """Return the largest number of pixels by which boxes (..., 4) extend beyond an edge of windows (..., 4)."""
     before, behind = windows[..., :2] - bounds[..., :2], bounds[..., 2:] - windows[..., 2:]
     return np.asarray(np.maximum(before, behind).max(axis=-1))
 
 
 def _near(windows: Array) -> Array:
-    """Distance in pixels from an edge of windows (..., 4) within which a box counts as cut."""
+    """Return the distance in pixels from an edge of windows (..., 4) within which a box counts as cut."""
     return np.asarray(np.maximum(1, _NEAR * (windows[..., 2:] - windows[..., :2]).max(axis=-1)))
 
 
 def _components(count: int, edges: NDArray[np.void]) -> NDArray[np.int64]:
-    """The lowest box of the component of each box, shape (count,)."""
+    """Return the lowest box of each box's connected component, shape (count,)."""
     labels = np.arange(count)
     one, other = edges["one"], edges["other"]
     while len(edges):

@@ -1,4 +1,4 @@
-"""Objects on a scene and on the ground: their shape, size and direction."""
+"""Objects on a scene and on the ground: shape, size and direction."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,10 +33,10 @@ COLUMNS: Mapping[str, type] = {
 
 @dataclass(frozen=True, slots=True)
 class FoundObject:
-    """One object.
+    """One object of a search.
 
     Attributes:
-        phrase: What was asked for.
+        phrase: The requested phrase.
         score: How sure the model was of what it wrote, from 0 to 1, of joined pieces their mean by area; None where the
             engine gives no probabilities.
         box: In pixels of the whole scene, y down.
@@ -69,7 +69,7 @@ class FoundObject:
 
     @property
     def map(self) -> tuple[tuple[float, float], ...] | None:
-        """Corners (x, y) in the scene's CRS; None where it has none."""
+        """Corners (x, y) in the scene's CRS; None without a CRS."""
         on_map = self.place.to_map(self.box.corners())
         return None if on_map is None else tuple((float(x), float(y)) for x, y in on_map)
 
@@ -84,7 +84,7 @@ class FoundObject:
         }
 
     def to_feature(self, more: Mapping[str, Any]) -> Feature:
-        """A row of a layer with `COLUMNS`.
+        """Return a row of a layer with `COLUMNS`.
 
         Args:
             more: Values that are not the object's own: prompt, model and its hash.
@@ -106,11 +106,11 @@ class FoundObject:
 
 
 def found_objects(objects: Boxes, phrases: Sequence[str], place: ImagePlace) -> Iterator[FoundObject]:
-    """Rows of `geochat.find.merging.OBJECT`, measured on the ground.
+    """Convert rows of `geochat.find.merging.OBJECT`, measured on the ground.
 
     Args:
         objects: Shape (N,).
-        phrases: What was asked for, by number.
+        phrases: Requested phrases, by number.
         place: The scene.
     """
     if not len(objects):
@@ -133,10 +133,10 @@ def found_objects(objects: Boxes, phrases: Sequence[str], place: ImagePlace) -> 
 
 
 def measure(corners: Array, place: ImagePlace) -> tuple[Array, Array, Array, Array] | None:
-    """Length and width in metres, area in square metres, and bearing of the longer side, each (N,).
+    """Return length and width in metres, area in square metres, and bearing of the longer side, each (N,).
 
-    Sides are measured straight from corner to corner, through the WGS 84 ellipsoid: of a side of 30 km that is a part
-    in a million short. Of boxes that the projection does not reach, all are NaN.
+    Sides are measured in a straight line from corner to corner, through the WGS 84 ellipsoid; for a side of 30 km this
+    is one part in a million too short. Boxes outside the domain of the projection give NaN.
 
     Args:
         corners: Rectangles (N, 4, 2) in pixels, in the order of `OrientedBox.corners`.
@@ -159,7 +159,7 @@ def measure(corners: Array, place: ImagePlace) -> tuple[Array, Array, Array, Arr
 
 
 def _bearing(directions: Array, lonlat: Array) -> Array:
-    """Degrees from true north (N,), from 0 to 180, of directions in space (N, 3) at the middle of places (N, 4, 2)."""
+    """Return degrees from true north (N,), 0 to 180, of directions in space (N, 3) at centres of places (N, 4, 2)."""
     longitudes, latitude = np.radians(lonlat[..., 0]), np.radians(lonlat[..., 1]).mean(axis=1)
     longitude = np.arctan2(np.sin(longitudes).mean(axis=1), np.cos(longitudes).mean(axis=1))  # knows no antimeridian
     sin, cos = np.sin(longitude), np.cos(longitude)

@@ -1,7 +1,7 @@
-"""Candidates of any detector, judged one by one: named, scored, and kept or rejected.
+"""Judging of candidates from any detector: named, scored, and kept or rejected.
 
-A model that names what it is shown better than it finds things judges what another one has found. Each candidate is
-asked about in a window around it, and the answers are recorded in a job, as those of a search are.
+A model that names a marked object more reliably than it finds objects judges the candidates of another detector.
+Questions about each candidate are asked in a window around it, and the answers are recorded in a job, as in a search.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,13 +41,13 @@ SUFFIXES = (".gpkg", ".geojson", ".json")
 
 
 class ProposalOptions(LookOptions, JobOptions, total=False):
-    """Options of judging candidates; see also `LookOptions`, whose `window` is the least side here, and `JobOptions`.
+    """Options of judging candidates; see also `LookOptions`, whose `window` is the minimum side here, and `JobOptions`.
 
     Attributes:
         method: "identify" asks for the candidate's name, "presence" whether there is what a phrase names; None takes
             the first of these that the model was trained for.
-        min_score: A candidate of a lower score is rejected; one without a score is not.
-        generation: How each answer is written; None is greedy, 512 tokens at most.
+        min_score: Minimum score of candidates; candidates without a score are not rejected.
+        generation: Generation settings; None is greedy, with at most 512 tokens.
         on_progress: Called after each candidate.
     """
 
@@ -58,13 +58,13 @@ class ProposalOptions(LookOptions, JobOptions, total=False):
 
 
 class Proposals:
-    """Candidates on a scene. Iterating computes, in the layer's order; what was computed is recorded in the job.
+    """Candidates on a scene. Iterating computes in the layer's order and records the results in the job.
 
     Args:
-        engine: What answers.
+        engine: The engine to use.
         scene: The scene, open.
         layer: The candidates: polygons in any CRS, or in pixels where the layer is marked so; or the file.
-        phrases: What a candidate is to be.
+        phrases: Phrases that a candidate may match.
         options: See `ProposalOptions`.
 
     Raises:
@@ -75,11 +75,11 @@ class Proposals:
         DataError: The job's folder cannot be written.
 
     Attributes:
-        phrases: What a candidate is to be, each once.
+        phrases: Phrases that a candidate may match, without duplicates.
         layer: The candidates.
         look: The scene and the windows around the candidates.
-        method: How they are judged.
-        progress: How far it is.
+        method: Method of judging.
+        progress: Progress.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Proposals:
         self.progress = self.asking.progress()
 
     def __iter__(self) -> Iterator[Candidate]:
-        """Compute, and give the candidates in the layer's order, with those that cannot be asked about."""
+        """Compute, and yield the candidates in the layer's order, including those that cannot be judged."""
         with closing(self.asking.run()) as work:
             rows = self.asking.rows(work, self._advanced)
             for number, box in enumerate(self._plan.boxes):
@@ -123,15 +123,15 @@ class Proposals:
 
     @property
     def complete(self) -> bool:
-        """Return whether all candidates are recorded, by whichever process."""
+        """Return whether all candidates are recorded, by any process."""
         return self.asking.job.complete
 
     def candidates(self) -> Iterator[Candidate]:
-        """All candidates in the layer's order, those that are not reached yet as unread."""
+        """All candidates in the layer's order; those not reached yet are unread."""
         return (self._judged(number) for number in range(len(self._plan)))
 
     def not_looked_at(self) -> Iterator[Feature]:
-        """The windows around unread candidates, with the reason; those that lie in no window are the whole scene's."""
+        """The windows around unread candidates, with the reason; for those in no window, the whole scene."""
         for each in self.candidates():
             if each.verdict == "unread":
                 place = isinstance(self._plan.boxes[each.number - 1], OrientedBox)
@@ -152,9 +152,9 @@ class Proposals:
         return f"Candidates: {asked:,}, each asked {how} in a window of {self._plan.side} pixels or more{left}."
 
     def save(self, path: str | Path, format: str | None = None) -> Path:
-        """Write the layer again, with every attribute, and the judgements recorded so far as columns.
+        """Write the layer with every attribute, and the judgements recorded so far as columns.
 
-        A column of the layer that is called as one of these is kept as "layer_" and its name.
+        A column of the layer with one of these names is renamed with the prefix "layer_".
 
         Args:
             path: Ends in .gpkg, .geojson or .json.
@@ -176,7 +176,7 @@ class Proposals:
         return write_geojson(path, answered_geojson(self.layer, added, model))
 
     def _window_side(self, engine: Engine, scene: Scene, window: int | tuple[int, int] | None) -> int:
-        """The least side of a window: by `presence` the candidate alone is to be seen."""
+        """Return the minimum side of a window; for `presence`, the window shows the candidate alone."""
         if window is not None:
             return window if isinstance(window, int) else max(window)
         if self.method == "presence":
@@ -202,7 +202,7 @@ class Proposals:
             self._tell(self.progress)
 
     def _judged(self, number: int) -> Candidate:
-        """A candidate by its number from 0, as far as it is recorded."""
+        """Return a candidate by its index from 0, with its judgement if recorded."""
         box = self._plan.boxes[number]
         if isinstance(box, Skipped):
             return Candidate(number + 1, "unread", reason=box.reason)
@@ -240,7 +240,7 @@ class Proposals:
 
 
 def _method(engine: Engine, wanted: Method | None) -> Method:
-    """Plan by which candidates are judged.
+    """Return the method by which candidates are judged.
 
     Raises:
         PromptError: The model was not trained for it.
@@ -258,7 +258,7 @@ def _method(engine: Engine, wanted: Method | None) -> Method:
 
 
 def _record(answer: Answer) -> dict[str, Any]:
-    """Record of an answer."""
+    """Return the record of an answer."""
     said = answer.choice
     score = _yes(answer) if answer.interpretation.choices else answer_score(each.logprob for each in answer.tokens)
     finish = {} if answer.finish == "stop" else {"finish": answer.finish}
@@ -267,5 +267,5 @@ def _record(answer: Answer) -> dict[str, Any]:
 
 
 def _yes(answer: Answer) -> float | None:
-    """The probability of a yes, where the engine scores the answers offered."""
+    """Return the probability of yes, if the engine scores the offered answers."""
     return next((each.probability for each in answer.completion.choices if each.text == "yes"), None)

@@ -1,6 +1,7 @@
-"""A review of a layer by a person: a sample of its objects and of windows without objects, on one page.
+"""Review of a layer by a person: a sample of its objects and of windows without objects, on one page.
 
-The page shows them, takes a verdict on each and saves these as JSON, of which `geochat.find.verdicts` makes figures.
+The page shows them, records a verdict on each and saves the verdicts as JSON, from which `geochat.find.verdicts`
+computes figures.
 """
 
 import hashlib
@@ -35,15 +36,15 @@ SAMPLE = 50
 
 @dataclass(frozen=True)
 class Reviewed:
-    """A layer, as far as a review needs it.
+    """The parts of a layer that a review needs.
 
     Attributes:
         path: The file.
-        numbers: Of the features that are objects, from 1.
+        numbers: Numbers of the features that are objects, from 1.
         boxes: These, in pixels of the scene.
-        phrases: What each is; None where the layer does not say.
-        scores: Of each; None where the layer does not say.
-        digest: Of all geometries, by which verdicts know their layer.
+        phrases: Phrase of each; None if the layer has none.
+        scores: Scores of each; None where the layer does not say.
+        digest: Digest of all geometries, by which verdicts know their layer.
     """
 
     path: Path
@@ -55,7 +56,7 @@ class Reviewed:
 
     @classmethod
     def read(cls, layer: VectorLayer, scene: Scene) -> "Reviewed":
-        """The objects of a layer that lie on a scene; of judged candidates, those that were kept.
+        """Read the objects of a layer inside a scene; of judged candidates, the kept ones.
 
         Raises:
             RegionError: The layer cannot be laid on the scene, or holds no object.
@@ -81,11 +82,11 @@ class Reviewed:
 
 @dataclass(frozen=True)
 class LookedAt:
-    """The windows of a job that were looked at and of which all is known.
+    """The windows of a job with complete results.
 
     Attributes:
         windows: These.
-        bands: That the model saw; "auto" where the job does not say.
+        bands: Bands that the model saw; "auto" if the job does not state them.
     """
 
     windows: tuple[Window, ...]
@@ -93,7 +94,7 @@ class LookedAt:
 
     @classmethod
     def read(cls, folder: Path, scene: Scene) -> "LookedAt":
-        """The windows of a job's folder.
+        """Read the windows of a job's folder.
 
         Raises:
             DataError: It holds no search, or one of another scene.
@@ -116,7 +117,7 @@ class LookedAt:
         return cls(windows, bands)
 
     def without(self, boxes: Sequence[OrientedBox]) -> list[Window]:
-        """The windows in which no object lies, not even in part."""
+        """Return the windows that no object touches."""
         tree = shapely.STRtree([box.polygon() for box in boxes])
         shapes = _shapes(self.windows)
         return [
@@ -125,7 +126,7 @@ class LookedAt:
 
     @property
     def area(self) -> float:
-        """Of all windows together, in pixels of the scene; what several show counts once."""
+        """The area of the union of all windows, in square pixels of the scene."""
         return float(shapely.union_all(_shapes(self.windows)).area)
 
 
@@ -138,7 +139,7 @@ def write_review(
     sample: int = SAMPLE,
     seed: int = 0,
 ) -> tuple[int, int]:
-    """Write the page, one file that needs nothing else.
+    """Write the page, a self-contained file.
 
     Args:
         path: The page.
@@ -146,7 +147,7 @@ def write_review(
         scene: The scene, open.
         job: The folder of the search that found them, from which empty windows are taken; None shows none.
         sample: Objects, and empty windows, at most.
-        seed: Of the draw, without replacement.
+        seed: Seed of the draw, without replacement.
 
     Returns:
         The number of objects and of empty windows on the page.
@@ -189,7 +190,7 @@ def write_review(
 
 
 def job_of(path: str | Path) -> Path | None:
-    """The folder in which `geochat find` keeps the job of a layer, where it holds a search; else None."""
+    """Return the folder in which `geochat find` stores the job of a layer, if it holds a search; else None."""
     path = Path(path)
     folder = path.with_name(f"{path.name}.job")
     try:
@@ -199,14 +200,14 @@ def job_of(path: str | Path) -> Path | None:
 
 
 def objects_of(layer: VectorLayer) -> list[bool]:
-    """Return whether each feature is an object: of judged candidates one that was kept, else any."""
+    """Return whether each feature is an object: a kept one for judged candidates, else any."""
     if "verdict" not in layer.columns:
         return [True] * len(layer)
     return [verdict == "kept" for verdict in layer.columns["verdict"].tolist()]
 
 
 def scores_of(layer: VectorLayer) -> list[float | None]:
-    """The column "score"; None where a feature has none."""
+    """Return the column "score"; None for features without one."""
     if "score" not in layer.columns:
         return [None] * len(layer)
     values = layer.columns["score"].tolist()
@@ -214,7 +215,7 @@ def scores_of(layer: VectorLayer) -> list[float | None]:
 
 
 def digest_of(layer: VectorLayer) -> str:
-    """A hash of a layer's geometries."""
+    """Return a hash of a layer's geometries."""
     digest = hashlib.sha256()
     for geometry in layer.geometries:
         digest.update(b"" if geometry is None else shapely.to_wkb(geometry))
@@ -246,7 +247,7 @@ def _empty(windows: Sequence[Window], pictures: Thumbnails) -> Iterator[dict[str
 
 
 def _plan(windows: dict[str, Any]) -> WindowPlan:
-    """The windows of a job, by their numbers."""
+    """Return the windows of a job by number."""
     size = int(windows["scene"][0]), int(windows["scene"][1])
     grids = []
     for each in windows["grids"]:

@@ -1,11 +1,10 @@
-"""A grounded model as a detector of SAHI; needs the extra "sahi".
+"""SAHI detector based on a grounded model; needs the extra "sahi".
 
 >>> from sahi.predict import get_sliced_prediction
 >>> detector = GeoChatDetectionModel(["ships"], model=chat.engine)
 >>> result = get_sliced_prediction("scene.png", detector, slice_height=512, slice_width=512)
 
-SAHI holds the image in memory, and suppresses upright boxes, also of objects that lie obliquely. `GeoChat.find` does
-neither.
+SAHI holds the image in memory and suppresses upright boxes, also for oblique objects. `GeoChat.find` does neither.
 """
 
 from collections.abc import Sequence
@@ -30,16 +29,16 @@ _MOST = 100  # boxes of one answer
 
 
 class GeoChatDetectionModel(DetectionModel):
-    """A `sahi.models.base.DetectionModel` that finds what phrases name.
+    """A `sahi.models.base.DetectionModel` that finds the objects that phrases name.
 
-    Each phrase is a category, numbered in their order. A box is a prediction with its upright rectangle as `bbox` and
-    its corners as `mask`, as SAHI takes the oriented boxes of other detectors. Without scores of the engine, which SAHI
-    cannot do without, a prediction has the score 1.
+    Each phrase is a category, numbered in order. A box is a prediction with its upright rectangle as `bbox` and its
+    corners as `mask`, as for SAHI's other oriented detectors. Without scores from the engine, predictions have the
+    score 1, because SAHI requires one.
 
     Args:
-        phrases: What to find.
+        phrases: Phrases of the objects to find.
         max_boxes: Boxes of a phrase in one slice at most.
-        raw: Whether phrases go to the model as they are; see `geochat.find.FindOptions`.
+        raw: Whether phrases go to the model unchanged; see `geochat.find.FindOptions`.
         options: Of `DetectionModel`: `model` is an engine, such as `GeoChat.engine`; without it `model_path` is loaded,
             a checkpoint or None for the bundled one, onto `device`. `confidence_threshold` is the least score.
 
@@ -70,7 +69,7 @@ class GeoChatDetectionModel(DetectionModel):
         self.set_model(open_engine("local", EngineOptions(self.model_path, device=str(self.device))))
 
     def set_model(self, model: Engine, **_: Any) -> None:  # noqa: ANN401 - as SAHI calls it
-        """Take an engine."""
+        """Set an engine."""
         self.model = BoxLimit(model, self._most)
 
     def perform_inference(self, image: np.ndarray) -> None:
@@ -96,12 +95,12 @@ class GeoChatDetectionModel(DetectionModel):
 
     @property
     def num_categories(self) -> int:
-        """How many phrases there are."""
+        """The number of phrases."""
         return len(self.phrases)
 
     @property
     def has_mask(self) -> bool:
-        """Whether predictions have masks: their oriented boxes are kept as such."""
+        """True: predictions have masks, which hold their oriented boxes."""
         return True
 
     @property
@@ -121,7 +120,7 @@ class GeoChatDetectionModel(DetectionModel):
     def _prediction(
         self, number: int, box: OrientedBox, score: float, *, shift: list[int], shape: list[int] | None
     ) -> ObjectPrediction | None:
-        """One box as a prediction; None of one that lies beside the slice or whose score is too low."""
+        """Convert one box to a prediction; None if it lies outside the slice or its score is too low."""
         part = box.polygon().intersection(shapely.box(0, 0, *self._size))
         if score < self.confidence_threshold or part.area == 0:
             return None
@@ -138,7 +137,7 @@ class GeoChatDetectionModel(DetectionModel):
 
 
 def _boxes(answer: Answer) -> list[tuple[OrientedBox, float]]:
-    """The boxes of what was asked for, in pixels of the slice."""
+    """Return the boxes of the requested phrase, in pixels of the slice."""
     named = [region for region in answer.regions if region.as_asked is not False]
     return [
         (
@@ -150,7 +149,7 @@ def _boxes(answer: Answer) -> list[tuple[OrientedBox, float]]:
 
 
 def _first(listed: Any) -> list[int] | None:  # noqa: ANN401 - SAHI gives one pair, a list of one, or None
-    """The pair of the one slice."""
+    """Return the pair for the one slice."""
     if not listed:
         return None
     pair = listed[0] if isinstance(listed[0], list | tuple) else listed

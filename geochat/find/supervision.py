@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def to_supervision(
     objects: Iterable[FoundObject | GroundedRegion], phrases: Sequence[str] | None = None
 ) -> "supervision.Detections":
-    """Objects of `GeoChat.find`, or regions of an answer, as detections in pixels of the whole image.
+    """Convert objects of `GeoChat.find`, or regions of an answer, to detections in pixels of the whole image.
 
     >>> detections = to_supervision(chat.find("scene.tif", ["ships"]))
     >>> picture = sv.OrientedBoxAnnotator().annotate(picture, detections)
@@ -60,6 +60,6 @@ def to_supervision(
 
 
 def _box(each: FoundObject | GroundedRegion) -> OrientedBox:
-    """The box of an object, or the smallest one around a region."""
+    """Return the box of an object, or the smallest one around a region."""
     shape = each.box if isinstance(each, FoundObject) else each.geometry
     return shape if isinstance(shape, OrientedBox) else OrientedBox.from_polygon(shape)

@@ -1,4 +1,4 @@
-"""The same questions about every window of a scene, and the answers as a layer: one polygon a window."""
+"""Survey: the same questions about every window of a scene, with the answers as a layer of one polygon per window."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,9 +14,24 @@ from geochat.exports import Feature, Layer, write_layer
 from geochat.find.asking import Asking, JobOptions, Progress, options_of
 from geochat.find.looking import Look, LookOptions
 from geochat.imagery import Scene, Window
+from geochat.models import ModelInfo
 from geochat.prompts import Task
 
 _LONGEST = 40  # characters of a column's name
+
+
+def survey_look(scene: Scene, info: ModelInfo, options: Mapping[str, Any]) -> Look:
+    """The windows of a survey, which do not overlap unless they are told to.
+
+    Args:
+        scene: The scene, open.
+        info: The model.
+        options: Of `SurveyOptions`, those of `LookOptions` are used.
+
+    Raises:
+        GeoChatError: As `Look`.
+    """
+    return Look(scene, info, **{"overlap": 0.0, **options_of(LookOptions, options)})
 
 
 class SurveyOptions(LookOptions, JobOptions, total=False):
@@ -43,10 +58,10 @@ class WindowAnswers:
 
 
 class Survey:
-    """Questions about every window. Iterating computes; what was computed is recorded in the job's folder.
+    """Questions about every window. Iterating computes; results are recorded in the job's folder.
 
     Args:
-        engine: What answers.
+        engine: The engine to use.
         scene: The scene, open.
         questions: By the name of the column in which answers stand; see `survey_questions`.
         options: See `SurveyOptions`.
@@ -62,7 +77,7 @@ class Survey:
         look: The scene and the windows.
         asking: The questions, and the job in which answers are recorded.
         columns: Names of the columns, with their types.
-        progress: How far it is.
+        progress: Progress.
     """
 
     def __init__(
@@ -71,7 +86,7 @@ class Survey:
         if not questions:
             raise PromptError("there is nothing to ask; give a question")
         self._tell = options.get("on_progress")
-        self.look = Look(scene, engine.info, **{"overlap": 0.0, **options_of(LookOptions, options)})
+        self.look = survey_look(scene, engine.info, options)
         self._names = tuple(questions)
         self.columns: dict[str, type] = {}
         for name, question in questions.items():
@@ -85,13 +100,13 @@ class Survey:
         self.progress = self.asking.progress()
 
     def __iter__(self) -> Iterator[WindowAnswers]:
-        """Compute, and give the answers window by window from the top of the scene down."""
+        """Compute, and yield the answers window by window from the top of the scene down."""
         with closing(self.asking.run()) as work:
             yield from self._answers(work)
 
     @property
     def complete(self) -> bool:
-        """Return whether all windows are recorded, by whichever process."""
+        """Return whether all windows are recorded, by any process."""
         return self.asking.job.complete
 
     def answers(self) -> Iterator[WindowAnswers]:
@@ -99,7 +114,7 @@ class Survey:
         return self._answers(None)
 
     def not_looked_at(self) -> Iterator[Feature]:
-        """The windows of which something is not known, with the reason."""
+        """The windows with missing or incomplete results, with the reason."""
         return self.asking.not_looked_at()
 
     def features(self) -> Iterator[Feature]:
@@ -108,7 +123,7 @@ class Survey:
 
     @property
     def layer(self) -> Layer:
-        """Head of the layer: what its windows have in common."""
+        """Header of the layer: the properties that its windows share."""
         provenance = self.asking.provenance()
         return Layer(self.look.place, self.columns, provenance, self.look.name, "windows", view=self.look.overview)
 
@@ -145,7 +160,7 @@ class Survey:
 
 
 def survey_questions(asks: Sequence[str], classes: Sequence[str] = (), *, caption: bool = True) -> dict[str, Question]:
-    """Questions for a survey by the names of their columns.
+    """Return questions for a survey by the names of their columns.
 
     Args:
         asks: Questions of the user's own; a column is named after its question.
@@ -164,12 +179,12 @@ def survey_questions(asks: Sequence[str], classes: Sequence[str] = (), *, captio
 
 
 def column_name(words: str) -> str:
-    """A name of a column made of words: "How many ships?" gives "how_many_ships"."""
+    """Make a column name from words: "How many ships?" gives "how_many_ships"."""
     return re.sub(r"\W+", "_", words.lower()).strip("_")[:_LONGEST].strip("_") or "answer"
 
 
 def _record(answer: Answer) -> dict[str, Any]:
-    """Record of an answer."""
+    """Return the record of an answer."""
     record: dict[str, Any] = {"text": answer.plain_text}
     chosen = [score.probability for score in answer.completion.choices if score.text == answer.choice]
     if chosen:

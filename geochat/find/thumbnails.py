@@ -1,4 +1,4 @@
-"""Parts of a scene as small pictures, in URLs that hold them."""
+"""Small images of parts of a scene, as data URLs."""
 
 import base64
 import io
@@ -11,7 +11,7 @@ from geochat.imagery import BandChoice, Scene, Stretch, Window
 
 _AROUND = 2.5  # sides of an object, that its thumbnail shows
 _LEAST = 48  # pixels of the scene that a thumbnail shows at least
-_LARGEST = 384  # pixels a side of a thumbnail
+_LARGEST = 384  # pixels per side of a thumbnail
 _OUTLINE = (255, 220, 0)
 
 
@@ -21,14 +21,14 @@ class Thumbnails:
     Args:
         scene: The scene, open.
         bands: The bands that are shown.
-        stretch: How samples become brightness.
+        stretch: Mapping of samples to brightness.
     """
 
     def __init__(self, scene: Scene, bands: BandChoice, stretch: Stretch) -> None:
         self._scene, self._bands, self._stretch = scene, bands, stretch
 
     def url(self, window: Window, box: OrientedBox | None = None) -> str:
-        """Picture of a window, with a box outlined on it."""
+        """Return the image of a window, with a box outlined on it."""
         view = self._scene.read(
             window, max_side=_LARGEST, bands=self._bands, stretch=self._stretch, allow_blank=True
         ).pil()
@@ -43,7 +43,7 @@ class Thumbnails:
         return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
 
     def around(self, box: OrientedBox) -> Window:
-        """The window that shows a box and what lies around it."""
+        """Return the window that shows a box and its surroundings."""
         left, top, right, bottom = box.polygon().bounds
         side = max(_LEAST, math.ceil(_AROUND * float(max(right - left, bottom - top))))
         width, height = min(side, self._scene.width), min(side, self._scene.height)

@@ -1,15 +1,15 @@
-"""Precision and recall of a layer from a review, and the score from which a wanted precision holds.
+"""Precision and recall of a layer from a review, and the score threshold for a requested precision.
 
 Precision is the share of the reviewed objects that were accepted, with Wilson's interval (Wilson 1927).
 
-Recall is estimated. A reviewer counts the objects that empty windows show by their middle: their number, divided by the
-windows' area, is the density of misses, taken for all that was looked at. So
+Recall is estimated. A reviewer counts the objects whose centre empty windows show. Their number divided by the windows'
+area is the density of misses, which is assumed for the whole searched area:
 
     recall = P N / (P N + D A)
 
-where P is the precision, N the number of objects in the layer, D the density and A the area looked at. It assumes that
-objects are missed as densely beside found ones as in empty windows. Where things stand in groups more are missed beside
-found ones, and the true recall is lower.
+where P is the precision, N the number of objects in the layer, D the density and A the searched area. The estimate
+assumes that the density of missed objects near found ones is the same as in empty windows. If objects occur in groups,
+more are missed near found ones, and the true recall is lower.
 
 The interval of recall takes precision from Wilson's interval and the count of misses from the exact interval of a
 Poisson count (Garwood 1936), each at 97.5 %, so that together they hold in at least 95 % (Bonferroni). Misses in groups
@@ -35,11 +35,11 @@ _VERDICTS = ("accepted", "rejected")
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """The lowest score from which a wanted precision holds among the reviewed objects.
+    """The lowest score threshold at which the reviewed objects have the requested precision.
 
     Attributes:
         score: Objects of this score or more are kept.
-        precision: Of the reviewed ones among them.
+        precision: Precision of the reviewed ones among them.
         interval: Of that, 95 %.
         reviewed: The number of these.
         kept: Objects of the layer that are kept.
@@ -63,7 +63,7 @@ class Figures:
     Attributes:
         objects: Objects in the layer.
         judged: Reviewed ones with a verdict.
-        accepted: Of these.
+        accepted: Number of accepted ones.
         precision: Their share.
         precision_interval: 95 %, Wilson's.
         windows: Empty windows with a verdict.
@@ -121,7 +121,7 @@ class Verdicts:
             raise DataError(f"{path} judges no object, or has a negative count of misses; judge some on the page")
 
     def figures(self) -> Figures:
-        """Precision and recall with their intervals."""
+        """Return precision and recall with their intervals."""
         judged, accepted = len(self._objects), sum(is_right for _, is_right in self._objects)
         missed, recall, interval = sum(self._missed), None, None
         if self._missed:
@@ -146,7 +146,7 @@ class Verdicts:
         )
 
     def threshold(self, precision: float) -> Threshold | None:
-        """The lowest score from which a precision holds; None where it holds from none.
+        """Return the lowest score threshold with a precision; None if there is none.
 
         Args:
             precision: From 0 to 1.
@@ -167,7 +167,7 @@ class Verdicts:
 
 
 def wilson(successes: int, trials: int, level: float = 0.95) -> Interval:
-    """Wilson's score interval of a proportion."""
+    """Return Wilson's score interval of a proportion."""
     z = NormalDist().inv_cdf((1 + level) / 2)
     share, scale = successes / trials, 1 + z * z / trials
     middle = (share + z * z / (2 * trials)) / scale
@@ -176,20 +176,20 @@ def wilson(successes: int, trials: int, level: float = 0.95) -> Interval:
 
 
 def poisson(count: int, level: float = 0.95) -> Interval:
-    """The exact interval of the mean of a Poisson count (Garwood)."""
+    """Return the exact interval of the mean of a Poisson count (Garwood)."""
     tail = (1 - level) / 2
     low = 0.0 if count == 0 else _root(lambda mean: 1 - _at_most(count - 1, mean) < tail, count)
     return low, _root(lambda mean: _at_most(count, mean) > tail, count)
 
 
 def _at_most(count: int, mean: float) -> float:
-    """The probability of at most a count."""
+    """Return the probability of at most a count."""
     logs = (number * math.log(mean) - mean - math.lgamma(number + 1) for number in range(count + 1))
     return math.fsum(map(math.exp, logs))
 
 
 def _root(is_below: Callable[[float], bool], count: int) -> float:
-    """The mean up to which a condition holds."""
+    """Return the mean up to which a condition holds."""
     low, high = 1e-12, 10.0 + 4 * count
     for _ in range(100):
         middle = (low + high) / 2

@@ -1,10 +1,11 @@
-"""The windows through which a whole scene is looked at.
+"""Windows that cover a whole scene.
 
-Windows of one size stand in a grid. The first begins at the scene's corner, each next one a step (side less overlap)
-further, and the last is moved back to end at the scene's border, so every pixel is in a window, and every object whose
-extent is at most the overlap lies whole in one. Several sizes, and the whole image at once, are several grids.
+Windows of one size form a grid. The first starts at the scene's corner, each further one starts one step (side less
+overlap) later, and the last is moved back to end at the scene's border. So every pixel is in a window, and every object
+whose extent is at most the overlap lies completely in one. Several sizes, and the whole image as one window, are
+several grids.
 
-Nothing is listed: a window is computed from its number, so a plan of millions costs no memory.
+Windows are not stored: a window is computed from its number, so a plan of millions needs no memory.
 """
 
 import hashlib
@@ -27,7 +28,7 @@ from geochat.imagery import Window
 OVERLAP = 0.25
 """Of a window's side, by which windows overlap unless another overlap is asked for."""
 
-_LEAST = 8  # pixels a side
+_LEAST = 8  # pixels per side
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Grid:
 
     @classmethod
     def of(cls, size: tuple[int, int], side: tuple[int, int], overlap: float) -> "Grid":
-        """The grid of windows that overlap by pixels, or by a share of their side where it is below 1.
+        """Return the grid of windows that overlap by pixels, or by a fraction of their side if it is below 1.
 
         Raises:
             SettingsError: A side is under 8 pixels, or the overlap negative or too large to get on.
@@ -65,7 +66,7 @@ class Grid:
 
     @classmethod
     def whole(cls, size: tuple[int, int]) -> "Grid":
-        """The one window of the whole scene."""
+        """Return the single window of the whole scene."""
         return cls(size, size, size)
 
     @property
@@ -83,15 +84,15 @@ class Grid:
 
     @property
     def overlap(self) -> tuple[int, int]:
-        """By how many pixels neighbours overlap at least, (across, down); none where there is one window."""
+        """Minimum overlap of neighbours in pixels, (across, down); none for a single window."""
         return self.side[0] - self.step[0], self.side[1] - self.step[1]
 
     def start(self, place: int, axis: int) -> int:
-        """The first pixel of a column (axis 0) or row (axis 1) of windows."""
+        """Return the first pixel of a column (axis 0) or row (axis 1) of windows."""
         return min(place * self.step[axis], self.size[axis] - self.side[axis])
 
     def window(self, number: int) -> Window:
-        """A window by its number, row by row."""
+        """Return a window by its number, row by row."""
         row, column = divmod(number, self.shape[0])
         return Window(self.start(column, 0), self.start(row, 1), *self.side)
 
@@ -102,7 +103,7 @@ class WindowPlan:
 
     Attributes:
         grids: At least one; all of one scene.
-        area: What alone is to be looked at, in pixels of the scene; None for all of it.
+        area: Search area in pixels of the scene; None for the whole scene.
     """
 
     grids: tuple[Grid, ...]
@@ -125,12 +126,12 @@ class WindowPlan:
         return tuple(accumulate((len(grid) for grid in self.grids), initial=0))
 
     def window(self, number: int) -> Window:
-        """A window by its number."""
+        """Return a window by its number."""
         place = bisect_right(self._starts, number) - 1
         return self.grids[place].window(number - self._starts[place])
 
     def rows(self) -> "Iterator[Row]":
-        """The rows of all grids from the top of the scene down, rows that begin at one pixel row as one."""
+        """Yield the rows of all grids from the top of the scene down; rows that begin at one pixel row form one."""
         beginnings = heapq.merge(*(self._beginnings(place) for place in range(len(self.grids))))
         for top, together in groupby(beginnings, key=lambda each: each[0]):
             numbers = [self._row(place, row) for _, place, row in together]
@@ -156,7 +157,7 @@ class WindowPlan:
         }
 
     def _beginnings(self, place: int) -> Iterator[tuple[int, int, int]]:
-        """The first pixel row of each row of a grid, with the grid's place and the row."""
+        """Return the first pixel row of each row of a grid, with the grid's index and the row."""
         grid = self.grids[place]
         return ((grid.start(row, 1), place, row) for row in range(grid.shape[1]))
 
@@ -167,7 +168,7 @@ class WindowPlan:
         return np.arange(first, first + columns)
 
     def _inside(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Mask of windows that share ground with the area."""
+        """Return the mask of windows that intersect the area."""
         if self.area is None:
             return np.ones(len(numbers), np.bool_)
         bounds = np.array([self.window(number).bounds for number in numbers.tolist()], float).reshape(-1, 4)
@@ -184,7 +185,7 @@ class Row:
     Attributes:
         top: That pixel row.
         numbers: The windows in the area.
-        outside: Those that share nothing with it.
+        outside: Windows that do not intersect it.
     """
 
     top: int
@@ -205,11 +206,11 @@ def plan_windows(
 
     Args:
         size: (width, height) of the scene in pixels.
-        side: Of a window, or its (width, height), in pixels of the scene.
+        side: Side of a window, or its (width, height), in pixels of the scene.
         overlap: In pixels, or below 1 as a share of a window's side.
         scales: Factors of `side`, one grid for each.
-        whole: Whether the whole image is looked at once, too.
-        area: What alone is to be looked at, in pixels.
+        whole: Whether the whole image is also searched as one window.
+        area: Search area, in pixels.
 
     Raises:
         SettingsError: A window would be too small, the overlap does not fit, a scale is not positive, or no grid is
@@ -226,16 +227,17 @@ def plan_windows(
 
 
 def window_side(image_size: int, gsd: float | None, known: tuple[float, float] | None) -> int:
-    """The side of a window, in pixels of the scene, that a model sees at a ground resolution it was trained on.
+    """Return the window side, in scene pixels, at which a model sees a ground resolution it was trained on.
 
-    Of the resolutions it knows the middle one is taken (the geometric mean), or the scene's own where that is coarser:
-    enlarging adds nothing. Beyond the coarsest one a window is enlarged after all, up to four times, since objects then
-    have the size that the model knows. Where either is unknown, the model sees the scene's pixels one to one.
+    The target is the middle (geometric mean) of the training resolutions, or the scene's own resolution if that is
+    coarser, because enlarging adds nothing. Scenes coarser than the coarsest training resolution are enlarged, at most
+    four times, so that objects have a known size. If either resolution is unknown, the model sees the scene's pixels
+    one to one.
 
     Args:
         image_size: Side of the square the model sees.
-        gsd: Metres a pixel of the scene.
-        known: Metres a pixel the model was trained on, (finest, coarsest).
+        gsd: Metres per pixel of the scene.
+        known: Metres per pixel in training, (finest, coarsest).
     """
     if gsd is None or known is None:
         return image_size

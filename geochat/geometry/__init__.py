@@ -1,6 +1,6 @@
-"""Oriented boxes, and the affine maps between what the model sees, the image and the ground.
+"""Oriented boxes, and the affine maps between model input, image and ground.
 
-A box turns clockwise on screen everywhere in the project; how a model writes angles matters to its dialect alone.
+Boxes rotate clockwise on screen everywhere in the project; a model's own angle convention affects only its dialect.
 
 Four frames, each with y down except the last, each corner-based: (0, 0) is the top-left corner of the top-left pixel,
 as in GDAL's geotransform, so a pixel is the unit square right of and below its index.
@@ -10,9 +10,9 @@ as in GDAL's geotransform, so a pixel is the unit square right of and below its 
     image   pixels of the whole image at full resolution
     map     coordinates of the image's CRS
 
-`Frame` holds how they follow from one another and composes the maps; nothing else multiplies by width / 100. The
-original GeoChat pads its input to a square but draws on the unpadded image, so its boxes are off on every image that
-is not square. `pad` here undoes the padding exactly, including its rounding to whole pixels.
+`Frame` holds and composes the maps between them; no other code multiplies by width / 100. The original GeoChat pads its
+input to a square but draws on the unpadded image, so its boxes are displaced on every image that is not square. `pad`
+here undoes the padding exactly, including its rounding to whole pixels.
 
 Geographic coordinates are WGS 84 in the order longitude, latitude.
 """

@@ -1,6 +1,6 @@
-"""Shapes that cross the antimeridian: cut there for GeoJSON (RFC 7946, 3.1.9), and joined again.
+"""Shapes that cross the antimeridian: split for GeoJSON (RFC 7946, 3.1.9), and joined again.
 
-A *running* shape goes on beyond ±180 as if the world were repeated side by side.
+A *running* shape has continuous longitudes, which may exceed ±180.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _SEAM = 1e-7  # of a turn of 360: how far apart two parts may be drawn that meet
 
 
 def cut(shape: shapely.Polygon | shapely.MultiPolygon) -> shapely.Polygon | shapely.MultiPolygon:
-    """A running shape in degrees with all longitudes within ±180, in parts where it crosses the antimeridian."""
+    """Split a shape with continuous longitudes at the antimeridian, so that all longitudes are within ±180."""
     shape = shapely.transform(shape, _snapped)
     west, _, east, _ = shape.bounds
     if shape.is_empty or (west >= -180 and east <= 180):
@@ -31,13 +31,13 @@ def cut(shape: shapely.Polygon | shapely.MultiPolygon) -> shapely.Polygon | shap
 
 
 def joined(shapes: Sequence[shapely.Polygon], turn: float = 360.0) -> list[shapely.Polygon | shapely.MultiPolygon]:
-    """Polygons, those in one piece that were cut where x comes round; such a piece is a running shape.
+    """Join polygons that were split where x wraps around; the result has continuous longitudes.
 
-    Two parts belong together where an edge of one lies on an edge of the other a turn away.
+    Two parts belong together if an edge of one lies on an edge of the other, shifted by one period.
 
     Args:
         shapes: Longitudes within any turn.
-        turn: What a turn measures: 360 degrees, or as much in units of a CRS.
+        turn: Length of the period: 360 degrees, or its equivalent in units of a CRS.
     """
     bounds = shapely.bounds(list(shapes))
     slack = _SEAM * turn / 360
@@ -59,13 +59,13 @@ def joined(shapes: Sequence[shapely.Polygon], turn: float = 360.0) -> list[shape
 
 
 def polygons(geometry: shapely.Geometry) -> list[shapely.Polygon]:
-    """The polygons with an area among the parts of a geometry."""
+    """Return the polygons with an area among the parts of a geometry."""
     parts = shapely.get_parts(shapely.get_parts(geometry))
     return [part for part in parts if isinstance(part, shapely.Polygon) and part.area > 0]
 
 
 def _meet(one: shapely.Polygon, other: shapely.Polygon, slack: float) -> bool:
-    """Return whether two polygons beside each other share a part of an upright edge."""
+    """Return whether two polygons share a part of a vertical edge."""
     if abs(one.bounds[0] - other.bounds[2]) < slack:
         one, other = other, one
     seam = one.bounds[2]
@@ -78,7 +78,7 @@ def _meet(one: shapely.Polygon, other: shapely.Polygon, slack: float) -> bool:
 
 
 def _snapped(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Longitudes that are on the antimeridian but for rounding, on it."""
+    """Snap longitudes to the antimeridian if they differ only by rounding."""
     seam = np.round((points[:, 0] - 180) / 360) * 360 + 180
     points[:, 0] = np.where(np.abs(points[:, 0] - seam) < _GRID, seam, points[:, 0])
     return points

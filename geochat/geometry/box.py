@@ -1,13 +1,13 @@
 """Oriented boxes, and the conventions of their angles.
 
-One rule fixes everything: the corners are c + R(θ)(±w/2, ±h/2), with y pointing down, so θ turns the box clockwise
-on screen about its centre. The four coordinates are those of the box before it is turned; they may lie outside the
-image, be equal, or come in reverse order, and are kept as they are. In a frame with y pointing up, such as most map
-projections, the same formula turns counterclockwise.
+One rule defines boxes: the corners are c + R(θ)(±w/2, ±h/2), with y pointing down, so θ rotates the box clockwise on
+screen about its centre. The four coordinates are those before rotation; they may lie outside the image, be equal, or be
+in reverse order, and are kept unchanged. In a frame with y pointing up, such as most map projections, the same formula
+rotates counterclockwise.
 
-An oriented rectangle has many spellings: turning it by 90° and swapping its sides, or by 180°, changes nothing. A
-range picks one of them. The defaults are what the published GeoChat was trained on: clockwise on screen, in
-(0, 90], the range of OpenCV's `minAreaRect`.
+An oriented rectangle has several representations: rotating it by 90° and swapping its sides, or rotating it by 180°,
+changes nothing. An angle range selects one of them. The defaults are those of the published GeoChat: clockwise on
+screen, in (0, 90], the range of OpenCV's `minAreaRect`.
 """
 
 import math
@@ -29,7 +29,7 @@ AngleRange = Literal["(0,90]", "[0,90)", "[-45,45)", "[-90,0)", "[0,180)", "(-90
 
 @dataclass(frozen=True, slots=True)
 class AngleConvention:
-    """Convention of written angles; inside the program angles are always clockwise on screen."""
+    """Convention of written angles; internally angles are always clockwise on screen."""
 
     direction: Direction = "clockwise"
     """The way a positive written angle turns the box on screen."""
@@ -44,12 +44,12 @@ class AngleConvention:
 
     @property
     def sign(self) -> int:
-        """Sign that turns a written angle into a clockwise one, and back."""
+        """Sign that converts a written angle to a clockwise one, and back."""
         return 1 if self.direction == "clockwise" else -1
 
 
 def normalize_angle(angle: float, angle_range: AngleRange) -> tuple[float, int]:
-    """Bring an angle into a range.
+    """Map an angle into a range.
 
     Args:
         angle: Degrees, finite.
@@ -91,7 +91,7 @@ _GRID = 1e-14  # of the longest side
 
 @dataclass(frozen=True, slots=True)
 class OrientedBox:
-    """A rectangle, turned by `angle` degrees clockwise on screen about its centre, in any frame with y down.
+    """A rectangle, rotated by `angle` degrees clockwise on screen about its centre, in any frame with y down.
 
     Raises:
         RegionError: A number is not finite.
@@ -110,17 +110,17 @@ class OrientedBox:
 
     @property
     def center(self) -> tuple[float, float]:
-        """The point the box turns about."""
+        """The centre of rotation."""
         return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
 
     @property
     def width(self) -> float:
-        """Length of the side that lies along x before turning; never negative."""
+        """Length of the side along x before rotation; never negative."""
         return abs(self.x2 - self.x1)
 
     @property
     def height(self) -> float:
-        """Length of the side that lies along y before turning; never negative."""
+        """Length of the side along y before rotation; never negative."""
         return abs(self.y2 - self.y1)
 
     @property
@@ -129,25 +129,25 @@ class OrientedBox:
         return self.width * self.height
 
     def corners(self) -> tuple[tuple[float, float], ...]:
-        """The four corners: top left, top right, bottom right, bottom left of the box before it was turned."""
+        """Return the four corners: top left, top right, bottom right, bottom left of the box before rotation."""
         (cx, cy), (cos, sin) = self.center, _cos_sin(self.angle)
         ux, uy = self.width / 2 * cos, self.width / 2 * sin
         vx, vy = -self.height / 2 * sin, self.height / 2 * cos
         return tuple((cx + a * ux + b * vx, cy + a * uy + b * vy) for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1)))
 
     def polygon(self) -> shapely.Polygon:
-        """The box as a shapely polygon; one of zero area is returned as such."""
+        """Return the box as a shapely polygon, also if its area is zero."""
         return shapely.Polygon(self.corners())
 
     def iou(self, other: "OrientedBox") -> float:
-        """Intersection over union with another box of the same frame, from 0 to 1; 0 where either has no area."""
+        """Return intersection over union with another box of the same frame, 0 to 1; 0 if either has no area."""
         if not (self.area and other.area):
             return 0.0
         shared = _shared_area(self, other)
         return float(min(1.0, shared / (self.area + other.area - shared)))
 
     def normalized(self, angle_range: AngleRange) -> "OrientedBox":
-        """The same rectangle written with its angle in `angle_range`; itself where it is there already."""
+        """Return the same rectangle with its angle in `angle_range`; itself if it already is."""
         angle, quarter_turns = normalize_angle(self.angle, angle_range)
         if angle == self.angle:
             return self
@@ -156,7 +156,7 @@ class OrientedBox:
         return self._about(self.center, self.height, self.width, angle)
 
     def transform(self, affine: Affine) -> "OrientedBox":
-        """The box in another frame.
+        """Return the box in another frame.
 
         Args:
             affine: Map from this box's frame to the other one.
@@ -176,7 +176,7 @@ class OrientedBox:
 
     @classmethod
     def from_polygon(cls, polygon: BaseGeometry | Sequence[tuple[float, float]]) -> Self:
-        """The rectangle of least area around a shape, with its angle in (0, 90].
+        """Return the rectangle of least area around a shape, with its angle in (0, 90].
 
         Args:
             polygon: Any shapely geometry, or its points; one point or points in a line give a box without area.
@@ -199,7 +199,7 @@ class OrientedBox:
 
 
 def _smallest_rectangle(points: Points) -> tuple[Points, float, float, float]:
-    """Centre, width, height and angle in radians of the rectangle of least area around points of shape (N, 2).
+    """Return centre, width, height and angle in radians of the least-area rectangle around points of shape (N, 2).
 
     One of its sides lies along an edge of the convex hull (Freeman and Shapira, 1975). Trying them all stays exact
     for points in a line, where GEOS' own search divides by zero.
@@ -218,8 +218,9 @@ def _smallest_rectangle(points: Points) -> tuple[Points, float, float, float]:
 def _shared_area(one: OrientedBox, other: OrientedBox) -> float:
     """Area of the intersection.
 
-    Computed on a grid: without one, GEOS 3.14 finds half of it, or nothing, for a few in ten thousand pairs of boxes
-    that differ by rounding alone. And around the origin: far from it, where map coordinates are, areas lose digits.
+    Computed on a grid: without one, GEOS 3.14 finds half of the area, or nothing, for a few in ten thousand pairs of
+    boxes that differ only by rounding. And computed around the origin: far from it, where map coordinates are, areas
+    lose digits.
     """
     pair = [shapely.Polygon(np.array(box.corners()) - one.center) for box in (one, other)]
     grid = _GRID * max(one.width, one.height, other.width, other.height)
@@ -231,7 +232,7 @@ def _numbers(box: OrientedBox) -> tuple[float, float, float, float, float]:
 
 
 def _cos_sin(angle: float) -> tuple[float, float]:
-    """Cosine and sine of degrees, exact at multiples of 90 so that upright boxes keep round corners."""
+    """Return cosine and sine of degrees, exact at multiples of 90 so that upright boxes keep round corners."""
     if angle % 90 == 0:
         return ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))[int(angle % 360) // 90]
     return math.cos(math.radians(angle)), math.sin(math.radians(angle))

@@ -1,4 +1,4 @@
-"""The image as a model sees it, the frames of one view, and the maps between them."""
+"""Frames of a view: the image as a model sees it, and the maps between model, view, image and CRS."""
 
 import math
 from dataclasses import dataclass, replace
@@ -20,12 +20,12 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class SmartResize:
-    """The size Qwen2-VL and its successors bring an image to: sides divisible by `factor`, pixels within bounds.
+    """The resize of Qwen2-VL and its successors: sides divisible by `factor`, number of pixels within bounds.
 
     The arithmetic is that of transformers' `smart_resize`, rounding to even included.
 
     Attributes:
-        factor: What both sides are multiples of: patch size times merge size, 28, or 32 for Qwen3-VL.
+        factor: Divisor of both sides: patch size times merge size, 28, or 32 for Qwen3-VL.
         min_pixels: Fewest pixels; smaller images are enlarged.
         max_pixels: Most pixels; larger images are shrunk.
     """
@@ -39,7 +39,7 @@ class SmartResize:
             raise SettingsError(f"{self} is no resizing rule; give a factor and min_pixels <= max_pixels, all positive")
 
     def __call__(self, size: Size) -> Size:
-        """The resized (width, height) of an image of that size."""
+        """Return the resized (width, height) of an image."""
         width, height = (round(side / self.factor) * self.factor for side in size)
         if self.min_pixels <= width * height <= self.max_pixels:
             return width, height
@@ -54,7 +54,7 @@ class SmartResize:
 
 @dataclass(frozen=True, slots=True)
 class ModelFrame:
-    """The frame of the numbers a model reads and writes, over the view it is shown.
+    """The frame of the numbers a model reads and writes, over its view.
 
     Attributes:
         fit: "pad" pastes the view into the middle of a square of its longer side, at the integer offset
@@ -66,7 +66,7 @@ class ModelFrame:
             of pixels of the resized image, and the crop's offset too.
         scale: The number that stands for the far edge: 100 for percent, 1000 for thousandths, 999 or 1023 where the
             last bin is the far edge. None where numbers are pixels of the image as the model sees it.
-        bins: Whether a number names a bin, so that it stands for the middle of [number, number + 1).
+        bins: Whether a number names a bin, that is, the centre of [number, number + 1).
         resize: The rule of "resize".
 
     Raises:
@@ -90,13 +90,13 @@ class ModelFrame:
             raise SettingsError(f"scale={self.scale} is no extent; give the number written at the far edge")
 
     def extent(self, view_size: Size) -> tuple[float, float]:
-        """The numbers at the right and at the lower edge of what the model sees of a view of (width, height)."""
+        """Return the numbers at the right and the lower edge of the model's part of a view of (width, height)."""
         if self.scale is not None:
             return self.scale, self.scale
         return self.shown_size(view_size)
 
     def shown_size(self, view_size: Size) -> Size:
-        """The size a view has to be brought to before it is sent, so that the model's own resizing leaves it alone.
+        """Return the size to which a view must be resized so that the model's own resizing leaves it unchanged.
 
         Padding and cropping are left to the model's processor: the view's own size.
         """
@@ -109,7 +109,7 @@ class ModelFrame:
         return view_size
 
     def to_view(self, view_size: Size) -> Affine:
-        """Numbers the model writes to pixels of a view of (width, height)."""
+        """Map the model's numbers to pixels of a view of (width, height)."""
         if self.fit == "pad" and self.scale is not None:
             affine = _unpad(*view_size, self.scale)
         elif self.fit == "crop" and self.scale is not None and self.size is not None:
@@ -121,14 +121,14 @@ class ModelFrame:
 
 
 def _unpad(width: int, height: int, scale: float) -> Affine:
-    """Numbers over the padded square to pixels of the width x height view in its middle."""
+    """Map numbers over the padded square to pixels of the centred width x height view."""
     side = max(width, height)
     offset = Affine.translation(-((side - width) // 2), -((side - height) // 2))
     return offset @ Affine.scale(side / scale)
 
 
 def _uncrop(width: int, height: int, size: int, scale: float) -> Affine:
-    """Numbers over the central size x size square of the resized view to pixels of the view.
+    """Map numbers over the central size x size square of the resized view to pixels of the view.
 
     CLIP resizes the shorter side to `size` and the longer to int(size * longer / shorter), then cuts at
     (resized - size) // 2, so the two axes' scales may differ by less than a pixel over the whole image.
@@ -148,13 +148,13 @@ IDENTITY = Affine.identity()
 
 @dataclass(frozen=True)
 class Frame:
-    """Place of a view in its image and on the ground, and the model's frame over it.
+    """Position of a view in its image and on the ground, and the model's frame over it.
 
     Attributes:
         view_size: (width, height) of the view in pixels.
         view_to_image: View pixels to pixels of the whole image; carries the window's offset and any decimation.
         image_to_map: Pixels of the whole image to map coordinates, None for an image that has no place on Earth.
-        crs: What the map coordinates are in, as "EPSG:32614" or WKT; None when unknown.
+        crs: CRS of the map coordinates, as "EPSG:32614" or WKT; None if unknown.
         model: The square the model sees and the numbers it writes; None before a model is asked.
     """
 
@@ -175,7 +175,7 @@ class Frame:
 
     @property
     def model_to_view(self) -> Affine:
-        """Numbers the model writes to view pixels.
+        """Map from the model's numbers to view pixels.
 
         Raises:
             SettingsError: The frame belongs to no model yet.
@@ -186,16 +186,16 @@ class Frame:
 
     @property
     def model_to_image(self) -> Affine:
-        """Numbers the model writes to pixels of the whole image."""
+        """Map from the model's numbers to pixels of the whole image."""
         return self.view_to_image @ self.model_to_view
 
     @property
     def model_to_map(self) -> Affine | None:
-        """Numbers the model writes to map coordinates; None for an image that has no place on Earth."""
+        """Map from the model's numbers to map coordinates; None for an image without a geotransform."""
         return None if self.image_to_map is None else self.image_to_map @ self.model_to_image
 
     def between(self, source: Space, target: Space) -> Affine:
-        """The map from one frame to another, in either direction.
+        """Return the map from one frame to another, in either direction.
 
         Raises:
             ImageError: The map frame is asked for and the image has no geotransform.
@@ -205,7 +205,7 @@ class Frame:
         return from_target @ self._to_image(source)
 
     def window(self, column: int, row: int, width: int, height: int) -> Self:
-        """The frame of the view's crop at (column, row), in view pixels.
+        """Return the frame of the view's crop at (column, row), in view pixels.
 
         Raises:
             RegionError: The crop is empty or leaves the view.
@@ -221,7 +221,7 @@ class Frame:
         return replace(self, view_size=(width, height), view_to_image=placed)
 
     def resized(self, width: int, height: int) -> Self:
-        """The frame of the same ground in a view of another size, as after `Image.resize` or an overview read."""
+        """Return the frame of the same ground in a view of another size, after `Image.resize` or from an overview."""
         scale = Affine.scale(self.view_size[0] / max(width, 1), self.view_size[1] / max(height, 1))
         return replace(self, view_size=(width, height), view_to_image=self.view_to_image @ scale)
 

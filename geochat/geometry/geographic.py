@@ -1,7 +1,7 @@
-"""Coordinate reference systems: their text, their period along x, and points between them and WGS 84 degrees.
+"""Coordinate reference systems: text, period along x, and conversion to and from WGS 84 degrees.
 
-Longitudes come out within ±180 and are taken in any turn. PROJ is only asked about places within its own range of a
-CRS that repeats along x (`turn`): beyond it, what it answers depends on the projection and on the datum.
+Longitudes are returned within ±180 and accepted in any period. PROJ is used only within its own range of a CRS that
+repeats along x (`turn`), because its results beyond depend on the projection and the datum.
 """
 
 import json
@@ -25,11 +25,11 @@ _OWN_CODE = re.compile(r',AUTHORITY\["[^"]*","[^"]*"\]\]$')  # beside which GDAL
 
 
 class Turn(NamedTuple):
-    """A turn of the globe along the x axis of a CRS in which x grows evenly with the longitude.
+    """The period along the x axis of a CRS in which x is proportional to longitude.
 
     Attributes:
-        start: Where PROJ's own range of x begins, exact to a degree.
-        length: What 360 degrees of longitude measure, in units of the CRS.
+        start: Start of PROJ's own range of x, exact to a degree.
+        length: Length of 360 degrees of longitude, in units of the CRS.
         west: The longitude at `start`, to a few degrees.
         pole: The y of the north pole, and less that of the south pole; infinite where the map has none.
     """
@@ -40,13 +40,13 @@ class Turn(NamedTuple):
     pole: float = math.inf
 
     def principal(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Points (N, 2) brought within PROJ's own range by whole turns."""
+        """Return points (N, 2) shifted by whole periods into PROJ's own range."""
         turns = np.floor((points[:, 0] - self.start) / self.length)
         return np.stack([points[:, 0] - turns * self.length, points[:, 1]], axis=1)
 
 
 def crs_text(crs: CRS, at: tuple[float, float]) -> str:
-    """A CRS as "EPSG:32614" where a code says all of it, else as WKT.
+    """Return a CRS as "EPSG:32614" if a code describes it completely, else as WKT.
 
     A datum shift of the file's own (TOWGS84) is kept, unless the code gives the same place.
 
@@ -66,7 +66,7 @@ def crs_text(crs: CRS, at: tuple[float, float]) -> str:
 
 @lru_cache(maxsize=256)
 def turn(crs: str) -> Turn | None:
-    """Period of a CRS along x: of degrees, and of cylindrical projections such as Web Mercator and EPSG:3832.
+    """Return the period of a CRS along x: for degrees, and cylindrical projections such as Web Mercator and EPSG:3832.
 
     PROJ maps a longitude to one place in the range [start, start + length); images on a grid from 0 to 360 degrees, or
     across the border of a world map, lie beyond it.
@@ -85,7 +85,7 @@ def turn(crs: str) -> Turn | None:
 
 
 def _without_shift(definition: dict[str, Any]) -> dict[str, Any]:
-    """The horizontal CRS of a PROJJSON object, without a datum shift of its own."""
+    """Return the horizontal CRS of a PROJJSON object, without its own datum shift."""
     while definition.get("type") in ("BoundCRS", "CompoundCRS"):
         bound = definition["type"] == "BoundCRS"
         definition = definition["source_crs"] if bound else definition["components"][0]
@@ -93,13 +93,13 @@ def _without_shift(definition: dict[str, Any]) -> dict[str, Any]:
 
 
 def _full_circle(geographic: dict[str, Any]) -> float:
-    """360 degrees in the units of a geographic CRS."""
+    """Return 360 degrees in the units of a geographic CRS."""
     _, radians = CRS.from_user_input(json.dumps(geographic)).units_factor
     return round(2 * float(np.pi) / float(radians), 9)
 
 
 def _cylindrical(projected: dict[str, Any]) -> Turn | None:
-    """Measure the projection against its own datum: x must be even in longitude and blind to latitude."""
+    """Test the projection against its own datum: x must be proportional to longitude and independent of latitude."""
     full = _full_circle(projected["base_crs"])
     degrees = np.arange(-180, 180)
     grid = np.stack(np.broadcast_arrays(degrees / 360, np.array([[-50], [0], [50]]) / 360), axis=-1) * full
@@ -124,7 +124,7 @@ _ROUNDING = 1e-10  # degrees
 
 
 def to_geographic(points: PointsLike, crs: str | None) -> Points:
-    """Map coordinates (N, 2) to WGS 84 longitude, from -180 to 180, and latitude (N, 2).
+    """Convert map coordinates (N, 2) to WGS 84 longitude, from -180 to 180, and latitude (N, 2).
 
     A point the projection does not reach comes back as (nan, nan).
 
@@ -135,7 +135,7 @@ def to_geographic(points: PointsLike, crs: str | None) -> Points:
 
 
 def to_running_geographic(points: PointsLike, crs: str | None) -> Points:
-    """As `to_geographic`, but on beyond ±180 where the map does so, as an image from 0 to 360 degrees.
+    """As `to_geographic`, but continuous beyond ±180 if the map is, such as for an image from 0 to 360 degrees.
 
     Projections that do not repeat along x have no longitudes beyond ±180.
     """
@@ -150,7 +150,7 @@ def to_running_geographic(points: PointsLike, crs: str | None) -> Points:
 
 
 def from_geographic(points: PointsLike, crs: str | None) -> Points:
-    """WGS 84 longitude and latitude (N, 2) to map coordinates (N, 2); the inverse of `to_geographic`.
+    """Convert WGS 84 longitude and latitude (N, 2) to map coordinates (N, 2); the inverse of `to_geographic`.
 
     In a CRS that repeats along x the place within PROJ's own range is given; `geometry_to_pixels` finds an image's.
     """
@@ -158,7 +158,7 @@ def from_geographic(points: PointsLike, crs: str | None) -> Points:
 
 
 def reproject_points(points: PointsLike, source: str | None, target: str | None) -> Points:
-    """Map coordinates (N, 2) of one CRS to those of another, (nan, nan) where a projection does not reach.
+    """Convert map coordinates (N, 2) between CRSs; (nan, nan) outside the domain of a projection.
 
     Raises:
         ImageError: A CRS is None or unreadable.
@@ -179,7 +179,7 @@ def reproject_points(points: PointsLike, source: str | None, target: str | None)
 
 
 def _within_180(lonlat: Points) -> Points:
-    """Longitudes from -180 to 180; what is beyond by rounding alone stays on its side."""
+    """Return longitudes from -180 to 180; values beyond by rounding alone stay on their side."""
     longitude = lonlat[:, 0]
     turned = np.where(np.abs(longitude) > 180 + _ROUNDING, (longitude + 180) % 360 - 180, np.clip(longitude, -180, 180))
     return np.stack([turned, lonlat[:, 1]], axis=1)

@@ -1,11 +1,11 @@
-"""Rings drawn on a map as shapes in longitude and latitude.
+"""Conversion of rings on a map to shapes in longitude and latitude.
 
-A straight edge on the map is a curve in longitude and latitude: it gets further vertices where a chord would leave it,
-so a reader that draws chords (RFC 7946, 3.1.1) draws the edge. They lie on the edge, so the rectangle around the shape
-read back is the one it was made of.
+A straight edge on the map is a curve in longitude and latitude. It gets extra vertices where a chord would deviate from
+it, so that a reader that draws chords (RFC 7946, 3.1.1) draws the edge. The vertices lie on the edge, so the rectangle
+around the shape reads back unchanged.
 
-A shape around a pole becomes what RFC 7946 asks for, and GDAL and QGIS draw: a polygon as wide as the globe whose ring
-runs along its outline from one side of the antimeridian to the other and back along the pole's latitude.
+A shape around a pole becomes the form required by RFC 7946 and drawn by GDAL and QGIS: a polygon as wide as the globe
+whose ring runs along its outline from one side of the antimeridian to the other and back along the pole's latitude.
 """
 
 from typing import NamedTuple, TypeAlias
@@ -32,11 +32,11 @@ _PRECISION = 1e-6  # metres
 
 
 class Path(NamedTuple):
-    """A closed ring in longitude and latitude (N, 2), the longitudes running on; the last point closes it.
+    """A closed ring in longitude and latitude (N, 2) with continuous longitudes; the last point closes it.
 
     Attributes:
         points: The vertices.
-        winding: How often it goes around a pole, 1 eastward and -1 westward.
+        winding: Winding number around a pole, 1 eastward and -1 westward.
     """
 
     points: Points
@@ -44,12 +44,12 @@ class Path(NamedTuple):
 
 
 def outline_to_geographic(outline: PointsLike, image_to_map: Affine, crs: str) -> Area | None:
-    """The outline of a region in pixels as a shape in longitude and latitude within ±180.
+    """Convert the outline of a region in pixels to a shape in longitude and latitude within ±180.
 
     Args:
         outline: Corners (N, 2) in pixels of the whole image.
         image_to_map: The image's geotransform.
-        crs: What the map coordinates are in.
+        crs: CRS of the map coordinates.
 
     Returns:
         None where the projection does not reach, or nothing of it lies between the poles.
@@ -59,7 +59,7 @@ def outline_to_geographic(outline: PointsLike, image_to_map: Affine, crs: str) -
 
 
 def geometry_to_geographic(geometry: shapely.Geometry, crs: str | None) -> shapely.Geometry | None:
-    """A geometry on a map in longitude and latitude within ±180.
+    """Convert a geometry on a map to longitude and latitude within ±180.
 
     Polygons are cut at the antimeridian and closed around a pole; of points and lines, each vertex is taken.
 
@@ -78,12 +78,12 @@ def geometry_to_geographic(geometry: shapely.Geometry, crs: str | None) -> shape
 
 
 def trace(ring: PointsLike, crs: str, tolerance: float | None = None) -> Path | None:
-    """A closed ring on the map in longitude and latitude, with further vertices where a chord would leave an edge.
+    """Convert a closed ring on the map to longitude and latitude, with extra vertices where a chord leaves an edge.
 
     Args:
         ring: Vertices (N, 2), the first again at the end.
-        crs: What they are in.
-        tolerance: How far a chord may lie from an edge, in map units; None for a thousandth of the edge.
+        crs: Their CRS.
+        tolerance: Maximum distance of a chord from an edge, in map units; None for a thousandth of the edge.
 
     Returns:
         None where the projection does not reach a point of it.
@@ -110,7 +110,7 @@ def trace(ring: PointsLike, crs: str, tolerance: float | None = None) -> Path | 
 def _leaves(
     on_map: Points, lonlat: Points, middle: Points, repeats: bool, tolerance: float | None
 ) -> NDArray[np.bool_]:
-    """For each edge (N - 1,), whether the middle of its chord lies too far from `middle`, that of the edge."""
+    """Return for each edge (N - 1,) whether the midpoint of its chord lies too far from `middle`, that of the edge."""
     start, end = _ends(lonlat, repeats)
     places = geocentric(middle)
     off = np.linalg.norm(geocentric((start + end) / 2) - places, axis=1)
@@ -122,7 +122,7 @@ def _leaves(
 
 
 def _ends(lonlat: Points, repeats: bool) -> tuple[Points, Points]:
-    """Both ends (N - 1, 2) of each edge, in one turn; at a pole, where there is no longitude, with the other end's."""
+    """Return both ends (N - 1, 2) of each edge in one period; a pole takes the longitude of the other end."""
     start, end = lonlat[:-1].copy(), lonlat[1:].copy()
     if repeats:
         return start, end
@@ -134,7 +134,7 @@ def _ends(lonlat: Points, repeats: bool) -> tuple[Points, Points]:
 
 
 def _running(lonlat: Points) -> Path:
-    """The path of a closed ring whose longitudes are within ±180: edges go the short way around."""
+    """Return the path of a closed ring with longitudes within ±180, in which each edge goes the short way around."""
     start, end = _ends(lonlat, repeats=False)
     steps = end[:, 0] - start[:, 0]
     through = np.flatnonzero(np.abs(steps) > _OPPOSITE)
@@ -175,7 +175,7 @@ def _area(shape: shapely.Geometry, crs: str, tolerance: float | None) -> Area | 
 
 
 def _enclosed(path: Path, ring: shapely.LinearRing, crs: str) -> shapely.Geometry:
-    """Area that a ring on the map encloses, within ±180."""
+    """Return the area that a ring on the map encloses, within ±180."""
     points = path.points
     if path.winding:
         pole = _pole(ring, crs, float(points[:, 1].mean()))
@@ -185,7 +185,7 @@ def _enclosed(path: Path, ring: shapely.LinearRing, crs: str) -> shapely.Geometr
 
 
 def _pole(ring: shapely.LinearRing, crs: str, latitude: float) -> float:
-    """The latitude of the pole that a ring goes around; by the ring's own where the map shows neither."""
+    """Return the latitude of the pole that a ring encloses; from the ring's own latitudes if the map shows neither."""
     inside = shapely.Polygon(ring)
     for pole in (90.0, -90.0):
         (place,) = from_geographic([(0, pole)], crs)

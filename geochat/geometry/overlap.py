@@ -1,10 +1,10 @@
-"""Overlap of boxes, and matching by it.
+"""Overlap of boxes, and matching by overlap.
 
-Two ways to the same areas: shapely's, for the few boxes of an answer that is scored, and `shared_area`, for millions of
-pairs of convex shapes at once.
+There are two implementations of areas: shapely's, for the few boxes of a scored answer, and `shared_area`, for millions
+of pairs of convex shapes at once.
 
-An intersection over union counts as reaching a threshold when it does so within 1e-9: boxes are written in whole
-percents, so many lie exactly on 0.5, and rounding must not decide about them.
+An intersection over union reaches a threshold with a tolerance of 1e-9: boxes are written in whole percents, so many
+lie exactly on 0.5, and rounding must not decide about them.
 """
 
 import math
@@ -26,25 +26,25 @@ _SHRINK = 1e-7  # of a shape's size, by which edges on one line are told apart
 
 
 def rotated(boxes: Sequence[OrientedBox]) -> Polygons:
-    """Boxes as polygons, shape (N,)."""
+    """Return boxes as polygons, shape (N,)."""
     corners = np.array([box.corners() for box in boxes], float).reshape(-1, 4, 2)
     return np.asarray(shapely.polygons(corners), dtype=object).reshape(-1)
 
 
 def clipped(polygons: Polygons, clip: shapely.Polygon | None) -> Polygons:
-    """Parts of the polygons inside `clip`, where there is one, shape (N,)."""
+    """Return the parts of the polygons inside `clip`, if given, shape (N,)."""
     if clip is None:
         return polygons
     return np.asarray(shapely.intersection(polygons, clip, grid_size=_GRID), dtype=object).reshape(-1)
 
 
 def aligned(polygons: Polygons) -> Polygons:
-    """The upright rectangles around polygons, shape (N,)."""
+    """Return the upright rectangles around polygons, shape (N,)."""
     return np.asarray(shapely.envelope(polygons), dtype=object).reshape(-1)
 
 
 def iou_matrix(found: Polygons, truth: Polygons) -> Array:
-    """Intersection over union of every pair; 0 where neither has an area.
+    """Return the intersection over union of every pair; 0 if neither has an area.
 
     Args:
         found: Shape (P,).
@@ -60,10 +60,10 @@ def iou_matrix(found: Polygons, truth: Polygons) -> Array:
 
 
 def greedy_matches(iou: Array) -> list[int]:
-    """Pair boxes one to one, always the pair that overlaps most among those left.
+    """Match boxes one to one, greedily by highest overlap.
 
-    Stopping at a threshold gives the matches at that threshold, so one pass serves them all. The rule is that of GREC
-    (He et al. 2023, "Generalized Referring Expression Comprehension").
+    Stopping at a threshold gives the matches at that threshold, so one pass serves all thresholds. The rule is that of
+    GREC (He et al. 2023, "Generalized Referring Expression Comprehension").
 
     Args:
         iou: Shape (P, T).
@@ -82,15 +82,15 @@ def greedy_matches(iou: Array) -> list[int]:
 
 
 def reaches(iou: Array, threshold: float) -> NDArray[np.bool_]:
-    """Mask of the overlaps that reach a threshold."""
+    """Return the mask of overlaps that reach a threshold."""
     return np.asarray(iou >= threshold - SLACK)
 
 
 def box_corners(boxes: Array, margin: Array | float = 0.0) -> Array:
-    """Corners (N, 4, 2) of oriented boxes, in the order of `OrientedBox.corners`.
+    """Return corners (N, 4, 2) of oriented boxes, in the order of `OrientedBox.corners`.
 
     Args:
-        boxes: x1, y1, x2, y2 and θ a row, shape (N, 5).
+        boxes: Rows of x1, y1, x2, y2 and θ, shape (N, 5).
         margin: By how much each side is moved outwards, one number or shape (N,).
     """
     low, high = boxes[:, 0:2], boxes[:, 2:4]
@@ -102,22 +102,22 @@ def box_corners(boxes: Array, margin: Array | float = 0.0) -> Array:
 
 
 def rectangle_corners(bounds: Array) -> Array:
-    """Corners (N, 4, 2) of upright rectangles given as left, top, right and bottom, shape (N, 4)."""
+    """Return corners (N, 4, 2) of upright rectangles given as left, top, right and bottom, shape (N, 4)."""
     return bounds[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
 
 
 def crossing_pairs(bounds: Array, others: Array) -> Pairs:
-    """Indices (2, M) of pairs of upright rectangles that touch, given as left, top, right and bottom a row."""
+    """Return indices (2, M) of touching pairs of upright rectangles, given as rows of left, top, right and bottom."""
     tree = shapely.STRtree(shapely.box(*others.T))
     return np.asarray(tree.query(shapely.box(*bounds.T)), dtype=np.int64).reshape(2, -1)
 
 
 def shared_area(*shapes: Array) -> Array:
-    """Area that convex polygons have in common, row by row.
+    """Return the area that convex polygons have in common, row by row.
 
-    The boundary of an intersection is made of the parts of each polygon's edges that lie in all others, so its area is
-    the sum of theirs (Green's theorem): no polygon is built. Each polygon is first shrunk by some ten-millionths, in
-    irrational ratios, because edges that coincide would else count twice or not at all.
+    The boundary of an intersection consists of the parts of each polygon's edges that lie in all others, so its area is
+    the sum of their contributions (Green's theorem), without building a polygon. Each polygon is first shrunk by some
+    ten-millionths, in irrational ratios, because coinciding edges would otherwise count twice or not at all.
 
     Args:
         shapes: Two or more arrays (N, K, 2) of polygons whose vertices run clockwise on screen, y down.
@@ -141,7 +141,7 @@ def shared_area(*shapes: Array) -> Array:
 
 
 def _length_inside(start: Array, step: Array, others: Sequence[Array]) -> Array:
-    """The share (N, K) of each edge, from `start` by `step`, that lies in all of several convex polygons."""
+    """Return the fraction (N, K) of each edge, from `start` by `step`, that lies in all of several convex polygons."""
     low, high = np.zeros(start.shape[:2]), np.ones(start.shape[:2])
     for other in others:
         sides = np.roll(other, -1, axis=1) - other

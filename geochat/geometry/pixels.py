@@ -1,9 +1,9 @@
-"""Shapes in any CRS laid on an image, in pixels.
+"""Conversion of shapes in any CRS to image pixels.
 
 A place has many longitudes, and an image may use any of them: 350 or -10, 190 or -170, or x beyond the border of a
-world map. A shape is laid where it covers most of what is looked at; one all around the globe is cut to that. The parts
-of a shape that was cut at the antimeridian are joined first, and where a ring jumps by more than half the globe it is
-taken the short way, unless the image is as wide.
+world map. A shape is placed where it covers most of the view; one all around the globe is clipped to the view. Parts of
+a shape that was split at the antimeridian are joined first. If a ring jumps by more than half the globe, the short way
+is taken, unless the image is as wide.
 """
 
 from collections.abc import Callable
@@ -28,12 +28,12 @@ _AROUND = 1 - 1e-6  # of a turn
 
 
 def geometry_to_pixels(geometry: shapely.Geometry, crs: str, frame: Frame) -> shapely.Geometry | None:
-    """A geometry in pixels of the whole image; of polygons, all pieces together.
+    """Convert a geometry to pixels of the whole image; polygons are joined.
 
     Args:
         geometry: In map coordinates.
-        crs: What these are in; "EPSG:4326" for longitude and latitude.
-        frame: Of the view that is looked at.
+        crs: Their CRS; "EPSG:4326" for longitude and latitude.
+        frame: Frame of the view.
 
     Returns:
         None where the image's CRS does not reach a vertex.
@@ -50,7 +50,7 @@ def geometry_to_pixels(geometry: shapely.Geometry, crs: str, frame: Frame) -> sh
 
 
 def pieces_to_pixels(geometry: shapely.Geometry, crs: str, frame: Frame) -> list[shapely.Geometry | None]:
-    """As `geometry_to_pixels`; each piece for itself, two parts that meet at the antimeridian as one.
+    """Convert as `geometry_to_pixels`, piece by piece; two parts that meet at the antimeridian become one.
 
     Of other geometries than polygons there is one piece.
     """
@@ -69,13 +69,13 @@ def pieces_to_pixels(geometry: shapely.Geometry, crs: str, frame: Frame) -> list
 
 
 def _pieces(geometry: shapely.Geometry) -> list[shapely.Geometry]:
-    """The parts of a multipolygon, or the geometry itself."""
+    """Return the parts of a multipolygon, or the geometry itself."""
     return [*geometry.geoms] if isinstance(geometry, shapely.MultiPolygon) else [geometry]
 
 
 @dataclass(frozen=True)
 class _Image:
-    """The window that is looked at."""
+    """The target window."""
 
     frame: Frame
 
@@ -93,13 +93,13 @@ class _Image:
 
     @cached_property
     def view(self) -> shapely.Polygon:
-        """In pixels of the whole image."""
+        """The view, in pixels of the whole image."""
         width, height = self.frame.view_size
         return transform_geometry(shapely.box(0, 0, width, height), self.frame.view_to_image)
 
     @cached_property
     def step(self) -> Points:
-        """A turn in pixels (2,)."""
+        """One period of the map in pixels (2,)."""
         ends = self.pixels(np.array([(0, 0), (0 if self.turn is None else self.turn.length, 0)]))
         return np.asarray(ends[1] - ends[0])
 
@@ -134,7 +134,7 @@ def _laid(shape: shapely.Geometry, crs: str, image: _Image) -> shapely.Geometry 
 
 
 def _each_ring(shape: shapely.Geometry, change: Callable[[Points], Points]) -> shapely.Geometry:
-    """A geometry with each ring, or whatever else holds vertices (N, 2), changed."""
+    """Apply a function to each ring, or to other vertices (N, 2), of a geometry."""
     if isinstance(shape, shapely.MultiPolygon):
         return shapely.MultiPolygon([_each_ring(part, change) for part in shape.geoms])
     if isinstance(shape, shapely.Polygon) and not shape.is_empty:
@@ -144,7 +144,7 @@ def _each_ring(shape: shapely.Geometry, change: Callable[[Points], Points]) -> s
 
 
 def _short_way(ring: Points, repeat: Turn, image: _Image) -> Points:
-    """A ring drawn from 179 to -179 degrees as one from 179 to 181; one that follows the antimeridian is left alone."""
+    """Return a ring from 179 to -179 degrees as one from 179 to 181; one along the antimeridian is unchanged."""
     steps = np.diff(ring[:, 0])
     jumps = np.abs(steps)
     if not (jumps > repeat.length / 2).any() or (jumps > repeat.length * _AROUND).any() or image.wide:
@@ -156,7 +156,7 @@ def _short_way(ring: Points, repeat: Turn, image: _Image) -> Points:
 
 
 def _conversion(vertices: Points, crs: str, image: _Image) -> Callable[[Points], Points]:
-    """The way from a shape's map coordinates to pixels, without a leap where x comes round."""
+    """Return the conversion from a shape's map coordinates to pixels, continuous where x wraps around."""
     source, target = turn(crs), image.turn
     if crs == image.crs:
         return image.pixels
@@ -178,7 +178,7 @@ def _conversion(vertices: Points, crs: str, image: _Image) -> Callable[[Points],
 
 
 def _bent(ring: Points, convert: Callable[[Points], Points], image: _Image) -> Points:
-    """A ring in pixels, with further vertices where its straight edges are bent on the image, as far as it is seen."""
+    """Return a ring in pixels, with extra vertices where its straight edges are curved in the visible image."""
     laid = convert(ring)
     low, high = np.reshape(image.view.bounds, (2, 2))
     for _ in range(_HALVINGS):

@@ -1,7 +1,7 @@
-"""A whole image as a place: its pixels, where on Earth they lie, and metres on the ground.
+"""Georeference of a whole image: its pixels, their map coordinates, and metres on the ground.
 
-Metres are measured on the WGS 84 ellipsoid. Places become points in space (geocentric coordinates), where distances
-know of no pole and no antimeridian.
+Metres are measured on the WGS 84 ellipsoid. Positions are converted to geocentric coordinates, in which distances have
+no special cases at the poles and the antimeridian.
 """
 
 import math
@@ -23,7 +23,7 @@ _CELLS = 16  # a side: short enough that chords are as long as arcs, to 5 in 100
 
 
 def geocentric(lonlat: Points) -> NDArray[np.float64]:
-    """Longitude and latitude (..., 2) on the ellipsoid as points in space (..., 3), in metres (EPSG:4978)."""
+    """Convert longitude and latitude (..., 2) on the ellipsoid to points in space (..., 3), in metres (EPSG:4978)."""
     longitude, latitude = np.radians(lonlat[..., 0]), np.radians(lonlat[..., 1])
     radius = _SEMI_MAJOR / np.sqrt(1 - _ECCENTRICITY_SQUARED * np.sin(latitude) ** 2)
     return np.stack(
@@ -37,10 +37,10 @@ def geocentric(lonlat: Points) -> NDArray[np.float64]:
 
 
 def ground_sample_distance(image_to_map: Affine, crs: str, at: tuple[float, float]) -> float | None:
-    """Metres on the ground along a pixel's side, at an image point; None where the CRS has no place on Earth.
+    """Return metres along a pixel's side at an image point; None if the CRS is not tied to the Earth.
 
-    It holds for degrees, feet, Web Mercator and poles alike, and differs from a UTM image's nominal pixel by UTM's own
-    scale (0.1 % at most within a zone). For pixels that are not square it is the root of their area.
+    It is valid for degrees, feet, Web Mercator and poles alike, and differs from a UTM image's nominal pixel by UTM's
+    own scale (0.1 % at most within a zone). For pixels that are not square it is the root of their area.
     """
     column, row = at
     cross = [(column - 0.5, row), (column + 0.5, row), (column, row - 0.5), (column, row + 0.5)]
@@ -52,14 +52,14 @@ def ground_sample_distance(image_to_map: Affine, crs: str, at: tuple[float, floa
 
 
 def ground_size(corners: PointsLike, image_to_map: Affine, crs: str) -> tuple[float, float, float] | None:
-    """Metres along the first and second side of a quadrilateral, and its area in square metres.
+    """Return metres along the first and second side of a quadrilateral, and its area in square metres.
 
     Lengths follow the sides as they are drawn on the image: along the parallel for an upright box in degrees.
 
     Args:
         corners: Four points (x, y) in pixels of the whole image, in order around the shape.
         image_to_map: The image's geotransform.
-        crs: What the map coordinates are in.
+        crs: CRS of the map coordinates.
 
     Returns:
         None where the CRS has no place on Earth.
@@ -80,7 +80,7 @@ def ground_size(corners: PointsLike, image_to_map: Affine, crs: str) -> tuple[fl
 
 
 def _places(pixels: PointsLike, image_to_map: Affine, crs: str) -> NDArray[np.float64] | None:
-    """Pixels (N, 2) as points in space (N, 3); None where one of them has no place on Earth."""
+    """Convert pixels (N, 2) to points in space (N, 3); None if one of them has no position on Earth."""
     try:
         lonlat = to_geographic(transform_points(pixels, image_to_map), crs)
     except ImageError:
@@ -90,13 +90,13 @@ def _places(pixels: PointsLike, image_to_map: Affine, crs: str) -> NDArray[np.fl
 
 @dataclass(frozen=True)
 class ImagePlace:
-    """The extent of an image at full resolution and its place on Earth.
+    """The extent of an image at full resolution, and its georeference.
 
     Attributes:
         width: Pixels.
         height: Pixels.
         image_to_map: Pixels to map coordinates, None for an image that has no place on Earth.
-        crs: What the map coordinates are in; None when unknown.
+        crs: CRS of the map coordinates; None if unknown.
     """
 
     width: int
@@ -110,13 +110,13 @@ class ImagePlace:
         return None if self.image_to_map is None else self.crs
 
     def to_map(self, points: PointsLike) -> Points | None:
-        """Pixels (N, 2) to map coordinates (N, 2); None for an image that is not georeferenced."""
+        """Convert pixels (N, 2) to map coordinates (N, 2); None for an image that is not georeferenced."""
         if self.image_to_map is None or self.crs is None:
             return None
         return transform_points(points, self.image_to_map)
 
     def ground_size(self, corners: PointsLike) -> tuple[float, float, float] | None:
-        """Metres along the first and second side of a quadrilateral in pixels, and its area in square metres.
+        """Return metres along the first and second side of a quadrilateral in pixels, and its area in square metres.
 
         Returns:
             None where the image has no place on Earth.
@@ -126,9 +126,9 @@ class ImagePlace:
         return ground_size(corners, self.image_to_map, self.crs)
 
     def clip(self, polygon: BaseGeometry) -> shapely.Polygon | None:
-        """The part of a polygon in pixels that lies on the image; None where there is none, and for points.
+        """Return the part of a polygon in pixels inside the image; None if there is none, and for points.
 
-        A polygon that is not convex may be cut into several parts: then the convex hull of these.
+        If a non-convex polygon is cut into several parts, the result is their convex hull.
         """
         if not polygon.is_valid or polygon.area == 0:
             return None

@@ -1,4 +1,4 @@
-"""Points and shapely geometries through an affine map."""
+"""Points and shapely geometries under affine maps."""
 
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
@@ -17,7 +17,7 @@ Geometry = TypeVar("Geometry", bound=BaseGeometry)
 
 
 def transform_points(points: PointsLike, affine: Affine) -> Points:
-    """Take (N, 2) points through an affine map; returns (N, 2) float64."""
+    """Apply an affine map to (N, 2) points; returns (N, 2) float64."""
     xy = as_points(points)
     a, b, c, d, e, f = affine[:6]
     x, y = xy[:, 0], xy[:, 1]
@@ -25,13 +25,13 @@ def transform_points(points: PointsLike, affine: Affine) -> Points:
 
 
 def transform_geometry(geometry: Geometry, affine: Affine) -> Geometry:
-    """Take any shapely geometry through an affine map."""
+    """Apply an affine map to any shapely geometry."""
     moved: Geometry = shapely.transform(geometry, lambda points: transform_points(points, affine))
     return moved
 
 
 def as_points(points: PointsLike) -> Points:
-    """An (N, 2) float64 array from any sequence of (x, y).
+    """Convert any sequence of (x, y) to an (N, 2) float64 array.
 
     Raises:
         RegionError: The points are not pairs.

@@ -1,13 +1,14 @@
-"""Opening satellite and aerial imagery as what a model and a screen take: 8-bit RGB, with its place on the ground.
+"""Opening of satellite and aerial imagery as 8-bit RGB with its georeference.
 
-A `Scene` is an image open but not read; `Scene.read` gives a view of a window, `open_image` one view at once. GeoTIFF,
-COG and JPEG 2000 are read through GDAL (rasterio), and ordinary PNG, JPEG, WebP and BMP pictures through Pillow, whose
-decoding models are trained on: their pixels equal Pillow's `convert("RGB")` exactly. Pictures beyond 32 megapixels GDAL
-reads itself, windows and overviews in bounded memory; its JPEG decoder may differ from Pillow's by a level or two.
+A `Scene` is an image that is open but not read; `Scene.read` returns a view of a window, and `open_image` returns one
+view directly. GeoTIFF, COG and JPEG 2000 are read through GDAL (rasterio). Ordinary PNG, JPEG, WebP and BMP pictures
+are read through Pillow, because models are trained on its decoding; their pixels equal Pillow's `convert("RGB")`
+exactly. GDAL also reads pictures beyond 32 megapixels, windows and overviews in bounded memory; its JPEG decoder may
+differ from Pillow's by a level or two.
 
-Only local files are opened, and only in these formats: no URL, no archive, no format that refers to other files. Files
-beside an image that say where it lies, what counts in it or how it looks smaller are read by `companions` alone.
-What a user should know of how an image was opened and shown is in `GeoImage.remarks`.
+Only local files are opened, and only in these formats: no URL, no archive, no format that refers to other files. Side
+files with the georeference, validity or overviews of an image are read only by `companions`. Remarks for the user on
+opening and display are in `GeoImage.remarks`.
 """
 
 from geochat.imagery.bands import COMPOSITES, ORDERS, BandChoice

@@ -1,8 +1,8 @@
-"""Choice of the bands shown as red, green and blue, and remarks on it.
+"""Selection of the bands shown as red, green and blue, and remarks on it.
 
-A file that says what its bands are (`labels`) is believed, and what it does not hold is refused. One that does not is
-taken in the order the caller gives, any of `ORDERS` by name as in "landsat8:swir", or else as red, green, blue and near
-infrared, as NAIP and most drone mosaics are stored; then that is said.
+If a file labels its bands (`labels`), the labels are used, and missing bands are refused. Otherwise the order comes
+from the caller, by name from `ORDERS` as in "landsat8:swir"; the default is red, green, blue and near infrared, as in
+NAIP and most drone mosaics, with a remark.
 """
 
 from collections.abc import Sequence
@@ -57,13 +57,13 @@ class Chosen:
 
 
 def choose_bands(choice: BandChoice, labels: Labels, name: str) -> Chosen:
-    """The bands to show.
+    """Choose the bands to show.
 
     Args:
         choice: "auto" (true colour by what the file says, else the first three, else the first alone as grey), a key of
             `COMPOSITES`, "<order>:<composite>" with a key of `ORDERS`, or one or three band numbers from 1.
-        labels: What the file's bands are.
-        name: What messages call the image.
+        labels: Labels of the file's bands.
+        name: Name of the image in messages.
 
     Raises:
         ImageError: The choice is unknown, or the file has no such band.
@@ -83,7 +83,7 @@ def choose_bands(choice: BandChoice, labels: Labels, name: str) -> Chosen:
 
 
 def wants_infrared(choice: BandChoice) -> bool:
-    """Return whether a choice names a display with near infrared, and not an order of bands."""
+    """Return whether a choice requests a display with near infrared rather than an order of bands."""
     return isinstance(choice, str) and "nir" in COMPOSITES.get(choice, ())
 
 
@@ -139,7 +139,7 @@ def _automatic(labels: Labels, name: str) -> Chosen:
 
 
 def _labelled(wanted: Sequence[str], names: Sequence[str]) -> tuple[int, ...] | None:
-    """The numbers of the bands wanted, or of what stands in for them; None where one is missing."""
+    """Return the numbers of the requested bands or their substitutes; None if one is missing."""
     found = [next((each for each in (colour, _STAND_INS.get(colour)) if each in names), None) for colour in wanted]
     return None if None in found else tuple(names.index(str(colour)) + 1 for colour in found)
 

@@ -1,4 +1,4 @@
-"""Conversion of stored bands to shown ones: a palette, inks, or the bands themselves, with their labels."""
+"""Conversion of stored bands to displayed ones: a palette, inks, or the bands themselves, with their labels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ class Colours:
     """Colour interpretation of a file's bands.
 
     Attributes:
-        labels: What each band shows that there is to choose from.
+        labels: Content of each selectable band.
         full_scale: The largest value of samples of 8 bits or fewer, None for any other kind.
         palette: RGBA (entries, 4) of a palette, whose indices are the first band.
         inks: The value of full ink where the first four bands are cyan, magenta, yellow and black.
@@ -38,17 +38,17 @@ class Colours:
 
     @property
     def is_expanded(self) -> bool:
-        """Return whether the bands shown are none of those stored."""
+        """Return whether the displayed bands are not among the stored ones."""
         return self.palette is not None or self.inks is not None
 
     def stored(self, bands: tuple[int, ...]) -> list[int]:
-        """The bands to read for those to show."""
+        """Return the bands to read for the bands to show."""
         if self.palette is not None:
             return [1]
         return list(bands) if self.inks is None else [1, 2, 3, 4]
 
     def shown(self, samples: NDArray[Any], bands: tuple[int, ...]) -> NDArray[Any]:
-        """The bands to show from those `stored`, (bands, height, width); a palette gives its transparency as a last."""
+        """Convert `stored` bands to those to show, (bands, height, width); a palette appends a transparency band."""
         if self.palette is not None:
             colours: NDArray[np.uint8] = self.palette[np.clip(samples[0], 0, len(self.palette) - 1)]  # (H, W, 4)
             return colours[..., [*(band - 1 for band in bands), 3]].transpose(2, 0, 1)
@@ -60,12 +60,12 @@ class Colours:
 
 
 def read_colours(dataset: QuietReader, pam: Pam, header: jpeg2000.Header | None) -> Colours:
-    """Colour interpretation of an open file's bands.
+    """Read the colour interpretation of an open file's bands.
 
     Args:
         dataset: The file.
-        pam: What a side file says of it.
-        header: What a JPEG 2000 file says of its components.
+        pam: Contents of a side file.
+        header: Header of a JPEG 2000 file.
     """
     interpretations = [colour.name for colour in dataset.colours]
     alpha = interpretations.index("alpha") + 1 if "alpha" in interpretations else None
@@ -88,7 +88,7 @@ def read_colours(dataset: QuietReader, pam: Pam, header: jpeg2000.Header | None)
 
 
 def with_infrared(labels: Labels) -> Labels:
-    """The labels where what is called transparency is near infrared."""
+    """Return the labels, with a "transparency" band that is near infrared relabelled."""
     return replace(labels, names=tuple("nir" if name == "alpha" else name for name in labels.names), by="content")
 
 
@@ -107,7 +107,7 @@ def _labels(dataset: QuietReader, interpretations: list[str], pam: Pam) -> Label
 
 
 def _all_tags(dataset: QuietReader, band: int) -> dict[str, str]:
-    """Metadata of the domains that describe an image; of the file as a whole for band 0."""
+    """Return the metadata of the domains that describe an image; of the file as a whole for band 0."""
     found: dict[str, str] = {}
     for domain in ("ENVI", "IMAGERY", None):
         tags: Mapping[str, str] = dataset.tags(band, ns=domain)
@@ -139,7 +139,7 @@ def _full_scale(dataset: QuietReader) -> int | None:
 
 
 def _palette(dataset: QuietReader) -> NDArray[np.uint8] | None:
-    """RGBA (entries, 4) of the first band's colour table, None for want of one."""
+    """Return the RGBA (entries, 4) of the first band's colour table; None if there is none."""
     try:
         entries = dataset.colormap(1)
     except ValueError:  # how rasterio says that there is none

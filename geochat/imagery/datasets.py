@@ -55,12 +55,12 @@ class FileRaster:
 
     @property
     def full_scale(self) -> int | None:
-        """The largest value of samples of 8 bits or fewer, by the file's NBITS; None for any other kind."""
+        """The largest value of samples with at most 8 bits, by the file's NBITS; None for other types."""
         return self._colours.full_scale
 
     @property
     def is_colour(self) -> bool:
-        """Return whether it is a colour picture of more than 8 bits."""
+        """Return whether it is a colour picture with more than 8 bits."""
         return self._colours.is_colour
 
     @property
@@ -72,12 +72,12 @@ class FileRaster:
 
     @property
     def dtype(self) -> str:
-        """The kind of the samples."""
+        """The type of the samples."""
         return str(self._dataset.dtypes[0])
 
     @property
     def overviews(self) -> tuple[int, ...]:
-        """By how many times smaller the stored copies are, per side."""
+        """Reduction factors per side of the stored overviews."""
         return self._side.factors
 
     @property
@@ -117,7 +117,7 @@ class FileRaster:
         max_pixels: int,
         absent: Sequence[float] | None = None,
     ) -> Piece:
-        """As `Raster.read`; the nearest finer overview is taken."""
+        """As `Raster.read`; uses the nearest finer overview."""
         with self._file.decoding():
             self._refuse_bomb(window, size, max_pixels)
             values = self._absent(bands, absent, by_overview=self._side.uses_overview(window.size, size))
@@ -143,7 +143,7 @@ class FileRaster:
     def _absent(
         self, bands: Sequence[int], absent: Sequence[float] | None, *, by_overview: bool
     ) -> list[list[float]] | None:
-        """Values a band that GDAL does not know to stand for no data; None where it may average."""
+        """Return the nodata values of a band that GDAL does not know; None if it may average."""
         if self._colours.is_expanded:  # the indices of a palette cannot be averaged, but its colours can
             return None if self._colours.palette is None else [[] for _ in bands]
         own = [[value] if (value := self._nodata[band - 1]) is not None else [] for band in bands]
@@ -171,10 +171,10 @@ class FileRaster:
     def _coverage(
         self, bands: Sequence[int], stored: list[int], box: Box, size: tuple[int, int], how: Resampling
     ) -> NDArray[np.uint8]:
-        """255 where samples count; graded in pictures alone.
+        """Return 255 for valid samples; graded values only for pictures.
 
-        In a raster of the ground alpha says where there is data. GDAL also labels the fourth of four 8-bit bands
-        alpha when it is near infrared and the writer did not say so: graded, it would darken the other three.
+        In a raster of the ground, alpha marks valid pixels. GDAL also labels the fourth of four 8-bit bands alpha if it
+        is near infrared and the writer did not say so; graded, it would darken the other three.
         """
         dataset, window = self._side.nearest(box, size)
         place: dict[str, Any] = {"window": window, "out_shape": (len(stored), size[1], size[0]), "resampling": how}
@@ -196,7 +196,7 @@ class FileRaster:
         return np.where(coverage > 0, np.uint8(255), np.uint8(0))
 
     def _alpha(self, bands: Sequence[int]) -> int | None:
-        """The stored band that is transparency of those to show."""
+        """Return the stored band with the transparency of the bands to show."""
         if asks_for_alpha(self.labels, bands):
             return None
         if self._colours.alpha is not None:
@@ -222,7 +222,7 @@ class FileRaster:
         return bool(extremes.mean() >= _TRANSPARENT)
 
     def _as_8_bits(self, opacity: NDArray[Any]) -> NDArray[np.uint8]:
-        """Opacity of any type; what is above 0 stays so."""
+        """Return opacity of any type as 8 bits; values above 0 stay above 0."""
         if opacity.dtype == np.uint8:
             full = self.full_scale or 255
             return opacity if full == 255 else (np.minimum(opacity, full) * (255 // full)).astype(np.uint8)

@@ -1,8 +1,8 @@
-"""Local image files: which may be opened, and how a change of one is noticed.
+"""Local image files: which may be opened, and detection of changes.
 
-Files that a program finds must be in one of `FORMATS`, told by their first bytes and opened with that one driver: GDAL
-would otherwise follow URLs, archives and formats such as VRT that name other files. A name that a user typed may be in
-any raster format of GDAL's.
+Files found by a program must be in one of `FORMATS`, identified by their first bytes and opened with that one driver:
+GDAL would otherwise follow URLs, archives and formats such as VRT that name other files. A name typed by a user may be
+in any raster format of GDAL.
 """
 
 import os
@@ -54,10 +54,10 @@ class RasterFile(Protocol):
     """An image that GDAL opens: a local file, or one on a server.
 
     Attributes:
-        name: What messages call it.
+        name: Name in messages.
         kind: Its format.
-        page: Which image in it, from 1.
-        path: Where it is; None on a server.
+        page: Number of the image in the file, from 1.
+        path: Its path; None on a server.
         dataset: GDAL's name of it.
         options: GDAL's settings for it, beside those of `gdal_session`.
     """
@@ -81,7 +81,7 @@ class RasterFile(Protocol):
     def options(self) -> Mapping[str, Any]: ...  # noqa: D102
 
     def require_unchanged(self) -> None:
-        """Refuse a file that is no longer what was opened, where that can be told.
+        """Raise if a file has changed since it was opened, as far as this can be detected.
 
         Raises:
             ImageError: It has gone, or was written to or replaced.
@@ -89,20 +89,20 @@ class RasterFile(Protocol):
         ...
 
     def decoding(self) -> AbstractContextManager[None]:
-        """Turn what GDAL raises while it reads into an `ImageError` that names the image."""
+        """Turn GDAL's read errors into an `ImageError` that names the image."""
         ...
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image file that existed when it was looked at.
+    """An image file that existed when it was found.
 
     Attributes:
-        path: Where it is, absolute.
+        path: Its absolute path.
         kind: Its format, by its first bytes.
-        name: What messages call it.
+        name: Name in messages.
         head: Its first bytes.
-        page: Which image in it, from 1; only a TIFF holds several.
+        page: Number of the image in it, from 1; only a TIFF holds several.
     """
 
     path: Path
@@ -118,8 +118,8 @@ class ImageFile:
 
         Args:
             source: Its path.
-            name: What messages call it; its path by default.
-            page: Which image in it, from 1.
+            name: Name in messages; its path by default.
+            page: Number of the image in the file, from 1.
             any_format: Whether it may be in any raster format of GDAL's, in place of `FORMATS` alone; such a file is
                 trusted, for it may name others.
 
@@ -137,12 +137,12 @@ class ImageFile:
 
     @property
     def dataset(self) -> str:
-        """GDAL's name of it."""
+        """GDAL's name of the file."""
         return str(self.path)
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """GDAL's settings for it: formats of several files need to see their neighbours."""
+        """GDAL's settings for the file: formats with several files need access to the other files."""
         return {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"} if self.kind is ANY else {}
 
     def require_unchanged(self) -> None:
@@ -163,7 +163,7 @@ class ImageFile:
 
 @contextmanager
 def decoding(name: str, path: Path | None = None) -> Iterator[None]:
-    """Turn what GDAL and Pillow raise for damaged files into an `ImageError` that names the image."""
+    """Turn errors of GDAL and Pillow for damaged files into an `ImageError` that names the image."""
     try:
         yield
     except DECODING_ERRORS as error:
@@ -206,7 +206,7 @@ def _read_head(path: Path, name: str) -> bytes:
 
 
 def _identify(head: bytes, name: str, *, any_format: bool) -> Format:
-    """The format of a file, by its first bytes."""
+    """Identify the format of a file by its first bytes."""
     if not head:
         raise ImageError(f"{name} is empty; fetch or export it again")
     for kind in FORMATS:
@@ -218,7 +218,7 @@ def _identify(head: bytes, name: str, *, any_format: bool) -> Format:
 
 
 def _is_meant(kind: Format, head: bytes) -> bool:
-    """Return whether the bytes after a short signature are that format's too."""
+    """Return whether the bytes after a short signature also match that format."""
     if kind.driver == "WEBP":
         return head[8:12] == b"WEBP"
     return kind.driver != "BMP" or head[6:10] == bytes(4)  # reserved

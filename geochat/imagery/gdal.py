@@ -1,6 +1,6 @@
-"""Opening files by GDAL: under which settings, without warnings, and what is refused.
+"""Opening of files with GDAL: settings, suppressed warnings, and refused files.
 
-GDAL is shown an image alone: neighbours, which may make it read other files or the network, are left to `companions`.
+GDAL sees only the image file: side files, which may make it read other files or the network, are left to `companions`.
 A TIFF can name another file as its overview in its own metadata; such a file is refused.
 """
 
@@ -34,7 +34,7 @@ os.environ.setdefault("OPJ_NUM_THREADS", "0")  # "one" of GDAL's would be a work
 
 @contextmanager
 def gdal_session(options: Mapping[str, Any] | None = None) -> Iterator[None]:
-    """Settings for every use of GDAL: a small cache, no side files, no network, an error where a JPEG breaks off.
+    """Settings for every use of GDAL: a small cache, no side files, no network, an error for truncated JPEGs.
 
     A GeoTIFF's own datum shift is read even if its CRS has a code.
 
@@ -60,7 +60,7 @@ def gdal_session(options: Mapping[str, Any] | None = None) -> Iterator[None]:
 
 
 class QuietReader(DatasetReader):  # type: ignore[misc]  # rasterio has no types
-    """A dataset that warns of nothing: it may lie nowhere on the ground, and may have alpha beside nodata.
+    """A dataset without warnings: it may have no georeference, and may have alpha besides nodata.
 
     rasterio reports both by Python's warnings, whose filters belong to the whole process, so no thread can silence
     them for itself. Each override answers the question that rasterio asks before it warns.
@@ -71,7 +71,7 @@ class QuietReader(DatasetReader):  # type: ignore[misc]  # rasterio has no types
 
     @property
     def colorinterp(self) -> tuple[ColorInterp, ...]:
-        """Nothing; see `colours`."""
+        """None; see `colours`."""
         return (ColorInterp.undefined,) * int(self.count)
 
     @property
@@ -81,7 +81,7 @@ class QuietReader(DatasetReader):  # type: ignore[misc]  # rasterio has no types
 
 
 def open_dataset(file: RasterFile) -> QuietReader:
-    """Open a file, or one page of it, by the one driver of its format, within a `gdal_session`.
+    """Open a file, or one page of it, with the driver of its format, within a `gdal_session`.
 
     Raises:
         ImageError: It is damaged, has no such page, holds no band or complex samples, names another file as its
@@ -98,7 +98,7 @@ def open_dataset(file: RasterFile) -> QuietReader:
 
 
 def open_side_file(path: Path) -> QuietReader:
-    """Open an overview or a mask beside an image, which must be a TIFF that stands alone.
+    """Open an overview or a mask next to an image, which must be a self-contained TIFF.
 
     Raises:
         ImageError: It names another file.
@@ -112,7 +112,7 @@ def open_side_file(path: Path) -> QuietReader:
 
 
 def page_directories(file: RasterFile) -> tuple[int, ...]:
-    """The number of the directory of each page of a file; overviews and masks are no pages.
+    """Return the directory number of each page of a file; overviews and masks are no pages.
 
     Raises:
         RasterioError: It is damaged.
@@ -141,7 +141,7 @@ def _open(name: str, file: RasterFile) -> QuietReader:
 
 
 def _drivers(file: RasterFile) -> str | list[str]:
-    """The driver of a file's format; of `ANY`, all that read local files, VRT only if the file is called so."""
+    """Return the driver of a file's format; for `ANY`, all that read local files, VRT only with that suffix."""
     if file.kind is not ANY:
         return file.kind.driver
     passed = _NETWORK if file.path is not None and file.path.suffix.lower() == ".vrt" else _NETWORK | {"VRT"}
@@ -149,7 +149,7 @@ def _drivers(file: RasterFile) -> str | list[str]:
 
 
 def _require_plain(dataset: QuietReader, file: RasterFile) -> None:
-    """Refuse what cannot be shown, or not safely."""
+    """Refuse files that cannot be shown, or not safely."""
     if dataset.count == 0:
         raise ImageError(f"{file.name} holds no bands; give the image file itself, not a container")
     if "OVERVIEW_FILE" in dataset.tags(ns="OVERVIEWS"):

@@ -1,4 +1,4 @@
-"""Open handles of one file: each is used by one thread at a time, and as many are opened as there are at once."""
+"""Open handles of one file: each is used by one thread at a time, and more are opened on demand."""
 
 import os
 import threading
@@ -14,8 +14,8 @@ from geochat.imagery.gdal import gdal_session, open_dataset
 class Handles:
     """A pool of GDAL's handles of one file.
 
-    The lock guards the list alone: threads neither open nor read under it. A process forked from this one opens handles
-    of its own, because those it inherits share their position in the file.
+    The lock guards only the list: threads neither open nor read under it. A forked process opens its own handles,
+    because inherited ones share their position in the file.
 
     Args:
         file: The file.
@@ -30,7 +30,7 @@ class Handles:
 
     @contextmanager
     def lease(self) -> Iterator[FileRaster]:
-        """A handle that nobody else uses meanwhile.
+        """Yield a handle for exclusive use.
 
         Raises:
             ImageError: The pool is closed, the file is not what it was, or it cannot be opened.
@@ -47,7 +47,7 @@ class Handles:
             self._give_back(raster)
 
     def close(self) -> None:
-        """Close the handles that are idle now, and the others when their reads end; idempotent."""
+        """Close idle handles now, and the others when their reads end; idempotent."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []

@@ -1,4 +1,4 @@
-"""A view of an image: what to show, where it lies, and how it was made."""
+"""A view of an image: its pixels, georeference and provenance."""
 
 import hashlib
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ class GeoImage:
 
     Attributes:
         pixels: The view, uint8 (height, width, 3), read-only.
-        frame: Where the view lies in the image and on the ground.
-        width: Of the whole image at full resolution, after the turn its EXIF orientation asks for.
+        frame: Frame of the view, in the image and on the ground.
+        width: Width of the whole image at full resolution, after the turn its EXIF orientation asks for.
         height: As `width`.
         window: The whole-image pixels that the view shows.
         bands: The 1-based bands shown as red, green and blue, or the one shown as grey. A palette counts as three.
@@ -39,8 +39,8 @@ class GeoImage:
         path: The file, None for an image given in memory or on a server.
         url: The address of an image on a server, without what may be secret.
         blank: Whether no pixel of the view holds data.
-        remarks: What a user should know of how it was opened and shown.
-        scene: What it is a view of, perhaps closed by now; not pickled.
+        remarks: Remarks on how it was opened and shown.
+        scene: Scene of the view, possibly closed; not pickled.
     """
 
     pixels: NDArray[np.uint8] = field(repr=False)
@@ -63,7 +63,7 @@ class GeoImage:
 
     @property
     def place(self) -> ImagePlace:
-        """The whole image as a place: its pixels, and where on Earth they lie."""
+        """The georeference of the whole image."""
         return ImagePlace(self.width, self.height, self.frame.image_to_map, self.frame.crs)
 
     @property
@@ -73,7 +73,7 @@ class GeoImage:
 
     @property
     def shrink(self) -> float:
-        """Pixels of the image along one pixel of the view: 1 at full resolution."""
+        """Pixels of the image per pixel of the view: 1 at full resolution."""
         return max(self.window.width / self.frame.view_size[0], self.window.height / self.frame.view_size[1])
 
     @cached_property
@@ -118,7 +118,7 @@ class GeoImage:
         stretch: Stretch | None = None,
         allow_blank: bool = False,
     ) -> "GeoImage":
-        """Another view of the same image, in the same colours unless others are asked for; arguments as `Scene.read`.
+        """Return another view of the same image, by default in the same colours; arguments as `Scene.read`.
 
         Reads from the scene while that is open, and opens its file again otherwise.
 
@@ -141,5 +141,5 @@ class GeoImage:
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the scene, whose handles belong to this process."""
+        """Return everything but the scene, whose handles belong to this process."""
         return {**self.__dict__, "scene": None}

@@ -1,4 +1,4 @@
-"""Components of a JPEG 2000 file: facts that GDAL does not report, or cannot read."""
+"""Components of a JPEG 2000 file: facts that GDAL does not report or cannot read."""
 
 import struct
 from contextlib import suppress
@@ -18,7 +18,7 @@ class Component:
     """One component of a codestream.
 
     Attributes:
-        bits: Of its samples.
+        bits: Bits of its samples.
         signed: Whether they may be negative.
         step: (columns, rows) of the image a sample covers.
     """
@@ -37,7 +37,7 @@ class Header:
         components: In their order.
         colours: The enumerated colour space, None where there is none.
         opacity: The index of the component that is transparency, None for none or unknown.
-        size_at: Where in the file the codestream's size is written.
+        size_at: Offset of the codestream's size in the file.
     """
 
     size: tuple[int, int]
@@ -48,7 +48,7 @@ class Header:
 
     @property
     def is_subsampled(self) -> bool:
-        """Return whether components have fewer samples than the image pixels, in a way that GDAL does not open.
+        """Return whether components have fewer samples than the image has pixels, in a way that GDAL does not open.
 
         It opens the one with colour at half the resolution, as JPEG has it.
         """
@@ -58,18 +58,18 @@ class Header:
 
     @property
     def can_be_joined(self) -> bool:
-        """Return whether all components are of one resolution, or brightness and two of colour."""
+        """Return whether all components have one resolution, or are brightness and two of colour."""
         steps = [component.step for component in self.components]
         return len(set(steps)) == 1 or (len(steps) == 3 and steps[0] == (1, 1) and steps[1] == steps[2])
 
     @property
     def needs_pillow(self) -> bool:
-        """Return whether Pillow shows it rightly and GDAL does not: GDAL cuts off what is negative in 8 bits."""
+        """Return whether Pillow shows the file correctly and GDAL does not: GDAL clips negative 8-bit values."""
         return self.is_subsampled or any(each.signed and each.bits <= 8 for each in self.components)
 
 
 def read_header(path: Path) -> Header | None:
-    """Read the header; None where it is damaged."""
+    """Read the header; None if it is damaged."""
     with suppress(*_DAMAGED), path.open("rb") as stream:
         if stream.read(4) == b"\xff\x4f\xff\x51":
             return _codestream(stream, 0, b"")
@@ -78,7 +78,7 @@ def read_header(path: Path) -> Header | None:
 
 
 def as_full_size(data: bytes, header: Header) -> bytes:
-    """The file with the size of its samples, where all components cover the same (columns, rows) of the image."""
+    """Return the file with the size of its samples, if all components cover the same (columns, rows) of the image."""
     step = header.components[0].step
     patched = bytearray(data)
     fields = list(_SIZ.unpack_from(patched, header.size_at))
@@ -128,7 +128,7 @@ def _codestream(stream: IO[bytes], start: int, about: bytes) -> Header:
 
 
 def _opacity(about: bytes) -> int | None:
-    """The component that a channel definition box calls opacity, premultiplied or not."""
+    """Return the component that a channel definition box declares as opacity, premultiplied or not."""
     box = about.find(b"cdef")
     if box < 0:
         return None

@@ -1,8 +1,8 @@
-"""Labels of bands, from everything a file says of them.
+"""Labels of bands, from all metadata of a file.
 
-Believed in this order: the band's name ("Red (B4)", "B04", "NIR"), its wavelength, the sensor that the metadata name
-together with a usual order of its bands, and last GDAL's colour interpretation, which is often a default: three
-unnamed 8-bit bands are called red, green, blue, and a fourth alpha, unless whoever wrote the file said otherwise.
+Sources in order of precedence: the band's name ("Red (B4)", "B04", "NIR"), its wavelength, the sensor named in the
+metadata with a usual order of its bands, and last GDAL's colour interpretation, which is often a default: three unnamed
+8-bit bands are called red, green, blue, and a fourth alpha, unless the writer of the file stated otherwise.
 """
 
 import re
@@ -55,7 +55,7 @@ class Clues:
 
     Attributes:
         interpretation: GDAL's name of its colour interpretation.
-        description: What the file calls it, "" where it does not.
+        description: Name in the file, "" without one.
         tags: Its metadata, of all domains.
     """
 
@@ -69,9 +69,9 @@ class Labels:
     """Labels of the bands of a file.
 
     Attributes:
-        names: One a band, such as "red" or "alpha"; "" where unknown.
-        by: What they were read from: "names", "wavelengths", "sensor" or "colours".
-        sensor: What the file was found to be from, as people write it; "" for unknown.
+        names: One per band, such as "red" or "alpha"; "" if unknown.
+        by: Their source: "names", "wavelengths", "sensor" or "colours".
+        sensor: Name of the sensor; "" if unknown.
     """
 
     names: tuple[str, ...]
@@ -80,10 +80,10 @@ class Labels:
 
 
 def read_labels(bands: Sequence[Clues], tags: Mapping[str, str]) -> Labels:
-    """Labels of the bands.
+    """Determine the labels of the bands.
 
     Args:
-        bands: What the file says of each.
+        bands: Statements of the file about each band.
         tags: Its metadata as a whole.
     """
     sensor = sensors.told_sensor(tags)
@@ -104,7 +104,7 @@ def read_labels(bands: Sequence[Clues], tags: Mapping[str, str]) -> Labels:
 
 
 def label_of(text: str) -> str:
-    """Label of a band by its name alone, "" where the name does not tell, as B4 does not."""
+    """Return the label of a band from its name alone, "" for ambiguous names such as B4."""
     words = _normalised(text)
     rest = _NUMBER.sub(" ", _WAVELENGTH.sub(" ", words))
     tokens = [token for token in rest.split() if token not in _FILLERS and not re.fullmatch(r"\d+\w?|-", token)]
@@ -132,12 +132,12 @@ def _by_name(bands: Sequence[Clues], sensor: str, *, by_number: bool) -> list[st
 
 
 def _is_count(numbers: Sequence[str]) -> bool:
-    """Return whether bands are but counted from 1, in a file of too few bands to be a sensor's."""
+    """Return whether bands are merely numbered from 1, in a file with too few bands for a sensor."""
     return list(numbers) == [str(number) for number in range(1, len(numbers) + 1)] and len(numbers) < 7
 
 
 def _numbered(text: str) -> re.Match[str] | None:
-    """A name that is a band number and nothing unknown beside."""
+    """Parse a name that consists of a band number and known words."""
     words = _normalised(text)
     match = _NUMBER.search(words)
     if match is None:
@@ -158,7 +158,7 @@ def _by_wavelength(bands: Sequence[Clues], tags: Mapping[str, str]) -> list[str]
 
 
 def _wavelength(clues: Clues) -> float | None:
-    """In nanometres."""
+    """Parse a wavelength, in nanometres."""
     lowered = {key.lower(): value for key, value in clues.tags.items()}
     unit = lowered.get("wavelength_units", "") or lowered.get("wavelength_unit", "")
     for key in _WAVELENGTH_KEYS:
@@ -181,7 +181,7 @@ def _nanometres(length: float, unit: str) -> float:
 def _filled(
     names: Sequence[str], wavelengths: Sequence[str] = (), colours: Sequence[str] = (), bands: Sequence[Clues] = ()
 ) -> tuple[str, ...]:
-    """Names, and for bands without one what else is known; an alpha band without a description is one."""
+    """Return names, and other known facts for bands without one; an alpha band without a description is one."""
     filled = list(names)
     for number, name in enumerate(names):
         length = wavelengths[number] if wavelengths else ""
@@ -199,7 +199,7 @@ def _by_colour(interpretation: str) -> str:
 
 
 def _is_default(colours: Sequence[str]) -> bool:
-    """Return whether these are what GDAL calls bands of which nobody said anything."""
+    """Return whether these are GDAL's defaults for bands without metadata."""
     return list(colours) in (["red", "green", "blue"], ["red", "green", "blue", "alpha"]) or not any(colours)
 
 

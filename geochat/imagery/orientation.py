@@ -1,7 +1,7 @@
-"""EXIF orientation: read from a file's header alone, and the turn it asks for.
+"""EXIF orientation, read from a file's header alone, and the rotation or flip that it means.
 
-Read here rather than by Pillow, which reads every tag and reports damage by warnings: Python's warning filters belong
-to the whole process, so no thread can silence them for itself. What cannot be read is 1, upright.
+It is read here rather than with Pillow, which reads every tag and reports damage by warnings: Python's warning filters
+are global to the process, so a thread cannot silence them. Unreadable orientations are 1, upright.
 """
 
 import io
@@ -29,14 +29,14 @@ _DAMAGED = (struct.error, KeyError, ValueError, IndexError, OSError, OverflowErr
 
 
 def tiff_orientation(path: Path, directory: int = 1) -> int:
-    """The orientation of an image in a TIFF or BigTIFF, by the number of its directory from 1."""
+    """Read the orientation of an image in a TIFF or BigTIFF, by its directory number from 1."""
     with suppress(*_DAMAGED), path.open("rb") as stream:
         return _from_directory(stream, directory) or 1
     return 1
 
 
 def picture_orientation(info: Mapping[Any, Any]) -> int:
-    """The orientation of a picture, from what Pillow put into `Image.info`: EXIF, else XMP."""
+    """Return the orientation of a picture, from Pillow's `Image.info`: EXIF, else XMP."""
     with suppress(*_DAMAGED):
         exif = info.get("exif")
         if exif is None and (profile := info.get("Raw profile type exif")):  # how ImageMagick writes it into a PNG
@@ -51,7 +51,7 @@ def picture_orientation(info: Mapping[Any, Any]) -> int:
 
 
 def trailing_exif(stream: IO[bytes]) -> bytes | None:
-    """The EXIF data that some programs write behind a PNG's pixels."""
+    """Return the EXIF data that some programs write after a PNG's pixels."""
     descriptor, place = stream.fileno(), 8
     with suppress(*_DAMAGED):
         while len(head := os.pread(descriptor, 8, place)) == 8:
@@ -63,7 +63,7 @@ def trailing_exif(stream: IO[bytes]) -> bytes | None:
 
 
 def _from_directory(stream: IO[bytes], number: int = 1) -> int | None:
-    """The tag's value in a directory, by its number, of TIFF data; None where it has none."""
+    """Read the tag's value in a directory of TIFF data, by its number; None if it has none."""
     header = stream.read(8)
     order = {b"II": "<", b"MM": ">"}[header[:2]]
     big = struct.unpack(order + "H", header[2:4]) == (43,)
@@ -100,7 +100,7 @@ _TURNS = {
 
 @dataclass(frozen=True)
 class Orientation:
-    """Orientation of the stored raster, from EXIF tag 274; an unknown value turns nothing.
+    """Orientation of the stored raster, from EXIF tag 274; unknown values mean no change.
 
     Attributes:
         tag: 1 to 8 as in EXIF, 1 being upright.
@@ -116,16 +116,16 @@ class Orientation:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) after the turn."""
+        """(width, height) after orientation."""
         return self.swapped(self.stored_size)
 
     def swapped(self, size: tuple[int, int]) -> tuple[int, int]:
-        """A (width, height) of the turned image as stored, or the other way about."""
+        """Swap (width, height) between the oriented and the stored image if needed."""
         return (size[1], size[0]) if self._turn[0] else size
 
     @property
     def to_stored(self) -> Affine:
-        """Pixels of the turned image to pixels as stored."""
+        """Map from pixels of the oriented image to stored pixels."""
         swap, mirror_columns, mirror_rows = self._turn
         width, height = self.size
         x = (-1, width) if mirror_columns else (1, 0)
@@ -134,7 +134,7 @@ class Orientation:
         return Affine.permutation() @ unmirror if swap else unmirror
 
     def window_to_stored(self, window: Window) -> Window:
-        """The stored pixels that a window of the turned image shows."""
+        """Return the stored pixels that a window of the oriented image shows."""
         if not any(self._turn):
             return window
         first = self.to_stored @ (float(window.column), float(window.row))
@@ -143,7 +143,7 @@ class Orientation:
         return Window(column, row, *self.swapped(window.size))
 
     def turn(self, stored: NDArray[Any]) -> NDArray[Any]:
-        """Turn an array of (..., height, width) as stored."""
+        """Orient an array of (..., height, width) as stored."""
         swap, mirror_columns, mirror_rows = self._turn
         turned = np.swapaxes(stored, -1, -2) if swap else stored
         return turned[..., :: -1 if mirror_rows else 1, :: -1 if mirror_columns else 1]

@@ -1,7 +1,7 @@
 """GDAL's side file `image.tif.aux.xml` (persistent auxiliary metadata), read without GDAL.
 
-GDAL would follow whatever such a file names. Read here are a place, nodata values, names and metadata, and nothing that
-refers to another file.
+GDAL would follow references in such a file. Only the georeference, nodata values, names and metadata are read here, and
+nothing that refers to another file.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,9 +20,9 @@ class PamBand:
     """A side file's statements about one band.
 
     Attributes:
-        description: What it calls the band, "" where it does not.
+        description: Name of the band, "" without one.
         interpretation: GDAL's colour interpretation in lower case, "" where there is none.
-        nodata: The sample value that stands for no data, None for want of one.
+        nodata: The nodata value, None without one.
         tags: Metadata of all domains.
     """
 
@@ -37,10 +37,10 @@ class Pam:
     """Statements of a side file.
 
     Attributes:
-        transform: The geotransform, None for want of one.
-        crs: As written, mostly WKT; "" for want of one.
+        transform: The geotransform, None without one.
+        crs: The CRS as written, mostly WKT; "" without one.
         points: Ground control points.
-        points_crs: What they are in; "" for want of one.
+        points_crs: Their CRS; "" if there is none.
         bands: By number, from 1.
         tags: Metadata of all domains but those that refer to other files.
         names_file: Whether it names another file as an overview.

@@ -1,8 +1,8 @@
-"""Images read by Pillow: ordinary pictures, PIL images, arrays.
+"""Images read with Pillow: ordinary pictures, PIL images, arrays.
 
-Pillow decodes PNG, JPEG, WebP and BMP of ordinary size, because models are trained on what it decodes; libjpeg builds
-differ by a level or two. It also decodes the JPEG 2000 files that GDAL cannot, or gets wrong. GDAL reads the rest.
-Files are opened by the class of their format, never by `Image.open`, whose limit on pixels is a global of the process;
+Pillow decodes PNG, JPEG, WebP and BMP of ordinary size, because models are trained on its output; libjpeg builds differ
+by a level or two. It also decodes the JPEG 2000 files that GDAL cannot read or reads incorrectly. GDAL reads the rest.
+Files are opened with the class of their format, never with `Image.open`, whose pixel limit is a global of the process;
 the limit here is the caller's.
 """
 
@@ -36,7 +36,7 @@ _COLOURS = ("red", "green", "blue", "alpha")
 
 class _Jpeg(JpegImagePlugin.JpegImageFile):
     def _read_dpi_from_exif(self) -> None:
-        """Left out: nobody needs it here, and it warns of damage in the EXIF data."""
+        """Skip Pillow's DPI reading, which is not needed here and warns of damaged EXIF data."""
 
 
 _READERS: dict[str, type[ImageFile.ImageFile]] = {
@@ -52,7 +52,7 @@ _SIGNED = "Its samples are signed; they are shown from the least, black, to the 
 
 
 def read_header(file: files.ImageFile) -> Facts | None:
-    """Header of a picture; None where GDAL reads it, as all samples of more than 8 bits.
+    """Read the header of a picture; None if GDAL reads it, as for samples with more than 8 bits.
 
     None too where Pillow does not understand the header: GDAL has the last word on those.
     """
@@ -73,7 +73,7 @@ def read_header(file: files.ImageFile) -> Facts | None:
 
 
 def decode(file: files.ImageFile) -> ArrayRaster:
-    """The samples of a picture, as stored.
+    """Decode the samples of a picture, as stored.
 
     Raises:
         ImageError: It is damaged.
@@ -87,7 +87,7 @@ def decode(file: files.ImageFile) -> ArrayRaster:
 
 
 def read_orientation(file: files.ImageFile, directory: int = 1) -> int:
-    """EXIF orientation of a file that GDAL reads, from its header alone; 1 where there is none or it cannot be read.
+    """Read the EXIF orientation of a file that GDAL reads, from its header alone; 1 if missing or unreadable.
 
     Args:
         file: The file.
@@ -102,7 +102,7 @@ def read_orientation(file: files.ImageFile, directory: int = 1) -> int:
 
 
 def from_pillow(image: Image.Image) -> tuple[ArrayRaster, int]:
-    """The samples of a PIL image, as stored, and its EXIF orientation.
+    """Return the samples of a PIL image, as stored, and its EXIF orientation.
 
     Palettes, CMYK and the like are converted to RGB; transparency of any kind becomes an alpha channel.
     """
@@ -115,7 +115,7 @@ def from_pillow(image: Image.Image) -> tuple[ArrayRaster, int]:
 
 
 def from_array(array: NDArray[np.generic]) -> ArrayRaster:
-    """An array (height, width) or (height, width, bands) as a raster.
+    """Return an array (height, width) or (height, width, bands) as a raster.
 
     Three bands of uint8 are red, green, blue and a fourth is transparency, unless the caller picks bands by number;
     bool is black and white.
@@ -141,7 +141,7 @@ def _as_raster(samples: NDArray[np.generic], top: int = 255) -> ArrayRaster:
 
 
 def _read_jpeg2000(file: files.ImageFile) -> Facts | None:
-    """Header of a JPEG 2000 file that Pillow shows rightly and GDAL does not."""
+    """Read the header of a JPEG 2000 file that Pillow shows correctly and GDAL does not."""
     header = jpeg2000.read_header(file.path)
     if header is None or not header.needs_pillow:
         return None
@@ -176,7 +176,7 @@ def _samples(image: Image.Image, top: int = 255) -> ArrayRaster:
 
 
 def _labels(image: Image.Image) -> tuple[str, ...]:
-    """Labels of the bands that an 8-bit image is converted to."""
+    """Return the labels of the bands to which an 8-bit image is converted."""
     if image.has_transparency_data:
         return _COLOURS
     return ("",) if image.mode in ("1", "L") else _COLOURS[:3]

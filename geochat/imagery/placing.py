@@ -1,8 +1,8 @@
-"""The place of an image: the order in which its sources are believed, and the remarks on them.
+"""Georeference of an image: the precedence of its sources, and remarks on them.
 
-A geotransform in a side file comes before the image's own, ground control points follow, then a world file. Control
-points become an affine map, whose misses are said; where they show that no affine map will do, and for rational
-polynomial coefficients, which need the ground's height, there is no place but the way to make one.
+A geotransform in a side file takes precedence over the image's own, followed by ground control points and a world file.
+Control points are fitted by an affine map, and the residuals are reported. If no affine map fits them, and for rational
+polynomial coefficients, which need terrain heights, there is no georeference, and a remark explains how to make one.
 """
 
 import math
@@ -31,12 +31,12 @@ _RPC = (
 
 @dataclass(frozen=True)
 class Place:
-    """The place of the pixels as stored.
+    """Georeference of the stored pixels.
 
     Attributes:
-        transform: Pixels to map coordinates, None for want of a place.
-        crs: What the map coordinates are in, as "EPSG:32614" or WKT; None when unknown.
-        remarks: What is to be said of it.
+        transform: Map from pixels to map coordinates, None without a georeference.
+        crs: CRS of the map coordinates, as "EPSG:32614" or WKT; None if unknown.
+        remarks: Remarks on it.
     """
 
     transform: Affine | None = None
@@ -45,12 +45,12 @@ class Place:
 
 
 def place_picture(companions: Companions, size: tuple[int, int]) -> Place:
-    """The place of an image that cannot say itself where it lies."""
+    """Return the georeference of a picture from side files, because the picture itself has none."""
     return _place(companions, size, _Own())
 
 
 def place_dataset(dataset: QuietReader, companions: Companions) -> Place:
-    """The place of an open file.
+    """Return the georeference of an open file.
 
     Raises:
         RasterioError: Its header is damaged.
@@ -69,7 +69,7 @@ def place_dataset(dataset: QuietReader, companions: Companions) -> Place:
 
 @dataclass(frozen=True)
 class _Own:
-    """The place as the image itself states it."""
+    """The georeference that the image itself states."""
 
     transform: Affine | None = None
     crs: CRS | str | None = None
@@ -107,7 +107,7 @@ def _usable(transform: Affine | None, said: list[Remark]) -> Affine | None:
 
 
 def _fit(points: Sequence[Point], size: tuple[int, int], said: list[Remark]) -> Affine | None:
-    """The affine map that misses the points least; None where they do not lie on one."""
+    """Fit an affine map to points; None if no map fits."""
     known = np.array([point for point in points if all(map(math.isfinite, point))]).reshape(-1, 4)
     pixels = np.column_stack([known[:, :2], np.ones(len(known))])  # (N, 3)
     if len(known) < 3 or np.linalg.matrix_rank(pixels) < 3:
@@ -135,7 +135,7 @@ def _fit(points: Sequence[Point], size: tuple[int, int], said: list[Remark]) -> 
 
 
 def _read_crs(dataset: QuietReader) -> CRS | str | None:
-    """The dataset's CRS; "unreadable" where it has one that cannot be read."""
+    """Read the dataset's CRS; "unreadable" if it cannot be read."""
     try:
         return dataset.crs
     except (RasterioError, CPLE_BaseError):
@@ -143,7 +143,7 @@ def _read_crs(dataset: QuietReader) -> CRS | str | None:
 
 
 def _written(crs: CRS | str | None, said: list[Remark], origin: tuple[float, float]) -> str | None:
-    """A CRS as text, read around a point of it; None, with a remark, for one that has no place on Earth."""
+    """Return a CRS as text, tested at a point; None, with a remark, if it is not tied to the Earth."""
     if not crs:
         return None
     name = crs
@@ -163,7 +163,7 @@ def _written(crs: CRS | str | None, said: list[Remark], origin: tuple[float, flo
 
 
 def _is_wkt_or_code(text: str) -> bool:
-    """Return whether text is WKT or an EPSG code: what else PROJ reads may name a file or an address."""
+    """Return whether text is WKT or an EPSG code: other PROJ input may name a file or an address."""
     return text.lstrip()[:1].isalpha() and ("[" in text[:20] or text.upper().startswith("EPSG:"))
 
 

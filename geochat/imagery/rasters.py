@@ -1,4 +1,4 @@
-"""Samples behind one interface; here the interface, and arrays in memory."""
+"""The raster interface, and rasters in memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ class Facts:
     Attributes:
         size: (width, height) as stored.
         orientation: EXIF orientation, 1 to 8.
-        labels: What each band shows, such as "red" or "alpha", "" where unknown. A palette counts as red, green, blue.
-        descriptions: What the file calls each band, "" where it does not.
-        dtype: Of the samples, as NumPy names it.
+        labels: Content of each band, such as "red" or "alpha", "" if unknown. A palette counts as red, green, blue.
+        descriptions: Name of each band in the file, "" without one.
+        dtype: Dtype of the samples, as NumPy names it.
         full_scale: The largest value of samples of 8 bits or fewer, None for any other kind.
         overviews: By how many times smaller the copies stored beside the image are, per side.
-        pages: How many images the file holds.
-        remarks: What is to be said of how it was opened, beside its place.
+        pages: Number of images in the file.
+        remarks: Remarks on opening it, other than on its georeference.
     """
 
     size: tuple[int, int]
@@ -56,7 +56,7 @@ class Raster(Protocol):
 
     @property
     def full_scale(self) -> int | None:
-        """The largest value of samples of 8 bits or fewer, None for any other kind."""
+        """The largest value of samples with at most 8 bits, None for other types."""
         ...
 
     @property
@@ -65,7 +65,7 @@ class Raster(Protocol):
         ...
 
     def relabelled(self) -> Labels:
-        """Label of each band; transparency that holds anything but 0 and 255 counts as near infrared."""
+        """Labels of the bands; transparency with values other than 0 and 255 counts as near infrared."""
         ...
 
     def read(
@@ -76,7 +76,7 @@ class Raster(Protocol):
         max_pixels: int,
         absent: Sequence[float] | None = None,
     ) -> Piece:
-        """Bands (1-based) of a window, averaged down to `size` (width, height), and how much of each sample counts.
+        """Read bands (1-based) of a window, averaged down to `size` (width, height), and the validity of each sample.
 
         None stands for all of them. An alpha band among those asked for is data, not transparency: near infrared is
         often stored in its place. With `absent`, which may be empty, samples of these values, NaN and infinity take no
@@ -88,7 +88,7 @@ class Raster(Protocol):
         ...
 
     def patches(self, bands: Sequence[int], window: Window) -> list[Piece]:
-        """Samples as stored, from small parts spread over a window, its corners among them."""
+        """Read stored samples from small parts of a window, its corners included."""
         ...
 
 
@@ -98,7 +98,7 @@ class ArrayRaster:
 
     Attributes:
         samples: The samples.
-        labels: What each band shows.
+        labels: Content of each band.
         alpha: Transparency.
         top: The largest value that samples of 8 bits have.
     """
@@ -120,7 +120,7 @@ class ArrayRaster:
         return self.top if self.samples.dtype == np.uint8 else None
 
     def relabelled(self) -> Labels:
-        """As `labels`: whoever holds an array knows what is in it."""
+        """As `labels`: the content of an array is known to its owner."""
         return self.labels
 
     def read(
@@ -131,7 +131,7 @@ class ArrayRaster:
         max_pixels: int = 0,
         absent: Sequence[float] | None = None,
     ) -> Piece:
-        """As `Raster.read`; the samples may be a view of these, and nothing is left to decode."""
+        """As `Raster.read`; the samples may be a view of these, without decoding."""
         samples, alpha = self._cut(bands, window)
         if size == window.size:
             return samples, alpha
@@ -170,7 +170,7 @@ def asks_for_alpha(labels: Labels, bands: Sequence[int]) -> bool:
 def _nearest(
     samples: Samples, alpha: Coverage | None, box: tuple[float, float, float, float], cells: tuple[int, int]
 ) -> Piece:
-    """The samples nearest to the middles of (columns, rows) cells of a box (left, top, right, bottom)."""
+    """Return the samples nearest to the centres of (columns, rows) cells of a box (left, top, right, bottom)."""
     columns, rows = (
         np.minimum(start + (np.arange(count) + 0.5) * (end - start) / count, full - 1e-6).astype(int)
         for start, end, count, full in zip(box[:2], box[2:], cells, samples.shape[:0:-1], strict=True)

@@ -1,4 +1,4 @@
-"""Opening an image for one view of it."""
+"""Opening of an image for a single view."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,14 +27,14 @@ def open_image(
 
     Args:
         source: As `Scene.open`: a string that a user typed may be an address, a `Path` never is one.
-        bands: Which bands to show; see `choose_bands`. True colour by default.
-        stretch: How samples become 8 bits; see `Stretch`. Percentiles are those of the view read.
+        bands: Bands to show; see `choose_bands`. True colour by default.
+        stretch: Mapping of samples to 8 bits; see `Stretch`. Percentiles are those of the view read.
         window: (column, row, width, height) in pixels of the whole image, after the turn EXIF asks for; the whole
             image by default.
-        page: Which image of a TIFF that holds several, from 1.
-        asset: Which asset of a STAC item.
+        page: Number of the image in a TIFF with several, from 1.
+        asset: Asset of a STAC item.
         max_side: The view's longer side at most; larger windows are averaged down, from overviews where there are.
-        max_pixels: How many pixels may be decoded for this view, against decompression bombs.
+        max_pixels: Maximum number of decoded pixels for this view, against decompression bombs.
 
     Raises:
         ImageError: The source is missing, not an image, out of reach, damaged, too large, or has no valid pixel; or
@@ -46,7 +46,7 @@ def open_image(
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """The (width, height) of an image file, after the turn its EXIF orientation asks for, from its header alone.
+    """Return the (width, height) of an image file after EXIF orientation, from its header alone.
 
     Raises:
         ImageError: It is missing, not a local image, or its header is damaged.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """One thing to know of an image, beside its pixels.
+    """One fact about an image that its pixels do not show.
 
     Attributes:
         code: Its kind, for programs; docs/imagery.md lists them.

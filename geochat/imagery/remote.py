@@ -1,11 +1,11 @@
 """Images on servers: cloud-optimised GeoTIFFs behind https://, s3:// and gs://.
 
-GDAL reads the parts that are looked at by range requests, and honours its own settings from the environment:
-GDAL_HTTP_* (proxies, headers, time limits), AWS_* and GS_* (credentials, endpoints). It is shown the one file alone:
-neither neighbours nor files that it names are asked for. Plain http:// is only for servers on this machine, since
-anybody on the way could change or read what comes by it.
+GDAL reads only the needed parts with range requests, and uses its own settings from the environment: GDAL_HTTP_*
+(proxies, headers, time limits), AWS_* and GS_* (credentials, endpoints). It sees only the one file: neither side files
+nor referenced files are requested. Plain http:// is allowed only for servers on this machine, because its content could
+be read or changed in transit.
 
-An address is opened only where a user typed it, on the command line or in Python: a string, never a `Path`, so that no
+An address is opened only if a user typed it, on the command line or in Python: a string, never a `Path`, so that no
 file, data set or request to the server of this project can name one.
 """
 
@@ -44,8 +44,8 @@ class RemoteFile:
     Attributes:
         url: Its address without user, password, query and fragment, which may hold secrets.
         dataset: GDAL's name of it, with all of these.
-        name: What messages call it.
-        page: Which image in it, from 1.
+        name: Name in messages.
+        page: Number of the image in the file, from 1.
     """
 
     url: str
@@ -57,12 +57,12 @@ class RemoteFile:
 
     @classmethod
     def find(cls, address: str, name: str | None = None, page: int = 1) -> Self:
-        """Check an address; nothing is asked of the server.
+        """Check an address, without contacting the server.
 
         Args:
             address: As typed.
-            name: What messages call it; the address by default.
-            page: Which image in it, from 1.
+            name: Name in messages; the address by default.
+            page: Number of the image in the file, from 1.
 
         Raises:
             ImageError: It is of no known kind, names no file, or is plain http to another machine.
@@ -80,7 +80,7 @@ class RemoteFile:
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """GDAL's settings: this file exists on the server, no other does, and nothing is kept once it is closed."""
+        """GDAL's settings: only this file exists on the server, and nothing is kept after closing."""
         return {
             **{key: value for key, value in _DEFAULTS.items() if key not in os.environ},
             "CPL_VSIL_CURL_ALLOWED_FILENAME": self.dataset,
@@ -89,11 +89,11 @@ class RemoteFile:
         }
 
     def require_unchanged(self) -> None:
-        """Nothing: a server is not asked again."""
+        """Do nothing, because the server is not contacted again."""
 
     @contextmanager
     def decoding(self) -> Iterator[None]:
-        """Turn what GDAL raises into an `ImageError` that says what the server did and what to do."""
+        """Turn GDAL's errors into an `ImageError` with the server's response and a remedy."""
         try:
             yield
         except DECODING_ERRORS as error:
@@ -118,7 +118,7 @@ class RemoteFile:
         )
 
     def _unlike_a_tiff(self) -> ImageError:
-        """Ask the server for a few bytes, to tell a file of another kind from a server that sends whole files."""
+        """Request a few bytes, to distinguish a file of another type from a server without range requests."""
         if self.dataset.startswith("/vsicurl/"):
             asked = urllib.request.Request(self.dataset.removeprefix("/vsicurl/"), headers={"Range": "bytes=0-15"})
             try:
@@ -136,12 +136,12 @@ class RemoteFile:
 
 
 def is_address(source: object) -> TypeGuard[str]:
-    """Return whether a source is a string that names something on a server."""
+    """Return whether a source is a string that is a remote address."""
     return isinstance(source, str) and "://" in source
 
 
 def require_address(address: str) -> str:
-    """Check that an address is one that may be asked; returns it without secrets.
+    """Check that an address may be requested; returns it without secrets.
 
     Raises:
         ImageError: It is of no known kind, or plain http to another machine.
@@ -170,7 +170,7 @@ def is_loopback(host: str) -> bool:
 
 
 def status_error(name: str, status: int) -> ImageError:
-    """The error of an HTTP status."""
+    """Return the error for an HTTP status."""
     if status in (401, 403):
         return ImageError(
             f"{name} may not be read (HTTP {status}); set the credentials as GDAL reads them (AWS_*, GS_*,"
@@ -182,7 +182,7 @@ def status_error(name: str, status: int) -> ImageError:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows only to addresses that may be asked, and never from another machine to this one."""
+    """Follows redirects only to permitted addresses, and never from another machine to this one."""
 
     def redirect_request(  # noqa: PLR0917 - urllib's signature
         self,
@@ -200,7 +200,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def open_address(request: urllib.request.Request) -> Any:  # noqa: ANN401 - urllib's reply, which has no public type
-    """Ask an https:// address, or http:// on this machine.
+    """Request an https:// address, or http:// on this machine.
 
     Raises:
         ImageError: It cannot be reached, or the server refuses.

@@ -1,4 +1,4 @@
-"""From samples to a picture: bands, stretch, transparency, orientation, and what is to be said of them."""
+"""Conversion of samples to a picture: bands, stretch, transparency, orientation, and remarks on them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,8 +25,8 @@ class Rendering:
         window: In pixels of the turned image.
         size: (width, height) of the picture.
         bands: See `choose_bands`.
-        stretch: How samples become 8 bits.
-        max_pixels: How many pixels may be decoded.
+        stretch: Mapping of samples to 8 bits.
+        max_pixels: Maximum number of decoded pixels.
         allow_blank: Whether a picture without a valid sample is black rather than an error.
     """
 
@@ -40,14 +40,14 @@ class Rendering:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A picture and how it was made.
+    """A picture and its settings.
 
     Attributes:
         pixels: uint8 (height, width, 3), read-only.
         bands: The 1-based bands it shows.
-        stretch: What was done to the samples, limits filled in.
+        stretch: Stretch applied to the samples, limits filled in.
         blank: Whether no sample is valid.
-        remarks: What is to be said of it.
+        remarks: Remarks on it.
     """
 
     pixels: NDArray[np.uint8]
@@ -58,7 +58,7 @@ class Rendered:
 
 
 def render(raster: Raster, orientation: Orientation, wanted: Rendering, name: str) -> Rendered:
-    """Make the picture.
+    """Render the picture.
 
     Raises:
         ImageError: The bands are not in the image, no sample is valid, or the samples cannot be read.
@@ -86,7 +86,7 @@ def render(raster: Raster, orientation: Orientation, wanted: Rendering, name: st
 
 @dataclass(frozen=True)
 class _Reading:
-    """The samples of a picture, found such that what stands for no data spoils no average."""
+    """The samples of a picture, read so that nodata values affect no average."""
 
     raster: Raster
     bands: Sequence[int]
@@ -95,7 +95,7 @@ class _Reading:
     orientation: Orientation
 
     def read(self) -> tuple[Samples, Coverage | None, Stretch, tuple[Remark, ...]]:
-        """Samples, how much each counts, the stretch with values that stand for no data, and what to say of those."""
+        """Read samples, their validity, the stretch with its nodata values, and remarks on those."""
         stretch = self.wanted.stretch
         samples, coverage = self._samples(stretch.without or None)
         if self.raster.full_scale is not None:
@@ -137,7 +137,7 @@ class _Reading:
 
 
 def _is_spoilt(samples: Samples, coverage: Coverage | None) -> bool:
-    """Return whether NaN or infinity may have spoilt averages."""
+    """Return whether NaN or infinity may have affected averages."""
     if samples.dtype.kind != "f":
         return False
     finite = np.isfinite(samples)
@@ -152,7 +152,7 @@ def _valid(samples: Samples, coverage: Coverage | None, without: Sequence[float]
 
 
 def _left_out(samples: Samples, valid: NDArray[np.bool_] | None, stretch: Stretch) -> Iterator[Remark]:
-    """Values that a percentile stretch makes black and white."""
+    """Yield the fractions that a percentile stretch makes black and white."""
     limits = np.array(stretch.limits)[:, :, None, None]  # (bands, 2, 1, 1)
     counted = samples.size if valid is None else int(valid.sum())
     below, above = samples < limits[:, 0], samples > limits[:, 1]
@@ -168,7 +168,7 @@ def _left_out(samples: Samples, valid: NDArray[np.bool_] | None, stretch: Stretc
 
 
 def _lay_over_black(shown: NDArray[np.uint8], coverage: Coverage | None, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """A pixel is blank where no band counts: a single band may hold the nodata value by chance, as 0 in deep shadow."""
+    """Make a pixel blank if no band is valid: a single band may hold the nodata value by chance, as 0 in shadow."""
     opacity = np.where(valid, np.uint8(255) if coverage is None else coverage, np.uint8(0)).max(axis=0)
     if (opacity == 255).all():
         return shown

@@ -1,11 +1,11 @@
-"""Arrays of samples: which of them hold data, their averages, and values that stand for no data without being declared.
+"""Sample arrays: validity masks, averages, and undeclared nodata values.
 
-GDAL's averages leave out what a file declares as nodata, but one NaN, or one undeclared -9999, spoils a whole cell.
-Here each cell is the mean of up to 8 x 8 samples, taken evenly from it, that count.
+GDAL's averages ignore declared nodata, but a single NaN, or an undeclared -9999, makes a whole cell invalid. Here each
+cell is the mean of up to 8 x 8 valid samples, taken evenly from it.
 
-A value in common use for nodata, such as -9999, is taken for such where it stands apart from all other samples: an
-ocean floor at -9999 m has neighbours at -9998 m. The largest value of an integer type, which may be mere brightness,
-must also lie at the border.
+A value commonly used for nodata, such as -9999, counts as nodata if it is isolated from all other samples: an ocean
+floor at -9999 m has neighbours at -9998 m. The largest value of an integer type, which may be mere brightness, must
+also occur at the border.
 """
 
 import math
@@ -23,7 +23,7 @@ HUGE = 1e19  # floats from here on, as 1e20 or -3.4e38, are no measurements
 
 
 def counts(samples: Samples, coverage: Coverage | None, absent: Sequence[Sequence[float]]) -> NDArray[np.bool_]:
-    """Mask of samples (bands, rows, columns) that hold data: covered, finite, and not a nodata value of their band."""
+    """Return the mask of samples (bands, rows, columns) with data: covered, finite, not a nodata value of the band."""
     held = np.isfinite(samples) if samples.dtype.kind == "f" else np.ones(samples.shape, np.bool_)
     if coverage is not None:
         held &= coverage > 0
@@ -34,7 +34,7 @@ def counts(samples: Samples, coverage: Coverage | None, absent: Sequence[Sequenc
 
 
 def stands_for(samples: NDArray[Any], value: float) -> NDArray[np.bool_]:
-    """Mask of samples equal to a nodata value; for a huge value, all as huge, since averages may have mixed it."""
+    """Return the mask of samples equal to a nodata value; for a huge value, all huge ones: averages may mix it."""
     if samples.dtype.kind == "f" and abs(value) >= HUGE:
         return np.asarray(samples >= HUGE if value > 0 else samples <= -HUGE)
     same = as_sample(value, samples.dtype)
@@ -42,7 +42,7 @@ def stands_for(samples: NDArray[Any], value: float) -> NDArray[np.bool_]:
 
 
 def as_sample(value: float, dtype: np.dtype[Any]) -> Any:  # noqa: ANN401 - a NumPy scalar of that kind
-    """A value as a sample; None where no sample can have it."""
+    """Return a value as a sample; None if no sample can have it."""
     if dtype.kind == "f":
         with np.errstate(over="ignore"):
             return dtype.type(value)
@@ -60,10 +60,10 @@ Fetch = Callable[[tuple[float, float, float, float], tuple[int, int]], Piece]
 def average(
     fetch: Fetch, window: tuple[int, int], size: tuple[int, int], absent: Sequence[Sequence[float]]
 ) -> tuple[Samples, Coverage]:
-    """Shrink what `fetch` gives, in strips.
+    """Average the output of `fetch` down, in strips.
 
     Args:
-        fetch: Gives the samples nearest to the middles of evenly laid cells.
+        fetch: Returns the samples nearest to the centres of evenly spaced cells.
         window: (width, height) of what is shrunk.
         size: (width, height) that it is shrunk to.
         absent: Values a band that stand for no data.
@@ -106,11 +106,11 @@ _APART = 0.1  # of the spread of the other samples
 
 
 def find_undeclared(pieces: Sequence[Piece], borders: Sequence[Piece]) -> tuple[float, ...]:
-    """Values that stand for no data.
+    """Find undeclared nodata values.
 
     Args:
         pieces: Samples (bands, rows, columns) with what is declared of them; not averaged but for a rest.
-        borders: Those at the image's edge.
+        borders: Samples at the image's edge.
     """
     if not pieces:
         return ()
@@ -130,19 +130,19 @@ def find_undeclared(pieces: Sequence[Piece], borders: Sequence[Piece]) -> tuple[
 
 
 def share_of(values: Sequence[float], pieces: Sequence[Piece]) -> float:
-    """Share of the samples, 0 to 1, that have one of these values."""
+    """Return the fraction of samples, 0 to 1, with one of these values."""
     held = [_any_of(band, values) for band in _held(pieces)]
     return float(np.concatenate(held).mean()) if held else 0.0
 
 
 def edges(samples: Samples, coverage: Coverage | None) -> list[Piece]:
-    """The outermost rows and columns."""
+    """Return the outermost rows and columns."""
     cuts = (np.s_[:, :1], np.s_[:, -1:], np.s_[:, :, :1], np.s_[:, :, -1:])
     return [(samples[cut], None if coverage is None else coverage[cut]) for cut in cuts]
 
 
 def _held(pieces: Sequence[Piece]) -> list[NDArray[Any]]:
-    """The declared, finite samples of each band, one after another."""
+    """Return the valid, finite samples of each band, one band after another."""
     nothing: list[tuple[float, ...]] = [()] * len(pieces[0][0])
     masks = [counts(samples, coverage, nothing) for samples, coverage in pieces]
     return [

@@ -1,8 +1,8 @@
-"""A scene: an image open but not read.
+"""Scenes: images that are open but not read.
 
-Opening costs a header; what is looked at is read when it is looked at, window by window, or for an ordinary picture
-decoded once. All methods may be called from several threads at once: each reads through a handle of its own, and
-none waits for another but for the one decoding of a picture.
+Opening reads only a header; samples are read on demand, window by window, except that an ordinary picture is decoded
+once. All methods are thread-safe: each thread reads through its own handle, and threads wait for each other only during
+the decoding of a picture.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,14 +29,14 @@ MAX_PIXELS = 2**30
 
 
 class Scene:
-    """An image open but not read; close it, or use it in a `with` statement.
+    """An image that is open but not read; close it, or use it in a `with` statement.
 
-    What is known of it stays known after closing. A file is not copied: reading fails, and says so, once it was changed
-    or removed. An array is not copied either, so a change of it shows in later reads.
+    Its facts remain available after closing. A file is not copied: reading a changed or removed file is an error. An
+    array is not copied either, so changes to it appear in later reads.
     """
 
     def __init__(self, source: Source) -> None:
-        """A scene of a source; users call `open`."""
+        """Make a scene of a source; users call `open`."""
         self._source = source
         self._orientation = Orientation(source.facts.orientation, source.facts.size)
         self._closed = False
@@ -50,9 +50,9 @@ class Scene:
                 address of a GeoTIFF, or a STAC item. A `Path`, as a program found it: a local TIFF, GeoTIFF, COG, PNG,
                 JPEG, WebP, BMP or JPEG 2000 file, nothing else. A PIL image, or an array (height, width) or (height,
                 width, bands).
-            name: What messages call a file; its path or address by default.
-            page: Which image of a TIFF that holds several, from 1.
-            asset: Which asset of a STAC item; by default its only image, or "visual".
+            name: Name of the file in messages; its path or address by default.
+            page: Number of the image in a TIFF with several, from 1.
+            asset: Asset of a STAC item; by default its only image, or "visual".
 
         Raises:
             ImageError: The source is missing, not an image, has no such page or asset, cannot be reached, or its
@@ -73,7 +73,7 @@ class Scene:
         return f"<Scene {self.name}: {self.width} x {self.height}{', closed' if self.closed else ''}>"
 
     def close(self) -> None:
-        """Close all handles; reads under way in other threads end first, each closing its own. Idempotent."""
+        """Close all handles; running reads in other threads finish first and close their own. Idempotent."""
         self._closed = True
         self._source.close()
 
@@ -94,12 +94,12 @@ class Scene:
 
     @property
     def url(self) -> str | None:
-        """The address of an image on a server, without what may be secret; None for any other."""
+        """The address of an image on a server, without secrets; None for other images."""
         return self._source.file.url if isinstance(self._source.file, RemoteFile) else None
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) in pixels, after the turn its EXIF orientation asks for, as everything here."""
+        """(width, height) in pixels after EXIF orientation, which applies to all coordinates here."""
         return self._orientation.size
 
     @property
@@ -130,11 +130,11 @@ class Scene:
 
     @property
     def place(self) -> ImagePlace:
-        """The whole image as a place: its pixels, and where on Earth they lie."""
+        """The georeference of the whole image."""
         return ImagePlace(self.width, self.height, self.image_to_map, self.crs)
 
     def require_map(self) -> None:
-        """Refuse an image that has a place on Earth, but no affine map to it, for layers.
+        """Refuse an image whose georeference is not an affine map, for layers.
 
         Raises:
             ImageError: Its place is given by rational polynomial coefficients alone.
@@ -152,7 +152,7 @@ class Scene:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The content of each band, such as "red", "nir" or "alpha"; "" where the file does not say.
+        """The content of each band, such as "red", "nir" or "alpha"; "" if unknown.
 
         A palette counts as three bands, or as four in a picture with transparency.
         """
@@ -160,22 +160,22 @@ class Scene:
 
     @property
     def band_count(self) -> int:
-        """The number of bands to choose from."""
+        """The number of selectable bands."""
         return len(self.labels)
 
     @property
     def descriptions(self) -> tuple[str, ...]:
-        """The name of each band in the file, word for word; "" where it has none."""
+        """The name of each band as in the file; "" if it has none."""
         return self._source.facts.descriptions
 
     @property
     def dtype(self) -> str:
-        """The kind of the samples, as NumPy names it."""
+        """The type of the samples, as NumPy names it."""
         return self._source.facts.dtype
 
     @property
     def full_scale(self) -> int | None:
-        """The largest value of samples of 8 bits or fewer; None for any other kind, which needs a stretch."""
+        """The largest value of samples with at most 8 bits; None for other types, which need a stretch."""
         return self._source.facts.full_scale
 
     @property
@@ -185,12 +185,12 @@ class Scene:
 
     @property
     def remarks(self) -> tuple[Remark, ...]:
-        """Remarks on how it was opened and placed; a view adds those on its colours."""
+        """Remarks on opening and georeference; a view adds those on its colours."""
         return self._source.remarks
 
     @property
     def overviews(self) -> tuple[int, ...]:
-        """By how many times smaller the copies stored in the file are, per side; a read takes the nearest finer one."""
+        """Reduction factors per side of the overviews in the file; a read uses the nearest finer one."""
         return self._source.facts.overviews
 
     def read(
@@ -204,7 +204,7 @@ class Scene:
         max_pixels: int = MAX_PIXELS,
         allow_blank: bool = False,
     ) -> GeoImage:
-        """A view as 8-bit RGB, in bounded memory whatever the image's size.
+        """Read a view as 8-bit RGB, in bounded memory regardless of the image's size.
 
         Nodata and transparent pixels come out black. Half-transparent pixels of a picture are darkened in proportion;
         those of a TIFF, where alpha marks which pixels hold data, are shown in full.
@@ -214,9 +214,9 @@ class Scene:
             max_side: The view's longer side at most, 2048 by default; larger windows are averaged down, from overviews
                 where there are.
             size: The view's exact (width, height) instead, no larger than the window's.
-            bands: Which bands to show; see `choose_bands`. True colour by default.
-            stretch: How samples become 8 bits; see `Stretch`. Percentiles are those of the view read.
-            max_pixels: How many pixels may be decoded for this view, against decompression bombs.
+            bands: Bands to show; see `choose_bands`. True colour by default.
+            stretch: Mapping of samples to 8 bits; see `Stretch`. Percentiles are those of the view read.
+            max_pixels: Maximum number of decoded pixels for this view, against decompression bombs.
             allow_blank: Whether a view without a valid pixel comes out black, its `blank` set, rather than as an error.
 
         Raises:
@@ -249,7 +249,7 @@ class Scene:
 
     @contextmanager
     def reopened(self) -> Iterator["Scene"]:
-        """This scene while it is open; else another of the same image, closed at the end.
+        """Yield this scene if it is open; else another of the same image, closed at the end.
 
         Raises:
             ImageError: The file was changed or removed since this scene was opened.

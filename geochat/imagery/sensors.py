@@ -1,7 +1,8 @@
 """Bands of known sensors, by name, order and wavelength.
 
-Band names such as B2, B3, B4 mean other things to other sensors. Sentinel-2 and Landsat 8 agree on the visible ones;
-where they do not, the names that occur together tell, or the file's metadata, else the band stays unnamed.
+Band names such as B2, B3, B4 have different meanings for different sensors. Sentinel-2 and Landsat 8 agree on the
+visible ones. Where they differ, the combination of names or the file's metadata decides; otherwise the band stays
+unnamed.
 """
 
 import re
@@ -91,19 +92,19 @@ _WAVELENGTHS = (  # label, from, to, and what is nearest to it in nanometres
 
 
 def told_sensor(tags: Mapping[str, str]) -> str:
-    """The sensor that a file's metadata name, "" for none or several."""
+    """Return the sensor that a file's metadata name, "" for none or several."""
     text = " ".join(value for key, value in tags.items() if _TOLD_BY.search(key)).lower()
     found = [sensor for sensor, pattern in _TOLD.items() if re.search(pattern, text)]
     return found[0] if len(found) == 1 else ""
 
 
 def by_order(sensor: str, count: int) -> tuple[str, ...] | None:
-    """Labels of a sensor's unnamed bands, where so many are usually stacked in one order."""
+    """Return the labels of a sensor's unnamed bands, if this number of bands has a usual order."""
     return _ORDERS.get(sensor, {}).get(count)
 
 
 def by_number(numbers: Sequence[str], sensor: str, *, padded: bool) -> dict[str, str]:
-    """Labels of numbered bands.
+    """Return the labels of numbered bands.
 
     Args:
         numbers: Those that occur together, in lower case without leading zeros, such as "4" and "8a".
@@ -127,7 +128,7 @@ def by_number(numbers: Sequence[str], sensor: str, *, padded: bool) -> dict[str,
 
 
 def by_wavelength(wavelengths: Sequence[float | None]) -> list[str]:
-    """Labels of bands by wavelength in nanometres; of several of one colour, the one nearest to its middle."""
+    """Return the labels of bands by wavelength in nanometres; of several of one colour, the nearest to its centre."""
     labels = [""] * len(wavelengths)
     for label, shortest, longest, middle in _WAVELENGTHS:
         near = [

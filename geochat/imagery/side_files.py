@@ -1,8 +1,8 @@
-"""The files beside an image: which are used, which are passed over with a remark, and the overview and the mask, open.
+"""Files next to an image: those that are used, those ignored with a remark, and the open overview and mask.
 
-GDAL is told that an image has no neighbours (`gdal_session`), because what it takes for an overview, a mask or metadata
-may be of any format, such as VRT or WMS, that makes it read other files or the network. Used here are overviews and
-masks that are TIFFs, GDAL's metadata (`pam`) and world files.
+GDAL is told that an image has no side files (`gdal_session`), because an overview, mask or metadata file may be of any
+format, such as VRT or WMS, that makes it read other files or the network. Used here are overviews and masks that are
+TIFFs, GDAL's metadata (`pam`) and world files.
 """
 
 import os
@@ -29,16 +29,16 @@ _WORLD_BYTES = 4096
 
 @dataclass(frozen=True)
 class Companions:
-    """Files beside an image.
+    """Files next to an image.
 
     Attributes:
-        world: The geotransform of a world file, None for want of one.
+        world: The geotransform of a world file, None without one.
         world_name: The world file's name.
         pam: GDAL's metadata.
         overview: A TIFF of smaller copies.
-        mask: A TIFF of which pixels hold data.
+        mask: A TIFF that marks valid pixels.
         rpc: The name of a file of rational polynomial coefficients, which are not used.
-        remarks: What was passed over.
+        remarks: Remarks on ignored files.
     """
 
     world: Affine | None = None
@@ -51,7 +51,7 @@ class Companions:
 
 
 def find_companions(path: Path) -> Companions:
-    """Look for the files that GDAL, too, would look for beside an image, and read the small ones."""
+    """Look for the files that GDAL would also look for next to an image, and read the small ones."""
     remarks: list[Remark] = []
     stem, ending = os.path.splitext(path)  # noqa: PTH122 - this is done for each of a thousand images
     world, metadata = _first(_world_names(stem, ending)), _first([f"{path}.aux.xml"])
@@ -84,12 +84,12 @@ def find_companions(path: Path) -> Companions:
 
 
 def mask_names(path: Path) -> list[str]:
-    """Possible names of a mask beside an image."""
+    """Return possible names of a mask next to an image."""
     return [f"{path}.msk", f"{path}.MSK"]
 
 
 def ignored(path: Path, reason: str) -> Remark:
-    """The remark that a side file is passed over."""
+    """Return the remark about an ignored side file."""
     return _ignored(path, reason)
 
 
@@ -128,7 +128,7 @@ def _head(path: Path, count: int) -> bytes:
 
 
 def _read_world(path: Path) -> Affine | None:
-    """Pixels, from their corners, to map coordinates; None where the file does not hold that."""
+    """Read the map from pixels (from their corners) to map coordinates; None if the file does not hold one."""
     try:
         a, d, b, e, c, f = map(float, _head(path, _WORLD_BYTES).decode("ascii").split()[:6])
     except ValueError:
@@ -146,11 +146,11 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of
 
 
 class SideFiles:
-    """The TIFFs beside an image that hold its smaller copies and its mask, each opened where it fits the image.
+    """The TIFFs next to an image with its overviews and mask, each opened if it fits the image.
 
     Args:
         dataset: The image, which the smaller copies inside it are read from too.
-        companions: What lies beside it.
+        companions: Files next to it.
     """
 
     def __init__(self, dataset: QuietReader, companions: Companions) -> None:
@@ -172,12 +172,12 @@ class SideFiles:
                 dataset.close()
 
     def uses_overview(self, window: tuple[int, int], size: tuple[int, int]) -> bool:
-        """Return whether a window of (width, height) at a size is read from the overview beside the image."""
+        """Return whether a window of (width, height) at a size is read from the external overview."""
         shrink = min(window[0] / size[0], window[1] / size[1])
         return self._overview is not None and self.factors[0] <= shrink
 
     def nearest(self, box: Box, size: tuple[int, int]) -> tuple[QuietReader, rasterio.windows.Window]:
-        """The dataset to read a box from that is to be shown at (width, height), and the window in it."""
+        """Return the dataset from which to read a box for display at (width, height), and the window in it."""
         shrink = min((box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1])
         if self._overview is None or self.factors[0] > shrink:
             return self._dataset, whole_window(box)
@@ -185,7 +185,7 @@ class SideFiles:
         return self._overview, _window(box, (across, down))
 
     def read_mask(self, box: Box, size: tuple[int, int], how: Resampling) -> NDArray[np.uint8]:
-        """255 where the mask says that there is data, (1, height, width)."""
+        """Read the mask: 255 for valid pixels, (1, height, width)."""
         assert self.mask is not None
         held = self.mask.read([1], window=whole_window(box), out_shape=(1, size[1], size[0]), resampling=how)
         return np.where(held > 0, np.uint8(255), np.uint8(0))
@@ -208,7 +208,7 @@ class SideFiles:
         return None
 
     def _is_smaller_copy(self, found: QuietReader) -> bool:
-        """Return whether it has the image's bands, and its sides are the image's divided by one number."""
+        """Return whether a dataset has the image's bands and the image's sides divided by one number."""
         across, down = self._dataset.width / found.width, self._dataset.height / found.height
         same = found.count == self._dataset.count and found.dtypes == self._dataset.dtypes
         rounded = 1 / min(found.width, found.height)
@@ -220,7 +220,7 @@ class SideFiles:
 
 
 def whole_window(box: Box) -> rasterio.windows.Window:
-    """The window of a box in the image itself."""
+    """Return the window of a box in the image itself."""
     return _window(box, (1.0, 1.0))
 
 

@@ -1,8 +1,8 @@
-"""Sources of a scene's samples: memory, a picture that is decoded once, or a file read window by window.
+"""Sources of a scene's samples: memory, a picture decoded once, or a file read window by window.
 
-A string is a name that a user typed: it may be an address, and a file of it may be in any raster format of GDAL's. A
-`Path` is a file that a program found, in a data set, a folder or an upload: it is local, and in one of the formats that
-refer to no other file.
+A string is a name typed by a user: it may be an address, and a file may be in any raster format of GDAL. A `Path` is a
+file found by a program, in a data set, a folder or an upload: it is local, and in one of the formats that refer to no
+other file.
 """
 
 import os
@@ -33,7 +33,7 @@ _PILLOW_PIXELS = 2**25  # decoded whole, 100 MB as RGB
 
 
 class Source(Protocol):
-    """An image as stored, of which several threads may read at once."""
+    """An image as stored. Thread-safe."""
 
     @property
     def file(self) -> RasterFile | None:
@@ -42,12 +42,12 @@ class Source(Protocol):
 
     @property
     def facts(self) -> Facts:
-        """Facts known without reading."""
+        """Facts that are known without reading samples."""
         ...
 
     @property
     def place(self) -> Place:
-        """The place of the pixels as stored.
+        """The georeference of the stored pixels.
 
         Raises:
             ImageError: It cannot be read.
@@ -56,7 +56,7 @@ class Source(Protocol):
 
     @property
     def remarks(self) -> tuple[Remark, ...]:
-        """Remarks on how it was opened and placed."""
+        """Remarks on opening and georeference."""
         ...
 
     @contextmanager
@@ -69,18 +69,18 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of files and of what was decoded; idempotent."""
+        """Close files and release decoded samples; idempotent."""
         ...
 
 
 def open_source(source: ImageSource, name: str | None = None, page: int = 1, asset: str | None = None) -> Source:
-    """The source behind whatever a user calls an image; of a file, the header is read.
+    """Open the source of a user's image; for a file, only the header is read.
 
     Args:
         source: A path, an address, a PIL image or an array.
-        name: What messages call a file; its path or address by default.
-        page: Which image in a file, from 1.
-        asset: Which asset of a STAC item.
+        name: Name of the file in messages; its path or address by default.
+        page: Number of the image in a file, from 1.
+        asset: Asset of a STAC item.
 
     Raises:
         ImageError: It is no image, or not one that can be opened.
@@ -103,7 +103,7 @@ def open_source(source: ImageSource, name: str | None = None, page: int = 1, ass
 
 
 def check_source(source: str | Path) -> None:
-    """Check what the name of an image or a STAC item tells, without opening it or asking a server.
+    """Check the name of an image or a STAC item, without opening it or contacting a server.
 
     Raises:
         ImageError: It is missing, no image, or an address that is not opened.
@@ -115,7 +115,7 @@ def check_source(source: str | Path) -> None:
 
 
 def open_file(file: RasterFile) -> Source:
-    """The source of a file's samples, its header read.
+    """Open the source of a file's samples; the header is read.
 
     A picture does without GDAL, in which opening it costs more than decoding it.
     """
@@ -136,7 +136,7 @@ def open_file(file: RasterFile) -> Source:
 
 
 class MemorySource:
-    """Samples in memory; they are the caller's, so closing frees nothing."""
+    """Samples in memory; they belong to the caller, so closing frees nothing."""
 
     file = None
     place = Place()
@@ -152,11 +152,11 @@ class MemorySource:
         yield self._raster
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 class FileSource:
-    """A file that GDAL reads window by window; one handle a thread."""
+    """A file that GDAL reads window by window; one handle per thread."""
 
     def __init__(self, file: RasterFile) -> None:
         self.file = file
@@ -178,7 +178,7 @@ class FileSource:
 
     @contextmanager
     def raster(self, max_pixels: int) -> Iterator[Raster]:
-        """A handle of this thread's own."""
+        """A handle of this thread."""
         with self._handles.lease() as raster:
             yield raster
 
@@ -188,7 +188,7 @@ class FileSource:
 
 
 class PictureSource:
-    """A picture that Pillow decodes once, when it is first read.
+    """A picture that Pillow decodes once, on first read.
 
     GDAL is asked to read parts of it where all of it is more than may be decoded.
     """
@@ -215,7 +215,7 @@ class PictureSource:
 
     @property
     def _placed(self) -> tuple[Place, tuple[Remark, ...]]:
-        """The place and the remarks, for which the files beside the picture are looked for once."""
+        """The georeference and the remarks; the side files are searched once."""
         with self._lock:
             if self._found is None:
                 beside = find_companions(self.file.path)
@@ -239,7 +239,7 @@ class PictureSource:
                 yield part
 
     def close(self) -> None:
-        """Let go of the pixels and of GDAL's handles."""
+        """Release the pixels and GDAL's handles."""
         with self._lock:
             self._closed = True
             self._decoded = None

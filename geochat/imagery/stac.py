@@ -1,7 +1,7 @@
-"""STAC items: the image that an item's asset is.
+"""STAC items: resolution of an item's asset to an image.
 
 An item is JSON at an https:// address or in a local file, read by pystac (the extra "stac"). Its assets may be on
-servers; files beside it only where the item itself is a file.
+servers; local files are allowed only if the item itself is a local file.
 """
 
 import json
@@ -26,13 +26,13 @@ _ASIDE = {"thumbnail", "overview", "metadata"}
 
 
 def is_item(source: str | Path) -> bool:
-    """Return whether a source is named like a STAC item."""
+    """Return whether a source has the name of a STAC item."""
     path = urlsplit(source).path if is_address(source) else str(source)
     return path.lower().endswith(_ENDINGS)
 
 
 def find_asset(source: str | Path, asset: str | None = None) -> str | Path:
-    """The image of an item's asset: an address, or a local file.
+    """Return the image of an item's asset: an address, or a local file.
 
     Args:
         source: An https:// address as typed, or the path of a file.
@@ -61,7 +61,7 @@ class ListedItem(NamedTuple):
 
 
 def list_items(source: str | Path, asset: str | None = None) -> Iterator[ListedItem]:
-    """The items of a file: one item, an item collection as searches give it, or a catalogue or collection with links.
+    """List the items of a file: one item, an item collection such as a search result, or a catalogue with links.
 
     Args:
         source: An https:// address as typed, or the path of a file.
@@ -104,14 +104,14 @@ def _listed(document: Any, source: str | Path, name: str, asset: str | None) -> 
 
 
 def _beside(source: str | Path, href: str) -> str | Path:
-    """The file that a link in another one names."""
+    """Return the file that a link in another one names."""
     if is_address(source):
         return urljoin(str(source), href)
     return href if is_address(href) else Path(source).parent / href
 
 
 def _asset_of(item: "pystac.Item", name: str, source: str | Path, asset: str | None) -> str | Path:
-    """The image of an item that was read from a source."""
+    """Return the image of an item that was read from a source."""
     chosen = item.assets[_choose(item, asset, name)]
     href = chosen.get_absolute_href() or chosen.href
     if is_address(href):

@@ -1,8 +1,8 @@
-"""From samples of any kind to the 0-255 that screens and models take.
+"""Conversion of samples of any type to 0-255 for display and models.
 
-8-bit imagery is shown as it is. Anything else is stretched linearly, each band between its own 2nd and 98th
-percentile, as GIS software displays it; the three bands of a colour picture, whose hues that would change, between the
-same limits. Nodata, NaN and transparent pixels take no part.
+8-bit imagery is shown unchanged. Anything else is stretched linearly, each band between its own 2nd and 98th
+percentile, as in GIS software. The three bands of a colour picture are stretched between common limits, to preserve
+hues. Nodata, NaN and transparent pixels are ignored.
 """
 
 from dataclasses import dataclass, replace
@@ -52,7 +52,7 @@ class Stretch:
 
     @property
     def finds_limits(self) -> bool:
-        """Return whether limits are found from samples of more than 8 bits."""
+        """Return whether limits are computed from samples with more than 8 bits."""
         return not self.limits and self.method in ("auto", "percentile")
 
     def resolve(
@@ -63,11 +63,11 @@ class Stretch:
         *,
         colour: bool = False,
     ) -> "Stretch":
-        """Fill in the limits for the image at hand.
+        """Fill in the limits for an image.
 
         Args:
             values: Samples (bands, height, width).
-            valid: Which of them count, same shape; None for all.
+            valid: Mask of valid samples, same shape; None for all.
             full_scale: The largest value of samples of 8 bits or fewer, None for any other kind.
             colour: Whether the bands are those of a colour picture, which "auto" stretches together.
 
@@ -90,7 +90,7 @@ class Stretch:
         return replace(self, method="percentile", limits=limits)
 
     def apply(self, values: NDArray[Any]) -> NDArray[np.uint8]:
-        """Samples (bands, height, width) as 8 bits; needs `limits`, one a band. NaN and `without` become 0."""
+        """Convert samples (bands, height, width) to 8 bits; needs `limits`, one per band. NaN and `without` give 0."""
         if values.dtype == np.uint8 and set(self.limits) == {(0.0, 255.0)}:
             return values
         shown = np.stack([_scale(band, *limits) for band, limits in zip(values, self.limits, strict=True)])
@@ -102,8 +102,8 @@ class Stretch:
 def _percentile_limits(samples: NDArray[Any], percentiles: Limits) -> Limits:
     """Limits of one band, always low < high.
 
-    Where the percentiles coincide (a few bright targets on an even ground) the extremes serve instead; an even band
-    comes out mid-grey, so that it does not look like nodata.
+    If the percentiles coincide (a few bright targets on uniform ground), the extremes are used instead; a uniform band
+    becomes mid-grey, so that it does not look like nodata.
     """
     if samples.size == 0:
         return 0.0, 1.0

@@ -1,4 +1,4 @@
-"""Windows: rectangles of whole-image pixels, and how one is found around a place, cut, moved and shrunk."""
+"""Windows: rectangles of whole-image pixels, with construction, clipping, moving and shrinking."""
 
 import math
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ class Window(NamedTuple):
 
     @classmethod
     def whole(cls, size: tuple[int, int]) -> "Window":
-        """All pixels of an image of (width, height)."""
+        """Return all pixels of an image of (width, height)."""
         return cls(0, 0, *size)
 
     @classmethod
     def of(cls, values: Sequence[int], name: str = "the image") -> "Window":
-        """A window from four whole numbers (column, row, width, height).
+        """Return a window from four whole numbers (column, row, width, height).
 
         Raises:
             ImageError: They are something else.
@@ -39,7 +39,7 @@ class Window(NamedTuple):
 
     @classmethod
     def covering(cls, bounds: Sequence[float], margin: float = 0.0) -> "Window":
-        """The smallest window that covers a rectangle (left, top, right, bottom) and `margin` pixels around it.
+        """Return the smallest window that covers a rectangle (left, top, right, bottom) and `margin` pixels around it.
 
         Raises:
             ImageError: The rectangle is turned inside out, or a number is not finite.
@@ -53,7 +53,7 @@ class Window(NamedTuple):
 
     @classmethod
     def around(cls, center: Sequence[float], size: int | tuple[int, int]) -> "Window":
-        """The window of a side, or of (width, height), whose centre lies within half a pixel of a point (x, y)."""
+        """Return the window of a side, or of (width, height), centred within half a pixel of a point (x, y)."""
         width, height = (size, size) if isinstance(size, int) else size
         return cls(round(center[0] - width / 2), round(center[1] - height / 2), width, height)
 
@@ -68,25 +68,25 @@ class Window(NamedTuple):
         return self.column, self.row, self.column + self.width, self.row + self.height
 
     def intersect(self, other: "Window") -> "Window | None":
-        """The pixels that two windows share; None where there are none."""
+        """Return the pixels that two windows share; None if there are none."""
         left, top = max(self.column, other.column), max(self.row, other.row)
         right, bottom = min(self.bounds[2], other.bounds[2]), min(self.bounds[3], other.bounds[3])
         return Window(left, top, right - left, bottom - top) if left < right and top < bottom else None
 
     def clip(self, size: tuple[int, int]) -> "Window | None":
-        """The part that lies in an image of (width, height); None where nothing does."""
+        """Return the part inside an image of (width, height); None if there is none."""
         return self.intersect(Window.whole(size))
 
     def move_into(self, size: tuple[int, int]) -> "Window":
-        """The window moved, and made smaller where it must be, to lie in an image of (width, height)."""
+        """Move the window into an image of (width, height), shrinking it if needed."""
         width, height = min(self.width, size[0]), min(self.height, size[1])
         column, row = min(max(self.column, 0), size[0] - width), min(max(self.row, 0), size[1] - height)
         return Window(column, row, width, height)
 
     def shrink_towards(self, point: Sequence[float], share: float) -> "Window":
-        """The part of the window, `share` of each side, in which a point (x, y) keeps its relative place.
+        """Return the part of the window, `share` of each side, in which a point (x, y) keeps its relative position.
 
-        What lies at the window's left lies at the part's left too. A point outside counts as the nearest one inside.
+        Objects at the window's left are at the part's left too. A point outside counts as the nearest one inside.
         """
         shown = max(1, round(share * self.width)), max(1, round(share * self.height))
         column, row = (
@@ -96,7 +96,7 @@ class Window(NamedTuple):
         return Window(column, row, *shown)
 
     def patches(self, side: int = 64, along: int = 5) -> "list[Window]":
-        """Small windows spread over this one, row by row, its corners among them."""
+        """Return small windows spread over this one, row by row, its corners included."""
         width, height = min(side, self.width), min(side, self.height)
         columns, rows = (
             sorted({start + round(number * (full - part) / (along - 1)) for number in range(along)})
@@ -118,11 +118,11 @@ class Window(NamedTuple):
         )
 
     def view_size(self, max_side: int) -> tuple[int, int]:
-        """(width, height) of the window shrunk, never enlarged, so that its longer side is at most `max_side`."""
+        """Return (width, height) of the window shrunk, never enlarged, to a longer side of at most `max_side`."""
         shrink = max(1.0, max(self.size) / max_side)
         return max(1, round(self.width / shrink)), max(1, round(self.height / shrink))
 
     def view_to_image(self, view_size: tuple[int, int]) -> Affine:
-        """Pixels of the window, read at `view_size`, to pixels of the whole image."""
+        """Return the map from pixels of the window read at `view_size` to pixels of the whole image."""
         scale = Affine.scale(self.width / view_size[0], self.height / view_size[1])
         return Affine.translation(self.column, self.row) @ scale

@@ -1,4 +1,4 @@
-"""Knowledge of a model without loading it: settings, facts, and the weights in the package. No torch."""
+"""Facts about a model without loading it: settings, description, and the bundled weights. No torch."""
 
 from geochat.models.bundled import bundled_names, bundled_path, find_bundled
 from geochat.models.info import Capabilities, ModelInfo, weights_sha256

@@ -1,6 +1,6 @@
-"""Finding a checkpoint's folder, and what is plainly wrong with it, before torch is imported.
+"""Locating a checkpoint's folder, and early checks before torch is imported.
 
-Only names and small JSON files are looked at; whether every tensor is there is known once the checkpoint is recognised
+Only names and small JSON files are read; whether every tensor exists is checked when the checkpoint is recognised
 (`geochat.checkpoints`).
 """
 
@@ -18,9 +18,9 @@ _VISION = ("vision_config", "mm_vision_tower")  # of the native layout's config,
 
 
 def find_local(source: str | Path, *, beside: Path | None = None) -> Path | None:
-    """The folder of a checkpoint; None for a hub id "owner/name", which only the hub or its cache can find.
+    """Return the folder of a checkpoint; None for a hub id "owner/name", which only the hub or its cache can resolve.
 
-    A directory goes before a bundled model of the same name.
+    A directory takes precedence over a bundled model of the same name.
 
     Args:
         source: A directory, the name of a bundled model or a hub id.
@@ -43,11 +43,11 @@ def find_local(source: str | Path, *, beside: Path | None = None) -> Path | None
 
 
 def check_checkpoint(source: str | Path | None, *, base: str | Path | None = None) -> None:
-    """Check what can be known of a checkpoint from its name and its small files; hub ids are left to the hub.
+    """Check a checkpoint as far as its name and small files allow; hub ids are left to the hub.
 
     Args:
         source: A directory, a hub id or a bundled model's name; None is the default model.
-        base: What an adapter adapts; None takes what it names itself.
+        base: Base of an adapter; None uses the base that it names.
 
     Raises:
         CheckpointError: There is no such directory, it holds no checkpoint, its settings are damaged, or the base of
@@ -67,7 +67,7 @@ def check_checkpoint(source: str | Path | None, *, base: str | Path | None = Non
 
 
 def check_adapter(source: str | Path, *, base: str | Path | None = None) -> None:
-    """Check that a checkpoint is an adapter, as `check_checkpoint` does otherwise.
+    """Check that a checkpoint is an adapter, with the checks of `check_checkpoint`.
 
     Raises:
         CheckpointError: It is a directory without an adapter, or as `check_checkpoint`.
@@ -89,7 +89,7 @@ def check_destination(folder: Path) -> None:
 
 
 def _check_base(adapter: Path, base: str | Path | None) -> None:
-    """Check the base of an adapter, which may bring the config that its base lacks."""
+    """Check the base of an adapter, which may supply the config that its base lacks."""
     named = read_object(adapter / ADAPTER_CONFIG).get("base_model_name_or_path") if base is None else base
     if not named:
         raise CheckpointError(f"{adapter} is an adapter and names no base; give one")
@@ -104,7 +104,7 @@ def _check_base(adapter: Path, base: str | Path | None) -> None:
 
 
 def _check_config(folder: Path, other: Path) -> None:
-    """Check that the config of `folder`, or that of `other`, is one of a model with a vision tower."""
+    """Check that the config of `folder`, or of `other`, belongs to a model with a vision tower."""
     config = read_object(folder / _CONFIG)
     if other != folder and (other / _CONFIG).is_file() and "vision_config" not in config:
         folder, config = other, read_object(other / _CONFIG)

@@ -1,4 +1,4 @@
-"""The facts about a model that everybody outside its engine may know."""
+"""Facts about a model that are public outside its engine."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,10 +14,10 @@ from geochat.models.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """Abilities of an engine beyond writing text.
+    """Abilities of an engine besides generating text.
 
     Attributes:
-        logprobs: Whether it tells how likely each token was.
+        logprobs: Whether it returns log-probabilities of tokens.
         choices: Whether it scores a closed set of answers (`Request.choices`).
         images: Images a request may hold.
     """
@@ -29,14 +29,14 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A model as its engine presents it: plain data that crosses to another process.
+    """A model as described by its engine: plain, picklable data.
 
     Attributes:
         settings: Its GeoChat settings: name, tasks, classes, ground resolution, licence.
         image_size: Side of the square it sees, in pixels.
         patch_size: Side of the patches that square is cut into, in pixels; None where unknown.
         context: Tokens that prompt and answer may have together; None where unknown.
-        capabilities: What its engine can do.
+        capabilities: Abilities of its engine.
         weights: The files its weights came from, of which `sha256` is made.
         stated_sha256: The hash where the engine states it and the files are elsewhere.
     """
@@ -56,7 +56,7 @@ class ModelInfo:
 
     @cached_property
     def sha256(self) -> str | None:
-        """Hex digest of the weights, computed when first asked for; None where it cannot be known.
+        """Hex digest of the weights, computed on first use; None if it is unknown.
 
         Raises:
             CheckpointError: The weights have gone since they were loaded.
@@ -65,17 +65,17 @@ class ModelInfo:
 
     @cached_property
     def dialect(self) -> Dialect:
-        """Its dialect, with its own fit and angles."""
+        """The model's dialect, with its own fit and angles."""
         return self.settings.dialect_for(self.image_size)
 
     @property
     def frame(self) -> ModelFrame:
-        """The square it sees and the numbers it writes."""
+        """The square that the model sees and the numbers that it writes."""
         return self.dialect.model_frame
 
 
 def weights_sha256(files: Iterable[Path]) -> str:
-    """SHA-256 of the files of a checkpoint in order, as a hex digest.
+    """Return the SHA-256 of the files of a checkpoint in order, as a hex digest.
 
     Raises:
         CheckpointError: A file cannot be read.

@@ -1,7 +1,7 @@
-"""A checkpoint's dialect from its small files alone: `geochat.json`, and `config.json` for the size of its square.
+"""A checkpoint's dialect from its small files alone: `geochat.json`, and `config.json` for the input size.
 
-Nothing of the weights is read and torch is not imported, so that data are built and answers scored for a model where
-the model itself is not loaded.
+Weights are not read and torch is not imported, so that data can be built and answers scored for a model without loading
+it.
 """
 
 from pathlib import Path
@@ -18,11 +18,11 @@ _TOWER = "mm_vision_tower"
 
 
 def read_dialect(source: str | Path, *, base: str | Path | None = None) -> Dialect:
-    """The dialect of a checkpoint, with its own fit and angles.
+    """Read the dialect of a checkpoint, with its own fit and angles.
 
     Args:
         source: A checkpoint folder of any kind, or a bundled model's name. Hub ids are not resolved.
-        base: What an adapter adapts; None takes what it names itself.
+        base: Base of an adapter; None uses the base that it names.
 
     Raises:
         CheckpointError: There is no such folder, a file of it is damaged, or it crops images and does not say how
@@ -56,7 +56,7 @@ def _folder(source: str | Path) -> Path:
 
 
 def _base(adapter: Path, base: str | Path | None) -> Path | None:
-    """The folder of what an adapter adapts, None where it is not at hand."""
+    """Return the folder of an adapter's base; None if it is not available."""
     if base is not None:
         return _folder(base)
     named = read_object(adapter / _ADAPTER).get("base_model_name_or_path")
@@ -67,7 +67,7 @@ def _base(adapter: Path, base: str | Path | None) -> Path | None:
 
 
 def _image_size(folder: Path) -> int | None:
-    """Side of the square in pixels: as the config says, the published model's in the original's layout, else None."""
+    """Return the input size in pixels: from the config, the published model's for the original's layout, else None."""
     if not (folder / "config.json").is_file():
         return None
     config = read_object(folder / "config.json")

@@ -1,4 +1,4 @@
-"""The GeoChat settings that live beside the weights, in `geochat.json`.
+"""The GeoChat settings stored with the weights, in `geochat.json`.
 
 Behaviour is chosen by this file and by the tensors, never by a checkpoint's name. The defaults are the published
 GeoChat-7B's, which has no such file.
@@ -23,10 +23,10 @@ class Settings:
     """Settings of a checkpoint beyond its architecture.
 
     Attributes:
-        name: What answers and exports call the model.
-        dialect: How it is asked and writes regions, a name `geochat.dialects` knows.
+        name: Name of the model in answers and exports.
+        dialect: Name of its dialect, as registered in `geochat.dialects`.
         convention: Direction and range of the angles it reads and writes; None for the dialect's.
-        fit: How an image becomes the square the model sees; None for the dialect's.
+        fit: Conversion of an image to the model's square; None for the dialect's.
         tasks: The tasks it was trained for.
         scene_classes: The scene classes it knows, empty when any may be asked.
         categories: The objects it knows by name, empty when any may be asked for.
@@ -35,8 +35,8 @@ class Settings:
         repetition_guard: Whether an answer that repeats itself is ended.
         earlier_turns: Turns of a conversation it is asked with, None for as many as fit. A model that was not trained
             to converse answers worse with each of them.
-        ground_resolution: Metres a pixel it was trained on, (finest, coarsest), None when unknown.
-        second_look: Whether small objects that it is asked to locate are looked at a second time, closer.
+        ground_resolution: Metres per pixel in training, (finest, coarsest), None if unknown.
+        second_look: Whether a second look is taken at small objects of `[refer]` questions.
         licence: The licence of the weights.
     """
 
@@ -55,7 +55,7 @@ class Settings:
     licence: str = "unstated"
 
     def dialect_for(self, image_size: int) -> Dialect:
-        """The dialect with these settings' fit and angles.
+        """Return the dialect with these settings' fit and angles.
 
         Args:
             image_size: Side of the square the model sees, in pixels.
@@ -63,9 +63,10 @@ class Settings:
         return find_dialect(self.dialect).fitted(fit=self.fit, size=image_size, angles=self.convention)
 
     def in_dialect(self, name: str) -> "Settings":
-        """The settings of a model that writes another dialect, in that dialect's own angles.
+        """Return the settings of a model that writes another dialect, in that dialect's own angles.
 
-        Its fit stays where that dialect's numbers lie over a square too: the image processor is still the model's.
+        The fit is kept if that dialect's numbers also lie over a square, because the image processor is still the
+        model's.
 
         Raises:
             SettingsError: There is no such dialect.
@@ -81,7 +82,7 @@ class Settings:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Settings":
-        """Settings from JSON values.
+        """Return settings from JSON values.
 
         Raises:
             CheckpointError: A key is unknown or a value impossible.
@@ -115,10 +116,10 @@ class Settings:
 
 
 def read_settings(folder: Path, name: str | None = None) -> Settings:
-    """The settings of the checkpoint in `folder`.
+    """Read the settings of the checkpoint in `folder`.
 
-    Without a `geochat.json` they are the published model's, under `name`; images are then fitted as the image processor
-    of a checkpoint in the native layout says.
+    Without a `geochat.json`, the settings are the published model's, under `name`, with the fit of the image processor
+    of a checkpoint in the native layout.
 
     Raises:
         CheckpointError: The file is not a JSON object of known settings.
@@ -130,7 +131,7 @@ def read_settings(folder: Path, name: str | None = None) -> Settings:
 
 
 def _stated_fit(folder: Path) -> Fit | None:
-    """The fit of the image processor of a checkpoint in the native layout; None where it states none."""
+    """Return the fit of the image processor of a checkpoint in the native layout; None if it states none."""
     if not (folder / "config.json").is_file() or "vision_config" not in read_object(folder / "config.json"):
         return None
     for file in (folder / "processor_config.json", folder / "preprocessor_config.json"):

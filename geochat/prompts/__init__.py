@@ -1,4 +1,4 @@
-"""Tasks, the conversation format, and what people mean by their words."""
+"""Tasks, the conversation format, and recognition of users' questions."""
 
 from geochat.prompts.conversation import IMAGE_TOKEN, SYSTEM_PROMPT, Message, chat_messages, chat_template
 from geochat.prompts.tasks import TASK_NAMES, Task, read_task

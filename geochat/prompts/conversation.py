@@ -1,4 +1,4 @@
-"""Messages, and the Vicuna-v1 conversation they become.
+"""Messages, and their Vicuna-v1 conversation format.
 
 The conversation format is a Jinja chat template saved in every checkpoint, so transformers, vLLM and training
 render the same text. It marks the assistant's words with `{% generation %}`, from which training labels are made. The
@@ -27,8 +27,8 @@ class Message:
     """One turn of a conversation.
 
     Attributes:
-        role: Who speaks.
-        text: What is said, without the image placeholder.
+        role: Role of the speaker.
+        text: Text of the turn, without the image placeholder.
 
     Raises:
         PromptError: The text holds a token that the model reserves, such as `<image>`, or characters that are none.
@@ -51,13 +51,13 @@ class Message:
 
 
 def chat_template(system_prompt: str = SYSTEM_PROMPT) -> str:
-    """The Jinja chat template with `system_prompt` as what a conversation opens with unless it brings its own."""
+    """Return the Jinja chat template; `system_prompt` opens conversations without their own."""
     source = (files("geochat.prompts") / "chat_template.jinja").read_text(encoding="utf-8")
     return source.replace("@SYSTEM@", json.dumps(system_prompt, ensure_ascii=False))
 
 
 def chat_messages(messages: Iterable[Message], *, with_image: bool) -> list[dict[str, Any]]:
-    """Messages in the shape `apply_chat_template` takes, the image before the first user turn's words.
+    """Return messages in the form of `apply_chat_template`, with the image before the first user turn's text.
 
     Raises:
         PromptError: There is an image and no user turn to carry it.

@@ -1,8 +1,8 @@
-"""Referring expressions, put in the one form that training used.
+"""Referring expressions, converted to the form that training used.
 
-The trained form is "the ship", "all ships", "the largest ship" or "the ship at the top left". Whether a checkpoint
-tells objects apart by colour is said by its vocabulary; how objects lie to one another is never asked, because the
-bundled model was measured to guess it.
+The trained form is "the ship", "all ships", "the largest ship" or "the ship at the top left". The vocabulary states
+whether a checkpoint distinguishes objects by colour. Relations between objects are never asked for, because the bundled
+model only guesses them, as measured.
 """
 
 import re
@@ -43,7 +43,7 @@ class Expression:
     """A referring expression a checkpoint was trained on.
 
     Attributes:
-        category: What is referred to, one of the checkpoint's categories.
+        category: Category of the object, one of the checkpoint's.
         many: Whether all of them are; else one.
         extreme: "leftmost", "largest" and so on, or "".
         place: "at the top left", "in the left half" and so on, or "".
@@ -58,7 +58,7 @@ class Expression:
 
     @property
     def plain(self) -> bool:
-        """Return whether nothing but the category is named."""
+        """Return whether only the category is named."""
         return not (self.extreme or self.place or self.colour)
 
     @property
@@ -71,11 +71,11 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Words no trained expression can be made of.
+    """Words that cannot be converted to a trained expression.
 
     Attributes:
         reason: Why not, as the beginning of a sentence.
-        noun: What is not known, where that is the reason.
+        noun: The unknown noun, if that is the reason.
     """
 
     reason: str
@@ -85,11 +85,11 @@ class Unknown:
 def read_expression(
     words: str, categories: Sequence[str], *, colours: Sequence[str] = (), default: str = ""
 ) -> Expression | Unknown:
-    """The trained expression that words mean.
+    """Convert words to a trained expression.
 
     Args:
         words: Such as "the two biggest planes" or "tanks in the upper left corner".
-        categories: What may be referred to.
+        categories: Possible categories.
         colours: The colours objects may be told apart by.
         default: The category meant by "the leftmost one" or "they".
     """
@@ -117,14 +117,14 @@ def read_expression(
 
 
 def _place_after(text: str) -> tuple[str, str]:
-    """The text without the place it ends with, and that place in trained words."""
+    """Return the text without a place at its end, and that place in trained words."""
     found = _AFTER.search(f" {text}")
     where = _where(found) if found else ""
     return (text[: max(0, found.start() - 1)].strip(), where) if found and where else (text, "")
 
 
 def _place_before(text: str) -> tuple[str, str]:
-    """The text without the place it begins with, as in "top left ship", and that place in trained words."""
+    """Return the text without a place at its beginning, as in "top left ship", and that place in trained words."""
     found = _BEFORE.match(text)
     where = _where(found) if found else ""
     return (text[found.end() :], where) if found and where else (text, "")
@@ -143,7 +143,7 @@ def _where(found: re.Match[str]) -> str:
 
 
 def _determined(text: str) -> tuple[str, bool, bool]:
-    """The text without articles and counts, whether these mean several, and whether they count."""
+    """Return the text without articles and counts, whether these mean several objects, and whether they count."""
     words = text.split()
     many = counted = article = False
     while words:
@@ -158,14 +158,14 @@ def _determined(text: str) -> tuple[str, bool, bool]:
 
 
 def _ranked(text: str) -> tuple[str, str]:
-    """The text without the extreme it begins with, and that extreme in trained words."""
+    """Return the text without an extreme at its beginning, and that extreme in trained words."""
     if not (found := _RANKED.match(text)):
         return text, ""
     return text[found.end() :], next(name for name, forms in _EXTREMES.items() if found["word"] in forms.split("|"))
 
 
 def _unknown(text: str, categories: Sequence[str]) -> Unknown:
-    """Why no expression can be made of a text."""
+    """Return the reason why a text cannot be converted to an expression."""
     words = text.split()
     colour = next((word for word in words if word in COLOURS), "")
     left = " ".join(word for word in words if word not in COLOURS | {"that", "which", "is", "are", "and", "or"})
@@ -188,13 +188,13 @@ def _unknown(text: str, categories: Sequence[str]) -> Unknown:
 
 
 def _rest(words: Sequence[str], categories: Sequence[str]) -> str:
-    """The words after a leading category: "on the runway"."""
+    """Return the words after a leading category: "on the runway"."""
     ends = (end for end, word in enumerate(words) if word in AFTER_NOUN)
     return next((" ".join(words[end:]) for end in ends if category_of(" ".join(words[:end]), categories)), "")
 
 
 def _several(text: str, categories: Sequence[str]) -> list[str]:
-    """The categories that a list names; empty where part of it is none."""
+    """Return the categories that a list names; empty if part of it is none."""
     parts = [part for part in _JOINED.split(text) if part]
     nouns = [noun for part in parts for noun in ([part] if category_of(part, categories) else part.split())]
     return nouns if all(category_of(noun, categories) for noun in nouns) else []

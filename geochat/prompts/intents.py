@@ -1,8 +1,8 @@
-"""The kinds of question, their trained wordings, and how people type them.
+"""Kinds of question, their trained wordings, and patterns of users' wordings.
 
-Patterns are tried over normalised words (see `phrases.normalise`). The words for the picture itself ("this aerial
-photo") have become "image" before, and for questions about objects "in image" is left out, as is politeness. `x` is
-what is asked about, `y` what it is compared with.
+Patterns are matched against normalised words (see `phrases.normalise`). Words for the picture itself ("this aerial
+photo") are replaced by "image" first; for questions about objects, "in image" and polite phrases are removed. `x` is
+the object of the question, `y` the object it is compared with.
 """
 
 import re
@@ -14,7 +14,7 @@ from geochat.prompts.tasks import Task
 
 
 class Kind(StrEnum):
-    """A kind of question that training had a wording for."""
+    """A kind of question with a trained wording."""
 
     COUNT = "count"
     PRESENCE = "presence"

@@ -1,7 +1,7 @@
-"""Return whether two phrases mean the same kind of thing: articles, counts, plurals, modifiers and synonyms aside.
+"""Comparison of phrases by meaning: ignoring articles, counts, plurals, modifiers and synonyms.
 
-Used to hold an answer against its question ("a submarine" is not "the building"), to match what a model says to the
-classes it was offered, and to find the category a person means. Nothing here raises.
+Used to check an answer against its question ("a submarine" is not "the building"), to match a model's text to the
+offered classes, and to find the category that a user means. Nothing here raises.
 """
 
 import re
@@ -51,7 +51,7 @@ _MODIFIERS = DETERMINERS | NUMBERS | COLOURS | SIZES | PLACE_WORDS | EXTREMES | 
 
 
 def normalise(text: str) -> str:
-    """The words of a text in lower case and American spelling, without punctuation or contractions."""
+    """Return the words of a text in lower case and American spelling, without punctuation or contractions."""
     text = unicodedata.normalize("NFKC", text).lower()
     for pattern, plain in _CONTRACTIONS:
         text = pattern.sub(plain, text)
@@ -59,7 +59,7 @@ def normalise(text: str) -> str:
 
 
 def singular(noun: str) -> str:
-    """The singular of a noun, which may be several words: "storage tanks" gives "storage tank"."""
+    """Return the singular of a noun, which may be several words: "storage tanks" gives "storage tank"."""
     first, last = noun[: noun.rfind(" ") + 1], noun[noun.rfind(" ") + 1 :]
     if last in _SINGULARS:
         return first + _SINGULARS[last]
@@ -73,7 +73,7 @@ def singular(noun: str) -> str:
 
 
 def plural(noun: str) -> str:
-    """The plural of a noun, which may be several words; a plural stays as it is."""
+    """Return the plural of a noun, which may be several words; a plural is unchanged."""
     noun = singular(noun)
     first, last = noun[: noun.rfind(" ") + 1], noun[noun.rfind(" ") + 1 :]
     if last in IRREGULAR:
@@ -86,18 +86,18 @@ def plural(noun: str) -> str:
 
 
 def with_article(noun: str) -> str:
-    """The noun with "a" or "an"."""
+    """Return the noun with "a" or "an"."""
     return f"{'an' if noun[:1] in {'a', 'e', 'i', 'o', 'u'} else 'a'} {noun}"
 
 
 def quoted(words: str) -> str:
-    """Quote a person's words, shortened to fit a sentence."""
+    """Quote a user's words, shortened to fit a sentence."""
     shown = words if len(words) <= _SHOWN else words[:_SHOWN].rsplit(" ", 1)[0]
     return f'"{shown}"'
 
 
 def head_noun(phrase: str) -> str:
-    """The singular noun a phrase is about, as it is written, or "": "two planes on the left" gives "plane"."""
+    """Return the singular head noun of a phrase as written, or "": "two planes on the left" gives "plane"."""
     words = normalise(phrase).split()
     while words:
         start = next((i for i, word in enumerate(words) if not _modifies(word)), len(words))
@@ -113,13 +113,13 @@ def head_noun(phrase: str) -> str:
 
 
 def canonical(noun: str) -> str:
-    """The name that synonyms of a noun share, in the singular; the noun itself where none is known."""
+    """Return the common name of a noun's synonyms, in the singular; the noun itself if none is known."""
     noun = singular(normalise(noun))
     return _NAMES.get(noun, noun)
 
 
 def category_of(words: str, categories: Iterable[str]) -> str | None:
-    """The one of `categories` a noun names, by itself, its plural or a synonym; None for none or several.
+    """Return the one of `categories` that a noun names, by itself, its plural or a synonym; None for none or several.
 
     Articles and counts before the noun are ignored, other words are not: "passenger planes" is not "airplane".
     """
@@ -130,10 +130,10 @@ def category_of(words: str, categories: Iterable[str]) -> str | None:
 
 
 def same_thing(asked: str, named: str) -> bool:
-    """Return whether the phrase an answer names means what was asked for.
+    """Return whether the phrase of an answer means the requested object.
 
-    Articles, counts, plurals, modifiers of colour, size and place and synonyms are no difference, nor is a noun that
-    is named more exactly ("court", "tennis court"). Where `asked` names no kind ("the largest one") anything will do.
+    Articles, counts, plurals, modifiers of colour, size and place and synonyms make no difference, nor does a more
+    specific noun ("court", "tennis court"). If `asked` names no kind ("the largest one"), any phrase matches.
     """
     answered = _core(named)
     return any(_same(_core(part), answered, part) for part in _PARTS.split(normalise(asked)) if part.strip()) or (
@@ -142,7 +142,7 @@ def same_thing(asked: str, named: str) -> bool:
 
 
 def match_choice(answer: str, choices: Sequence[str]) -> str | None:
-    """The one of `choices` an answer means; None where none does, or several do equally.
+    """Return the one of `choices` that an answer means; None if none matches, or several match equally.
 
     Tried in this order: the same words; the same words up to the first punctuation mark ("Yes, there is."); the same
     noun by plural or synonym; the same kind of place ("airplane", "airport"; "dense residential", "residential").
@@ -161,7 +161,7 @@ def match_choice(answer: str, choices: Sequence[str]) -> str | None:
 
 
 def aliases_of(choice: str, known: Sequence[str]) -> tuple[str, ...]:
-    """The names in `known` that an offered answer stands for; none where nothing does.
+    """Return the names in `known` that an offered answer stands for; none if nothing matches.
 
     Tried in this order: the same words; the same noun by plural or synonym; the same kind of place, of which there may
     be several ("residential" stands for "dense residential" and "sparse residential").
@@ -193,7 +193,7 @@ def _short_name(text: str) -> _Name:
 
 
 def _name(text: str) -> _Name:
-    """The names of a text; a long one is no name and has its words alone."""
+    """Return the names of a text; for a long text, its words alone."""
     if len(text) <= _LONG:
         return _short_name(text)
     words = normalise(text)
@@ -205,20 +205,20 @@ def _modifies(word: str) -> bool:
 
 
 def _without_determiners(words: str) -> str:
-    """The words without leading articles and counts; all of them where nothing else would be left."""
+    """Return the words without leading articles and counts; all of them if nothing else would be left."""
     found = normalise(words).split()
     start = next((i for i, w in enumerate(found) if w not in DETERMINERS | NUMBERS and not w.isdigit()), 0)
     return " ".join(found[start:])
 
 
 def _only(choices: Iterable[str], fits: Callable[[str], bool]) -> str | None:
-    """The one choice that fits."""
+    """Return the single matching choice."""
     found = [choice for choice in choices if fits(choice)]
     return found[0] if len(found) == 1 else None
 
 
 def _core(phrase: str) -> tuple[str, ...]:
-    """The words of a phrase's noun, its longest known ending replaced by the name synonyms share."""
+    """Return the words of a phrase's noun; its longest known ending is replaced by the common name of its synonyms."""
     words = head_noun(phrase).split()
     if not words or words[-1] in ANYTHING:
         return ()
@@ -238,7 +238,7 @@ def _same(asked: tuple[str, ...], answered: tuple[str, ...], words: str) -> bool
 
 
 def _place(name: str) -> str:
-    """The name of a kind of place without words like "area"."""
+    """Return the name of a kind of place without words such as "area"."""
     words = normalise(name).split()
     while len(words) > 1 and words[-1] in AREA:
         words.pop()
@@ -246,7 +246,7 @@ def _place(name: str) -> str:
 
 
 def _kinds(place: str) -> frozenset[str]:
-    """The names a kind of place may go by: what stands there, and without how densely."""
+    """Return the possible names of a kind of place: its contents, without density words."""
     words = place.split()
     while len(words) > 1 and words[0] in DENSITIES:
         words.pop(0)

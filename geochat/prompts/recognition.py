@@ -1,9 +1,9 @@
-"""Recognition of questions: free words in, a checkpoint's trained wording out.
+"""Recognition of questions: free text to a checkpoint's trained wording.
 
-A checkpoint that was trained on templates understands its templates and gives noise for anything else. Here a question
-is read by tables (`intents`, `expressions`, `synonyms`) and put into the trained wording of its task; what no trained
-question means is answered in one honest sentence. Every function is total: no text makes it raise. Apart from
-normalising it, no more than the first 400 characters of a question are read, lists of classes excepted.
+A checkpoint trained on templates understands its templates and answers anything else with noise. Here a question is
+parsed with tables (`intents`, `expressions`, `synonyms`) and converted to the trained wording of its task; a question
+without a trained equivalent gets a one-sentence answer. Every function is total: no text makes it raise. Apart from
+normalisation, only the first 400 characters of a question are read, except for lists of classes.
 """
 
 import re
@@ -60,11 +60,11 @@ def recognise(
     task: Task | None = None,
     previous: Recognised | None = None,
 ) -> Recognised | OutOfScope:
-    """Read a question as one that the checkpoint was trained on.
+    """Recognise a question as one that the checkpoint was trained on.
 
     Args:
         question: As it was typed; a task token or the published suffix of a task says which task is meant.
-        vocabulary: What the checkpoint knows.
+        vocabulary: Vocabulary of the checkpoint.
         has_regions: Whether regions are given beside the question. Those in its text are seen.
         task: The task the user chose. Then a question is out of scope only for things that the checkpoint does not
             know; one that no wording of the task fits passes as it is.
@@ -74,7 +74,7 @@ def recognise(
 
 
 class _Reading:
-    """One question being read.
+    """A question being recognised.
 
     Attributes:
         text: The question without task token, suffix and regions, as it was typed.
@@ -108,7 +108,7 @@ class _Reading:
         return replace(found, note="") if found.words and normalise(found.words) == normalise(self.text) else found
 
     def _within(self, task: Task) -> Recognised | OutOfScope:
-        """The question within the task the user chose."""
+        """Recognise a question of a task that the user chose."""
         as_it_is = Recognised(task, self.clash or self.text)
         if self.clash or task is Task.CHAT:
             return as_it_is
@@ -123,7 +123,7 @@ class _Reading:
         return self._about_objects() or self._phrase() or as_it_is
 
     def _open(self) -> Recognised | OutOfScope:
-        """The question of a user who chose no task."""
+        """Recognise a question without a chosen task."""
         readers = (
             self._about_region, self._about_me, self._classes, self._about_image, self._is_this, self._about_objects,
             self._bare_classes, self._follow_up, self._phrase,
@@ -135,7 +135,7 @@ class _Reading:
         return self._refused("I understand English only" if foreign else "I cannot answer that")
 
     def _about_region(self) -> Recognised | OutOfScope | None:
-        """With a region, what is in it is all that can be asked."""
+        """Recognise a question about a region, which can only be about its content."""
         if not self.has_regions:
             return None
         if not self.text or any(pattern.match(self.words) for _, pattern in ABOUT_REGION):
@@ -143,11 +143,11 @@ class _Reading:
         return self._refused("with a marked region I only name the object in it, so ask about the image without one")
 
     def _about_me(self) -> OutOfScope | None:
-        """A greeting, or the question what can be asked."""
+        """Recognise a greeting, or a question about the model's abilities."""
         return OutOfScope(f"{abilities(self.vocabulary)}.") if ABOUT_ME.match(self.words) else None
 
     def _classes(self, *, bare: bool = False) -> Recognised | OutOfScope | None:
-        """A choice between classes, of which one at least must be known."""
+        """Recognise a choice between classes, at least one of which must be known."""
         known = self.vocabulary.scene_classes
         offered = offered_classes(self.text, known, bare=bare)
         if len(offered) < 2:
@@ -157,7 +157,7 @@ class _Reading:
         return self._refused(f"I do not know {' or '.join(quoted(normalise(name)) for name in offered[:3])}")
 
     def _bare_classes(self) -> Recognised | OutOfScope | None:
-        """A list and nothing else: "harbor or forest?"."""
+        """Recognise a bare list of classes: "harbor or forest?"."""
         return self._classes(bare=True)
 
     def _about_image(self) -> Recognised | OutOfScope | None:
@@ -165,7 +165,7 @@ class _Reading:
         return None if kind is None else self._scene(()) if kind is Kind.SCENE else self._whole(kind)
 
     def _is_this(self) -> Recognised | OutOfScope | None:
-        """Read "is this a harbor?" as the question for the kind of place, or "is this a ship?" as that for ships."""
+        """Recognise "is this a harbor?" as a question about the kind of place, "is this a ship?" as one about ships."""
         if not (found := IS_THIS.match(self.words)):
             return None
         thing = self._expression(found["x"])
@@ -176,7 +176,7 @@ class _Reading:
         return self._refused(thing.reason) if found["article"] else None
 
     def _about_objects(self) -> Recognised | OutOfScope | None:
-        """The first pattern about objects that fits, and is of the task."""
+        """Return the first matching pattern about objects that belongs to the task."""
         for said, pattern in ABOUT_OBJECTS:
             found = pattern.match(self.objects)
             kind = self._fitting(said)
@@ -187,13 +187,13 @@ class _Reading:
         return None
 
     def _fitting(self, kind: Kind) -> Kind:
-        """The kind that a kind of question is asked as: "where" is answered with boxes, unless by `Task.VQA`."""
+        """Return the kind as which a question is asked: "where" is answered with boxes, except for `Task.VQA`."""
         if kind in {Kind.REFER, Kind.POSITION}:
             return Kind.POSITION if self.task is Task.VQA else Kind.REFER
         return Kind.REFER if self.task is Task.REFER and kind in {Kind.COUNT, Kind.PRESENCE} else kind
 
     def _follow_up(self) -> Recognised | OutOfScope | None:
-        """Read "and ships?" as what was asked before."""
+        """Recognise "and ships?" as a repetition of the previous question."""
         kind = self.previous.kind if self.previous else None
         if kind is None or TASKS[kind] not in {Task.VQA, Task.REFER} or kind is Kind.COMPARISON:
             return None
@@ -203,7 +203,7 @@ class _Reading:
         return self._asked(kind if found.plain or kind in _ONE else Kind.REFER, self.objects)
 
     def _phrase(self) -> Recognised | OutOfScope | None:
-        """A noun phrase alone: "ships?" asks whether there are any, "the largest ship" is looked for."""
+        """Recognise a noun phrase alone: "ships?" asks for presence, "the largest ship" for its location."""
         found = self._expression(self.objects)
         if isinstance(found, Unknown):
             named = self.objects.partition(" ")[0] in DETERMINERS or (" " in self.objects and not found.noun)
@@ -220,7 +220,7 @@ class _Reading:
         )
 
     def _asked(self, kind: Kind, words: str, other: str = "", word: str = "") -> Recognised | OutOfScope:
-        """The trained question of a kind about what `words` name, or why there is none."""
+        """Return the trained question of a kind about the object that `words` name, or the reason why there is none."""
         first = self._expression(words)
         second = self._expression(other) if other else first
         if isinstance(first, Unknown):
@@ -243,7 +243,7 @@ class _Reading:
         return Recognised(TASKS[kind], asked, choices, note, kind, first.category)
 
     def _not_known(self, kind: Kind, unknown: Unknown) -> Recognised | OutOfScope:
-        """The answer about something that is no category: perhaps it is a kind of place."""
+        """Return the answer about an unknown category, which may be a kind of place."""
         if not match_choice(unknown.noun, self.vocabulary.scene_classes):
             return self._refused(unknown.reason)
         if kind is Kind.PRESENCE and self.task is None:
@@ -251,14 +251,14 @@ class _Reading:
         return self._refused(f"I know {quoted(unknown.noun)} only as a kind of place")
 
     def _whole(self, kind: Kind) -> Recognised:
-        """The published question of a task about the image or a region."""
+        """Return the published question of a task about the image or a region."""
         task = TASKS[kind]
         words = " ".join((PUBLISHED[task], *self.regions)) if self.regions else ""
         exact = normalise(self.text) in {"", normalise(PUBLISHED[task])}
         return Recognised(task, words, note="" if exact else _NOTES[kind], kind=kind)
 
     def _scene(self, offered: tuple[str, ...]) -> Recognised | OutOfScope:
-        """The question for the kind of place, among the classes offered or all that are known."""
+        """Return the question about the kind of place, among the offered classes or all known ones."""
         choices = offered or self.vocabulary.scene_classes
         if not choices:
             return self._refused("I know no kinds of place")
@@ -278,7 +278,7 @@ class _Reading:
 
 
 def _without_marks(text: str) -> tuple[str, Task | None]:
-    """The text without the token or suffix of a task, and that task."""
+    """Return the text without the token or suffix of a task, and that task."""
     task = None
     for each, token in TOKENS.items():
         if text[: len(token)].lower() == token:
@@ -291,7 +291,7 @@ def _without_marks(text: str) -> tuple[str, Task | None]:
 
 
 def _trimmed(text: str, openings: tuple[str, ...], endings: tuple[str, ...]) -> str:
-    """The text without words it may begin or end with."""
+    """Return the text without removable words at its beginning or end."""
     while True:
         found = max((o for o in openings if f"{text} ".startswith(f"{o} ")), key=len, default=None)
         ending = max((e for e in endings if f" {text}".endswith(f" {e}")), key=len, default="") if text else ""

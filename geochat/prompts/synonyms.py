@@ -1,7 +1,7 @@
-"""Words of the field that mean the same: nouns, spellings, colours, sizes and places.
+"""Synonyms in the field: nouns, spellings, colours, sizes and places.
 
-Nouns are singular, in lower case and in American spelling; the first of a row is the name the others are given. The
-rows hold for object categories and scene classes alike.
+Nouns are singular, in lower case and in American spelling; the first of a row is the common name. The rows apply to
+object categories and scene classes alike.
 """
 
 

@@ -1,4 +1,4 @@
-"""The kinds of question. How a model is asked each of them is part of its dialect (`geochat.dialects`).
+"""The kinds of question. Their wording is part of a model's dialect (`geochat.dialects`).
 
 GeoChat switches behaviour by a task token at the head of the question (section 3.1 of the paper): none for
 conversation, visual question answering and scene classification, `[grounding]` for a description with boxes,
@@ -27,7 +27,7 @@ TASK_NAMES: dict[str, Task | None] = {"auto": None, "describe": Task.CAPTION, **
 
 
 def read_task(task: Task | str | None) -> Task | None:
-    """The task of a name in `TASK_NAMES`; a task and None as they are.
+    """Return the task of a name in `TASK_NAMES`; tasks and None are returned unchanged.
 
     Raises:
         PromptError: There is none of that name.

@@ -1,4 +1,4 @@
-"""Vocabulary of a checkpoint that knows only trained wordings, the classes a question offers, and the outcome.
+"""Vocabulary of a checkpoint with fixed wordings, the classes that a question offers, and recognition results.
 
 "Airport, harbor or forest?" offers three classes. A checkpoint that knows the first as "airplane" is asked for that.
 """
@@ -33,7 +33,7 @@ _WORDS = 4  # of a class's name, at most, where a question does not say that it 
 
 
 def offered_classes(text: str, known: Sequence[str], *, chosen: bool = False, bare: bool = False) -> tuple[str, ...]:
-    """The classes a question offers, as they are written; none where it offers none.
+    """Return the classes that a question offers, as written; empty if it offers none.
 
     Args:
         text: The question.
@@ -58,7 +58,7 @@ def offered_classes(text: str, known: Sequence[str], *, chosen: bool = False, ba
 
 
 def trained_names(offered: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """The names training has for the classes offered; their own where it has none or two would share one."""
+    """Return the trained names of offered classes; their own if there is none, or two would share one."""
     names = [match_choice(name, known) or name for name in offered]
     taken = Counter(names) + Counter(offered) - Counter(o for o, n in zip(offered, names, strict=True) if o == n)
     return tuple(ours if taken[ours] == 1 else theirs for ours, theirs in zip(names, offered, strict=True))
@@ -82,9 +82,9 @@ class Vocabulary:
 
     Attributes:
         categories: The objects it finds and counts, singular.
-        scene_classes: The kinds of place it tells apart.
-        tasks: What it was trained for; empty stands for every task.
-        colours: The colours it tells objects apart by.
+        scene_classes: The scene classes that it distinguishes.
+        tasks: Tasks it was trained for; empty means all.
+        colours: The colours by which it distinguishes objects.
     """
 
     categories: tuple[str, ...]
@@ -95,14 +95,14 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """A question that was understood.
+    """A recognised question.
 
     Attributes:
-        task: What is asked for.
+        task: Kind of question.
         words: The question for `compose(words, task, boxes)`; empty asks the published question of the task.
         choices: The possible right answers where they are known: yes and no, the classes as they were offered. For
             `Task.SCENE` the i-th of `words` is the trained name of the i-th choice.
-        note: How the question was understood, for the user; empty where it was asked in these words.
+        note: Note on the interpretation for the user; empty if the question was not reworded.
         kind: The kind of question; empty for one that passes as it is.
         category: The kind of object it is about, or empty.
     """
@@ -127,7 +127,7 @@ class OutOfScope:
 
 
 def abilities(vocabulary: Vocabulary) -> str:
-    """Abilities of a checkpoint as a clause: "I find and count airplanes and ships, and describe the image"."""
+    """Describe a checkpoint's abilities as a clause: "I find and count airplanes and ships, and describe the image"."""
     tasks = vocabulary.tasks or tuple(Task)
     nouns = _listed([plural(name) for name in vocabulary.categories])
     verbs = [verb for task, verb in ((Task.REFER, "find"), (Task.VQA, "count and compare")) if task in tasks]

@@ -20,6 +20,7 @@ from geochat.imagery import Scene
 from geochat_serve.answering import AnswerService
 from geochat_serve.api import ApiRoutes, build_api
 from geochat_serve.jobs import Jobs
+from geochat_serve.memory import trimmed_memory
 from geochat_serve.metrics import Metrics
 from geochat_serve.middleware import build_middleware
 from geochat_serve.middleware.hosts import LOOPBACK_NAMES, AllowedHosts
@@ -143,7 +144,8 @@ def serve(chat: GeoChat, settings: ServeSettings) -> Iterator[Server]:
             ]
             url, share_url = _launch(page, settings, authenticator, storage, metrics=metrics, inner=inner)
             try:
-                yield Server(url, share_url, page, sessions, storage, answers, jobs)
+                with trimmed_memory():
+                    yield Server(url, share_url, page, sessions, storage, answers, jobs)
             finally:
                 for session in sessions:
                     session.stop()

@@ -31,8 +31,6 @@ from geochat_serve.open_scene import OpenScene
 from geochat_serve.session import Session
 from geochat_serve.transcripts import to_json, to_markdown
 
-PICTURE_SIDE = 3072  # longest side in pixels: larger pictures of a large scene take seconds more
-
 Shown: TypeAlias = Collection[str] | None
 
 
@@ -150,7 +148,7 @@ def _shown(session: Session, shown: Shown) -> _ShownRegions:
 
 def _picture(session: Session, keys: Shown) -> bytes:
     shown = _shown(session, keys)
-    view = shown.scene.view(shown.scene.overview.window, PICTURE_SIDE)
+    view = shown.scene.overview  # which is in memory: reading all of a large scene anew takes seconds
     picture = draw(view.pil(), shown.features, view.frame, [each.number for each in shown.regions])
     return _written(".png", lambda path: write_picture(path, picture, shown.provenance))
 

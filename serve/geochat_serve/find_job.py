@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FindSpec:
-    """What is searched for, and through which windows; the options are those of `geochat.find.FindOptions`.
+    """Phrases and windows of a search; the options are those of `geochat.find.FindOptions`.
 
     Attributes:
         phrases: What to find.

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 
 from geochat import GeoChat
 from geochat.assistant import AnswerStream, Conversation
@@ -18,6 +19,7 @@ from geochat_serve.queue import Ticket
 from geochat_serve.storage import UploadStorage
 
 AUTOMATIC = ("auto", "Automatic")  # bands and stretch of a scene that was just opened
+MAX_OVERLAYS = 16
 _CLEARED = 3  # conversations that can be brought back
 
 
@@ -32,6 +34,7 @@ class Session:
         client: Login or address from which it was started.
         scene: The open scene, which questions are about.
         layers: Images laid over it, by id, the lowest first. They stay when another scene is opened.
+        overlays: Folders of the vector layers laid on it, by id, the lowest first. They go when another one is opened.
         exchanges: The conversation on the page, over all views of the scene.
         colours: Colours of the phrases.
         bands: Bands of the scene, as the user chose them.
@@ -50,6 +53,7 @@ class Session:
     client: str = ""
     scene: OpenScene | None = None
     layers: dict[str, OpenScene] = field(default_factory=dict)
+    overlays: dict[str, Path] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
     colours: PhraseColours = field(default_factory=PhraseColours)
     bands: str = AUTOMATIC[0]
@@ -68,6 +72,7 @@ class Session:
         """Show another scene, or another page of the same file; the conversation starts anew."""
         self.stop()
         self._close_scene(storage, keep_file=self.scene is not None and self.scene.path == scene.path)
+        self._remove_overlays(storage)
         self.scene = scene
         self.bands, self.stretch = AUTOMATIC
         self.clear()
@@ -94,16 +99,17 @@ class Session:
         self.require_room()
         self.layers[layer.id] = layer
 
-    def require_room(self) -> None:
-        """Check that another image layer may be added.
+    def require_room(self, *, vector: bool = False) -> None:
+        """Check that another image layer, or vector layer, may be added.
 
         Raises:
             ImageError: There are too many, or the session has ended.
         """
         if self._closed:
             raise ImageError("the session has ended; reload the page")
-        if len(self.layers) >= MAX_LAYERS:
-            raise ImageError(f"there are {MAX_LAYERS} image layers; remove one first")
+        kept, most, kind = (self.overlays, MAX_OVERLAYS, "vector") if vector else (self.layers, MAX_LAYERS, "image")
+        if len(kept) >= most:
+            raise ImageError(f"there are {most} {kind} layers; remove one first")
 
     def require_layer(self, layer_id: object) -> OpenScene:
         """Return an image layer.
@@ -120,6 +126,36 @@ class Session:
         """Remove an image layer and delete its file. Idempotent."""
         if (layer := self.layers.pop(str(layer_id), None)) is not None:
             discard(layer, storage)
+
+    def add_overlay(self, overlay_id: str, folder: Path, scene: OpenScene) -> None:
+        """Keep the folder of a vector layer laid on a scene. The session removes it in the end.
+
+        Raises:
+            ImageError: There are too many, the scene is no longer open, or the session has ended.
+        """
+        self.require_room(vector=True)
+        if self.require_scene().image_id != scene.image_id:
+            raise ImageError("another image was opened; add the layer again")
+        self.overlays[overlay_id] = folder
+
+    def require_overlay(self, overlay_id: object) -> Path:
+        """Return the folder of a vector layer.
+
+        Raises:
+            ImageError: There is none with that id.
+        """
+        if (folder := self.overlays.get(str(overlay_id))) is None:
+            raise ImageError("that layer is gone; add the file again")
+        return folder
+
+    def remove_overlay(self, overlay_id: object, storage: UploadStorage) -> None:
+        """Remove a vector layer. Idempotent."""
+        if (folder := self.overlays.pop(str(overlay_id), None)) is not None:
+            storage.remove(folder)
+
+    def _remove_overlays(self, storage: UploadStorage) -> None:
+        for overlay_id in tuple(self.overlays):
+            self.remove_overlay(overlay_id, storage)
 
     def require_scene(self) -> OpenScene:
         """Return the open scene.
@@ -222,6 +258,7 @@ class Session:
         self._close_scene(storage)
         for layer_id in tuple(self.layers):
             self.remove_layer(layer_id, storage)
+        self._remove_overlays(storage)
 
     def _close_scene(self, storage: UploadStorage, *, keep_file: bool = False) -> None:
         scene, self.scene = self.scene, None

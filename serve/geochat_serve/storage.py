@@ -181,8 +181,7 @@ class UploadStorage:
 
     def size(self) -> int:
         """Return the bytes in use."""
-        files = {_inode(path): _size(path) for path in Path(self._folder.name).rglob("*")}
-        return sum(files.values())
+        return _bytes(Path(self._folder.name))
 
     def remove_expired(self, unclaimed_s: float = UNCLAIMED_S, linger_s: float = LINGER_S) -> None:
         """Remove uploads that nobody claimed within `unclaimed_s`, or that no call has read for `linger_s`."""
@@ -214,7 +213,7 @@ class UploadStorage:
 
     def _unclaimed_bytes(self, client: str) -> int:
         folders = [folder for folder, owner in self._owners.copy().items() if owner == client]
-        return sum(_size(path) for folder in folders for path in self.uploads.joinpath(folder).glob("*"))
+        return sum(_bytes(self.uploads / folder) for folder in folders)
 
 
 def safe_name(name: str) -> str:
@@ -235,20 +234,18 @@ def _link(path: Path, target: Path) -> None:
         shutil.copyfile(path, target)
 
 
-def _inode(path: Path) -> tuple[int, int] | Path:
-    """Return a key that the hard links of one file share."""
-    try:
-        status = path.stat()
-    except OSError:  # removed in the meantime
-        return path
-    return status.st_dev, status.st_ino
+def _bytes(folder: Path) -> int:
+    """Return the size of all files in a folder; hard links of one file count once.
 
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size if path.is_file() else 0
-    except OSError:  # removed in the meantime
-        return 0
+    What another thread removes meanwhile is left out.
+    """
+    sizes = {}
+    for parent, _, names in os.walk(folder):  # unlike `Path.rglob`, it passes over folders that are gone
+        for name in names:
+            with suppress(OSError):
+                status = Path(parent, name).lstat()
+                sizes[status.st_dev, status.st_ino] = status.st_size
+    return sum(sizes.values())
 
 
 def _modified(path: Path) -> float:

@@ -32,7 +32,7 @@ class Answers:
 
 @pytest.fixture
 def runs(tmp_path):
-    """A finished run called scenes: of four images a class, one is taken for a forest."""
+    """A finished run called scenes: of four images per class, one is taken for a forest."""
     for place, name in enumerate(("beach", "forest", "mobilehomepark")):
         for number in range(4):
             path = tmp_path / "imagery" / name / f"{number}.png"

@@ -134,7 +134,7 @@ def test_a_json_array_is_a_file_of_answers(tmp_path):
 def test_what_is_neither_lines_nor_an_array_is_told(tmp_path):
     path = tmp_path / "answers.json"
     path.write_text(json.dumps({"answers": [{"answer": "yes"}]}, indent=1))
-    with pytest.raises(DataError, match="give one JSON object a line, or an array of objects"):
+    with pytest.raises(DataError, match="give one JSON object per line, or an array of objects"):
         score_file(path, "vqa", dialect=GEOCHAT)
 
 

@@ -99,6 +99,12 @@ def pictures(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def wide_scene(pictures):
+    with OpenScene.open(pictures / "wide.png", "wide.png", owned=False) as scene:
+        yield scene
+
+
 @pytest.fixture(scope="session")
 def api(server):
     """A client of the HTTP API."""

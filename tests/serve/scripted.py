@@ -1,14 +1,22 @@
-"""An engine that needs no model: what it writes is chosen by words of the question."""
+"""An engine that needs no model: what it writes is chosen by words of the question; and searches that it answers."""
 
+import asyncio
 import math
 import re
 import threading
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
+from geochat import GeoChat
 from geochat.engines import ChoiceScore, Chunk, GenerationSettings, TokenScore, Usage, complete, one_by_one
 from geochat.errors import GeoChatError
 from geochat.models import Capabilities, ModelInfo, Settings
+from geochat_serve.answering import AnswerService
+from geochat_serve.jobs import FindSpec, Jobs
+from geochat_serve.queue import FairQueue
+
+SEARCH = FindSpec(("it",), window=200, overlap=0.0)  # six windows of wide.png, a box in each
 
 PLANES = (
     "There are <p>two airplanes</p> {<10><20><30><40>|<30>}<delim>{<50><60><80><75>|<90>}"
@@ -113,4 +121,22 @@ def _scores(text, choices):
     )
 
 
-__all__ = ["ANSWERS", "PLANES", "GenerationSettings", "ScriptedEngine"]
+@asynccontextmanager
+async def job_service(storage, slots=2, **engine):
+    """The jobs of a server with its own scripted engine, and its answers."""
+    answers = AnswerService(GeoChat(ScriptedEngine(**engine)), FairQueue(slots, 8))
+    jobs = Jobs(answers, storage)
+    try:
+        yield jobs, answers
+    finally:
+        await asyncio.to_thread(jobs.close)
+        answers.close()
+
+
+async def until(condition):
+    """Wait until a condition holds."""
+    while not condition():
+        await asyncio.sleep(0.01)
+
+
+__all__ = ["ANSWERS", "PLANES", "SEARCH", "GenerationSettings", "ScriptedEngine", "job_service", "until"]

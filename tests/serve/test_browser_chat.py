@@ -220,9 +220,9 @@ def test_correcting_an_answer(user, pictures):
     user.page.click(".gc-editor button:text-is('Save')")
     user.page.wait_for_selector(".gc-corrected")
     assert user.page.locator(".gc-phrase").inner_text() == "the ship"
-    assert user.page.locator(".gv-region").count() == 0
+    user.page.wait_for_selector(".gv-region", state="detached")
     user.open_panel("Conversation and corrections")
-    assert user.page.locator(".ge-corrections").inner_text() == "1"
+    user.page.wait_for_selector(".ge-corrections:text-is('1')")
     with zipfile.ZipFile(user.export("training").path()) as archive:
         (row,) = json.loads(archive.read("corrections.json"))
     (region,) = GEOCHAT.parse(row["conversations"][1]["value"]).regions

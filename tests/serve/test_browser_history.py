@@ -33,6 +33,7 @@ def test_regions_and_clearing_are_undone_and_redone(user, pictures):
     user.ask("it", "Find")
     user.page.click("#clear")
     user.page.wait_for_selector(".gc-exchange", state="detached")
+    user.page.wait_for_selector("[data-action=undo][title*='cleared conversation']")
     assert regions(user) == 0
     user.page.click("[data-action=undo]")
     user.page.wait_for_selector(".gc-exchange.done")
@@ -60,7 +61,7 @@ def test_a_correction_is_undone_and_redone(user, pictures):
     user.page.fill(".gc-editor textarea", "<p>the ship</p> [1]")
     user.page.click(".gc-editor button:text-is('Save')")
     user.page.wait_for_selector(".gc-corrected")
-    assert user.page.evaluate("document.activeElement.dataset.tool") == "Correct"
+    user.page.wait_for_function("document.activeElement.dataset.tool === 'Correct'")
     user.page.keyboard.press("Control+z")
     user.page.wait_for_selector(".gc-corrected", state="detached")
     assert user.words().startswith("it")
@@ -89,7 +90,7 @@ def test_another_image_asks_first(user, pictures):
     assert user.page.locator(".gc-exchange").count() == 0
 
 
-def test_a_reload_brings_back_question_region_view_bands_and_stretch(user, pictures):
+def test_a_reload_brings_back_question_region_view_bands_and_stretch(user, pictures, server):
     user.open(pictures / "place.tif")
     user.page.click("[data-action=in]")
     user.draw()
@@ -101,10 +102,11 @@ def test_a_reload_brings_back_question_region_view_bands_and_stretch(user, pictu
     user.page.press("#bands input", "Enter")
     user.page.click("#stretch input")
     user.page.click("[role=option]:has-text('Percentiles 2–98')")
-    wait_until(lambda: "Percentiles 2" in user.page.input_value("#stretch input"))
+    session = server.sessions.with_key(user.page.evaluate("sessionStorage['geochat-session']"), None)
+    wait_until(lambda: (session.bands, session.stretch) == ("4,3,2", "Percentiles 2–98"))  # Gradio sends them in turn
+    user.page.click("[data-action=out]")
     shape, zoom = place(user), user.zoom()
-    user.page.wait_for_timeout(500)  # the view is kept a moment after it rests
-    user.page.reload()
+    user.page.reload()  # at once
     user.page.wait_for_selector(".gv-region")
     user.wait_for_task("Question")
     assert user.page.input_value("#question textarea") == "how many?"
@@ -112,7 +114,7 @@ def test_a_reload_brings_back_question_region_view_bands_and_stretch(user, pictu
     assert place(user) == shape
     user.open_panel("Image and regions")
     user.page.wait_for_function("() => document.querySelector('#bands input')?.value === '4,3,2'")
-    assert user.page.input_value("#stretch input") == "Percentiles 2–98"
+    user.page.wait_for_function("() => document.querySelector('#stretch input').value === 'Percentiles 2–98'")
     user.errors.clear()  # Gradio's own, of the connection that was cut
 
 

@@ -64,12 +64,14 @@ def test_a_layer_is_drawn_where_it_lies_over_the_active_image(placed, tmp_path):
     placed.page.uncheck(".gy-images [type=checkbox]")
     wait_until(lambda: share(placed, RED)[1] > 0.55)
     placed.page.check(".gy-images [type=checkbox]")
-    placed.page.fill(".gy-images [type=range]", "1")
-    wait_until(lambda: share(placed, GREEN) is not None)
+    placed.page.fill(".gy-images [type=text]", "the right one")
     placed.page.reload()
     placed.page.wait_for_selector(".gy-images input[type=text]", state="attached")
-    wait_until(lambda: share(placed, GREEN) is not None)
+    assert placed.page.input_value(".gy-images [type=text]") == "the right one"
+    assert placed.page.input_value(".gy-images [type=range]") == "0.5"
     placed.page.evaluate("document.querySelector('#layers details').open = true")
+    placed.page.fill(".gy-images [type=range]", "1")
+    wait_until(lambda: share(placed, GREEN) is not None)
     placed.page.click(".gy-images button:text-is('Remove')")
     wait_until(lambda: share(placed, GREEN) is None)
     assert placed.page.locator(".gy-images li").count() == 0

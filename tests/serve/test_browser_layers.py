@@ -58,8 +58,19 @@ def test_a_vector_layer_is_drawn_where_it_lies_and_told(placed, tmp_path):
     placed.page.wait_for_selector(".gy-tip:has-text('name: <img src=x>')")
     placed.page.mouse.move(*on_screen(placed, 50, 40))
     placed.page.wait_for_selector(".gy-tip", state="hidden")
+    placed.page.fill(".gy-list [type=text]", "my sites")
     placed.page.fill(".gy-list [type=range]", "0")
     wait_until(lambda: coloured(placed) == 0)
+    placed.page.reload()
+    placed.page.wait_for_selector(".gy-list li", state="attached")
+    placed.page.evaluate("document.querySelector('#layers details').open = true")
+    assert placed.page.input_value(".gy-list [type=text]") == "my sites"
+    assert placed.page.input_value(".gy-list [type=range]") == "0"
+    placed.page.fill(".gy-list [type=range]", "1")
+    wait_until(lambda: coloured(placed) > 300)
+    placed.page.click(".gy-list button:text-is('Remove')")
+    wait_until(lambda: any(url.endswith("/remove") for url in placed.requested))
+    placed.errors.clear()  # Gradio's own, of the connection that was cut
 
 
 def test_a_broken_layer_is_said_and_changes_nothing(placed, tmp_path):

@@ -6,6 +6,14 @@ import json
 
 import pytest
 from serve_browser import PHONE
+from serve_wire import wait_until
+
+TOLD = """() => {
+  const told = [];
+  const note = (changes) => changes.forEach(({addedNodes}) => told.push(...[...addedNodes].map((node) => node.data)));
+  new MutationObserver(note).observe(document.querySelector('.gr-saving .gc-percent'), {childList: true});
+  return told;
+}"""
 
 
 def features(user, kind="geojson"):
@@ -87,9 +95,14 @@ def test_answers_are_layers_and_what_is_hidden_is_not_exported(user, pictures):
     assert boxes.count() == 4
     user.page.click("[data-action=boxes]")
     assert boxes.count() == 0
-    user.page.click("#results [data-kind=geojson]")
-    user.wait_for_notification("No boxes are shown")
+    asked = len(user.requested)
+    user.page.click("#results [data-kind=geojson]")  # is told at once; an export of nothing would be refused
+    user.page.wait_for_selector(".gr-saving:has-text('No boxes are shown')")
+    assert not [url for url in user.requested[asked:] if url.endswith("/exports")]
     user.page.click("[data-action=boxes]")
+    told = user.page.evaluate_handle(TOLD)
+    assert user.export("png").suggested_filename == "place-geochat.png"
+    wait_until(lambda: "100 %" in told.json_value() and not user.page.inner_text(".gr-saving"))
     user.ask("it", "Find")  # the newest is shown, and what the user chose stays
     assert boxes.count() == 5
 
@@ -134,8 +147,11 @@ def test_the_result_table(user, pictures):
     assert len(user.rows()) == 3
     user.page.keyboard.press("Control+Shift+z")
     assert [row[0] for row in user.rows()] == ["3", "1"]
+    user.page.fill(".gr-opacity", "0.4")
     user.page.reload()
     user.page.wait_for_selector("#results tbody tr")
+    assert user.page.input_value(".gr-opacity") == "0.4"
+    assert user.page.locator(".gv-box").first.get_attribute("opacity") == "0.4"
     assert [row[0] for row in user.rows()] == ["1", "3"]  # deleted boxes stay so
     user.errors.clear()  # Gradio's own, of the connection that was cut
 

@@ -1,6 +1,7 @@
 """A scene is opened once, read by several threads, and closed with its session; the bundled scenes open too."""
 
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from geochat.errors import ImageError
 from geochat.imagery import Scene, Stretch
+from geochat_serve import open_scene
 from geochat_serve.open_scene import OpenScene, gallery, open_sample, samples
 
 
@@ -32,6 +34,18 @@ def test_it_is_opened_once_for_all_renderings(pictures, monkeypatch):
 def test_a_view_has_the_colours_of_the_whole(scene):
     view = scene.view((100, 60, 200, 160))
     assert np.array_equal(view.pixels, scene.overview.pixels[60:220, 100:300])
+
+
+def test_scenes_are_made_ready_for_the_page_at_once(pictures, monkeypatch):
+    both = threading.Barrier(2)
+    monkeypatch.setattr(open_scene, "data_url", lambda _: str(both.wait(20)))
+    with (
+        OpenScene.open(pictures / "wide.png", "a", owned=False) as one,
+        OpenScene.open(pictures / "wide.png", "b", owned=False) as other,
+        ThreadPoolExecutor(2) as threads,
+    ):
+        assert [made["name"] for made in threads.map(lambda scene: scene.payload, (one, other))] == ["a", "b"]
+        assert one.payload is one.payload
 
 
 def test_several_threads_read_at_once(scene):

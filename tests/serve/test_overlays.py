@@ -16,7 +16,7 @@ from serve_wire import upload
 from geochat.errors import RegionError
 from geochat.exports import PIXELS
 from geochat.geometry import to_geographic
-from geochat_serve import overlays
+from geochat_serve import overlays, session
 from geochat_serve.open_scene import OpenScene
 from geochat_serve.overlays import read_overlay
 from geochat_serve.web import layers
@@ -187,7 +187,7 @@ def test_a_hundred_thousand_features_take_seconds(tmp_path, scene):
     assert time.process_time() - began < 60
 
 
-def test_a_page_lays_a_layer_on_its_image_and_nothing_stays(pages, server, pictures):
+def test_a_page_lays_a_layer_on_its_image_and_the_session_keeps_its_shapes(pages, server, pictures):
     page = pages(server)
     key, _ = page.load()
     headers = {"x-geochat-session": key}
@@ -207,7 +207,41 @@ def test_a_page_lays_a_layer_on_its_image_and_nothing_stays(pages, server, pictu
     assert len(laid.json()["shapes"]) == 1
     assert add(b"nonsense").status_code == 400
     assert page.http.post("page/overlays", headers=headers, json={"upload": "../../etc/passwd"}).status_code == 400
-    assert len(list(server.storage.uploads.parent.rglob("*"))) == before
+    assert len(list(server.storage.uploads.parent.rglob("*"))) == before + 2  # a folder with a file
+    told = page.http.get("page/overlays", headers=headers).json()
+    assert told == {"image_id": laid.json()["image_id"], "overlays": [laid.json()["id"]]}
+    named = f"page/overlays/{laid.json()['id']}"
+    assert page.http.get(named, headers=headers).json() == laid.json()
+    assert other(server, pages).get(named).status_code == 400
+    page.http.post(f"{named}/remove", headers=headers)
+    assert page.http.get(named, headers=headers).status_code == 400
+    assert add(layer).status_code == 200
+    page.trigger("scene-viewer", "sample", {"file": "airport.tif"})  # the layer goes, and so does the image's file
+    assert page.http.get("page/overlays", headers=headers).json()["overlays"] == []
+    assert len(list(server.storage.uploads.parent.rglob("*"))) == before - 1
+
+
+def other(server, pages):
+    """The client of another page."""
+    page = pages(server, "another")
+    page.http.headers["x-geochat-session"] = page.load()[0]
+    page.trigger("scene-viewer", "sample", {"file": "airport.tif"})
+    return page.http
+
+
+def test_a_page_may_have_so_many_layers(pages, server, pictures, monkeypatch):
+    page = pages(server)
+    headers = {"x-geochat-session": page.load()[0]}
+    opened = upload(page.http, (pictures / "place.tif").read_bytes(), "place.tif", "gradio_api/upload")
+    page.trigger("scene-viewer", "uploaded", {"upload": opened, "name": "place.tif"})
+    monkeypatch.setattr(session, "MAX_OVERLAYS", 1)
+    content = json.dumps(collection({"type": "Polygon", "coordinates": [ring(100, 50, 200, 150)]})).encode()
+    answers = []
+    for _ in range(2):
+        uploaded = upload(page.http, content, "a.geojson", "gradio_api/upload")
+        answers.append(page.http.post("page/overlays", headers=headers, json={"upload": uploaded}))
+    assert [answer.status_code for answer in answers] == [200, 400]
+    assert "there are 1 vector layers" in answers[1].json()["error"].lower()
 
 
 def test_two_layers_are_read_at_a_time(pages, server, pictures, monkeypatch):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -208,3 +209,24 @@ def test_bytes_in_memory_are_stored_or_leave_nothing(storage, monkeypatch):
     with pytest.raises(StorageFullError, match="No space left"):
         storage.store("b.png", b"abc", "ada")
     assert list(storage.uploads.rglob("*")) == before
+
+
+def test_a_folder_that_goes_while_the_files_are_counted_is_left_out(storage, monkeypatch):
+    """Another thread deletes it after it was listed and before it is looked into."""
+    upload(storage)
+    gone = storage.uploads / ("cd" * 32)
+    scan = os.scandir
+
+    def scan_late(path):
+        if str(path) == str(gone):
+            shutil.rmtree(gone)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scan_late)
+    upload(storage, folder=gone.name)
+    assert storage.size() == 100
+    assert not gone.exists()
+    upload(storage, folder=gone.name)
+    storage._owners[gone.name] = "somebody"
+    assert not refused(storage, 100)
+    assert not gone.exists()

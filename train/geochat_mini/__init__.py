@@ -1,11 +1,12 @@
-"""geochat-mini, the bundled model: its sources, its shape, its stages and the script that runs them.
+"""Training of geochat-mini, the bundled model: its sources, architecture, stages and script.
 
-An ImageNet teacher is shown views of the photographs once. *perceive* trains the vision tower, at the chat's resolution
-and at half of it, under auxiliary heads: what each patch lies on, where that object's box is, the scene class, the
-teacher's features. *instruct* trains projector and language model on questions before the frozen tower, and shows the
-language model where to look. *encode* trains the dual encoder on image-text pairs, its text tower by a sentence encoder
-as well. Each stage is a function of the seed and its arguments, and goes on where it was stopped.
+An ImageNet teacher encodes views of the photographs once. *perceive* trains the vision tower, at the chat's resolution
+and at half of it, with auxiliary heads: the category of each patch, the box of its object, the scene class, the
+teacher's features. *instruct* trains projector and language model on questions with the tower frozen, and supervises
+where the language model attends. *encode* trains the dual encoder on image-text pairs, with a sentence encoder as a
+second teacher of its text tower. Each stage is a function of the seed and its arguments, and resumes after an
+interruption.
 
-`sources` says which photographs may be used and under which terms, `classes` what their labels mean, `questions` what
-is asked; `validation` and `probe` measure on the parts kept for that. Nothing here is in the installed package.
+`sources` defines the permitted photographs and their terms, `classes` the meaning of their labels, `questions` the
+questions; `validation` and `probe` measure on the validation parts. Nothing here is in the installed package.
 """

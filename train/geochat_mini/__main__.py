@@ -1,7 +1,7 @@
-"""Make the bundled model: `python -m geochat_mini --imagery DIR --teacher DIR --out DIR`.
+"""Train the bundled model: `python -m geochat_mini --imagery DIR --teacher DIR --out DIR`.
 
-Stopped at any moment and started again with the same arguments, it goes on where it was. With `--start MODEL` tower,
-language model and dual encoder go on from a model made before.
+An interrupted run resumes when it is started again with the same arguments. With `--start MODEL`, tower, language model
+and dual encoder are initialised from an earlier model.
 """
 
 import argparse
@@ -52,8 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rendered", type=int, default=6000, help="synthetic scenes to render")
     parser.add_argument("--taught", type=int, default=30000, help="views shown to the teacher")
     parser.add_argument("--perceive-steps", type=int, default=3000, help="0: keep the tower of --start as it is")
-    parser.add_argument("--perceive-batch", type=int, default=24, help="images a step; the rate grows with its root")
-    parser.add_argument("--perceive-rate", type=float, default=1e-4, help="peak learning rate at one image a step")
+    parser.add_argument("--perceive-batch", type=int, default=24, help="images per step; the rate grows with its root")
+    parser.add_argument("--perceive-rate", type=float, default=1e-4, help="peak learning rate at one image per step")
     parser.add_argument("--instruct-steps", type=int, default=2000)
     parser.add_argument("--instruct-batch", type=int, default=16, help="rows a step")
     parser.add_argument("--instruct-rate", type=float, default=2.5e-4, help="likewise")

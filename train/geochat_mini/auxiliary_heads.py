@@ -1,12 +1,12 @@
-"""Training heads on the tower's patch tokens, thrown away afterwards.
+"""Auxiliary heads on the tower's patch tokens, used only in training.
 
-They ask each patch what object it lies on and where in the image that object's box is, in the very numbers the
-language model will have to write; the mean patch for the scene class and for what the teacher sees. The language
-model's own loss would be too faint a signal for a tower of this size, and nothing in contrastive training asks
-where things are.
+They predict from each patch the category of its object and the position of the object's box in the image, in the
+numbers that the language model will write, and from the mean patch the scene class and the teacher's features. The
+language model's loss alone is too weak a signal for a tower of this size, and contrastive training does not require
+positions.
 
 Sources label different things. A patch may be of any category that its image does not label exhaustively, and an
-image's scene is held only against the classes that its label excludes.
+image's scene is contrasted only with the classes that its label excludes.
 """
 
 import math
@@ -54,7 +54,7 @@ class Weights:
 
 
 class AuxiliaryHeads(nn.Module):
-    """Scene class and teacher's vector from the mean patch token; category, box and teacher's map from each."""
+    """Heads: scene class and teacher's vector from the mean patch token; category, box and teacher's map from each."""
 
     curve: Tensor
     nearly: Tensor
@@ -71,7 +71,7 @@ class AuxiliaryHeads(nn.Module):
         self.register_buffer("nearly", nearly(), persistent=False)
 
     def forward(self, patches: Tensor, targets: dict[str, Tensor], weights: Weights) -> dict[str, Tensor]:
-        """Weighted losses of patch tokens (B, N, D) against the targets of `head_targets`, stacked."""
+        """Return weighted losses of patch tokens (B, N, D) against the targets of `head_targets`, stacked."""
         patches = self.norm(patches)
         whole = patches.mean(1)  # (B, D)
         shares = targets["extent"].clamp(min=1).float() ** -weights.small  # (B, N)
@@ -85,12 +85,12 @@ class AuxiliaryHeads(nn.Module):
         return losses
 
     def coordinates(self, patches: Tensor) -> Tensor:
-        """Logits over the numbers for each coordinate at normalised patches (..., D): (..., 5, numbers)."""
+        """Return logits over the numbers for each coordinate at normalised patches (..., D): (..., 5, numbers)."""
         asked: Tensor = self.box(patches).unflatten(-1, (_COORDINATES, _CURVE))
         return 0.3 * asked.float() @ self.curve.T
 
     def _scene(self, whole: Tensor, targets: dict[str, Tensor]) -> Tensor:
-        """Cross-entropy of the classes that the label may mean against those it excludes; the others are left out."""
+        """Compute cross-entropy of the classes that the label may mean against those that it excludes."""
         mine, others = targets["scene"], targets["against"]  # (B, C) each
         known = mine.any(1)
         logits = self.scene(whole).float()
@@ -101,7 +101,7 @@ class AuxiliaryHeads(nn.Module):
         return loss
 
     def _category(self, patches: Tensor, targets: dict[str, Tensor], shares: Tensor) -> Tensor:
-        """Objects and empty ground count alike, however few patches hold objects.
+        """Compute the category loss; objects and background have equal weight, however few patches hold objects.
 
         An empty patch is one of the background or of any category the image does not label exhaustively.
         """
@@ -129,7 +129,7 @@ class AuxiliaryHeads(nn.Module):
 
 
 def head_targets(image: LabelledImage, grid: int) -> dict[str, Tensor]:
-    """The targets of the heads for a square `image` cut into `grid` x `grid` patches.
+    """Return the heads' targets for a square `image` cut into `grid` x `grid` patches.
 
     Returns:
         `scene` and `against` (C,), the classes that the label may mean and those it excludes; `category` (grid²,),
@@ -172,7 +172,7 @@ def _scene_targets(image: LabelledImage) -> dict[str, Tensor]:
 
 
 def under(box: OrientedBox, side: float, grid: int) -> NDArray[np.bool_]:
-    """The patches (grid, grid) that have their centre on a box, or hold its centre."""
+    """Return the patches (grid, grid) whose centre lies on a box, or that contain its centre."""
     ticks = (np.arange(grid) + 0.5) * side / grid
     x, y = ticks[None, :] - box.center[0], ticks[:, None] - box.center[1]
     turn = math.radians(box.angle)
@@ -183,5 +183,5 @@ def under(box: OrientedBox, side: float, grid: int) -> NDArray[np.bool_]:
 
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:
-    """The weighted mean, 0 if all weights are."""
+    """Return the weighted mean, 0 if all weights are."""
     return (values.masked_fill(weights == 0, 0) * weights).sum() / weights.sum().clamp(min=1e-3)

@@ -1,8 +1,8 @@
-"""Images decoded once, in files that are mapped into memory.
+"""Decoded images in memory-mapped files.
 
-Two cores have no time to decode JPEGs beside training. A cache is a folder of parts, each a file of raw pixels and one
-of labels; a part is written aside and renamed, so a killed run makes only the missing ones. Mapped pages are shared by
-all processes and dropped by the system when memory is short.
+Two cores cannot decode JPEGs during training. A cache is a folder of parts, each a file of raw pixels and one of
+labels; a part is written to a temporary name and renamed, so a killed run makes only the missing ones. Mapped pages are
+shared by all processes and dropped by the system when memory is short.
 """
 
 import json
@@ -25,11 +25,11 @@ _PIXELS, _LABELS = "pixels.bin", "labels.jsonl"
 def cached(
     folder: Path, parts: int, make: Callable[[int], Iterable[LabelledImage]], *, what: str = "images"
 ) -> tuple[LabelledImage, ...]:
-    """The images of all parts, which `make(number)` makes where they are missing.
+    """Return the images of all parts; `make(number)` creates missing parts.
 
     Args:
-        folder: Where the parts are, one folder each.
-        parts: How many there are.
+        folder: Folder of the parts, one folder each.
+        parts: Number of parts.
         make: Makes one part; called in order, for missing parts only.
         what: Names the images in the log.
 

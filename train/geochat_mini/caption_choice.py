@@ -1,9 +1,9 @@
-"""Choice of the caption an image is taught: the one that agrees best with its others.
+"""Choice of the caption that an image is trained on: the one that agrees best with its others.
 
-Five people caption an image in five ways, and a small model taught a random one of them writes the average of all,
-which is none. It is taught the caption that agrees best with the other four, by what CIDEr (Vedantam et al. 2015)
-compares: n-grams of up to four words, each weighted by how few images have it. Among captions that agree alike, the
-one that more images of the scene share is the one a model can guess.
+The five captions of an image differ, and a small model trained on a random one of them writes an average that fits
+none. It is trained on the caption that agrees best with the other four, by the measure of CIDEr (Vedantam et al. 2015):
+n-grams of up to four words, each weighted by inverse document frequency. Among equally good captions, the one shared by
+more images of the scene is chosen, because a model can predict it.
 """
 
 import math
@@ -19,7 +19,7 @@ Grams = Counter[tuple[str, ...]]
 
 
 def agreed(images: Sequence[LabelledImage]) -> list[LabelledImage]:
-    """The images, each with the one of its captions that agrees best with its others and its scene's."""
+    """Return the images, each with the caption that agrees best with its others and those of its scene."""
     grams = [[_grams(caption) for caption in image.captions] for image in images]
     held = Counter(gram for captions in grams for gram in set().union(*captions))
     rarity = {gram: math.log(len(images) / count) for gram, count in held.items()}
@@ -46,7 +46,7 @@ def _grams(caption: str) -> Grams:
 
 
 def _weighted(grams: Grams, length: int, rarity: dict[tuple[str, ...], float]) -> dict[tuple[str, ...], float]:
-    """Unit vector of the n-grams of one length."""
+    """Return the unit vector of the n-grams of one length."""
     vector = {gram: count * rarity[gram] for gram, count in grams.items() if len(gram) == length}
     norm = math.sqrt(sum(value**2 for value in vector.values())) or 1.0
     return {gram: value / norm for gram, value in vector.items()}

@@ -1,9 +1,9 @@
-"""The scene classes of all sources, the names people give them, and what each says of objects.
+"""The scene classes of all sources, their common names, and the objects that each implies.
 
-A source names its classes in its own way ("port", "parking") and its labels are right among its own classes only: a
-photograph that one source calls a church another would call dense residential. So a class has names that may stand for
-it in a question, and classes that it does not exclude; neither the loss nor a list of choices holds the one against the
-other, unless both are names of the image's own source.
+A source has its own class names ("port", "parking"), and its labels are correct only among its own classes: a
+photograph that one source calls a church may be dense residential in another. So a class has alternative names for
+questions, and classes that it does not exclude; neither the loss nor a list of choices contrasts such classes, unless
+both are names of the image's own source.
 """
 
 from collections.abc import Mapping
@@ -132,14 +132,14 @@ SOURCE_SCENES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def classes_of(label: str) -> tuple[str, ...]:
-    """The classes that a source's label may mean; none for a name that is not known."""
+    """Return the classes that a source's label may mean; none for an unknown name."""
     if label in UNSETTLED:
         return UNSETTLED[label]
     return (OF_NAME[label],) if label in OF_NAME else ()
 
 
 def against(label: str, source: str | None) -> frozenset[str]:
-    """The classes that an image with this label certainly does not belong to.
+    """Return the classes that an image with this label certainly does not belong to.
 
     Args:
         label: The label, under its source's name.
@@ -191,7 +191,7 @@ MENTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def absent(label: str, captions: tuple[str, ...]) -> frozenset[str]:
-    """The objects certainly absent from an image, by its class and what people said of it."""
+    """Return the objects certainly absent from an image, by its class and captions."""
     classes = classes_of(label)
     if not classes:
         return frozenset()
@@ -235,7 +235,7 @@ _AGREED = 0.4  # of the captions that must speak of an object
 
 
 def present(label: str | None, captions: tuple[str, ...]) -> frozenset[str]:
-    """The objects certainly in an image, by its class and by what several people said of it."""
+    """Return the objects certainly in an image, by its class and by several captions."""
     classes = classes_of(label) if label else ()
     found = set(_HOLDS.get(classes[0], ())) if len(classes) == 1 else set()
     said = [f" {caption.lower()} " for caption in captions]

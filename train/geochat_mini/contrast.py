@@ -1,8 +1,8 @@
-"""Pairs and phrases for the dual encoder, and the tokenizer they are read with.
+"""Pairs and phrases for the dual encoder, and its tokenizer.
 
-Views of one scene class often share a text. That does no harm: where texts are equal, the loss asks the images for
-equal shares, as a target split between them would. Six classes of UC Merced, and their likes in other sources, are
-never paired with a text, so that there are some it has not seen; their names it learns from a sentence encoder alone.
+Views of one scene class often share a text. This is harmless: for equal texts, the loss has the same optimum as a
+target that is split equally between them. Six classes of UC Merced, and their equivalents in other sources, are never
+paired with a text, so that they can serve as unseen classes; their names are learned from a sentence encoder alone.
 """
 
 import random
@@ -44,7 +44,7 @@ _SPECIAL = [
 
 
 def text_of(view: LabelledImage, rng: random.Random) -> str | None:
-    """A text for a view, None where there is none or its scene is one that contrastive training must not see."""
+    """Return a text for a view; None if there is none, or its scene is excluded from contrastive training."""
     classes = classes_of(view.scene) if view.scene else ()
     if UNSEEN & set(classes):
         return None
@@ -56,7 +56,7 @@ def text_of(view: LabelledImage, rng: random.Random) -> str | None:
 
 
 def phrases(captions: Iterable[str], words: Sequence[str]) -> list[str]:
-    """The phrases whose meaning the text tower learns from the sentence encoder: names, captions, plain words."""
+    """Return the phrases that the text tower learns from the sentence encoder: names, captions, common words."""
     scenes = [name for scene, names in SCENES.items() for name in (scene, *names)]
     things = [name for known, names in OBJECT_NAMES.items() for one in (known, *names) for name in (one, plural(one))]
     named = [template.format(name) for name in (*scenes, *things) for template in ("{}", *TEMPLATES)]
@@ -64,7 +64,7 @@ def phrases(captions: Iterable[str], words: Sequence[str]) -> list[str]:
 
 
 def train_text_tokenizer(texts: Iterable[str], vocabulary: int = 2000) -> TokenizersBackend:
-    """A lower-case byte-level BPE that frames a text with start and end tokens, as CLIP's does."""
+    """Train a lower-case byte-level BPE that frames a text with start and end tokens, as CLIP's does."""
     bpe = Tokenizer(models.BPE())
     bpe.normalizer = normalizers.Lowercase()
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -93,6 +93,6 @@ def train_text_tokenizer(texts: Iterable[str], vocabulary: int = 2000) -> Tokeni
 
 
 def text_tokens(tokenizer: TokenizersBackend, text: str, length: int = TEXT_LENGTH) -> dict[str, Tensor]:
-    """Token ids and mask of a text, (T,) each."""
+    """Return token ids and mask of a text, (T,) each."""
     encoded = tokenizer(text, padding="max_length", truncation=True, max_length=length, return_tensors="pt")
     return {name: values[0] for name, values in encoded.items()}

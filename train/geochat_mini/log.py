@@ -1,6 +1,6 @@
-"""Gathers the log of a run: `python -m geochat_mini.log RUN > train/logs/mini.jsonl`.
+"""Collect the log of a run: `python -m geochat_mini.log RUN > train/logs/mini.jsonl`.
 
-One JSON object a line, from the `Trainer`'s own record of each stage: stage, step, loss, learning rate.
+One JSON object per line, from the `Trainer`'s own record of each stage: stage, step, loss, learning rate.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The images the model is made from: photographs, composites and mosaics of them, rendered scenes."""
+"""The training images: photographs, composites and mosaics of them, rendered scenes."""
 
 import logging
 import os
@@ -32,10 +32,10 @@ _BACKGROUNDS = frozenset({"beach", "forest", "river", "harbor", "parking lot", "
 
 @dataclass(frozen=True)
 class Material:
-    """The images training draws from, mapped from their caches.
+    """Training images, mapped from their caches.
 
     Attributes:
-        photographs: Those of all sources that the terms allow.
+        photographs: Photographs of all permitted sources.
         composites: Objects of these set into others of these.
         mosaics: Four of UC Merced's, two by two.
         rendered: Synthetic scenes.
@@ -47,14 +47,14 @@ class Material:
     rendered: tuple[LabelledImage, ...]
 
     def of(self, *folders: str) -> list[LabelledImage]:
-        """The photographs of some sources, by their folders below the imagery."""
+        """Return the photographs of some sources, by their folders below the imagery."""
         return [image for image in self.photographs if (image.name or "").startswith(tuple(f"{f}/" for f in folders))]
 
 
 def gather(
     imagery: Path, work: Path, *, terms: Terms, composites: int, mosaics: int, rendered: int, seed: int
 ) -> Material:
-    """Read the photographs and make the rest, all into caches below `work` unless they are there already.
+    """Read the photographs and generate the other images, into caches below `work` unless they exist.
 
     Raises:
         DataError: Labels cannot be read or images not written.
@@ -83,7 +83,7 @@ def _read(imagery: Path, terms: Terms) -> Iterable[LabelledImage]:
 
 @dataclass(frozen=True)
 class _Kit:
-    """The pieces of composites."""
+    """The parts of composites."""
 
     cutouts: dict[str, list[Cutout]]
     ground: list[Cutout]
@@ -100,12 +100,12 @@ class _Kit:
 
 
 def _exact(image: LabelledImage) -> LabelledImage:
-    """The image without the objects whose boxes are larger than they are."""
+    """Return the image without objects whose boxes are larger than the objects."""
     return replace(image, objects=tuple(o for o in image.objects if LOOSE not in o.attributes))
 
 
 def _compose(kit: _Kit, seed: int, index: int) -> LabelledImage:
-    """One composite: of one category mostly, else of two or three."""
+    """Make one composite, mostly of one category, else of two or three."""
     rng = random.Random(f"{seed}/composite/{index}")
     kinds = rng.sample(sorted(kit.cutouts), min(len(kit.cutouts), rng.choice((1, 1, 1, 2, 2, 3))))
     most = 5 if len(kinds) == 1 else 3
@@ -116,7 +116,7 @@ def _compose(kit: _Kit, seed: int, index: int) -> LabelledImage:
 
 
 def _by_category(photographs: list[LabelledImage]) -> dict[str, list[LabelledImage]]:
-    """The photographs that hold objects, by what they hold."""
+    """Group the photographs with objects by the categories in them."""
     found: dict[str, list[LabelledImage]] = {}
     for image in photographs:
         for category in sorted({item.category for item in image.objects}):
@@ -127,7 +127,7 @@ def _by_category(photographs: list[LabelledImage]) -> dict[str, list[LabelledIma
 def _put_together(
     photographs: list[LabelledImage], by_category: dict[str, list[LabelledImage]], seed: int, index: int
 ) -> LabelledImage:
-    """One mosaic: two to four tiles with objects, of different categories where there are so many, the rest any."""
+    """Make one mosaic: two to four tiles with objects, of different categories if possible, the rest any."""
     rng = random.Random(f"{seed}/mosaic/{index}")
     kinds = rng.sample(sorted(by_category), min(len(by_category), rng.choice((2, 3, 3, 4))))
     chosen = [rng.choice(by_category[kind]) for kind in kinds]
@@ -143,9 +143,9 @@ def _render(seed: int, index: int) -> LabelledImage:
 def _made(
     folder: Path, count: int, maker: Callable[[], Callable[[int], LabelledImage]], *, workers_pay: bool = False
 ) -> tuple[LabelledImage, ...]:
-    """`count` images in parts of a cache; `maker` is asked only where some are missing.
+    """Return `count` images in parts of a cache; `maker` is called only for missing ones.
 
-    Processes pay where making an image takes long and what it is made of is little to send.
+    Processes are worthwhile if making an image takes long and its inputs are small.
     """
     make = cache(maker)
 

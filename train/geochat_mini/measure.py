@@ -1,12 +1,12 @@
-"""Figures on photographs that training never saw: `python -m geochat_mini.measure`.
+"""Figures on held-out photographs: `python -m geochat_mini.measure`.
 
     python -m geochat_mini.measure ask --imagery DIR --out NEW [--model MODEL] [--split test]
     python -m geochat_mini.measure show OLD NEW
 
-`ask` asks about the parts kept for validation, by which choices are made; the test parts and what may only be measured
-on are asked about once, for weights that may ship. Each photograph's counts are appended to NEW/counts.jsonl, and a run
-that was stopped goes on behind them. `show` prints the figures of one run or several, side by side, with 95 % bootstrap
-intervals over photographs.
+`ask` uses the validation parts, on which choices are based. The test parts and the evaluation-only sources are used
+once, for weights that may be released. Each photograph's counts are appended to NEW/counts.jsonl, and an interrupted
+run resumes after them. `show` prints the figures of one run or several, side by side, with 95 % bootstrap intervals
+over photographs.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import random
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isnan
 from pathlib import Path
 
 from geochat import GeoChat
@@ -42,12 +43,12 @@ BLIND = "blind: "
 
 
 def measure(chat: GeoChat, image: LabelledImage, *, side: int | None) -> Counts:
-    """The counts of all questions about a photograph.
+    """Return the counts of all questions about a photograph.
 
     Args:
         chat: The model.
         image: The photograph; its name decides what is drawn at random.
-        side: Of the windows in which its objects are found, pixels; None does without.
+        side: Side of the windows in which its objects are found, pixels; None does without.
 
     Raises:
         GeoChatError: The photograph cannot be read.
@@ -75,7 +76,7 @@ def measure(chat: GeoChat, image: LabelledImage, *, side: int | None) -> Counts:
 
 
 def photographs(imagery: Path, split: str, most: int) -> Iterator[LabelledImage]:
-    """At most so many photographs of each source, evenly drawn."""
+    """Select at most a number of photographs per source, evenly spaced."""
     images = read_photographs(imagery, "all", Report(), "test" if split == "test" else "val", turned=False)
     if split == "test":
         images += read_evaluation_only(imagery, Report())
@@ -88,7 +89,7 @@ def photographs(imagery: Path, split: str, most: int) -> Iterator[LabelledImage]
 
 
 def figures(counts: Iterable[tuple[str, Counts]]) -> dict[str, Figure]:
-    """Shares with their intervals, the means over them first.
+    """Return shares with their intervals, the means over them first.
 
     Args:
         counts: Of each photograph its name and counts.
@@ -112,7 +113,7 @@ def figures(counts: Iterable[tuple[str, Counts]]) -> dict[str, Figure]:
 
 
 def table(runs: Mapping[str, Mapping[str, Figure]]) -> Iterator[str]:
-    """The lines of a Markdown table: a row a figure, with what a blind answer gets, a column a run."""
+    """Yield a Markdown table: one row per figure, with that of a blind answer, one column per run."""
     names = list(dict.fromkeys(name for found in runs.values() for name in found if not name.startswith(BLIND)))
     yield f"| figure | n | blind | {' | '.join(runs)} |"
     yield f"|---|---|---|{'---|' * len(runs)}"
@@ -124,7 +125,10 @@ def table(runs: Mapping[str, Mapping[str, Figure]]) -> Iterator[str]:
 
 
 def _shown(figure: Figure | None) -> str:
-    return "" if figure is None else f"{figure.percent:.1f} ({figure.low:.1f}-{figure.high:.1f})"
+    if figure is None:
+        return ""
+    interval = "" if isnan(figure.low) else f" ({figure.low:.1f}-{figure.high:.1f})"  # none of a single photograph
+    return f"{figure.percent:.1f}{interval}"
 
 
 def _ask(args: argparse.Namespace) -> None:
@@ -147,7 +151,7 @@ def _read(path: Path) -> list[tuple[str, Counts]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Ask, or show what was asked."""
+    """Ask the questions, or show earlier answers."""
     parser = argparse.ArgumentParser(prog="python -m geochat_mini.measure", description=__doc__)
     commands = parser.add_subparsers(required=True)
     ask = commands.add_parser("ask", help="ask a model about every photograph")

@@ -1,9 +1,9 @@
-"""The numbers a region is written in, each a token and a point on one smooth curve.
+"""The numbers of regions, each a token and a point on a smooth curve.
 
-`{<x1><y1><x2><y2>|<θ>}` holds whole percent, which may lie somewhat outside 0-100, and degrees from -45 to 44. Each
-number is one token. Neighbouring numbers lie near each other on a curve of sines and cosines; the tower's heads name
-coordinates by their likeness to its points, and the language model's number embeddings begin there, so what the one
-writes into patch tokens the other finds in the form it speaks.
+`{<x1><y1><x2><y2>|<θ>}` holds whole percents, which may lie somewhat outside 0-100, and degrees from -45 to 44. Each
+number is one token. Neighbouring numbers are neighbours on a curve of sines and cosines. The tower's heads predict
+coordinates by similarity to its points, and the language model's number embeddings are initialised on it, so both use
+the same representation of numbers.
 """
 
 import math
@@ -25,19 +25,19 @@ SPREAD = 1.0
 
 
 def curve(width: int) -> Tensor:
-    """Points of the numbers, (N, width): sines and cosines from a quarter to six turns per hundred."""
+    """Return the points of the numbers, (N, width): sines and cosines from a quarter to six turns per hundred."""
     frequencies = torch.logspace(math.log10(0.5), math.log10(12), width // 2) * math.pi / 100
     angles = torch.arange(LOWEST, HIGHEST + 1)[:, None] * frequencies  # (N, width / 2)
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
 def nearly() -> Tensor:
-    """For each number the distribution over numbers that is asked for in its stead, (N, N): a narrow bell."""
+    """Return the target distribution over numbers for each number, (N, N): a narrow bell."""
     number = torch.arange(len(NUMBERS), dtype=torch.float32)
     bell = torch.exp(-((number[:, None] - number) ** 2) / (2 * SPREAD**2))
     return bell / bell.sum(1, keepdim=True)
 
 
 def index_of(value: float) -> int:
-    """The row of the nearest number, the last one where it lies beyond."""
+    """Return the row of the nearest number, clamped to the last one."""
     return min(max(round(value), LOWEST), HIGHEST) - LOWEST

@@ -1,12 +1,12 @@
 """Oriented boxes derived from upright ones.
 
-Most sources box a turned airplane or ship in an upright rectangle, while the model writes boxes along the object. Two
-cues settle the angle. Airplanes, ships and vehicles look like their mirror image about their own axis; and what lies in
-the upright box but outside the true one looks like the ground around it. The sides then follow from the upright box's.
-An object whose angle stays in doubt keeps its upright box and the mark `LOOSE`, so that nothing is taught of its sides.
+Most sources have upright boxes of rotated airplanes and ships, while the model writes boxes along the object. Two cues
+determine the angle: airplanes, ships and vehicles resemble their mirror image about their own axis, and the part of the
+upright box outside the true box resembles the surrounding ground. The sides then follow from the upright box. If the
+angle is unclear, the object keeps its upright box and the mark `LOOSE`, so that its sides are not used in training.
 
-Measured on labels that have both boxes: of 133 hand-drawn airplanes 91 % come within 10 degrees (modulo 90, their two
-sides being nearly equal), of 300 ships whose outline could be segmented 95 %.
+Measured on labels with both boxes: of 133 hand-drawn airplanes 91 % are within 10 degrees (modulo 90, because their two
+sides are nearly equal), of 300 ships with a segmentable outline 95 %.
 """
 
 import math
@@ -36,7 +36,7 @@ _FUSELAGE = 0.12  # breadth of fuselage and wings beside the length
 
 @dataclass(frozen=True)
 class _Shape:
-    """Ratio of length to breadth of a kind of object: usual, least, most."""
+    """Ratio of length to width of a kind of object: typical, minimum, maximum."""
 
     usual: float
     least: float
@@ -54,7 +54,7 @@ _LONG = {
 
 
 def oriented(image: LabelledImage) -> LabelledImage:
-    """The image with upright boxes of airplanes, ships and vehicles turned along their objects, or marked `LOOSE`."""
+    """Rotate upright boxes of airplanes, ships and vehicles along their objects, or mark them `LOOSE`."""
     picture = image.open()
     return replace(image, objects=tuple(_turned(picture, thing) for thing in image.objects))
 
@@ -69,7 +69,7 @@ def _turned(picture: Image.Image, thing: LabelledObject) -> LabelledObject:
 
 
 def _airplane(picture: Image.Image, thing: LabelledObject) -> Polygon | None:
-    """The box along fuselage and wings; None where no axis is clear."""
+    """Return the box along fuselage and wings; None if no axis is clear."""
     x, y, width, height = _bounds(thing.polygon)
     if min(width, height) < _SHORTEST:
         return None
@@ -87,7 +87,7 @@ def _airplane(picture: Image.Image, thing: LabelledObject) -> Polygon | None:
 
 
 def _long(picture: Image.Image, thing: LabelledObject) -> Polygon | None:
-    """The box along an elongated object; None where its direction is in doubt."""
+    """Return the box along an elongated object; None if its direction is unclear."""
     shape = _LONG[thing.category]
     x, y, width, height = _bounds(thing.polygon)
     if max(width, height) / min(width, height) > shape.usual * (1 - _UPRIGHT):
@@ -115,7 +115,7 @@ def _long(picture: Image.Image, thing: LabelledObject) -> Polygon | None:
 
 
 def mirror_likeness(grey: NDArray[np.float32]) -> NDArray[np.float64]:
-    """For each candidate axis the correlation of a square crop with its mirror image about it, within a disc."""
+    """Return for each candidate axis the correlation of a square crop with its mirror image, within a disc."""
     side = len(grey)
     picture = Image.fromarray(grey)
     rows, columns = np.mgrid[:side, :side] - (side - 1) / 2
@@ -135,7 +135,7 @@ def mirror_likeness(grey: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _sides(width: float, height: float, angle: float, usual: float) -> tuple[float, float]:
-    """Length and breadth of the rectangle at an angle that an upright box of `width` x `height` just holds."""
+    """Return length and width of the rectangle at an angle that just fits an upright box of `width` x `height`."""
     along, across = abs(math.cos(angle)), abs(math.sin(angle))
     slope = along**2 - across**2
     if abs(slope) < 0.12:  # near the diagonal any ratio of sides fits
@@ -147,7 +147,7 @@ def _sides(width: float, height: float, angle: float, usual: float) -> tuple[flo
 def _contrast(
     picture: Image.Image, bounds: tuple[float, float, float, float], boxes: list[tuple[float, float, float]]
 ) -> NDArray[np.float64]:
-    """For each candidate box how much more its inside differs from the ground than the rest of the upright box does."""
+    """Return for each candidate box how much more its inside contrasts with the ground than the rest around it."""
     x, y, width, height = bounds
     wide, high = 1.3 * width, 1.3 * height
     corner = (wide / _SIDE, 0, x - wide / 2, 0, high / _SIDE, y - high / 2)
@@ -169,13 +169,13 @@ def _contrast(
 
 
 def _bounds(polygon: Polygon) -> tuple[float, float, float, float]:
-    """Centre, width and height of the upright box around a polygon."""
+    """Return centre, width and height of the upright box around a polygon."""
     xs, ys = zip(*polygon, strict=True)
     return (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2, max(xs) - min(xs), max(ys) - min(ys)
 
 
 def _crop(picture: Image.Image, x: float, y: float, side: float) -> NDArray[np.float32]:
-    """A square of the image about (x, y) in grey, `_SIDE` pixels wide."""
+    """Return a grey square crop of the image about (x, y), `_SIDE` pixels wide."""
     step = side / _SIDE
     corner = (step, 0, x - side / 2, 0, step, y - side / 2)
     crop = picture.convert("L").transform((_SIDE, _SIDE), Image.Transform.AFFINE, corner, Image.Resampling.BILINEAR)

@@ -1,4 +1,4 @@
-"""The hand-written ways of asking, from `paraphrases.txt`."""
+"""The handwritten paraphrases of questions in `paraphrases.txt`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from geochat.prompts.phrases import plural, with_article
 
 @dataclass(frozen=True)
 class Paraphrases:
-    """The ways of asking for one intent.
+    """The paraphrases of one intent.
 
     Attributes:
-        trained: Those training draws from.
-        held_out: Those it never reads.
+        trained: Paraphrases used in training.
+        held_out: Paraphrases that training never uses.
     """
 
     trained: tuple[str, ...]
@@ -24,7 +24,7 @@ class Paraphrases:
 
 @cache
 def paraphrases() -> Mapping[str, Paraphrases]:
-    """All ways of asking, by intent: "count", "presence", "refer", "refer all", "caption", ..."""
+    """Return all paraphrases by intent: "count", "presence", "refer", "refer all", "caption", ..."""
     text = files(__package__).joinpath("paraphrases.txt").read_text(encoding="utf-8")
     found: dict[str, list[str]] = {}
     mine: list[str] = []
@@ -45,5 +45,5 @@ def paraphrases() -> Mapping[str, Paraphrases]:
 
 
 def asked(words: str, name: str, other: str = "") -> str:
-    """A way of asking about objects of a name, such as "ship"."""
+    """Return a paraphrase with the name of objects, such as "ship"."""
     return words.format(name=name, one=with_article(name), many=plural(name), others=plural(other) if other else "")

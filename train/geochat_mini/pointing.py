@@ -1,9 +1,9 @@
-"""Showing the language model where to look while it writes a box, or is asked about one.
+"""Supervision of attention: where the language model attends while it writes a box or is asked about one.
 
-Writing a coordinate takes two steps that are of no use without each other: finding the object's patches, and reading
-the number off them. Next-token loss alone teaches neither in the time there is. One head in each of two layers is
-asked for the first: while the numbers of a box are written, and when the question about a region ends, as much as
-possible of its attention should lie on the patches of that box, wherever among them.
+Writing a coordinate takes two steps that are useless without each other: finding the object's patches, and reading the
+number from them. Next-token loss alone learns neither in the available time. Therefore one head in each of two layers
+is supervised for the first step: while the numbers of a box are written, and at the end of a question about a region,
+as much as possible of its attention should lie on the patches of that box, in any distribution among them.
 """
 
 from collections.abc import Sequence
@@ -41,13 +41,13 @@ class Pointing:
 
 
 def pointing(row: Packed, boxes: Sequence[OrientedBox], numbers: range, grid: int) -> Pointing:
-    """The positions of a row that write or follow a box, and its patches.
+    """Return the positions of a row that write or follow a box, and its patches.
 
     Args:
         row: Packed turns.
         boxes: All boxes of its text, in order, in percent.
         numbers: Ids of the number tokens.
-        grid: Patches a side.
+        grid: Patches per side.
     """
     ids, labels = row.input_ids.tolist(), row.labels.tolist()
     starts, place = [], 0
@@ -79,7 +79,7 @@ def pointing(row: Packed, boxes: Sequence[OrientedBox], numbers: range, grid: in
 
 
 def join(rows: Sequence[Pointing]) -> dict[str, Tensor]:
-    """A batch: `point_row` (P,), `point_at` (P,), `point_cells` (P, N), `point_share` (P,)."""
+    """Return a batch: `point_row` (P,), `point_at` (P,), `point_cells` (P, N), `point_share` (P,)."""
     return {
         "point_row": torch.cat([torch.full_like(row.at, number) for number, row in enumerate(rows)]),
         "point_at": torch.cat([row.at for row in rows]),
@@ -97,14 +97,14 @@ def pointing_loss(
     image: slice,
     points: dict[str, Tensor],
 ) -> Tensor:
-    """Mean over boxes of the negative logarithm of the attention that lies on the patches asked for.
+    """Return the mean over boxes of the negative log of the attention on the target patches.
 
     Args:
         language: The language model.
         states: Its hidden states, the input of layer l at index l, (B, T, D) each.
         position_ids: (B, T).
         attention_mask: (B, 1, T, T), true where attention is allowed.
-        image: Where the image's tokens stand in every row.
+        image: Positions of the image's tokens in every row.
         points: See `join`.
     """
     row, at, cells, share = (points[f"point_{name}"] for name in ("row", "at", "cells", "share"))

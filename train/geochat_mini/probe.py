@@ -1,8 +1,8 @@
-"""Figures of the tower alone: `python -m geochat_mini.probe --imagery DIR --out RUN`.
+"""Figures of the vision tower alone: `python -m geochat_mini.probe --imagery DIR --out RUN`.
 
-On the photographs kept for validation, for each source: the share of scenes that the scene head names, the share of
-images whose most certain patch of a category gives a box that touches such an object, and the share where the two
-overlap by half or more. Choices between runs are made by these figures, and not on test photographs.
+Computed on the validation photographs of each source: the share of scenes that the scene head classifies correctly, the
+share of images whose most certain patch of a category gives a box that touches such an object, and the share in which
+the two overlap by half or more. Choices between runs are based on these figures, not on test photographs.
 """
 
 import argparse
@@ -33,7 +33,7 @@ Figures = dict[str, list[float]]
 
 
 def whole(image: LabelledImage, size: int) -> LabelledImage:
-    """The whole image letterboxed to `size` pixels, neither turned nor recoloured."""
+    """Return the whole image letterboxed to `size` pixels, without augmentation."""
     side = max(image.width, image.height)
     picture = Image.new("RGB", (side, side), CLIP_MEAN)
     left, top = (side - image.width) // 2, (side - image.height) // 2
@@ -44,7 +44,7 @@ def whole(image: LabelledImage, size: int) -> LabelledImage:
 
 @torch.inference_mode()
 def probe(model: Perception, images: Sequence[LabelledImage], size: int) -> Figures:
-    """The right answers of each figure, as zeros and ones."""
+    """Return the correct answers of each figure, as zeros and ones."""
     found: Figures = defaultdict(list)
     for image in images:
         view = whole(image, size)

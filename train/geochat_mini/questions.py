@@ -1,8 +1,8 @@
-"""The questions about one view: among which classes it is asked for, under which names, and what is not there.
+"""The questions about one view: the offered classes and names, and absent objects.
 
-A scene is asked for among the names of its source, among any others, and under names nobody used before; which names
-may stand beside each other without both being right is for `classes` to say. Objects are asked for by their category
-or a synonym; where the labels exclude a category, the answer is that there is none.
+Scene questions offer the names of the image's source, any other names, or unusual names; `classes` determines which
+names may be offered together without both being correct. Objects are named by their category or a synonym; if the
+labels exclude a category, the answer is that there is none.
 """
 
 import random
@@ -51,11 +51,11 @@ _NONE = "none of these"
 def ask(
     view: LabelledImage, rng: random.Random, present: frozenset[str] = frozenset(), turns: int = 12
 ) -> list[tuple[Message, Message]]:
-    """Independent questions about a view, each with its answer; none if its labels offer nothing.
+    """Build independent questions about a view, each with its answer; none if its labels support no question.
 
     Args:
-        view: What is asked about.
-        rng: Where all chance comes from.
+        view: The view of the question.
+        rng: Random generator.
         present: Objects that are known to be there though no box says where.
         turns: The most that are wanted.
     """
@@ -64,7 +64,7 @@ def ask(
 
 
 def draw_pairs(view: LabelledImage, rng: random.Random, present: frozenset[str] = frozenset()) -> list[QAPair]:
-    """As `ask`, but pairs that say what they are about, of a view whose objects keep their names."""
+    """Build pairs as `ask`, with their subjects, about a view whose objects keep their names."""
     found: list[QAPair] = []
     if view.scene:
         found += [pair for _ in range(rng.choice((1, 2, 2))) if (pair := scene(view, rng))]
@@ -79,7 +79,7 @@ def draw_pairs(view: LabelledImage, rng: random.Random, present: frozenset[str] 
 
 
 def scene(view: LabelledImage, rng: random.Random) -> QAPair | None:
-    """The class among those of its source, or among others under any names, or freely."""
+    """Ask for the scene class among those of its source, among others under any names, or freely."""
     assert view.scene is not None
     mine = classes_of(view.scene)
     if len(mine) == 1 and rng.random() < 0.12:
@@ -103,7 +103,7 @@ def scene(view: LabelledImage, rng: random.Random) -> QAPair | None:
 
 
 def _vocabulary(label: str, mine: str, source: str | None, rng: random.Random) -> tuple[list[str], str]:
-    """Names to choose among, and the right one; seldom none of them is right, and the list says so."""
+    """Draw a list of names, and the correct answer; rarely, none is correct and the list offers that answer."""
     own = {one for name in SOURCE_SCENES.get(source or "", ()) for one in classes_of(name)}
     others = sorted(against(label, None) | (own - {mine} if rng.random() < 0.5 else set()))
     many = min(len(others), round(2 ** rng.uniform(0.6, 4.6)))
@@ -120,12 +120,12 @@ def _vocabulary(label: str, mine: str, source: str | None, rng: random.Random) -
 
 
 def _name(scene: str, rng: random.Random) -> str:
-    """The class's name or another for it."""
+    """Return the class's name or another name for it."""
     return scene if rng.random() < 0.25 else rng.choice(SCENES[scene])
 
 
 def absent(view: LabelledImage, rng: random.Random) -> QAPair | None:
-    """A question about what the labels exclude, or the description of a view that holds no known object."""
+    """Ask about an object that the labels exclude, or for a description of a view without known objects."""
     held = {thing.category for thing in (*view.objects, *view.ignore)}
     missing = sorted(view.labelled - held)
     if not missing:
@@ -156,7 +156,7 @@ def _presence(name: str, answer: str, rng: random.Random) -> QAPair:
 
 
 def a_scene(scene: str) -> str:
-    """A scene class in a sentence: "a beach", "farmland"."""
+    """Return a scene class in a sentence: "a beach", "farmland"."""
     masses = {"bare land", "farmland", "chaparral", "buildings", "storage tanks", "parked airplanes"}
     return scene if scene in masses or scene.endswith("residential") else with_article(scene)
 
@@ -166,7 +166,7 @@ def _worded(wording: Wordings, rng: random.Random) -> str:
 
 
 def _about(view: LabelledImage, rng: random.Random, shares: dict[str, float], turns: int) -> list[QAPair]:
-    """The builders' questions, some of them in people's words."""
+    """Build the builders' questions, some of them paraphrased."""
     pairs = build_conversation(
         view, rng, dialect=MINI, turns=turns, shares=shares, wording="varied", rich=rng.random() < _RICH
     )
@@ -174,7 +174,7 @@ def _about(view: LabelledImage, rng: random.Random, shares: dict[str, float], tu
 
 
 def _freely(pair: QAPair, rng: random.Random) -> QAPair:
-    """The question in people's words, where these ask for the same."""
+    """Return the question as a paraphrase, if one asks for the same."""
     intent, name = pair.kind, pair.about
     if intent == "refer":
         intent = "refer all" if name.startswith("all ") else "refer"
@@ -189,7 +189,7 @@ def _freely(pair: QAPair, rng: random.Random) -> QAPair:
 
 
 def renamed(view: LabelledImage, rng: random.Random) -> LabelledImage:
-    """The view with its vehicles taken together, or its objects under other names, at times."""
+    """Return the view, sometimes with its vehicles merged into one category or its objects renamed."""
     names: dict[str, str] = {}
     if view.labelled >= _VEHICLES and rng.random() < 0.4:
         names |= dict.fromkeys(_VEHICLES, "vehicle")
@@ -206,7 +206,7 @@ def renamed(view: LabelledImage, rng: random.Random) -> LabelledImage:
 
 
 def _exact(view: LabelledImage) -> LabelledImage:
-    """The view with the objects whose boxes are loose among the doubtful ones."""
+    """Return the view with loosely boxed objects marked as ignored."""
     loose = tuple(thing for thing in view.objects if LOOSE in thing.attributes)
     exact = tuple(thing for thing in view.objects if LOOSE not in thing.attributes)
     return replace(view, objects=exact, ignore=(*view.ignore, *loose)) if loose else view
@@ -222,6 +222,6 @@ def _whole_shares(view: LabelledImage) -> dict[str, float]:
 
 
 def spoken_names() -> list[str]:
-    """All names of scenes and objects, for learning the vocabulary."""
+    """Return all names of scenes and objects, for training the vocabulary."""
     scenes = [name for scene, names in SCENES.items() for name in (scene, *names)]
     return [*scenes, *(name for known, names in OBJECT_NAMES.items() for name in (known, *names)), _NONE]

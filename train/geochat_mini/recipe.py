@@ -1,6 +1,6 @@
-"""The stages of the model: which images each draws, and how it is trained.
+"""The stages of the training: their images and settings.
 
-Each stage leaves a state on the disk that the next reads, and goes on where it was stopped.
+Each stage saves a state that the next one reads, and resumes after an interruption.
 """
 
 import random
@@ -52,13 +52,13 @@ _RENDERED = Augmentation(zoom=(0.5, 1.05))
 
 
 def scene_pools(material: Material, share: float) -> list[Pool]:
-    """Photographs with a scene class; those of small sources are drawn more often for their number."""
+    """Return pools of photographs with a scene class; small sources are oversampled."""
     weights = {"ucm": 0.35, "more/aid-rsicd": 0.4, "more/nwpu-resisc": 0.13, "more/rsscn7": 0.12}
     return [Pool(material.of(name), share * weight, _SCENE) for name, weight in weights.items()]
 
 
 def object_pools(material: Material, share: float) -> list[Pool]:
-    """Photographs with objects, mostly seen about one of them, which then has any size."""
+    """Return pools of photographs with objects; most views centre on one object, which then has any size."""
     boxed = [image for image in material.of("ucm") if image.objects]
     rsod = material.of("more/rsod")
     rows = (
@@ -77,7 +77,7 @@ def object_pools(material: Material, share: float) -> list[Pool]:
 
 
 def made_pools(material: Material, share: float) -> list[Pool]:
-    """Composites, mosaics and rendered scenes."""
+    """Return pools of composites, mosaics and rendered scenes."""
     return [
         Pool(material.composites, 0.25 * share, _COMPOSED, 0.4),
         Pool(material.mosaics, 0.15 * share, _MOSAIC, 0.4),
@@ -86,13 +86,13 @@ def made_pools(material: Material, share: float) -> list[Pool]:
 
 
 def fixed_views(material: Material, count: int, seed: int) -> FixedViews:
-    """The views that the teacher sees: photographs alone."""
+    """Return the views that the teacher encodes: photographs only."""
     pools = [*scene_pools(material, 0.7), *object_pools(material, 0.3)]
     return FixedViews([pool for pool in pools if pool.images], seed, count, weight=0.7)
 
 
 class _Paired(Dataset[dict[str, Tensor]]):
-    """An item of each view and of some smaller ones beside it, whose names begin with "small_"."""
+    """An item of each view with some smaller views of it, whose names begin with "small_"."""
 
     def __init__(self, views: Views[dict[str, Tensor]], small: Views[dict[str, Tensor]]) -> None:
         self.views, self.small = views, small
@@ -117,7 +117,7 @@ def perceive(
     rate: float,
     seed: int,
 ) -> CLIPVisionModel:
-    """Train the tower, that of `start` or a new one, under the auxiliary heads."""
+    """Train the tower, that of `start` or a new one, with the auxiliary heads."""
     torch.manual_seed(seed)
     tower = shape.build_tower(shape.CHAT_SIZE)
     if start is not None:
@@ -220,7 +220,7 @@ def _classes(image: LabelledImage) -> set[str]:
 
 
 def instruction_pools(material: Material) -> list[Pool]:
-    """The images that are talked about; those that hold several objects of a category more often."""
+    """Return the pools for instruction tuning; images with several objects of a category are oversampled."""
     spoken = replace(material, photographs=tuple(agreed(material.photographs)))
     several = Pool([image for image in material.rendered if _several(image)], 0.18, _RENDERED, 0.3)
     return [*scene_pools(spoken, 0.36), *object_pools(spoken, 0.32), *made_pools(spoken, 0.14), several]
@@ -233,7 +233,7 @@ def _several(image: LabelledImage) -> bool:
 
 
 def _tokenizer(pools: Sequence[Pool], folder: Path, count: int, seed: int) -> TokenizersBackend:
-    """The tokenizer in `folder`, learnt there first from `count` conversations if there is none."""
+    """Return the tokenizer in `folder`, trained there on `count` conversations if there is none."""
     if not (folder / "tokenizer.json").is_file():
         shape.train_tokenizer(_texts(pools, count, seed), _VOCABULARY).save_pretrained(folder)
     tokenizer: TokenizersBackend = TokenizersBackend.from_pretrained(
@@ -243,7 +243,7 @@ def _tokenizer(pools: Sequence[Pool], folder: Path, count: int, seed: int) -> To
 
 
 def _texts(pools: Sequence[Pool], count: int, seed: int) -> list[str]:
-    """Conversations and names to learn the vocabulary from, and the system prompt as often as it will be read."""
+    """Return texts for training the vocabulary: conversations, names, and the system prompt at its later frequency."""
 
     def say(view: LabelledImage, rng: random.Random, _: int | None) -> list[str] | None:
         return [message.text for turn in ask(view, rng) for message in turn] or None
@@ -254,6 +254,6 @@ def _texts(pools: Sequence[Pool], count: int, seed: int) -> list[str]:
 
 
 def _at_resolution(weights: dict[str, Tensor], grid: int) -> dict[str, Tensor]:
-    """A tower's weights with its position embeddings interpolated to `grid` x `grid` patches."""
+    """Return a tower's weights with position embeddings interpolated to `grid` x `grid` patches."""
     name = next(name for name in weights if name.endswith("position_embedding.weight"))
     return {**weights, name: interpolate_positions(weights[name], grid)}

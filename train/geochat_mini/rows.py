@@ -1,4 +1,4 @@
-"""Items and batches for the stage that talks: views and packed questions about them."""
+"""Items and batches for instruction tuning: views and packed questions about them."""
 
 import random
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class RowMaker:
         self.numbers = range(vocabulary[NUMBERS[0]], vocabulary[NUMBERS[-1]] + 1)
 
     def make(self, view: LabelledImage, rng: random.Random, _: int | None = None) -> Item | None:
-        """One row about `view`, or None if its labels offer no question."""
+        """Make one row about `view`, or None if its labels support no question."""
         turns = ask(view, rng, self.present.get(view.name or "", frozenset()))
         if not turns:
             return None
@@ -58,7 +58,7 @@ class RowMaker:
         return row, pointing(row, boxes, self.numbers, self.grid), described, pixels(view)
 
     def collate(self, items: list[Item]) -> dict[str, Tensor]:
-        """A batch: padded words, what is known of them, and views (B, S, S, 3)."""
+        """Return a batch: padded tokens, their targets, and views (B, S, S, 3)."""
         words, points, described, views = zip(*items, strict=True)
         padded = pad(words, int(self.processor.tokenizer.pad_token_id))
         known = {
@@ -68,7 +68,7 @@ class RowMaker:
         return {**padded, **known, **join(points), "views": torch.stack(views)}
 
     def _fitting(self, talks: list[list[Message]]) -> list[tuple[list[Message], Example]]:
-        """The conversations that fit a row's budget, in order: attention costs the square of a row's length."""
+        """Return the conversations that fit a row's budget, in order: attention cost is quadratic in the length."""
         kept: list[tuple[list[Message], Example]] = []
         left = _WORDS
         for talk in talks:
@@ -80,7 +80,7 @@ class RowMaker:
         return kept
 
     def _described(self, view: LabelledImage, talks: list[list[Message]], row: Packed) -> Tensor:
-        """The scene class (T,) at the words of the view's caption, -100 elsewhere."""
+        """Return the scene class (T,) at the tokens of the view's caption, -100 elsewhere."""
         found = torch.full_like(row.labels, IGNORED)
         classes = classes_of(view.scene) if view.scene else ()
         if len(classes) != 1:
@@ -96,10 +96,10 @@ class RowMaker:
 
 
 def balanced(row: Packed) -> Tensor:
-    """Weights (T,) of the supervised tokens: a turn counts by the square root of its length.
+    """Return weights (T,) of the supervised tokens: a turn counts by the square root of its length.
 
-    A list of twelve boxes is a hundred tokens and the name of what is in a region two; alike for each token, the loss
-    would hardly ask for the name.
+    A list of twelve boxes has a hundred tokens and the name of a region two; with equal weights per token, the loss
+    would hardly depend on the name.
     """
     spoken = row.labels != IGNORED
     lengths = torch.bincount(row.segments[spoken], minlength=int(row.segments.max()) + 1)
@@ -107,12 +107,12 @@ def balanced(row: Packed) -> Tensor:
 
 
 def _boxes(messages: list[Message]) -> list[OrientedBox]:
-    """The boxes of a conversation's text, in order."""
+    """Return the boxes of a conversation's text, in order."""
     return [region.box for message in messages for region in MINI.parse(message.text).regions]
 
 
 def _respelled(message: Message) -> Message:
-    """A question with its boxes spelled as the published data spells them: people bring such questions."""
+    """Rewrite a question's boxes in the spelling of the published data, which users may bring."""
     if message.role != "user":
         return message
     events = MINI.parse(message.text).events

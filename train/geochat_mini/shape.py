@@ -1,4 +1,4 @@
-"""The model's sizes: 14 million parameters with the dual encoder's text tower, 29 MB in bfloat16."""
+"""The model's architecture: 14 million parameters with the dual encoder's text tower, 29 MB in bfloat16."""
 
 import copy
 import math
@@ -40,7 +40,7 @@ _PLACE = 0.5  # amplitude of the place in the position embeddings, about that of
 
 
 def vision_config(image_size: int, layers: int = LAYERS) -> CLIPVisionConfig:
-    """A CLIP ViT, 256 wide, heads of 64."""
+    """Return a CLIP ViT config, 256 wide, heads of 64."""
     return CLIPVisionConfig(
         hidden_size=WIDTH,
         intermediate_size=768,
@@ -54,7 +54,7 @@ def vision_config(image_size: int, layers: int = LAYERS) -> CLIPVisionConfig:
 
 
 def deepened(weights: dict[str, torch.Tensor], layers: int) -> dict[str, torch.Tensor]:
-    """A tower's weights with layers put between its own that change nothing yet, up to `layers` in all.
+    """Insert layers that initially change nothing into a tower's weights, up to `layers` in total.
 
     Each is a copy of the layer before with the outputs of its two branches at zero.
     """
@@ -76,9 +76,9 @@ def deepened(weights: dict[str, torch.Tensor], layers: int) -> dict[str, torch.T
 
 
 def build_dual_encoder(tokenizer: TokenizersBackend) -> CLIPModel:
-    """The dual encoder with random weights, each patch's place written into its position embedding as waves.
+    """Build the dual encoder with random weights; position embeddings encode each patch's position as waves.
 
-    A tower that starts from random positions and is asked for classes alone never learns them well.
+    A tower that starts from random position embeddings and is trained on classes alone never learns positions well.
     """
     text = CLIPTextConfig(
         vocab_size=len(tokenizer),
@@ -101,7 +101,7 @@ def build_dual_encoder(tokenizer: TokenizersBackend) -> CLIPModel:
 
 @torch.no_grad()
 def take_over_dual(model: CLIPModel, tokenizer: TokenizersBackend, folder: Path) -> None:
-    """Take both towers over from the dual encoder in `folder`, whose vocabulary is another."""
+    """Initialise both towers from the dual encoder in `folder`, which has another vocabulary."""
     old = CLIPModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False)
     old_tokenizer = TokenizersBackend.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     table = model.text_model.embeddings.token_embedding.weight
@@ -121,21 +121,21 @@ def save_dual_encoder(model: CLIPModel, tokenizer: TokenizersBackend, folder: Pa
 
 
 def build_tower(image_size: int) -> CLIPVisionModel:
-    """The chat's tower with random weights, each patch's place written into its position embedding as waves."""
+    """Build the chat's tower with random weights; position embeddings encode each patch's position as waves."""
     tower = CLIPVisionModel(vision_config(image_size))
     _write_places(tower, image_size // PATCH)
     return tower
 
 
 def _write_places(tower: Any, grid: int) -> None:  # noqa: ANN401 - modules within modules
-    """Write each patch's place into its position embedding."""
+    """Write each patch's position into its position embedding."""
     table = next(value for name, value in tower.named_parameters() if name.endswith("position_embedding.weight"))
     with torch.no_grad():
         table[1:] = _PLACE * _places(grid)  # (N, D)
 
 
 def _places(grid: int) -> torch.Tensor:
-    """Sines and cosines of each patch's column and row, (grid², D)."""
+    """Return sines and cosines of each patch's column and row, (grid², D)."""
     ticks = ((torch.arange(grid) + 0.5) / grid)[:, None]
     angles = ticks * torch.logspace(math.log10(0.5), math.log10(grid / 2), WIDTH // 4) * math.pi  # (grid, D / 4)
     waves = torch.cat([angles.sin(), angles.cos()], dim=1)  # (grid, D / 2)
@@ -144,12 +144,12 @@ def _places(grid: int) -> torch.Tensor:
 
 
 def build_model(tokenizer: TokenizersBackend) -> LlavaForConditionalGeneration:
-    """The whole model with random weights, its number tokens' embeddings on the curve of the numbers.
+    """Build the whole model with random weights; number embeddings lie on the curve of the numbers.
 
-    The other embeddings begin at length 1, which is what training brings those it says to. Tokens it never says keep
-    theirs, and were it shorter, tuning could not make one of them win the softmax (Llama's own 0.02 gives 0.3).
+    The other embeddings start at length 1, the length that training gives to tokens in use. Unused tokens keep theirs;
+    if it were shorter, fine-tuning could not make them win the softmax (Llama's own 0.02 gives 0.3).
 
-    The features come from the tower's last layer, which the tutor trained and no contrastive head shares.
+    The features come from the tower's last layer, which the auxiliary heads trained and no contrastive head shares.
     """
     text = LlamaConfig(
         hidden_size=WIDTH,
@@ -188,9 +188,9 @@ def take_over(
     old: Any,  # noqa: ANN401 - as loaded, whatever its classes
     old_tokenizer: Any,  # noqa: ANN401
 ) -> None:
-    """Take projector and language model over from an older model whose vocabulary is another.
+    """Initialise projector and language model from an older model with another vocabulary.
 
-    A token that is new begins as the mean of what it was written with.
+    A new token starts as the mean of the tokens with which it was written before.
     """
     mine, theirs = model.state_dict(), old.state_dict()
     embedding = model.get_input_embeddings()
@@ -207,7 +207,7 @@ def _take_rows(
     old_table: torch.Tensor,
     old_tokenizer: Any,  # noqa: ANN401 - as loaded
 ) -> None:
-    """Fill a table of embeddings from one of another vocabulary."""
+    """Fill an embedding table from one with another vocabulary."""
     known = old_tokenizer.get_vocab()
     for token, number in tokenizer.get_vocab().items():
         if token in known:
@@ -217,10 +217,10 @@ def _take_rows(
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int = 1500) -> TokenizersBackend:
-    """A byte-level BPE in which each number `<-45>`..`<120>`, task token and markup tag is one token.
+    """Train a byte-level BPE in which each number `<-45>`..`<120>`, task token and markup tag is one token.
 
     Args:
-        texts: What the model will read and write.
+        texts: Texts that the model will read and write.
         vocabulary: Number of tokens, those included.
     """
     single = MARKUP + NUMBERS

@@ -1,7 +1,7 @@
-"""The photographs the model is made from, by source and by what their terms allow.
+"""The training photographs, by source and licence terms.
 
-Only `train` parts are read. The parts kept for validation and testing, and everything under `evaluation-only`, are
-compared with what is read by perceptual hashes, and a photograph that looks like one of them is left out.
+Only `train` parts are read. The validation and test parts, and everything under `evaluation-only`, are compared with
+them by perceptual hashes, and photographs that resemble one of these are skipped.
 """
 
 import logging
@@ -38,7 +38,7 @@ class Source:
     """One source of photographs.
 
     Attributes:
-        folder: Where it is below the imagery.
+        folder: Its folder below the imagery.
         labels: Its file of labels.
         permissive: Whether its terms allow any use; else it is for research.
         terms: Its terms, for the model's card.
@@ -57,7 +57,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The folder's own name."""
+        """The name of the folder."""
         return self.folder.rpartition("/")[2]
 
 
@@ -92,12 +92,12 @@ _RSOD: Mapping[str, str] = MappingProxyType(
 
 
 def chosen(terms: Terms) -> tuple[Source, ...]:
-    """The sources whose terms allow what the weights are for."""
+    """Return the sources whose terms permit the intended use of the weights."""
     return tuple(source for source in SOURCES if source.permissive or terms == "all")
 
 
 def licence(terms: Terms) -> str:
-    """The sentence on the weights' licence for the model's card and settings."""
+    """Return the sentence on the weights' licence for the model's card and settings."""
     used = ", ".join(source.terms for source in chosen(terms))
     if terms == "permissive":
         return f"Apache-2.0; trained on {used} and own drawings; captions of UCM-captions (research use)"
@@ -107,11 +107,11 @@ def licence(terms: Terms) -> str:
 def read_photographs(
     imagery: Path, terms: Terms, report: Report, split: Split = "train", *, turned: bool = True
 ) -> list[LabelledImage]:
-    """The photographs of one split of all sources that the terms allow.
+    """Read the photographs of one split of all permitted sources.
 
-    `val` is for validation alone; `test` is read once, for weights that may ship.
+    `val` is for validation only; `test` is read once, for weights that may be released.
 
-    A record's name is its path below `imagery`. With `turned`, upright boxes are turned along their objects.
+    A record's name is its path below `imagery`. With `turned`, upright boxes are rotated along their objects.
 
     Raises:
         DataError: A source's labels cannot be read.
@@ -125,7 +125,7 @@ def read_photographs(
 
 
 def read_evaluation_only(imagery: Path, report: Report) -> Iterator[LabelledImage]:
-    """The photographs of sources that may only be measured on, once, for weights that may ship.
+    """Read the photographs of sources reserved for measurement, once, of weights that may be released.
 
     Raises:
         DataError: A source's labels cannot be read.
@@ -150,7 +150,7 @@ def _all(imagery: Path, terms: Terms, report: Report, split: Split) -> Iterator[
 
 
 def _ucm(folder: Path, split: Split, report: Report) -> Iterator[LabelledImage]:
-    """UC Merced's train part, of which a list is kept for validation, without what overlaps its test part; or that."""
+    """Read UC Merced's train part without overlaps with its test part, or the part of it kept for validation."""
     if split == "test":
         yield from read_ucm(folder, "test", report=report)
         return
@@ -162,7 +162,7 @@ def _ucm(folder: Path, split: Split, report: Report) -> Iterator[LabelledImage]:
 
 
 def _boxed(source: Source, folder: Path, split: Split, report: Report) -> Iterator[LabelledImage]:
-    """A source of boxes, scenes or captions, with what its labels and classes say of absence."""
+    """Read a source of boxes, scenes or captions, with the absences that its labels and classes imply."""
     turned = _turned(folder / source.labels, report)
     for image in read_boxes(DataSource(folder / source.labels, folder, split, report=report, split_asked=True)):
         assert image.path is not None
@@ -176,7 +176,7 @@ def _boxed(source: Source, folder: Path, split: Split, report: Report) -> Iterat
 
 
 def _roofs(source: Source, folder: Path, split: Split, report: Report) -> Iterator[LabelledImage]:
-    """Roofs with and without solar panels; of those with panels nothing says where."""
+    """Read roofs with and without solar panels; the positions of panels are unknown."""
     for _, row in read_jsonl(folder / source.labels, report):
         if row["split"] == split:
             known = frozenset({"solar panel"}) if row["answer"] == "no" else frozenset[str]()
@@ -186,7 +186,7 @@ def _roofs(source: Source, folder: Path, split: Split, report: Report) -> Iterat
 
 
 def _turned(labels: Path, report: Report) -> dict[str, list[Polygon]]:
-    """The oriented boxes that a source has beside its upright ones, by the photograph's name."""
+    """Read the oriented boxes that a source has in addition to its upright ones, by the photograph's name."""
     found: dict[str, list[Polygon]] = {}
     for _, row in read_jsonl(labels, report):
         boxes = [as_polygon(thing["oriented"]) for thing in row.get("objects", ()) if "oriented" in thing]
@@ -196,7 +196,7 @@ def _turned(labels: Path, report: Report) -> dict[str, list[Polygon]]:
 
 
 def _with_own_box(thing: LabelledObject, boxes: Sequence[Polygon]) -> LabelledObject:
-    """The object with the oriented box whose centre lies at its own, if there is one that fills its upright box."""
+    """Return the object with the oriented box of the same centre, if one fills its upright box."""
     x, y = thing.center
     side = max(abs(thing.polygon[2][0] - thing.polygon[0][0]), abs(thing.polygon[2][1] - thing.polygon[0][1]))
     for polygon in boxes:
@@ -207,7 +207,7 @@ def _with_own_box(thing: LabelledObject, boxes: Sequence[Polygon]) -> LabelledOb
 
 
 def clipped(image: LabelledImage) -> LabelledImage:
-    """The image with the boxes of truncated objects fitted to the part that shows: what lies outside cannot be seen."""
+    """Fit the boxes of truncated objects to their visible part."""
     frame = box(0, 0, image.width, image.height)
     return replace(image, objects=tuple(_fitted(thing, frame) for thing in image.objects))
 
@@ -220,7 +220,7 @@ def _fitted(thing: LabelledObject, frame: Shape) -> LabelledObject:
 
 
 def held_back(imagery: Path) -> Iterator[Path]:
-    """The images that training may not touch: all test and validation parts, `evaluation-only`, and HIT-UAV."""
+    """Yield the images excluded from training: all test and validation parts, `evaluation-only`, and HIT-UAV."""
     validation = read_list("ucm_val")
     for path in sorted(imagery.rglob("*.jpg")):
         parts = path.relative_to(imagery).parts
@@ -229,7 +229,7 @@ def held_back(imagery: Path) -> Iterator[Path]:
 
 
 def distinct(images: Sequence[LabelledImage], kept: Iterable[Path], report: Report) -> list[LabelledImage]:
-    """The images without those that look like one of `kept`, or like an earlier one of another source."""
+    """Remove images that resemble one of `kept`, or an earlier one of another source."""
     paths = [image.path for image in images if image.path is not None]
     mine, hashes = hash_images(paths)
     theirs, others = hash_images(kept)
@@ -246,12 +246,12 @@ def distinct(images: Sequence[LabelledImage], kept: Iterable[Path], report: Repo
 
 
 def folder_of(image: LabelledImage) -> str:
-    """The name of the source an image is from, below `more` or `evaluation-only` or beside them."""
+    """Return the name of the source of an image, from its folder."""
     first, *rest = (image.name or "").split("/")
     return rest[0] if first in {"more", "evaluation-only"} and rest else first
 
 
 def source_of(image: LabelledImage) -> str | None:
-    """The name of the source of scenes an image is from; None for others and for what was made."""
+    """Return the name of the scene source of an image; None for others and for generated images."""
     name = folder_of(image)
     return name if name in SCENE_SOURCES else None

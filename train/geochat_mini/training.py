@@ -1,4 +1,4 @@
-"""The run of one stage by transformers' `Trainer`, which checkpoints and resumes it."""
+"""The run of one stage with transformers' `Trainer`, which checkpoints and resumes it."""
 
 import logging
 import os
@@ -27,16 +27,16 @@ def run_stage(
     seed: int,
     collate: Callable[[list[Any]], dict[str, Tensor]] | None = None,
 ) -> None:
-    """Train `model` in place, going on from the last checkpoint in `folder` if there is one.
+    """Train `model` in place, resuming from the last checkpoint in `folder` if there is one.
 
     Args:
         model: Returns a dict with `loss`.
         data: Its length is at least `steps` x `batch`; items depend on their index alone.
-        folder: Where checkpoints and the log go.
+        folder: Folder for checkpoints and the log.
         steps: Optimizer steps.
-        batch: Images a step.
+        batch: Images per step.
         rate: Peak learning rate.
-        seed: Seeds everything.
+        seed: Seed of all random choices.
         collate: Makes a batch; None stacks dictionaries of tensors.
     """
     set_seed(seed)
@@ -68,7 +68,7 @@ def run_stage(
 
 
 class _InOrder(Trainer):
-    """Takes the items in order: they are already random, and each is a function of its index."""
+    """Yields the items in order: they are already random, and each is a function of its index."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int]:  # noqa: ANN401
         data: Any = train_dataset or self.train_dataset
@@ -76,7 +76,7 @@ class _InOrder(Trainer):
 
 
 def _groups(model: nn.Module) -> list[dict[str, Any]]:
-    """The parameters that learn; vectors and embeddings do not decay."""
+    """Return the trainable parameters in groups; vectors and embeddings have no weight decay."""
     decaying: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():

@@ -1,9 +1,9 @@
-"""Questions about photographs of every source, with objects that are there and that are not, and how answers count.
+"""Questions about photographs of every source, with present and absent objects, and their scoring.
 
-An answer counts for one figure or several: so much is right, out of so much. Beside it counts, where there is one, what
-an answer that never looks would get: a guess among the choices, "1" for a count, the middle of the image for a box.
-Boxes are compared with their truth as rotated boxes. Where a source has upright boxes only, the rectangle around the
-answer is compared: a box along the object is the better answer, and would be marked down.
+An answer contributes to one figure or several, as a score out of a maximum. Where possible, the score of a blind answer
+is recorded too: a guess among the choices, "1" for a count, the middle of the image for a box. Boxes are compared with
+their truth as rotated boxes. If a source has only upright boxes, the upright rectangle around the answer is compared,
+because a box along the object is the better answer and would otherwise score lower.
 """
 
 import random
@@ -38,9 +38,9 @@ class Trial:
     """One question about a photograph.
 
     Attributes:
-        question: What is asked.
+        question: The question.
         score: Counts its answer.
-        blind: What an answer that never looks would count.
+        blind: Score of an answer that ignores the image.
     """
 
     question: Question
@@ -49,7 +49,7 @@ class Trial:
 
 
 def trials(image: LabelledImage, rng: random.Random) -> Iterator[Trial]:
-    """The questions about a photograph."""
+    """Yield the questions about a photograph."""
     if image.scene:
         yield from _scenes(image, rng)
     yield from _objects(image, rng)
@@ -63,12 +63,12 @@ def trials(image: LabelledImage, rng: random.Random) -> Iterator[Trial]:
 
 
 def windowed(chat: GeoChat, image: LabelledImage, side: int) -> Counts:
-    """F1 of the objects found in a photograph, window by window, for each category that it holds.
+    """Return F1 of the objects found in a photograph, window by window, for each category in it.
 
     Args:
         chat: The model.
         image: A photograph with a file.
-        side: Of the windows, pixels.
+        side: Side of the windows, pixels.
     """
     assert image.path is not None
     doubtful = [OrientedBox.from_polygon(thing.polygon) for thing in image.ignore]
@@ -103,7 +103,7 @@ def _scenes(image: LabelledImage, rng: random.Random) -> Iterator[Trial]:
 
 
 def _one_of(classes: set[str], figure: str) -> Callable[[Answer], Counts]:
-    """Count a free answer that is a name of one of the classes."""
+    """Score a free answer: whether it is a name of one of the classes."""
     return lambda answer: {figure: (float(bool(classes & set(classes_of(_plain(answer))))), 1)}
 
 
@@ -112,7 +112,7 @@ def _plain(answer: Answer) -> str:
 
 
 def _both_ways(intent: str, standard: str, rng: random.Random, name: str = "") -> Iterator[tuple[str, str]]:
-    """A question in the trained wording and in one that training never reads, each with its figure."""
+    """Yield a question in the trained wording and in an unseen one, each with its figure."""
     yield f"words, {intent}", standard
     yield f"held-out words, {intent}", asked(rng.choice(paraphrases()[intent].held_out), name)
 
@@ -163,7 +163,7 @@ def _absent(image: LabelledImage, rng: random.Random) -> Iterator[Trial]:
 
 
 def _short(words: str, right: str, figure: str, always: str | None = None) -> Trial:
-    """A question answered by a word, beside what one that is always the same would get."""
+    """Return a question with a one-word answer, and the score of a constant answer."""
     blind = {figure: (float(always == right), 1.0)} if always else {}
     return Trial(Question(words), lambda answer: {figure: (float(_plain(answer) == right), 1)}, blind)
 
@@ -177,7 +177,7 @@ def _every(image: LabelledImage, truths: Sequence[OrientedBox], figure: str) -> 
 
 
 def _only_one(image: LabelledImage, category: str, truth: OrientedBox) -> Trial:
-    """The overlap of the first box with the only object, and how much larger it is."""
+    """Return the overlap of the first box with the only object, and their size ratio."""
     figure = f"refer single, {category}"
 
     def score(answer: Answer) -> Counts:
@@ -205,14 +205,14 @@ def _found(answer: Answer, image: LabelledImage) -> list[OrientedBox]:
 
 
 def _as_labelled(image: LabelledImage, found: OrientedBox) -> OrientedBox:
-    """The box, or the rectangle around it where the labels are such."""
+    """Return the box, or the rectangle around it if the labels are upright."""
     if folder_of(image) not in UPRIGHT:
         return found
     return OrientedBox(*found.polygon().bounds)
 
 
 def _f1(found: Sequence[OrientedBox], truths: Sequence[OrientedBox]) -> tuple[float, float]:
-    """Found and true boxes that pair at an overlap of a half, the best pairs first, out of all of them."""
+    """Count found and true boxes that match at an overlap of a half, best pairs first, out of all of them."""
     pairs = sorted(((f.iou(t), i, j) for i, f in enumerate(found) for j, t in enumerate(truths)), reverse=True)
     left, right, hits = set(range(len(found))), set(range(len(truths))), 0
     for overlap, i, j in pairs:

@@ -1,8 +1,8 @@
 """Random views of pools of images.
 
-An item is a function of the seed and its index alone, so a run that was stopped goes on with the very data it would
-have seen. A view may be drawn about an object, so that it fills a chosen share of the frame: objects come in all sizes,
-whatever the source's own. Haze, blur, compression and light are varied as other sensors and servers would.
+An item is a function of the seed and its index alone, so an interrupted run resumes with identical data. A view may be
+centred on an object, so that the object fills a chosen share of the frame: objects then have all sizes, independent of
+the source. Haze, blur, compression and light are varied to imitate other sensors and servers.
 """
 
 import io
@@ -28,12 +28,12 @@ _INNER, _OUTER_TILT = 0.7, 10.0  # views wider than this share of the image turn
 
 @dataclass(frozen=True)
 class Pool:
-    """Some images and how often they are drawn.
+    """A pool of images with its sampling frequency.
 
     Attributes:
         images: The images.
         weight: Share of the draws, relative to the other pools'.
-        augmentation: How their views are made.
+        augmentation: Augmentation of their views.
         focus: Share of the views drawn about an object.
         extent: Share of the frame that this object fills, smallest and largest; drawn evenly in its logarithm.
         wear: Share of the views that are degraded.
@@ -49,12 +49,12 @@ class Pool:
 
 @dataclass(frozen=True)
 class FixedViews:
-    """`count` views that are drawn again and again, so that the teacher need see them only once.
+    """`count` views that are drawn repeatedly, so that the teacher encodes them only once.
 
     Attributes:
-        pools: What they are views of.
-        seed: Which views.
-        count: How many.
+        pools: Pools of images.
+        seed: Seed of the views.
+        count: Number of them.
         weight: Share of the draws, relative to the pools'.
     """
 
@@ -64,7 +64,7 @@ class FixedViews:
     weight: float
 
     def view(self, number: int, size: int, wear: random.Random | None = None) -> LabelledImage:
-        """View `number` at `size` pixels, degraded by `wear` where that is given."""
+        """Return view `number` at `size` pixels, degraded by `wear` if given."""
         return draw(self.pools, size, random.Random(f"{self.seed}/taught/{number}"), wear)
 
 
@@ -111,7 +111,7 @@ class Views(Dataset[T], Generic[T]):
 
 
 def draw(pools: Sequence[Pool], size: int, rng: random.Random, wear: random.Random | None = None) -> LabelledImage:
-    """A random view of a random image, degraded by `wear` where that is given."""
+    """Draw a random view of a random image, degraded by `wear` if given."""
     pool = rng.choices(pools, [pool.weight for pool in pools])[0]
     image = rng.choice(pool.images)
     if image.objects and rng.random() < pool.focus:
@@ -126,7 +126,7 @@ def draw(pools: Sequence[Pool], size: int, rng: random.Random, wear: random.Rand
 
 
 def _part(image: LabelledImage, pool: Pool, rng: random.Random) -> tuple[float, float, float]:
-    """Centre and side of a random square part of the image."""
+    """Draw centre and side of a random square part of the image."""
     side = max(image.width, image.height) * rng.uniform(*pool.augmentation.zoom)
     x = image.width / 2 + rng.uniform(-1, 1) * max(0.0, (image.width - side) / 2)
     y = image.height / 2 + rng.uniform(-1, 1) * max(0.0, (image.height - side) / 2)
@@ -136,7 +136,7 @@ def _part(image: LabelledImage, pool: Pool, rng: random.Random) -> tuple[float, 
 def _about(
     image: LabelledImage, thing: LabelledObject, size: int, extent: tuple[float, float], rng: random.Random
 ) -> tuple[float, float, float]:
-    """Centre and side of a square part in which an object fills a share of the frame, anywhere in it."""
+    """Draw centre and side of a square part in which an object fills a share of the frame, anywhere in it."""
     xs, ys = zip(*thing.polygon, strict=True)
     long = max(max(xs) - min(xs), max(ys) - min(ys))
     side = long / math.exp(rng.uniform(math.log(extent[0]), math.log(extent[1])))
@@ -154,7 +154,7 @@ def _view(
     settings: Augmentation,
     rng: random.Random,
 ) -> LabelledImage:
-    """A square part, given by centre and side, as `size` x `size` pixels, turned, mirrored, recoloured at random."""
+    """Return a square part as `size` x `size` pixels, with random rotation, mirroring and recolouring."""
     x, y, side = part
     tilt = settings.tilt if side < _INNER * max(image.width, image.height) else min(settings.tilt, _OUTER_TILT)
     turn = 90 * rng.randrange(4) + rng.uniform(-tilt, tilt)
@@ -177,7 +177,7 @@ def _view(
 
 
 def _placed(center: float, slack: float, side: float, length: int, rng: random.Random) -> float:
-    """Centre of a view on one axis: the object stays inside the view, and the view in the image if possible."""
+    """Return a view's centre on one axis: the object stays inside the view, the view in the image if possible."""
     low, high = center - slack, center + slack
     inside = side / 2, length - side / 2
     if inside[0] <= inside[1]:
@@ -189,7 +189,7 @@ def _placed(center: float, slack: float, side: float, length: int, rng: random.R
 
 
 def degraded(picture: Image.Image, rng: random.Random) -> Image.Image:
-    """The picture as a poorer sensor, hazier air or a thriftier server would give it: one or two of these."""
+    """Degrade the picture by one or two of: a poorer sensor, haze, stronger compression."""
     changes = rng.sample((_hazy, _blurred, _compressed, _lit, _grainy, _coarse), rng.choice((1, 1, 2)))
     for change in changes:
         picture = change(picture, rng)
@@ -212,7 +212,7 @@ def _compressed(picture: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def _lit(picture: Image.Image, rng: random.Random) -> Image.Image:
-    """Light that falls off across the picture, of another colour and exposure."""
+    """Apply uneven illumination with another colour and exposure."""
     turn, fall = rng.uniform(0, 2 * math.pi), rng.uniform(0, 0.35)
     rows, columns = np.mgrid[-1 : 1 : picture.height * 1j, -1 : 1 : picture.width * 1j]
     light = 1 + fall * (rows * math.sin(turn) + columns * math.cos(turn))
@@ -229,6 +229,6 @@ def _grainy(picture: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def _coarse(picture: Image.Image, rng: random.Random) -> Image.Image:
-    """The picture from a sensor of up to three times coarser resolution."""
+    """Simulate a sensor of up to three times coarser resolution."""
     side = max(16, round(max(picture.size) / rng.uniform(1.3, 3)))
     return picture.resize((side, side), Image.Resampling.BOX).resize(picture.size, Image.Resampling.BICUBIC)

@@ -1,8 +1,8 @@
-"""geochat-small: SmolLM2-135M-Instruct taught to see, by `geochat train projector` and `geochat train lora`.
+"""geochat-small: visual instruction tuning of SmolLM2-135M-Instruct with `geochat train projector` and `lora`.
 
-`base` assembles the untrained model: the bundled model's tower, a new projector, SmolLM2 with the vocabulary that
-`vocabulary` cuts. `conversations` writes what it is taught, from the photographs and questions of `geochat_mini`;
-`text_chat` what keeps it talking. `compression` writes the form that ships, and `free_questions` asks the questions
-that were written before the training. `train/runs/small.sh` runs them in order. Nothing here is in the installed
-package.
+`base` assembles the untrained model: the bundled model's tower, a new projector, and SmolLM2 with the vocabulary
+reduced by `vocabulary`. `conversations` writes the training data, from the photographs and questions of `geochat_mini`;
+`text_chat` adds conversations without images. `compression` writes the distribution format, and `free_questions` asks
+the questions that were written before the training. `train/runs/small.sh` runs them in order. Nothing here is in the
+installed package.
 """

@@ -1,7 +1,7 @@
-"""The untrained model: the bundled model's tower, a new projector, SmolLM2 with a cut vocabulary.
+"""The untrained model: the bundled model's tower, a new projector, SmolLM2 with a reduced vocabulary.
 
-`python -m geochat_small.base --gguf FILE --out DIR` writes it in the native layout, so that `geochat train` starts from
-it as from any other checkpoint.
+`python -m geochat_small.base --gguf FILE --out DIR` writes it in the native layout, so that `geochat train` can start
+from it like from any other checkpoint.
 """
 
 import argparse
@@ -56,7 +56,7 @@ softmax in ordinary text, which then costs half a nat a token more."""
 
 
 def read_language_model(gguf: Path) -> tuple[nn.Module, Tokenizer]:
-    """SmolLM2 in float32, and its tokenizer.
+    """Read SmolLM2 in float32, and its tokenizer.
 
     Raises:
         CheckpointError: The file cannot be read, or the package `gguf` is not installed.
@@ -75,14 +75,14 @@ def read_language_model(gguf: Path) -> tuple[nn.Module, Tokenizer]:
 def assemble(
     language_model: nn.Module, whole: Tokenizer, tower: nn.Module, *, size: int = VOCABULARY, seed: int = 11
 ) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
-    """Put the parts together.
+    """Assemble the model from its parts.
 
     Args:
         language_model: A Llama with its output layer.
         whole: Its tokenizer.
         tower: A CLIP vision tower.
         size: Tokens kept of the tokenizer's.
-        seed: Of the projector's weights.
+        seed: Seed of the projector's weights.
     """
     tokenizer = cut(whole, size, needed_texts())
     vision: Any = tower.config
@@ -113,12 +113,12 @@ def assemble(
 
 
 def template() -> str:
-    """The chat template: SmolLM2's own format, with the assistant's words marked for training."""
+    """Return the chat template: SmolLM2's own format, with the assistant's text marked for training."""
     return files(__package__).joinpath("chat_template.jinja").read_text(encoding="utf-8").rstrip("\n")
 
 
 def needed_texts() -> Iterable[str]:
-    """Texts whose words are in the vocabulary whatever their rank: names of scenes and objects, ways of asking."""
+    """Yield texts whose words are always in the vocabulary: names of scenes and objects, phrasings of questions."""
     for name in spoken_names():
         yield name
         yield f" {name}"

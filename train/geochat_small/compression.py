@@ -1,10 +1,10 @@
-"""The form that ships: 4-bit layers and an 8-bit tower in compressed-tensors' format.
+"""Distribution format: 4-bit layers and an 8-bit tower in compressed-tensors' format.
 
 `python -m geochat_small.compression MODEL OUT` writes it. Of the formats that both transformers and vLLM load,
-"pack-quantized" is the one that stores 4 bits a weight as plain tensors: integers in int32 and a scale for each group.
-Groups have 64 weights, the largest that divide the model's width of 576 and that vLLM's kernels take. The tower and the
-projector have 8 bits and a scale a row: they are a tenth of the weights, and boxes depend on them. Embeddings, norms
-and positions stay in bfloat16.
+"pack-quantized" is the one that stores 4-bit weights as plain tensors: integers packed in int32 and a scale for each
+group. Groups have 64 weights, the largest size that divides the model's width of 576 and that vLLM's kernels support.
+The tower and the projector have 8 bits and one scale per row: they are a tenth of the weights, and boxes depend on
+them. Embeddings, norms and positions stay in bfloat16.
 """
 
 import argparse
@@ -37,11 +37,11 @@ _CLIPPED = torch.linspace(0.7, 1.0, 7)  # shares of a group's largest weight tha
 
 
 def quantized(weight: Tensor, bits: int, group: int) -> tuple[Tensor, Tensor]:
-    """Integers (O, I) from -2^(bits-1), and scales (O, I / group) in bfloat16, with the least squared error.
+    """Return integers (O, I) from -2^(bits-1), and scales (O, I / group) in bfloat16, with the least squared error.
 
     Args:
         weight: (O, I); I is a multiple of `group`.
-        bits: Of an integer.
+        bits: Bits of an integer.
         group: Weights of a row that share a scale.
     """
     grouped = weight.float().unflatten(1, (-1, group))  # (O, G, group)
@@ -62,7 +62,7 @@ def quantized(weight: Tensor, bits: int, group: int) -> tuple[Tensor, Tensor]:
 
 
 def packed(integers: Tensor, bits: int) -> Tensor:
-    """Integers (O, I) in int32 (O, I * bits / 32), the first in the lowest bits, as compressed-tensors packs them."""
+    """Pack integers (O, I) into int32 (O, I * bits / 32), the first in the lowest bits, as compressed-tensors does."""
     each = 32 // bits
     shifted = (integers.to(torch.int64) + 2 ** (bits - 1)).unflatten(1, (-1, each))
     together = (shifted << (bits * torch.arange(each))).sum(-1)
@@ -70,14 +70,14 @@ def packed(integers: Tensor, bits: int) -> Tensor:
 
 
 def bits_of(name: str | None) -> int | None:
-    """Bits in which the weight of a hub name is stored; None for those that stay in bfloat16."""
+    """Return the bits of the weight of a hub name; None for weights that stay in bfloat16."""
     if name and _LAYERS.fullmatch(name):
         return 4
     return 8 if name and _SIGHT.fullmatch(name) else None
 
 
 def compressed(name: str, weight: Tensor) -> dict[str, Tensor]:
-    """The stored tensors of one weight, by the hub's names."""
+    """Return the stored tensors of one weight, by hub name."""
     bits = bits_of(name)
     if bits is None:
         return {name: weight.to(torch.bfloat16)}
@@ -91,7 +91,7 @@ def compressed(name: str, weight: Tensor) -> dict[str, Tensor]:
 
 
 def quantization_config() -> dict[str, Any]:
-    """What `config.json` says of the stored weights."""
+    """Return the entry of `config.json` for the stored weights."""
 
     def scheme(targets: str, bits: int, group: int | None) -> dict[str, Any]:
         weights = {"num_bits": bits, "type": "int", "symmetric": True, "dynamic": False, "group_size": group}
@@ -111,7 +111,7 @@ def quantization_config() -> dict[str, Any]:
 
 
 def compress(source: Path, out: Path, sources: Terms = "all") -> int:
-    """Write a model in the form that ships, with its card; returns the bytes of the weights.
+    """Write a model in the distribution format, with its card; returns the bytes of the weights.
 
     Raises:
         CheckpointError: There is no such model, or the folder is not empty.
@@ -154,7 +154,7 @@ def _write_shards(folder: Path, state: dict[str, Tensor]) -> None:
 
 
 def card(name: str, sources: Terms) -> str:
-    """The model's card: what it is made of, under which licences, in which form."""
+    """Return the model's card: its parts, licences and format."""
     return f"""# {name}
 SmolLM2-135M-Instruct taught to see: the vision tower of geochat-mini, a two-layer projector, and SmolLM2 with a merged
 LoRA adapter; its vocabulary is cut to English and the grammar of regions. Made by `train/runs/small.sh` of geochat
@@ -170,7 +170,7 @@ LoRA adapter; its vocabulary is cut to English and the grammar of regions. Made 
 
 
 def main() -> None:
-    """Parse, compress, say how large it is."""
+    """Parse, compress, print the size."""
     parser = argparse.ArgumentParser(prog="python -m geochat_small.compression", description=__doc__)
     parser.add_argument("model", type=Path, help="merged checkpoint")
     parser.add_argument("out", type=Path, help="folder to write; kept if it is there")

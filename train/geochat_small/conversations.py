@@ -1,10 +1,10 @@
-"""What geochat-small is taught, as images and training files for `geochat train`.
+"""Training data of geochat-small: images and files for `geochat train`.
 
 `python -m geochat_small.conversations --imagery DIR --out DIR` draws views of the photographs, composites, mosaics and
-rendered scenes of `geochat_mini`, under the same terms and of the same train parts. `align.jsonl` has a caption for
+rendered scenes of `geochat_mini`, under the same terms and from the same train parts. `align.jsonl` has a caption for
 each view. `instruct.jsonl` has 8 to 12 questions for each: half of the views have them in one conversation, the others
-in several shorter ones, which `--share-images` puts into one row. Files that are there are kept, so it goes on where it
-was stopped.
+in several shorter ones, which `--share-images` puts into one row. Existing files are kept, so an interrupted run
+resumes.
 """
 
 import argparse
@@ -50,11 +50,11 @@ _HINT = "Answer the question using"  # closes the wordings that ask for one word
 def dialogue(
     view: LabelledImage, rng: random.Random, known: frozenset[str] = frozenset()
 ) -> list[list[tuple[str, str]]] | None:
-    """The conversations about a view: turns of a question and an answer; None if its labels offer too little.
+    """Build the conversations about a view: turns of a question and an answer; None if its labels offer too little.
 
     Args:
-        view: What is asked about.
-        rng: Where all chance comes from.
+        view: The view of the question.
+        rng: Random generator.
         known: Objects that are known to be there though no box says where.
     """
     view = renamed(view, rng)
@@ -76,7 +76,7 @@ def dialogue(
 
 
 def _joined(groups: Sequence[list[tuple[str, str]]], rng: random.Random) -> Iterator[list[tuple[str, str]]]:
-    """Conversations of a few turns, none of which parts a question from what follows it up."""
+    """Join conversations of a few turns, keeping follow-ups with their question."""
     talk: list[tuple[str, str]] = []
     for group in groups:
         if talk and len(talk) + len(group) > rng.randint(1, _TOGETHER):
@@ -87,7 +87,7 @@ def _joined(groups: Sequence[list[tuple[str, str]]], rng: random.Random) -> Iter
 
 
 def spoken_answer(pair: QAPair) -> str:
-    """The answer in a sentence where the question asks in people's words and not for a single one."""
+    """Return the answer as a sentence if the question is paraphrased and does not ask for a single word."""
     if pair.task is Task.SCENE and not pair.kind:
         return f"This is {a_scene(pair.answer)}."
     if pair.task is not Task.VQA or _HINT in pair.question or not pair.about:
@@ -105,7 +105,7 @@ def _is(count: str) -> str:
 
 
 def described(view: LabelledImage, rng: random.Random) -> list[list[tuple[str, str]]] | None:
-    """A request for a caption with the caption; None if neither people nor labels describe the view."""
+    """Build a request for a caption; None if neither captions nor labels describe the view."""
     pair = caption(Subject(view, rng, MINI, wording="varied"))
     if pair is None:
         return None
@@ -117,7 +117,7 @@ Maker = Callable[[LabelledImage, random.Random], list[list[tuple[str, str]]] | N
 
 
 def write(material: Material, out: Path, name: str, make: Maker, *, count: int, seed: int) -> None:
-    """Write `count` views below `out/images` and what is said of them into `out/NAME.jsonl`, unless it is there.
+    """Write `count` views below `out/images` and their conversations into `out/NAME.jsonl`, unless it exists.
 
     Raises:
         DataError: The folder cannot be written to.
@@ -149,7 +149,7 @@ def write(material: Material, out: Path, name: str, make: Maker, *, count: int, 
 
 
 def sample(name: str, image: str | None, talk: Sequence[tuple[str, str]]) -> Sample:
-    """Turns as a sample to train on."""
+    """Convert turns to a training sample."""
     messages = [message for asked, said in talk for message in (Message("user", asked), Message("assistant", said))]
     return Sample(name, image, tuple(messages))
 
@@ -161,13 +161,13 @@ def _save(path: Path, view: LabelledImage) -> None:
 
 
 def mixed(out: Path, text: Path, *, share: float, seed: int) -> None:
-    """Write `out/train.jsonl`: the conversations about images, and those without one as a share of all, shuffled.
+    """Write `out/train.jsonl`: conversations about images, and a share without an image, shuffled.
 
     Args:
-        out: Where `instruct.jsonl` is.
+        out: Folder of `instruct.jsonl`.
         text: Conversations about no image; repeated as often as needed.
         share: Share of the rows.
-        seed: Of the order.
+        seed: Seed of the order.
     """
     target = out / "train.jsonl"
     if target.is_file():

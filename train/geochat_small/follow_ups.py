@@ -1,6 +1,6 @@
-"""Questions that lean on the one before: "and where are they?", "how many of them are white?".
+"""Follow-up questions: "and where are they?", "how many of them are white?".
 
-They are asked only where the labels know the answer: all objects of the category are marked, and for a colour the
+They are asked only if the labels determine the answer: all objects of the category are marked and, for a colour, the
 colour of each of them is clear.
 """
 
@@ -23,7 +23,7 @@ _COLOURED = 0.5  # share of the follow-ups that look at colours, which costs tim
 
 
 def follow_ups(subject: Subject, pair: QAPair) -> list[tuple[str, str]]:
-    """Questions that follow a question about a category, each with its answer; none where the labels do not know.
+    """Build questions that follow a question about a category, each with its answer; none if the labels do not suffice.
 
     Args:
         subject: The view.
@@ -49,7 +49,7 @@ def follow_ups(subject: Subject, pair: QAPair) -> list[tuple[str, str]]:
 
 
 def _category(subject: Subject, pair: QAPair) -> str | None:
-    """The category that a question is about, if all its objects are marked."""
+    """Return the category of a question, if all its objects are marked."""
     name = pair.about
     if pair.kind == "refer":
         named = {f"all {plural(category)}": category for category in subject.present}
@@ -70,7 +70,7 @@ def _where(subject: Subject, name: str, things: tuple[LabelledObject, ...]) -> t
 
 
 def _colour(subject: Subject, things: tuple[LabelledObject, ...]) -> tuple[str, str] | None:
-    """A question for the colour of one object, or how many of several have a colour."""
+    """Build a question for the colour of one object, or for the number of objects of a colour."""
     rng = subject.rng
     colours = [subject.colour(thing) for thing in things]
     if not 1 <= len(things) <= MAX_COUNT or None in colours:

@@ -1,8 +1,8 @@
-"""The 60 free questions that were written before any training, with two rubrics, asked of a model.
+"""The 60 free-form questions, written before any training, with two rubrics.
 
 `python -m geochat_small.free_questions --imagery DIR --model MODEL --out FILE` asks them in their conversations and
-writes the answers as a page of Markdown, with what was expected beside each and two empty columns for the judges'
-marks. The questions and the rubrics are in `free_questions.json`, which no training reads.
+writes the answers as a page of Markdown, with the expected content of each and two empty columns for the judges'
+scores. The questions and the rubrics are in `free_questions.json`, which no training reads.
 """
 
 import argparse
@@ -32,7 +32,7 @@ class FreeQuestion:
         image: The image the conversation is about, below the imagery; None for one about no image.
         kind: "general", "image", "follow-up" or "refusal".
         question: The words.
-        expected: What a right answer says.
+        expected: Content of a correct answer.
     """
 
     conversation: int
@@ -50,7 +50,7 @@ def _read() -> dict[str, Any]:
 
 
 def free_questions() -> list[FreeQuestion]:
-    """All questions, conversation by conversation."""
+    """Return all questions, conversation by conversation."""
     return [
         FreeQuestion(number, talk["image"], **turn)
         for number, talk in enumerate(_read()["conversations"])
@@ -59,7 +59,7 @@ def free_questions() -> list[FreeQuestion]:
 
 
 def rubrics() -> dict[str, str]:
-    """The meaning of the marks 0 to 2, by rubric."""
+    """Return the meaning of the scores 0 to 2, by rubric."""
     return dict(_read()["rubrics"])
 
 
@@ -89,7 +89,7 @@ def ask(chat: GeoChat, questions: Sequence[FreeQuestion], imagery: Path) -> Iter
 
 
 def page(name: str, answers: Sequence[tuple[FreeQuestion, str]]) -> str:
-    """The answers as Markdown: rubrics, then a table with a column for each mark."""
+    """Return the answers as Markdown: rubrics, then a table with a column for each score."""
     marks = rubrics()
     lines = [f"# {name}: {len(answers)} free questions", ""]
     lines += [f"- **{rubric}** {meaning}" for rubric, meaning in marks.items()]

@@ -1,4 +1,4 @@
-"""The hand-written turns of `spoken.txt`, and the prompts of `prompts.txt`."""
+"""The handwritten turns of `spoken.txt`, and the prompts of `prompts.txt`."""
 
 import random
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ Place = Literal["image", "text", "any"]
 
 @dataclass(frozen=True)
 class Topic:
-    """Ways of asking for one thing, and answers that fit each of them.
+    """Phrasings of one request, and answers that fit each of them.
 
     Attributes:
         place: Whether it belongs into a conversation about an image, about none, or both.
@@ -25,19 +25,19 @@ class Topic:
     answers: tuple[str, ...]
 
     def draw(self, rng: random.Random) -> tuple[str, str]:
-        """A question and an answer."""
+        """Draw a question and an answer."""
         return rng.choice(self.questions), rng.choice(self.answers)
 
 
 @cache
 def topics(place: Place) -> tuple[Topic, ...]:
-    """The topics of one place, with those of any."""
+    """Return the topics of one place, and those of any."""
     return tuple(topic for topic in _topics() if topic.place in (place, "any"))
 
 
 @cache
 def prompts() -> tuple[tuple[str, ...], ...]:
-    """What SmolLM2 is asked: conversations, each of one or more questions."""
+    """Return SmolLM2's prompts: conversations, each of one or more questions."""
     return tuple(tuple(block) for block in _blocks("prompts.txt"))
 
 

@@ -1,7 +1,7 @@
-"""Conversations about no image, so that the model keeps talking as SmolLM2 does: its own answers to our prompts.
+"""Conversations without an image, which preserve SmolLM2's chat ability: its own answers to handwritten prompts.
 
-`python -m geochat_small.text_chat --gguf FILE --out FILE` asks SmolLM2 the prompts of `prompts.txt` greedily, and adds
-the hand-written turns of `spoken.txt`. No text of others is in it.
+`python -m geochat_small.text_chat --gguf FILE --out FILE` lets SmolLM2 answer the prompts of `prompts.txt` greedily,
+and adds the handwritten turns of `spoken.txt`. It contains no third-party text.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def self_distilled(
 ) -> Iterator[Turns]:
     """Yield the conversations in which a language model answers each question, in order.
 
-    An answer that reaches the limit is cut after its last whole sentence; where there is none the conversation ends.
+    An answer that reaches the limit is cut after its last complete sentence; without one, the conversation ends.
     """
     for start in range(0, len(asked), _TOGETHER):
         batch = asked[start : start + _TOGETHER]
@@ -61,7 +61,7 @@ def _prompt(before: Turns, question: str) -> str:
 
 @torch.inference_mode()
 def _answers(model: nn.Module, tokenizer: Tokenizer, texts: Sequence[str], longest: int) -> list[str]:
-    """Greedy answers to prompts, padded on the left; empty where there is no whole sentence."""
+    """Return greedy answers to prompts; empty without a complete sentence."""
     rows = [encoding.ids for encoding in split_digits(tokenizer).encode_batch(list(texts))]
     width = max(map(len, rows))
     ids = torch.tensor([[0] * (width - len(row)) + row for row in rows])
@@ -80,7 +80,7 @@ def _answers(model: nn.Module, tokenizer: Tokenizer, texts: Sequence[str], longe
 
 
 def hand_written(seed: int) -> Iterator[Turns]:
-    """Yield the turns of `spoken.txt` that belong to no image, each topic in a few ways."""
+    """Yield the turns of `spoken.txt` that need no image, each topic in a few phrasings."""
     rng = random.Random(seed)
     for topic in topics("text"):
         for _ in range(_DRAWS):

@@ -1,4 +1,4 @@
-"""SmolLM2's vocabulary, cut to what English and the grammar of regions need, and the tokens added to it.
+"""SmolLM2's vocabulary, reduced to English and the grammar of regions, with added tokens.
 
 A byte-pair tokenizer builds each token from two others by one merge. If all tokens that a kept token is built from are
 kept too, the tokenizer without the other merges encodes a word whose tokens are all kept exactly as the whole one does,
@@ -27,12 +27,12 @@ _ENGLISH = re.compile(r"Ġ?(?:[A-Za-z]+|'[a-z]{1,2}|[.,;:!?()\"'*#/%&+=$-]{1,3})
 
 
 def cut(whole: Tokenizer, size: int, texts: Iterable[str] = ()) -> TokenizersBackend:
-    """A tokenizer of the first merges of `whole` that spell English, with the grammar's tokens added.
+    """Build a tokenizer of the first merges of `whole` that spell English, with the grammar's tokens added.
 
     Args:
         whole: SmolLM2's tokenizer.
         size: Tokens kept of it, beside its bytes and the three special ones.
-        texts: What must be encoded as by `whole`, whatever the rank of its tokens.
+        texts: Texts to encode as `whole` does, regardless of the rank of their tokens.
     """
     parts = json.loads(whole.to_str())["model"]
     merges = [(left, right) for left, right in parts["merges"]]
@@ -54,7 +54,7 @@ def cut(whole: Tokenizer, size: int, texts: Iterable[str] = ()) -> TokenizersBac
 
 
 def split_digits(tokenizer: Tokenizer) -> Tokenizer:
-    """The tokenizer with each digit split off, as SmolLM2 was trained; a GGUF file does not say so."""
+    """Return the tokenizer with each digit split off, as in SmolLM2's training; a GGUF file does not state this."""
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
@@ -62,7 +62,7 @@ def split_digits(tokenizer: Tokenizer) -> Tokenizer:
 
 
 def _closed(tokens: Iterable[str], made_by: dict[str, tuple[str, str]]) -> set[str]:
-    """The tokens and all that they are merged from, single bytes left out."""
+    """Return the tokens and all tokens they are merged from, without single bytes."""
     found: set[str] = set()
     waiting = list(tokens)
     while waiting:
@@ -99,10 +99,10 @@ def _finished(state: dict[str, Any]) -> TokenizersBackend:
 
 
 def rows_of(tokenizer: TokenizersBackend, whole: Tokenizer) -> Iterator[tuple[int, list[int]]]:
-    """Yield for each token its number, and the numbers in `whole` whose embeddings' mean it begins with.
+    """Yield for each token its number, and the numbers in `whole` whose mean embedding initialises it.
 
-    A token of `whole` begins as itself, a number as its digits, another added token as its letters; a byte that
-    `whole` cannot encode begins as nothing.
+    A token of `whole` is initialised as itself, a number as its digits, another added token as its letters; a byte that
+    `whole` cannot encode as zero.
     """
     known = whole.get_vocab()
     speller = split_digits(whole)

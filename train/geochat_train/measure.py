@@ -1,13 +1,13 @@
-"""Two figures to choose and to report by: objects named in their boxes, and scenes named.
+"""Two figures for selection and reports: naming of objects in boxes, and scene classification.
 
     python -m geochat_train.measure identify boxes PATH --split test [--model MODEL] [--out FILE]
     python -m geochat_train.measure scene ucm PATH --split test [--model MODEL] [--out FILE]
 
-[identify] is asked of labelled objects, at most `--most` of a category. An answer counts when it is the category's
-name, whatever its case and full stop. Accuracy is the mean over the categories, each counted alike, so that a constant
+[identify] questions are asked about labelled objects, at most `--most` per category. An answer is correct if it is the
+category's name, ignoring case and full stop. Accuracy is the unweighted mean over the categories, so that a constant
 answer scores one over their number however frequent it is; its interval is a bootstrap over images, since questions
-about one image are not independent. Scenes are asked for with all classes in the question, as the published evaluation
-does. Words go to the model as they are.
+about one image are not independent. Scene questions name all classes, as in the published evaluation. Words go to the
+model unchanged.
 """
 
 import argparse
@@ -49,8 +49,8 @@ def identify(
     Args:
         chat: Names them.
         images: With their objects.
-        most: So many of a category at most are asked about.
-        seed: Of which.
+        most: Maximum number of objects per category.
+        seed: Seed of the views.
         origins: The image a window is of, by the window's name.
     """
     by_category: dict[str, list[tuple[LabelledImage, Polygon]]] = defaultdict(list)
@@ -79,11 +79,11 @@ def scenes(chat: GeoChat, images: Iterable[LabelledImage], classes: Sequence[str
 
 
 def summary(truths: Sequence[str], answers: Sequence[str], images: Sequence[str]) -> dict[str, Any]:
-    """Accuracy over categories, each counted alike, in percent with its 95 % interval, and each category's own.
+    """Return accuracy over categories, equally weighted, in percent with its 95 % interval, and that of each category.
 
     Args:
         truths: The true category of each question.
-        answers: What was answered.
+        answers: The answers.
         images: The image each question is about, which the interval resamples; there is none where it is one image.
     """
     right: dict[str, list[bool]] = defaultdict(list)
@@ -111,7 +111,7 @@ def summary(truths: Sequence[str], answers: Sequence[str], images: Sequence[str]
 def _interval(
     right: Mapping[str, list[bool]], where: Mapping[str, list[int]], images: int
 ) -> tuple[float | None, float | None]:
-    """The 95 % interval of the mean over categories when images are drawn again; Nones where there is one image."""
+    """Return the 95 % interval of the mean over categories, resampling images; Nones for a single image."""
     if images < 2:
         return None, None
     weights = np.random.default_rng(0).poisson(1.0, (_REPLICATES, images))  # the bootstrap for many images
@@ -126,14 +126,14 @@ def _interval(
 
 
 def _name(image: LabelledImage) -> str:
-    """Key of an image, or of a window of one."""
+    """Return the key of an image, or of a window of one."""
     return str(image.path) if image.path is not None else str(image.name)
 
 
 def _windows(
     images: Iterable[LabelledImage], tile: int | None, side: int | None
 ) -> Iterator[tuple[LabelledImage, str]]:
-    """The images, or their windows, each with the name of its whole image."""
+    """Yield the images, or their windows, each with the name of its whole image."""
     for image in images:
         parts: Iterable[LabelledImage] = [image]
         if tile:
@@ -158,7 +158,7 @@ def _plain(text: str) -> str:
 
 
 def _counted(answers: Sequence[str]) -> Mapping[str, int]:
-    """The ten most frequent answers."""
+    """Return the ten most frequent answers."""
     counts: dict[str, int] = defaultdict(int)
     for answer in answers:
         counts[_plain(answer)] += 1

@@ -1,7 +1,7 @@
-"""Pictures of a run: `python -m geochat_train.plot LOG --out FILE.png [--before A.json ... --after B.json ...]`.
+"""Plots of a run: `python -m geochat_train.plot LOG --out FILE.png [--before A.json ... --after B.json ...]`.
 
-The losses of a run's log, and bars of reports of `geochat_train.measure` before and after it. Drawn with Pillow,
-which is there anyway.
+Plots the losses of a run's log, and bars of reports of `geochat_train.measure` before and after it, with Pillow, which
+is installed anyway.
 """
 
 import argparse
@@ -20,7 +20,7 @@ Box = tuple[int, int, int, int]
 
 
 def plot(log: Path, before: Sequence[Path] = (), after: Sequence[Path] = ()) -> Image.Image:
-    """Losses at the left, accuracies before and after at the right."""
+    """Plot losses on the left, accuracies before and after on the right."""
     sheet = Image.new("RGB", _SIZE, _PAPER)
     draw = ImageDraw.Draw(sheet)
     _losses(draw, [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()], (60, 40, 540, 350))
@@ -70,7 +70,7 @@ def _axes(draw: ImageDraw.ImageDraw, box: Box, most: float, below: str, form: st
 
 
 def _place(box: Box, x: float, y: float) -> Point:
-    """Shares of the box's width and height, y upwards, to pixels."""
+    """Convert fractions of the box's width and height, y upwards, to pixels."""
     return box[0] + x * (box[2] - box[0]), box[3] - y * (box[3] - box[1])
 
 

@@ -1,8 +1,8 @@
-"""Recipes: the settings of a training run, one class a method.
+"""Recipes: the settings of a training run, one class per method.
 
-A setting's metadata holds the line that `--help` shows. A recipe is made from a file of `train/configs`, or one's own,
-and from what is given beside it, which wins (`geochat_train.recipe_files`). This module imports nothing heavy: the
-command line makes its options from it.
+A setting's metadata holds its help text. A recipe is made from a file of `train/configs`, or a user's own, and from
+overriding values (`geochat_train.recipe_files`). This module imports nothing heavy: the command line makes its options
+from it.
 """
 
 from dataclasses import Field, dataclass, field, fields
@@ -38,42 +38,42 @@ _MOST = {  # beyond these a value is a slip of the keyboard, and memory or the s
 
 
 def setting(default: Any, about: str) -> Any:  # noqa: ANN401 - stands for a value of any field's type
-    """A field with the line that `--help` shows."""
+    """Declare a field with its help text."""
     return field(default=default, metadata={"help": about})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Settings that every method has."""
+    """Settings common to every method."""
 
     model: str | None = setting(None, "checkpoint or hub id to start from (default: the bundled model)")
-    data: Path | None = setting(None, "samples to learn from")
+    data: Path | None = setting(None, "training samples")
     images: Path | None = setting(None, "folder the image paths are relative to")
-    validation: Path | None = setting(None, "samples to watch the loss on; never learnt from")
+    validation: Path | None = setting(None, "validation samples; never trained on")
     out: Path | None = setting(None, "folder for the result; its folder run/ holds checkpoints and log")
 
-    epochs: float | None = setting(None, "times to see the data (default: 1)")
+    epochs: float | None = setting(None, "passes over the data (default: 1)")
     steps: int | None = setting(None, "optimizer steps, instead of epochs")
-    batch_size: int = setting(1, "rows at once in one process")
-    effective_batch: int | None = setting(None, "rows a step over processes and accumulation (default: one of each)")
+    batch_size: int = setting(1, "rows per batch in one process")
+    effective_batch: int | None = setting(None, "rows per step over processes and accumulation (default: one of each)")
     learning_rate: float = setting(2e-4, "peak learning rate")
-    schedule: Schedule = setting("cosine", "how the learning rate falls after the warm-up")
+    schedule: Schedule = setting("cosine", "decay of the learning rate after the warm-up")
     warmup: float = setting(0.03, "share of the steps in which the learning rate rises")
-    weight_decay: float = setting(0.0, "of matrices; vectors have none")
-    max_gradient_norm: float = setting(1.0, "gradients beyond it are scaled down; 0 leaves them")
+    weight_decay: float = setting(0.0, "weight decay of matrices; vectors have none")
+    max_gradient_norm: float = setting(1.0, "gradient clipping norm; 0 disables it")
     optimizer: Optimizer = setting("adamw", "paged_adamw_8bit takes a quarter of the memory, on CUDA")
-    seed: int = setting(7, "where all chance comes from")
+    seed: int = setting(7, "seed of all random choices")
 
     precision: Precision = setting("auto", "auto is bfloat16 where the device is fast in it")
-    gradient_checkpointing: bool = setting(False, "compute activations twice instead of keeping them")
+    gradient_checkpointing: bool = setting(False, "recompute activations instead of storing them")
     workers: int = setting(2, "processes that read images")
 
-    log_every: int = setting(10, "steps between lines of the log")
-    evaluate_every: int | None = setting(None, "steps between looks at the validation data")
+    log_every: int = setting(10, "steps between log entries")
+    evaluate_every: int | None = setting(None, "steps between evaluations")
     save_every: int = setting(100, "steps between checkpoints")
     keep: int = setting(2, "checkpoints kept")
     keep_best: bool = setting(False, "the result is the state with the lowest validation loss, not the last")
-    report_to: tuple[str, ...] = setting((), "where else to log, such as tensorboard or wandb")
+    report_to: tuple[str, ...] = setting((), "further loggers, such as tensorboard or wandb")
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "log_every", "save_every", "keep"):
@@ -103,7 +103,7 @@ class Recipe:
             raise SettingsError("keep_best needs evaluate_every; give how many steps apart to look")
 
     def accumulation(self, processes: int) -> int:
-        """Batches a step in each of `processes`.
+        """Return the batches per step in each of `processes`.
 
         Raises:
             SettingsError: They cannot share the effective batch evenly.
@@ -118,7 +118,7 @@ class Recipe:
         return effective // together
 
     def _between(self, name: str, least: int, most: int) -> None:
-        """Refuse a setting that is out of bounds; None is a default."""
+        """Refuse a setting that is out of bounds; None stands for a default."""
         value = getattr(self, name)
         if value is None or least <= value <= most:
             return
@@ -129,19 +129,19 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class TuningRecipe(Recipe):
-    """Instruction tuning, whatever is adapted."""
+    """Instruction tuning, independent of the method of adaptation."""
 
     adapt: tuple[Part, ...] = setting(
-        ("language_model", "projector"), f"what is taught: some of {', '.join(get_args(Part))}"
+        ("language_model", "projector"), f"parts to train: some of {', '.join(get_args(Part))}"
     )
     projector_rate: float | None = setting(None, "learning rate of the projector (default: learning_rate)")
     tower_rate: float | None = setting(None, "learning rate of the vision tower (default: learning_rate)")
     max_length: int = setting(2048, "longest row in tokens, image included; longer samples are left out")
     share_images: bool = setting(False, "join questions about one image in a row, each as if it were asked alone")
     cache_features: bool = setting(False, "compute the frozen tower's features of each image once, for all steps")
-    group_by_length: bool = setting(True, "batch rows of like length, which wastes little on padding")
+    group_by_length: bool = setting(True, "batch rows of similar length, which reduces padding")
     attention: Attention = setting("auto", "auto is FlashAttention where it is installed, else PyTorch's own")
-    show: int = setting(0, "validation samples to answer, with boxes drawn, at every look")
+    show: int = setting(0, "validation samples to answer, with boxes drawn, at every evaluation")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -164,13 +164,13 @@ class TuningRecipe(Recipe):
 
 @dataclass(frozen=True, kw_only=True)
 class LoraRecipe(TuningRecipe):
-    """Low-rank adaptation: small matrices beside the frozen ones (Hu et al. 2021); the projector is tuned whole."""
+    """Low-rank adaptation: small matrices added to the frozen ones (Hu et al. 2021); the projector is fully tuned."""
 
     rank: int = setting(64, "rank of the adapters")
     alpha: int = setting(16, "their scale is alpha / rank")
     dropout: float = setting(0.05, "share of an adapter's input that is dropped in training")
     targets: tuple[str, ...] = setting(LANGUAGE_TARGETS, "matrices of the language model's layers that are adapted")
-    answer_tokens: bool = setting(False, "tune the embeddings of the answers' tokens too, for names never said before")
+    answer_tokens: bool = setting(False, "also tune the embeddings of the answers' tokens, for names new to the model")
     added_tokens: bool = setting(False, "tune the embeddings of tokens added to the vocabulary, such as <0> to <100>")
 
     def __post_init__(self) -> None:
@@ -188,7 +188,7 @@ class LoraRecipe(TuningRecipe):
 
 @dataclass(frozen=True, kw_only=True)
 class QloraRecipe(LoraRecipe):
-    """LoRA beside a language model in 4 bits: NF4, its constants quantised too (Dettmers et al. 2023)."""
+    """LoRA with a 4-bit language model: NF4 with quantised constants (Dettmers et al. 2023)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +200,7 @@ class FullRecipe(TuningRecipe):
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectorRecipe(TuningRecipe):
-    """Alignment: the projector alone (Liu et al. 2023, section 4.2)."""
+    """Alignment: only the projector is trained (Liu et al. 2023, section 4.2)."""
 
     learning_rate: float = setting(1e-3, "peak learning rate")
     adapt: tuple[Part, ...] = field(default=("projector",), init=False)
@@ -208,22 +208,22 @@ class ProjectorRecipe(TuningRecipe):
 
 @dataclass(frozen=True, kw_only=True)
 class ClipRecipe(Recipe):
-    """A dual encoder by the contrastive loss (Radford et al. 2021)."""
+    """Contrastive training of a dual encoder (Radford et al. 2021)."""
 
     model: str | None = setting(None, "dual encoder to start from: directory or hub id (default: the bundled one)")
     scratch: bool = setting(False, "take the model's shape and vocabulary, and begin with random weights")
-    split: str = setting("train", "which rows of the data to take, where they have a `split`")
-    validation_split: str = setting("val", "which rows of the validation data to take, where they have a `split`")
-    batch_size: int = setting(64, "pairs at once in one process; each is told from those of all processes")
+    split: str = setting("train", "rows of the data to use, if they have a `split`")
+    validation_split: str = setting("val", "rows of the validation data to use, if they have a `split`")
+    batch_size: int = setting(64, "pairs per batch in one process; contrasted with those of all processes")
     learning_rate: float = setting(1e-5, "peak learning rate")
-    weight_decay: float = setting(0.2, "of matrices; vectors have none")
+    weight_decay: float = setting(0.2, "weight decay of matrices; vectors have none")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._between("batch_size", 2, _MOST["batch_size"])
 
     def accumulation(self, processes: int) -> int:
-        """One batch a step: pairs of batches that are only accumulated would never be told from one another.
+        """Always one batch per step: accumulated batches would not serve as negatives for one another.
 
         Raises:
             SettingsError: More is asked for.
@@ -251,5 +251,5 @@ def method_of(recipe: Recipe) -> str:
 
 
 def settings_of(kind: type[Recipe]) -> list[Field[Any]]:
-    """The settings of a method that can be given."""
+    """Return the settings of a method that a user can set."""
     return [field for field in fields(kind) if field.init]

@@ -1,4 +1,4 @@
-"""Recipes from a file, by name or path, and from values given beside it."""
+"""Recipes from files, by name or path, with overriding values."""
 
 import difflib
 import types
@@ -18,12 +18,12 @@ _SHOWN = 80  # characters of a value in a message
 
 
 def load_recipe(method: str, source: str | Path | None = None, given: Mapping[str, Any] | None = None) -> Recipe:
-    """The recipe of a run.
+    """Load the recipe of a run.
 
     Args:
         method: A key of `METHODS`.
         source: A file, or the name of one of `shipped()`; None takes the method's defaults.
-        given: Settings that win over the file's, as text or already of their type.
+        given: Settings that override the file's, as text or typed.
 
     Raises:
         SettingsError: There is no such file, it is another method's, or a setting is unknown or impossible; names it.
@@ -45,19 +45,19 @@ def load_recipe(method: str, source: str | Path | None = None, given: Mapping[st
 
 
 def shipped() -> dict[str, Path]:
-    """The recipes that come with the package, by name."""
+    """Return the bundled recipes, by name."""
     return {path.stem: path for path in sorted(configs().glob("*.yaml"))}
 
 
 def configs() -> Path:
-    """The folder of recipes: inside an installed package, beside it in a checkout."""
+    """Return the folder of recipes: inside an installed package, or next to it in a checkout."""
     package = Path(str(files("geochat_train")))
     inside = package / "configs"
     return inside if inside.is_dir() else package.parent / "configs"
 
 
 def to_yaml(recipe: Recipe) -> str:
-    """The recipe as a file that `load_recipe` reads; settings left at their defaults are left out."""
+    """Return the recipe in the form that `load_recipe` reads; default settings are omitted."""
     values: dict[str, Any] = {"method": method_of(recipe)}
     for field in settings_of(type(recipe)):
         value = getattr(recipe, field.name)
@@ -69,7 +69,7 @@ def to_yaml(recipe: Recipe) -> str:
 
 
 def typed(name: str, value: Any, kind: Any) -> Any:  # noqa: ANN401 - YAML's values and typing's types
-    """`value` as the type of the setting `name`, from text where need be.
+    """Convert `value` to the type of the setting `name`, from text if needed.
 
     Raises:
         SettingsError: It is not one.

@@ -25,7 +25,7 @@ class Build:
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         """Declare the arguments."""
         parser.description = (
-            "Build grounded conversations from labelled imagery. What the reader left out is reported on standard "
+            "Build grounded conversations from labelled imagery. Skipped images and labels are reported on standard "
             "error."
         )
         parser.add_argument("format", metavar="FORMAT", choices=READERS, help="one of %(choices)s")
@@ -48,7 +48,7 @@ class Build:
 
     @staticmethod
     def run(args: argparse.Namespace) -> int:
-        """Read the labels, build the questions and write the file, which is locked meanwhile."""
+        """Read the labels, build the questions and write the file, which is locked in the meantime."""
         from geochat.errors import SettingsError
         from geochat.files import locked
         from geochat_data.readers import Report
@@ -136,7 +136,7 @@ def _add_label_options(group: "argparse._ArgumentGroup") -> None:
         "--views",
         metavar="N",
         type=options.positive,
-        help="add N views of each image: turned by quarters, mirrored, cropped, with changed colours",
+        help="add N views of each image: rotated by 90 degrees, mirrored, cropped, recoloured",
     )
     group.add_argument("--column", metavar="NAME", help="geo's attribute with the category")
     group.add_argument(
@@ -156,7 +156,7 @@ def _add_question_options(group: "argparse._ArgumentGroup") -> None:
         type=options.shares,
         help="only these kinds of question, such as identify=3,count=1 (default: all; see docs/data.md)",
     )
-    group.add_argument("--packed", action="store_true", help="one sample an image, its questions as turns")
+    group.add_argument("--packed", action="store_true", help="one sample per image, its questions as turns")
     group.add_argument(
         "--dialogues", metavar="SHARE", type=float, default=0.2, help="share of images with a dialogue (default: 0.2)"
     )
@@ -239,7 +239,7 @@ def _holding(records: "Iterable[LabelledImage]", wanted: frozenset[str], report:
 
 
 def _at_least_one(samples: "Iterable[Sample]", source: Path, report: "Report") -> "Iterator[Sample]":
-    """The samples; without any, an error keeps the file from being written."""
+    """Yield the samples; raise if there are none, so that no file is written."""
     from geochat.errors import DataError
 
     count = 0

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _dialect(named: str) -> "Dialect":
-    """The dialect of that name, or of the checkpoint in a folder.
+    """Return the dialect of a name, or of the checkpoint in a folder.
 
     Raises:
         SettingsError: It is neither.

@@ -1,10 +1,10 @@
-"""Types of arguments that the actions share."""
+"""Argument types shared by the actions."""
 
 import argparse
 
 
 def extent(text: str) -> tuple[int, int]:
-    """A range: `6-10`, or `8` for exactly eight."""
+    """Parse a range: `6-10`, or `8` for exactly eight."""
     low, _, high = text.partition("-")
     try:
         return int(low), int(high or low)
@@ -13,12 +13,12 @@ def extent(text: str) -> tuple[int, int]:
 
 
 def positive(text: str) -> int:
-    """A whole number from 1 up."""
+    """Parse a whole number from 1 up."""
     return _whole(text, 1)
 
 
 def number(text: str) -> int:
-    """A whole number from 0 up."""
+    """Parse a whole number from 0 up."""
     return _whole(text, 0)
 
 
@@ -33,7 +33,7 @@ def _whole(text: str, least: int) -> int:
 
 
 def shares(text: str) -> dict[str, float]:
-    """Relative frequencies by name: `identify=3,count=1`; a name alone has the share 1."""
+    """Parse relative frequencies by name: `identify=3,count=1`; a name alone has the frequency 1."""
     found = {}
     for item in names(text):
         name, _, share = item.partition("=")
@@ -47,5 +47,5 @@ def shares(text: str) -> dict[str, float]:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Names separated by commas."""
+    """Parse names separated by commas."""
     return tuple(name.strip() for name in text.split(",") if name.strip())

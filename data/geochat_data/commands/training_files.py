@@ -150,7 +150,7 @@ class Index:
 
     @staticmethod
     def run(args: argparse.Namespace) -> int:
-        """Index, and report what is left out."""
+        """Index the file, and report skipped samples."""
         from geochat.progress import counted
         from geochat_data.index import estimated_length, write_index
         from geochat_data.readers import Report

@@ -170,7 +170,7 @@ def _refer_question(subject: Subject, phrase: str) -> str:
 
 
 def _own_words(subject: Subject, question: str, task: Task, phrase: str = "") -> str:
-    """Words to compose a question from; of a model that is not asked as GeoChat, its own around a phrase."""
+    """Return the words to compose a question from; for other dialects, the builder's own words around a phrase."""
     own = subject.dialect.wordings
     if own == GEOCHAT.wordings:
         return question
@@ -192,7 +192,7 @@ def grounding(subject: Subject) -> QAPair | None:
 
 
 def _grounded(subject: Subject, group: tuple[LabelledObject, ...]) -> str:
-    """A category with its regions; with its colour and place too, if these are clear and `rich` is set."""
+    """Return a category with its regions; with its colour and place too, if these are clear and `rich` is set."""
     category, colour, where = group[0].category, "", ""
     if subject.rich:
         colours = {subject.colour(item) for item in group}

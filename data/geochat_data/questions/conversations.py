@@ -1,7 +1,7 @@
 """Conversations about an image: several independent questions, or a dialogue whose questions build on one another.
 
-`AnswerBalance` keeps short answers from being guessed by their frequency: over a data set most images hold one or two
-objects of a category, and what is asked about is more often present than not.
+`AnswerBalance` prevents short answers from being guessed by frequency: in a data set most images hold one or two
+objects of a category, and the category of a question is more often present than absent.
 """
 
 import random

@@ -49,7 +49,7 @@ Verdict = bool | None
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A phrase and the objects it refers to."""
+    """A phrase and the objects that it refers to."""
 
     phrase: str
     objects: tuple[LabelledObject, ...]

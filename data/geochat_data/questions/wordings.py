@@ -1,7 +1,7 @@
 """Wordings of questions, and those that training never uses.
 
-Each kind of question has the published wordings, variants for training, and held-out ones: asked in those, a model
-shows whether it understands the question or has memorised the sentence.
+Each kind of question has the published wordings, variants for training, and held-out ones, which show whether a model
+understands the question or has memorised the sentence.
 """
 
 from dataclasses import dataclass

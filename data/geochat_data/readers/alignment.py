@@ -1,9 +1,9 @@
 """Alignment of labels with their image: its orientation and scale when they were drawn.
 
-An image whose EXIF orientation turns it has two sizes: as stored and as shown. Annotation tools differ in which of
-them they draw on; the size that a label file declares shows which. If it does not - none is declared, or both
-are equal, as for squares and half turns - labels are taken to lie on the image as shown, as OpenCV, CVAT and Roboflow
-show it, and this is noted. Labels in shares of the sides are read likewise.
+An image with an EXIF orientation has two sizes: as stored and as displayed. Annotation tools differ in which of them
+they use; the size declared in a label file shows which. If none is declared, or both are equal, as for squares and
+rotations by 180 degrees, labels refer to the image as displayed, as in OpenCV, CVAT and Roboflow, and this is noted.
+The same applies to labels in fractions of the sides.
 
 A declared size of another scale scales the labels if the aspect ratios agree within 1 %, or within the rounding of one
 pixel. Any other size belongs to another image.
@@ -28,7 +28,7 @@ Size = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """The map from the numbers of a label file to pixels of the image as shown.
+    """The map from the numbers of a label file to pixels of the image as displayed.
 
     Attributes:
         size: (width, height) of the image as shown, in pixels.

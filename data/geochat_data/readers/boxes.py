@@ -54,7 +54,7 @@ def read_boxes(source: DataSource) -> Iterator[LabelledImage]:
 
 
 def write_boxes(folder: Path, records: Iterable[LabelledImage]) -> int:
-    """Write records as PNG files beside a `boxes.jsonl`; returns how many.
+    """Write records as PNG files and a `boxes.jsonl`; returns their number.
 
     Raises:
         DataError: The folder cannot be written to.
@@ -120,7 +120,7 @@ def _of_split(lines: Iterable[Line], split: str | None) -> Iterator[Line]:
 
 
 def _by_image(lines: Iterable[Line], counts: Counter[str], report: Report) -> Iterator[list[Line]]:
-    """Group the lines about each image, at the place of the last of them."""
+    """Group the lines about each image, at the position of its last line."""
     waiting: dict[str, list[Line]] = {}
     for line in lines:
         name = _name(line[1])

@@ -3,9 +3,9 @@
 The box of an object is the smallest rectangle around its segmentation, polygons or run lengths, or around its `bbox` if
 it has none. A crowd is an ignored object, at its `bbox` if it has one.
 
-A folder is read as Roboflow exports it, `<split>/_annotations.coco.json` beside the images, or as COCO is published,
-`annotations/instances_<split>.json`. Images listed twice are one; numbers may be text. The file is decoded a row at a
-time, in three passes, so that only the labels are held in memory.
+A folder is read in Roboflow's layout, `<split>/_annotations.coco.json` next to the images, or in COCO's,
+`annotations/instances_<split>.json`. Images listed twice are merged; numbers may be text. The file is decoded row by
+row, in three passes, so that only the labels are held in memory.
 """
 
 import re
@@ -101,7 +101,7 @@ def _find_file(source: DataSource) -> Path:
 
 
 def _split_of(path: Path) -> str:
-    """The word of a file's name that stands for a split."""
+    """Return the part of a file's name that stands for a split."""
     return next((word for word in re.split(r"[^A-Za-z0-9]+", path.stem) if usual_split(word)), "")
 
 

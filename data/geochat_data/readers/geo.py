@@ -1,11 +1,11 @@
 """GeoJSON or GeoPackage labels over a GeoTIFF, cut into windows.
 
-Labels go from their CRS to the raster's, through the geotransform to pixels, and from there to each window they touch.
-Each polygon of a MultiPolygon is an object. The raster is never read whole: its stretch is found on a small overview
-and used for all windows, so that a colour is the same in each of them.
+Labels are transformed from their CRS to the raster's, through the geotransform to pixels, and from there to each window
+they touch. Each polygon of a MultiPolygon is an object. The raster is never read whole: its stretch is found on a small
+overview and used for all windows, so that colours are consistent.
 
 A feature that is not a polygon, or has no class, makes its class, or every class, unknown in the windows it touches. A
-class whose features all lie off the raster is unknown in every window.
+class whose features all lie outside the raster is unknown in every window.
 """
 
 from collections.abc import Iterator

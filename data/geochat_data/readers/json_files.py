@@ -1,4 +1,4 @@
-"""JSON files of any size: one object a line, or an array decoded item by item."""
+"""JSON files of any size: one object per line, or an array decoded item by item."""
 
 import json
 from collections.abc import Iterator
@@ -88,7 +88,7 @@ def read_json_items(path: Path, prefix: str = "item") -> Iterator[Any]:
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 - decoded JSON
-    """Decode a JSON file whole; bytes that are not in its encoding are replaced.
+    """Decode an entire JSON file; bytes that are not in its encoding are replaced.
 
     Raises:
         DataError: The file cannot be read, or is damaged.

@@ -163,11 +163,11 @@ def split_below(source: DataSource, folder: Path) -> Path | None:
 def line_labels(
     path: Path, label: Callable[[list[str], str], Label | UnreadableLabel], head: re.Pattern[str] | None = None
 ) -> Iterator[Label | UnreadableLabel]:
-    """Read the labels of a text file with one label a line; an unreadable file is one unreadable label.
+    """Read the labels of a text file with one label per line; an unreadable file is one unreadable label.
 
     Args:
         path: The file.
-        label: Makes a label from the words of a line and its place.
+        label: Makes a label from the words of a line and its location.
         head: Matches header lines, which are skipped; None if the format has none.
     """
     try:

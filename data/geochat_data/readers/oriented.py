@@ -1,16 +1,16 @@
 """DOTA, HRSC2016 and FAIR1M: data sets of oriented boxes.
 
-DOTA has a text file an image, a line an object: eight numbers, the category, and whether it is difficult. Lines such as
-"imagesource:GoogleEarth" and "gsd:0.14" are its header. Source of the format: "Introduction",
+DOTA has one text file per image and one line per object: eight numbers, the category, and whether it is difficult.
+Lines such as "imagesource:GoogleEarth" and "gsd:0.14" are its header. Source of the format: "Introduction",
 captain-whu.github.io/DOTA.
 
 HRSC2016 (Liu et al. 2017, "A High Resolution Optical Satellite Image Dataset for Ship Recognition and Some New
-Baselines") has an XML file an image. A box is a centre, sides and radians clockwise on screen (`mbox_cx`, ...), as
+Baselines") has one XML file per image. A box is a centre, sides and radians clockwise on screen (`mbox_cx`, ...), as
 mmrotate's `datasets/hrsc.py` reads it. `Class_ID` is a number of a tree of kinds of ship; without names for these
 (`--names "100000002=aircraft carrier,..."`) every object is a ship.
 
 FAIR1M (Sun et al. 2022, "FAIR1M: A benchmark dataset for fine-grained object recognition in high-resolution remote
-sensing imagery") has an XML file an image; tags and folders as torchgeo's `datasets/fair1m.py` reads them. An object
+sensing imagery") has one XML file per image; tags and folders as torchgeo's `datasets/fair1m.py` reads them. An object
 has its name below `possibleresult` and five points "x,y", the last equal to the first. Points that are not pixels
 (`coordinate`) and objects with several possible names are not read.
 """
@@ -165,7 +165,7 @@ FAIR1M = XmlFormat("objects/object", _fair1m_category, _fair1m_points)
 
 
 def read_fair1m(source: DataSource) -> Iterator[LabelledImage]:
-    """Read the images of `images/` beside `labelXml/`, of such folders in parts (`part1/`, ...), or of `<split>/`.
+    """Read the images of `images/` next to `labelXml/`, of such folders in parts (`part1/`, ...), or of `<split>/`.
 
     Raises:
         DataError: There is no folder of annotations or images, or the split does not exist.

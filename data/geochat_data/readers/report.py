@@ -1,4 +1,4 @@
-"""Report of a reader: what it used, what it left out and why."""
+"""Report of a reader: what it used and what it skipped, with reasons."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -14,10 +14,10 @@ ANY = "any category"
 
 @dataclass(slots=True)
 class Report:
-    """Counts of what a reader used and left out, the reasons, and the categories that are unknown because of it.
+    """Counts of used and skipped things, the reasons, and the categories that are unknown as a result.
 
     Attributes:
-        strict: Whether the first thing that cannot be used is an error.
+        strict: Whether the first unusable item is an error.
         used: Number of records yielded.
         reasons: Number of things skipped, by reason.
         places: Their places: the first hundred for each reason and each note.
@@ -38,11 +38,11 @@ class Report:
 
     @property
     def skipped(self) -> int:
-        """Number of things skipped, all reasons together."""
+        """Total number of things skipped."""
         return self.reasons.total()
 
     def skip(self, reason: str, where: str, *, wanted: bool = False) -> None:
-        """Count one thing left out: a line, an image or a box.
+        """Count one skipped thing: a line, an image or a box.
 
         Args:
             reason: The reason, in the same words for all of its kind.
@@ -58,7 +58,7 @@ class Report:
         self._remember(reason, where)
 
     def skip_label(self, reason: str, where: str) -> None:
-        """Count one label left out; the caller must make its category unknown in its image.
+        """Count one skipped label; the caller must make its category unknown in its image.
 
         Raises:
             DataError: The report is strict.
@@ -67,7 +67,7 @@ class Report:
         self.unused_labels += 1
 
     def note(self, what: str, where: str) -> None:
-        """Count a remark on a thing that is used, or left out on purpose; `strict` lets it pass."""
+        """Count a remark on a thing that is used, or skipped on purpose; `strict` permits it."""
         self.notes[what] += 1
         self._remember(what, where)
 

@@ -109,7 +109,7 @@ def read_ucm(
         folder: Holds `train/`, `test/`, `captions.jsonl` and, optionally, `boxes.jsonl`.
         split: "train" or "test".
         leave_out: File names to skip, such as "airplane68.jpg".
-        report: Counts what was used and what was skipped.
+        report: Counts used and skipped items.
 
     Raises:
         DataError: The captions file cannot be read.

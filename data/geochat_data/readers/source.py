@@ -1,12 +1,11 @@
 """Source of labelled imagery that every reader is given, and the checks that all labels go through.
 
-A reader finds images and labels. This module opens the header of each image, aligns the labels with the image as shown,
-makes oriented boxes of whatever shape they have, and leaves out, counted and named, what cannot be used. Objects cut by
-more than half by the image's border, and those that the labels call difficult, become `ignore`: neither present nor
-absent.
+A reader finds images and labels. This module opens the header of each image, aligns the labels with the displayed
+image, makes oriented boxes of their shapes, and skips unusable labels with a count and a message. Objects cut by more
+than half by the image's border, and those marked difficult, become `ignore`: neither present nor absent.
 
-Unknown is not absent: if a label is left out, the number of objects of its category in the image is unknown; if its
-category cannot be told, the number is unknown for every category. Such categories are not in the record's `labelled`.
+Unknown is not absent: if a label is skipped, the number of objects of its category in the image is unknown; if its
+category is unknown, the number is unknown for every category. Such categories are not in the record's `labelled`.
 """
 
 import math
@@ -43,7 +42,7 @@ class DataSource:
         exhaustive: Whether every object of every category is labelled, so that absence may be asked about.
         window: Side of the windows that large rasters are cut into, in pixels.
         column: The attribute that holds the category, for GeoJSON and GeoPackage; None tries the usual names.
-        report: Counts what is used and what is skipped.
+        report: Counts used and skipped items.
         names: Names of categories by what the labels hold instead, such as a number.
         split_asked: Whether the caller asked for `split`; a data set without splits then refuses.
     """
@@ -139,7 +138,7 @@ def labelled_image(
     scene: str | None = None,
     captions: tuple[str, ...] = (),
 ) -> Iterator[LabelledImage]:
-    """Make the record of one image with its usable labels; an image that cannot be used is counted and left out.
+    """Make the record of one image with its usable labels; an image that cannot be used is counted and skipped.
 
     Args:
         source: Its report counts.

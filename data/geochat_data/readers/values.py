@@ -22,7 +22,7 @@ _NO_NAME = frozenset({"", "nan", "none", "null"})
 
 
 def read_text(path: Path) -> str:
-    """Read a text file in UTF-8, or in UTF-16 if it begins with that byte-order mark; the mark is left out.
+    """Read a text file in UTF-8, or in UTF-16 if it begins with that byte-order mark; the mark is removed.
 
     Raises:
         OSError, ValueError: It cannot be read, or is in another encoding.

@@ -1,4 +1,4 @@
-"""Pascal VOC and DIOR, and the XML label files, one an image, that they share with HRSC2016 and FAIR1M.
+"""Pascal VOC and DIOR, and the XML label files, one per image, that they share with HRSC2016 and FAIR1M.
 
 An object has a `bndbox`, or a turned box as `robndbox`: the centre, sides and radians of roLabelImg, or the four
 corners of DIOR-R (Cheng et al. 2022, "Anchor-Free Oriented Proposal Generator for Object Detection"; tags as mmrotate's
@@ -200,7 +200,7 @@ def read_voc(source: DataSource) -> Iterator[LabelledImage]:
 
 
 def read_dior(source: DataSource) -> Iterator[LabelledImage]:
-    """Read the images of DIOR or DIOR-R as published; turned boxes are preferred.
+    """Read the images of DIOR or DIOR-R as published; oriented boxes are preferred.
 
     Raises:
         DataError: There is no folder of annotations or images, or the split does not exist.

@@ -1,4 +1,4 @@
-"""YOLO, YOLO-OBB and YOLO segmentation: a text file an image, numbers as shares of the sides of the image as shown.
+"""YOLO, YOLO-OBB and YOLO segmentation: one text file per image, with fractions of the sides of the displayed image.
 
 A line is the number of a class, then centre, width and height (4 numbers), the corners of a turned box, or the points
 of an outline (6 numbers and more); the box is the smallest rectangle around them. An empty file says that the image
@@ -126,7 +126,7 @@ def _classes(source: DataSource, described: dict[str, Any]) -> dict[int, str]:
             table = {int(number): str(name) for number, name in rows}
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"{root} names no classes ({error!r}); add data.yaml with `names`, or classes.txt, one name a line"
+            f"{root} names no classes ({error!r}); add data.yaml with `names`, or classes.txt, one name per line"
         ) from error
     words = {number: named(name, source.names, f"{root}: class {number}") for number, name in table.items()}
     return {number: name for number, name in words.items() if name is not None}

@@ -3,7 +3,7 @@
 `ucm_overlap`: UC Merced training photographs that show ground also seen in its test photographs.
 `ucm_val`: UC Merced training photographs kept for validation, eight a class.
 
-A manifest holds the SHA-256 and path of each file, one a line, as `sha256sum` writes and checks them.
+A manifest holds the SHA-256 and path of each file, one per line, in the format of `sha256sum`.
 """
 
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ def read_list(name: str) -> frozenset[str]:
 
 
 def write_manifest(path: Path, files: Iterable[Path], root: Path) -> int:
-    """Write the manifest of the files of a training, sorted by path; returns their number.
+    """Write the manifest of the files used in training, sorted by path; returns their number.
 
     Args:
         path: The manifest; `sha256sum -c` in `root` checks it.
@@ -72,7 +72,7 @@ def read_manifest(path: Path) -> dict[str, str]:
 
 
 def check_manifest(manifest: Path, root: Path, held_back: Iterable[Path]) -> Report:
-    """Find what a training used that is held back: the files, copies of them, and images that resemble them.
+    """Find held-out data in a training: the files, copies of them, and images that resemble them.
 
     Args:
         manifest: The manifest of the training.

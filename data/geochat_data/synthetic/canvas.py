@@ -211,7 +211,7 @@ class Canvas:
 
 
 def place(points: Sequence[Point], center: Point, angle: float, scale: float = 1) -> list[Point]:
-    """Local points turned by `angle` radians clockwise on screen, scaled, and moved to `center`."""
+    """Return local points rotated by `angle` radians clockwise on screen, scaled, and moved to `center`."""
     cos, sin = math.cos(angle) * scale, math.sin(angle) * scale
     return [(center[0] + x * cos - y * sin, center[1] + x * sin + y * cos) for x, y in points]
 

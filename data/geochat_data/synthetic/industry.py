@@ -1,4 +1,4 @@
-"""Painters of industry: storage tanks, works with large flat roofs, and solar farms.
+"""Painters of industry: storage tanks, industrial sites with large flat roofs, and solar farms.
 
 Tanks have round roofs, a strip of wall on the side away from the viewer's zenith, and a long shadow. Works, warehouses
 and shops have yards and parked cars. Solar panels stand in rows on gravel or grass, all turned to the same sun.
@@ -75,7 +75,7 @@ def _layout(canvas: Canvas, turn: float) -> list[tuple[Point, float]]:
 
 
 def draw_tank(canvas: Canvas, center: Point, r: float, away: Point, colour: Colour, *, style: str) -> None:
-    """Draw a tank whose roof is shifted by `away` from its foot, as by relief displacement, so that its wall shows."""
+    """Draw a tank whose roof is shifted by `away` from its base, as by relief displacement, so that its wall shows."""
     rng = canvas.rng
     top = (center[0] + away[0], center[1] + away[1])
     steps = 6
@@ -128,7 +128,7 @@ HALL_ROOFS = ((214, 214, 210), (236, 234, 228), (168, 166, 160), (146, 142, 138)
 
 
 def works(canvas: Canvas) -> str:
-    """Paint a few halls in a yard beside a road."""
+    """Paint a few halls in a yard next to a road."""
     rng, size, m = canvas.rng, canvas.size, canvas.metre
     canvas.fill(canvas.choose([*ASPHALT, *CONCRETE], 10), 0.06, 0.07)
     turn, middle = rng.uniform(0, math.pi), (size / 2, size / 2)

@@ -1,4 +1,4 @@
-"""Definition of a benchmark: a reader of its files, the words of its prompts, and the scorer of its answers."""
+"""Definition of a benchmark: a reader of its files, the wording of its prompts, and the scorer of its answers."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ _CLASSES = re.compile(r".*\bclasses:\s*([^.\n]+)", re.IGNORECASE | re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Files of a benchmark, and the part of them that is asked.
+    """Files of a benchmark, and the part of them to use.
 
     Attributes:
         images: Folder of images, or of labelled imagery.
@@ -48,7 +48,7 @@ class Sources:
 
     @property
     def root(self) -> Path:
-        """The folder that names of existing images are relative to: that of the images, or that of the labels."""
+        """The folder that names of existing images are relative to: that of the images, or of the labels."""
         labels = self.questions or Path()
         if self.reader is not None and self.images is None and labels.is_dir():
             return labels
@@ -102,7 +102,7 @@ class Item:
 
 
 def apply_wording(words: str, task: Task, sources: Sources) -> str:
-    """Put a file's words into the dialect's wording of a task; words that have it already stay as they are."""
+    """Put a file's words into the dialect's wording of a task; words that already have it are unchanged."""
     template, mark = sources.dialect.wordings.templates.get(task, ("{}", ""))
     return words if mark and mark in words else template.replace("{}", words)
 
@@ -135,7 +135,7 @@ class Benchmark:
         read: Reads its files; what cannot be used is counted in the report and left out.
         prompt: Prompt of an item, with task token and regions, in the dialect of the sources.
         scorer: A name of `SCORERS`.
-        max_new_tokens: The answer budget.
+        max_new_tokens: Maximum number of tokens of the answer.
         headline: Rules that summaries show.
         published: Figures of other systems, in percent, by rule and system.
         choices: Closed set of answers to a question, which `--choices` offers; empty for a free answer.
@@ -158,11 +158,11 @@ class Benchmark:
 def read_items(
     path: Path, report: Report, make: Callable[[JsonObject, int], Item | None], member: str = ""
 ) -> Iterator[Item]:
-    """Read the items of a file; rows that `make` cannot use are counted and left out.
+    """Read the items of a file; rows that `make` cannot use are counted and skipped.
 
     Args:
         path: As of `read_objects`.
-        report: Counts what is used and what is not.
+        report: Counts used and unused items.
         make: None passes over a row that is meant for another purpose. May raise KeyError for a missing field, and
             ValueError or TypeError for a malformed one.
         member: As of `read_objects`.
@@ -203,7 +203,7 @@ def name_of(row: JsonObject, number: int, field: str = "question_id") -> str | i
 
 
 def image_name(row: JsonObject, *names: str) -> str:
-    """Return the image's name from the first field that is present; it may not lead out of its folder.
+    """Return the image's name from the first field that is present; it must not lead out of its folder.
 
     Raises:
         KeyError: There is none.

@@ -1,12 +1,12 @@
 """Questions generated from labels: UC Merced's, the user's own, or those of synthetic scenes.
 
 - `refer`: each object once, by the first expression that selects it alone, and all objects of a category together.
-- `refer-absent`: in each image one category that is there and one that is not, [refer] for both.
-- `identify`: in images with two or more categories an object of each of two, as a pair: a model that uses
-  the region gives two answers, and exchanges them when the regions are exchanged. UC Merced's photographs hold one
-  category each and are put together two by two first; the user's images of one category are asked about alone.
+- `refer-absent`: one present and one absent category for each image, with [refer] for both.
+- `identify`: pairs of objects of different categories in one image. A model that uses the region gives two answers, and
+  exchanges them when the regions are exchanged. UC Merced's photographs hold one category each and are first combined
+  in mosaics of two by two; for a user's images with one category, single regions are used.
 - `presence`, `comparison`, `count`: answers balanced over the images.
-- `describe`: descriptions in which everything is located.
+- `describe`: descriptions in which every object has a box.
 
 Questions are in the dialect of the model, truths in the published one, the same for every model; those of `refer`
 are not rounded to whole percents. `clip` is the image in the square in which boxes are compared: boxes of objects cut
@@ -118,7 +118,7 @@ def _in_mosaics(sources: Sources) -> bool:
 
 
 def _read_built(kind: str, sources: Sources, report: Report) -> Iterator[Item]:
-    """Read questions of one kind, built by the builder of training data."""
+    """Read questions of one kind, from the builder of the training data."""
     published = replace(sources, dialect=GEOCHAT)
     balance, balance_of_truths = AnswerBalance(), AnswerBalance()
     for image in labelled_images(sources, report):

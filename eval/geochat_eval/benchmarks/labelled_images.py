@@ -1,9 +1,9 @@
 """Labelled images for generated questions: UC Merced's folder, the user's own labels, or synthetic scenes.
 
-One's own labels (`Sources.reader`) are read by the reader of that name, as `geochat data build` reads them. `--images`
-with UC Merced's `captions.jsonl` in it is read as that; `--questions boxes.jsonl` is read as labels of the
-images in `--images`; with neither, scenes are drawn whose seeds no training run uses, others for each split. Images
-come in an order shuffled once, so that the first hundred are of all kinds.
+User labels (`Sources.reader`) are read by the reader of that name, as in `geochat data build`. `--images` with UC
+Merced's `captions.jsonl` is read as UC Merced; `--questions boxes.jsonl` is read as labels of the images in `--images`;
+with neither, scenes are rendered from seeds that no training run uses, different ones for each split. The order of
+images is shuffled once, so that the first hundred are of all kinds.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Boxes in questions and answers: referring, region captioning and grounded description, GeoChat-Bench and VRSBench.
 
-GeoChat-Bench names images without their ending, `.png`. Its referring truths are polygons in pixels; those of VRSBench
+GeoChat-Bench names images without their suffix, `.png`. Its referring truths are polygons in pixels; those of VRSBench
 are boxes in percent of the image. The prompts are those of the original's scripts.
 """
 
@@ -42,7 +42,7 @@ def _make(truth: str, row: JsonObject, number: int) -> Item:
 
 
 def _refer_prompt(item: Item, sources: Sources) -> str:
-    """[refer] for a phrase, [grounding] for a description to be located, as `type` says."""
+    """Build [refer] for a phrase, [grounding] for a description to be located, as `type` says."""
     if str(item.fields.get("type", "ref")).startswith("ref"):
         template, _ = sources.dialect.wordings.templates.get(Task.REFER, ("{}", ""))
         return add_task_token(template.replace("{}", item.question), Task.REFER, sources)

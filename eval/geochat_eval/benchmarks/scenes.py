@@ -1,7 +1,7 @@
 """Scene classification: any folder of classes, and the question files of GeoChat-Bench.
 
-A folder is asked with all its classes in the published question; a file holds whole prompts, and the class is the truth
-it gives or the part of `question_id` before the slash. UC Merced's own 21 class names are asked for as words.
+For a folder, the published question names all its classes. A file holds complete prompts, and the class is its truth
+field or the part of `question_id` before the slash. UC Merced's 21 class names are written as words.
 """
 
 from collections.abc import Iterator
@@ -73,7 +73,7 @@ def _from_records(sources: Sources, report: Report) -> Iterator[Item]:
 
 
 def _choices(item: Item, _sources: Sources) -> tuple[str, ...]:
-    """Return the classes that a question names, in its order; a file's own words may name none."""
+    """Return the classes that a question names, in its order; a file's own text may name none."""
     return named_classes(item.question)
 
 

@@ -1,9 +1,9 @@
 """Visual question answering: RSVQA in its original form and in GeoChat-Bench's, and VRSBench.
 
-RSVQA's original files are three JSON objects; `--questions` names `..._questions.json`, and `..._answers.json` beside
-it is found by its name. Questions that are not marked active belong to another split and are passed over. GeoChat's
-`lrben.jsonl` and `hrben.jsonl` hold prompts without answers, which `--truth` adds: RSVQA's answers file, or lines
-with a `question_id` and a `ground_truth`.
+RSVQA's original files are three JSON objects; `--questions` names `..._questions.json`, and `..._answers.json` next to
+it is found by its name. Questions that are not marked active belong to another split and are skipped. GeoChat's
+`lrben.jsonl` and `hrben.jsonl` hold prompts without answers, which `--truth` adds: RSVQA's answers file, or lines with
+a `question_id` and a `ground_truth`.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`geochat eval card`: the headline figures of several runs as one table, as a model card shows them."""
+"""`geochat eval card`: the headline figures of several runs as one table for a model card."""
 
 import argparse
 from pathlib import Path
@@ -7,11 +7,11 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
-        "Print a Markdown table: each run's headline figures with their intervals, what stands beside "
-        "them, and the command. A folder RUN.NAME beside RUN, such as RUN.blind, stands beside it."
+        "Print a Markdown table: each run's headline figures with their intervals, figures for "
+        "comparison, and the command. A folder RUN.NAME next to RUN, such as RUN.blind, is compared with it."
     )
     parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="folders of `geochat eval run`")
-    parser.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which starts slowly")
+    parser.add_argument("--no-meteor", action="store_true", help="skip METEOR, which is slow to start")
     parser.add_argument(
         "--bootstrap", metavar="N", type=int, default=1000, help="replicates behind the 95%% intervals (default: 1000)"
     )

@@ -25,8 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format-b", metavar="NAME", choices=FORMATS, help="of B, where it is another")
     add_dialect_option(parser, "the model that gave A, where A is a file")
     add_dialect_option(parser, "the model that gave B, where B is a file", option="--for-b")
-    parser.add_argument("--images", metavar="DIR", type=Path, help="where true boxes are in pixels: to see image sizes")
-    parser.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which starts slowly")
+    parser.add_argument(
+        "--images", metavar="DIR", type=Path, help="folder of images, to read image sizes if true boxes are in pixels"
+    )
+    parser.add_argument("--no-meteor", action="store_true", help="skip METEOR, which is slow to start")
     parser.add_argument(
         "--bootstrap", metavar="N", type=int, default=1000, help="replicates behind the 95%% intervals (default: 1000)"
     )

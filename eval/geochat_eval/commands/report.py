@@ -7,8 +7,7 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
-        "Write report.json, report.md and report.html, which needs nothing beside it, into the folder of a "
-        "finished run."
+        "Write report.json, report.md and report.html, which is self-contained, into the folder of a finished run."
     )
     parser.add_argument("folder", metavar="RUN", type=Path, help="folder of `geochat eval run`")
     add_options(parser)
@@ -16,24 +15,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare how a run is scored and shown."""
+    """Declare how a run is scored and displayed."""
     parser.add_argument(
         "--beside",
         metavar="NAME=RUN",
         type=beside,
         action="append",
         default=[],
-        help="a run of the same questions to stand beside it, such as blind=DIR; may be repeated",
+        help="a run of the same questions to compare with, such as blind=DIR; may be repeated",
     )
     parser.add_argument("--examples", metavar="N", type=int, default=8, help="answers shown of each kind (default: 8)")
-    parser.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which starts slowly")
+    parser.add_argument("--no-meteor", action="store_true", help="skip METEOR, which is slow to start")
     parser.add_argument(
         "--bootstrap", metavar="N", type=int, default=1000, help="replicates behind the 95%% intervals (default: 1000)"
     )
 
 
 def beside(text: str) -> tuple[str, Path]:
-    """`NAME=RUN`."""
+    """Parse `NAME=RUN`."""
     name, separator, path = text.partition("=")
     if not (name and separator and path):
         raise argparse.ArgumentTypeError(f"{text!r} names no run; write NAME=RUN, such as blind=runs/blind")

@@ -68,7 +68,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _prepare_runs(args: argparse.Namespace, wanted: list[Job], dialect: "Dialect") -> "list[Run]":
-    """Prepare the runs; kinds of question that the labels do not allow are reported and left out."""
+    """Prepare the runs; kinds of question that the labels do not support are reported and skipped."""
     from geochat_eval.benchmarks import Sources
     from geochat_eval.runs import NoQuestionsError, Run, RunSettings
 
@@ -186,7 +186,7 @@ def _chat(args: argparse.Namespace) -> "ChatPredictor | RayPredictor":
 
 
 def _own_device() -> str | None:
-    """One GPU for each process of this machine, where there are several processes and GPUs."""
+    """Assign one GPU to each process of this machine, if there are several processes and GPUs."""
     import torch
 
     local = os.environ.get("LOCAL_RANK")
@@ -194,7 +194,7 @@ def _own_device() -> str | None:
 
 
 def _show_progress(progress: "Iterable[RunProgress]") -> None:
-    """Show the questions done, their rate and the time left on standard error."""
+    """Show the questions done, their rate and the remaining time on standard error."""
     from geochat.progress import progress_bar
 
     steps = iter(progress)

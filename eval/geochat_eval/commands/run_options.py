@@ -82,7 +82,7 @@ def _add_answers(answers: Any) -> None:  # noqa: ANN401
         "--majority-caption",
         metavar="RUN",
         type=Path,
-        help="answer each image with the commonest training caption of the class named in RUN, of ucmerced",
+        help="answer each image with the most frequent training caption of its class in RUN, a run of ucmerced",
     )
     add_classifier_options(answers)
     answers.add_argument(
@@ -188,7 +188,7 @@ def add_classifier_options(group: Any) -> None:  # noqa: ANN401 - argparse keeps
     group.add_argument(
         "--classifier",
         action="store_true",
-        help="MODEL is a dual encoder: answer with the likeliest class the question names (default: the bundled one)",
+        help="MODEL is a dual encoder: answer with the most probable class of the question (default: the bundled one)",
     )
     group.add_argument(
         "--prompts", metavar="FILE", type=Path, help="learned prompts of the dual encoder, instead of templates"

@@ -20,11 +20,11 @@ _NOTED = 5  # places named for each reason
 def add_arguments(score: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     score.description = (
-        "Score a file of answers, anybody's, without a model: a percentage for every rule, each stated in "
-        "docs/evaluation.md."
+        "Score a file of answers from any source, without a model: a percentage for every rule, defined in "
+        "docs/scoring.md."
     )
     score.add_argument(
-        "file", metavar="FILE", type=Path, help="answers with their ground truth, one JSON object a line"
+        "file", metavar="FILE", type=Path, help="answers with their ground truth, one JSON object per line"
     )
     score.add_argument(
         "--as", dest="task", required=True, metavar="TASK", choices=SCORERS, help="what was asked: %(choices)s"
@@ -34,8 +34,10 @@ def add_arguments(score: argparse.ArgumentParser) -> None:
     )
     add_dialect_option(score, "the model that gave the answers", "that of the run FILE is in, else GeoChat")
     score.add_argument("--truth", metavar="FILE", type=Path, help="truths joined by question_id, where FILE has none")
-    score.add_argument("--images", metavar="DIR", type=Path, help="where true boxes are in pixels: to see image sizes")
-    score.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which starts slowly")
+    score.add_argument(
+        "--images", metavar="DIR", type=Path, help="folder of images, to read image sizes if true boxes are in pixels"
+    )
+    score.add_argument("--no-meteor", action="store_true", help="skip METEOR, which is slow to start")
     score.add_argument(
         "--bootstrap", metavar="N", type=int, default=1000, help="replicates behind the 95%% intervals (%(default)s)"
     )

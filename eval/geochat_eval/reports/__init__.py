@@ -1,4 +1,4 @@
-"""Reports of runs, and runs compared."""
+"""Reports of runs, and comparison of runs."""
 
 from geochat_eval.reports.comparison import Comparison, compare
 from geochat_eval.reports.report_data import RunReport, report

@@ -1,8 +1,8 @@
-"""Two sets of answers to the same questions, compared question by question.
+"""Comparison of two sets of answers to the same questions.
 
-Both are scored on the questions both answered, and each bootstrap replicate draws the same images for both: the
-interval of a difference is a paired one, far narrower than two intervals laid side by side. Where lines name no image,
-the question's id stands for it.
+Both are scored on the questions that both answered, and each bootstrap replicate resamples the same images for both, so
+the interval of a difference is paired and far narrower than two separate intervals suggest. If lines name no image, the
+question's id is used.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ class Comparison:
         better: Questions the first answered better, by how good each answer is by itself.
         worse: Questions the second answered better.
         equal: Questions answered equally well.
-        report: How many lines were used, and which were not and why.
+        report: Counts of used lines, and skipped ones with reasons.
         tally: Of what the questions are a sample.
     """
 
@@ -47,7 +47,7 @@ class Comparison:
 
     @property
     def differences(self) -> dict[str, Figure]:
-        """First minus second by rule, in percentage points, with the paired interval; rules both could compute."""
+        """First minus second by rule, in percentage points, with the paired interval; for rules that both computed."""
         shared = self.first.figures.keys() & self.second.figures.keys()
         return {
             rule: figure.minus(self.second.figures[rule])
@@ -84,13 +84,13 @@ def compare(
     dialects: tuple[Dialect, Dialect],
     truth_dialects: tuple[Dialect | None, Dialect | None] = (None, None),
 ) -> Comparison:
-    """Score two files of answers on the questions both answered.
+    """Score two files of answers on the questions that both answered.
 
     Args:
-        first: One answer a line, with a `question_id`.
+        first: One answer per line, with a `question_id`.
         second: The same. Where each of its lines is found is held in memory.
         task: A name of `SCORERS`.
-        settings: How answers are scored.
+        settings: Settings of the scorer.
         format_names: Names of `FORMATS`.
         dialects: Dialects of the answers of each.
         truth_dialects: Dialects of the truths of each; None for that of its answers.

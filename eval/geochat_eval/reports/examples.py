@@ -1,8 +1,8 @@
-"""Examples of answers that a report shows, and pictures of them for documents, drawn with Pillow.
+"""Examples of answers for a report, and images of them for documents, drawn with Pillow.
 
-A report shows the worst and the best answers by the quality of each by itself, ties broken at random, and some at
-random from all. Boxes are in percent of the common frame (`geochat_eval.boxes`), so a picture is that square with the
-image in it.
+A report shows the answers with the lowest and the highest quality, ties broken at random, and some answers at random.
+Boxes are in percent of the common frame (`geochat_eval.boxes`), so an example's image is that square with the image in
+it.
 """
 
 import base64
@@ -29,20 +29,20 @@ _TRUTHS = 3  # captions shown of several
 
 @dataclass(frozen=True)
 class Example:
-    """One answer as a report shows it.
+    """One answer in a report.
 
     Attributes:
         name: The `question_id`.
         quality: The scorer's value of this answer alone, from 0 to 1.
-        question: What was asked.
-        text: What was answered.
+        question: The question.
+        text: Text of the answer.
         truth: The true answer in words, empty where it is boxes alone.
         picture: The image as a data URI, None where it cannot be read.
         place: The image in the square: x, y, width, height in percent.
         asked: Corners of the question's boxes, in percent of that square.
         found: Corners of the answer's.
         true: Corners of the true ones.
-        dialect: How question and answer are written; the truth is in the published one.
+        dialect: Dialect of question and answer; the truth is in the published one.
     """
 
     name: str
@@ -62,9 +62,9 @@ class ExampleSelector:
     """Selects answers while they are scored; holds only candidates.
 
     Args:
-        count: How many of each kind.
+        count: Number of each kind.
         images: The folder of the images.
-        seed: Of the random ones.
+        seed: Seed of the random ones.
     """
 
     def __init__(self, count: int, images: Path, seed: int = 0) -> None:
@@ -134,7 +134,7 @@ def _in_words(answer: AnswerRecord) -> str:
 
 
 def _picture(path: Path) -> tuple[str | None, tuple[int, int]]:
-    """The image as a data URI, and its (width, height)."""
+    """Return the image as a data URI, and its (width, height)."""
     try:
         opened = open_image(path)
         picture = opened.pil()
@@ -160,7 +160,7 @@ _MATRIX_CELL = 26  # of the matrix
 
 
 def contact_sheet(examples: Sequence[Example]) -> Image.Image:
-    """Draw answers on their images: boxes asked blue, predicted orange, true green; a bar shows the quality."""
+    """Draw answers on their images: question boxes blue, predicted orange, true green; a bar shows the quality."""
     rows = -(-len(examples) // _COLUMNS)
     sheet = Image.new(
         "RGB", (_COLUMNS * (_CELL_SIDE + _GAP) + _GAP, rows * (_CELL_SIDE + _CELL_TEXT + _GAP) + _GAP), _PAPER

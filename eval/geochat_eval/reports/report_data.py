@@ -1,4 +1,4 @@
-"""Contents of a report: a run's settings, its figures, and those of others beside them."""
+"""Contents of a report: a run's settings, its figures, and figures for comparison."""
 
 import math
 import platform
@@ -55,7 +55,7 @@ class RunReport:
 
     @property
     def answered(self) -> int:
-        """Answers scored."""
+        """Number of answers scored."""
         return self.scored.report.used
 
     @property
@@ -65,12 +65,12 @@ class RunReport:
 
     @property
     def headline(self) -> dict[str, Figure]:
-        """The few figures the benchmark is known by, as far as they could be computed."""
+        """The few main figures of the benchmark, as far as they could be computed."""
         figures = self.figures
         return {rule: figures[rule] for rule in self.benchmark.headline if rule in figures}
 
     def reference_figures(self, rule: str) -> dict[str, str]:
-        """Figures of others by a rule: baselines without a model, runs beside this one, published figures."""
+        """Figures for comparison by a rule: baselines without a model, related runs, published figures."""
         baselines = self.scored.scored.baselines.items()
         beside = {name.split("/", 1)[0].replace("_", " "): f"{p:.2f}" for name, p in baselines if _of(name) == rule}
         for name, comparison in self.beside.items():
@@ -83,7 +83,7 @@ class RunReport:
 
     @property
     def command(self) -> str:
-        """The command that makes such a run; folders by their last names alone."""
+        """The command that makes such a run; folders are given by their last names only."""
         settings, parts = self.settings, [f"geochat eval run {self.benchmark.name}"]
         named = ["images", "questions"]
         if settings.get("reader"):
@@ -199,7 +199,7 @@ def _software() -> dict[str, str]:
 
 
 def _of(baseline: str) -> str:
-    """The rule a baseline is a figure of: "constant_box/predicted_hit@0.5" of `predicted_hit@0.5`."""
+    """Return the rule of a baseline's figure: "constant_box/predicted_hit@0.5" is one of `predicted_hit@0.5`."""
     return baseline.split("/", 1)[1]
 
 

@@ -14,7 +14,7 @@ _CARD = ("benchmark", "figure", "%", "95 % interval", "n", "beside it", "command
 
 
 def write_report(report: RunReport) -> list[Path]:
-    """Write all three into the run's folder, each whole or not at all; returns their paths."""
+    """Write all three into the run's folder, each atomically; returns their paths."""
     paths = [report.folder.path / f"report.{ending}" for ending in ("json", "md", "html")]
     write_json(paths[0], report.to_dict())
     for path in paths[1:]:
@@ -23,7 +23,7 @@ def write_report(report: RunReport) -> list[Path]:
 
 
 def card(reports: Iterable[RunReport]) -> str:
-    """The headline figures of several runs as one Markdown table, as a model card shows them."""
+    """Return the headline figures of several runs as one Markdown table, for a model card."""
     rows = [list(_CARD), ["---"] * len(_CARD)]
     for report in reports:
         for number, (rule, figure) in enumerate(report.headline.items()):
@@ -34,12 +34,12 @@ def card(reports: Iterable[RunReport]) -> str:
 
 
 def percent(figure: Figure) -> str:
-    """A figure with two decimals, "-" where there is none."""
+    """Format a figure with two decimals, "-" if there is none."""
     return f"{figure.percent:.2f}" if math.isfinite(figure.percent) else "-"
 
 
 def interval(figure: Figure) -> str:
-    """Its 95 % interval, empty where there is none."""
+    """Format its 95 % interval, empty if there is none."""
     return f"{figure.low:.2f} - {figure.high:.2f}" if math.isfinite(figure.low) else ""
 
 
@@ -64,7 +64,7 @@ def _bar(figure: Figure) -> dict[str, float]:
 
 
 def _confusion(report: RunReport) -> dict[str, Any] | None:
-    """The confusion matrix as columns and rows with shares of their row."""
+    """Return the confusion matrix as columns and rows with shares of their row."""
     counts = report.scored.scored.details.get("confusion")
     if not counts:
         return None
@@ -78,7 +78,7 @@ def _confusion(report: RunReport) -> dict[str, Any] | None:
 
 
 def table_lines(scored: Scored) -> Iterator[str]:
-    """A line for each figure, those of groups indented below; then the baselines and what could not be computed."""
+    """Yield one line per figure, group figures indented below; then the baselines and what could not be computed."""
     rules = list(dict.fromkeys(name.split("/")[0] for name in scored.figures))
     figures = sorted(scored.figures.items(), key=lambda item: rules.index(item[0].split("/")[0]))  # stable
     names = [f"  {name.split('/', 1)[1]}" if "/" in name else name for name, _ in figures]
@@ -96,14 +96,14 @@ def table_lines(scored: Scored) -> Iterator[str]:
 
 
 def headline_lines(figures: Mapping[str, Figure]) -> Iterator[str]:
-    """A line for each of a few figures."""
+    """Yield one line for each of a few figures."""
     width = max(map(len, figures), default=0)
     for name, figure in figures.items():
         yield f"{name:<{width}}  {_number(figure.percent)}  {_text_interval(figure):<16}  n {figure.n}"
 
 
 def difference_lines(first: Scored, second: Scored, differences: Mapping[str, Figure]) -> Iterator[str]:
-    """A line for each rule: both figures, the difference and its paired interval, * where that excludes zero."""
+    """Yield one line per rule: both figures, the difference and its paired interval, * if that excludes zero."""
     width = max(map(len, differences))
     yield f"{'':<{width}}  {'A':>8}  {'B':>8}  {'A - B':>8}  {'95 % interval':<16}  {'n':>8}"
     for rule, difference in differences.items():

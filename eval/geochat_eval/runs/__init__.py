@@ -1,6 +1,6 @@
-"""Runs of benchmarks: questions written once, answers journalled as they come, merged when all are there.
+"""Runs of benchmarks: questions are written once, answers appended to journals, and merged when complete.
 
-`runs.classifier` is not among these names: it needs torch, which answering from a file does not.
+`runs.classifier` is not imported here, because it needs torch, which answering from a file does not.
 """
 
 from geochat_eval.runs.folder import EvaluationFolder

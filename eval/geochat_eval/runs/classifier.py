@@ -1,7 +1,7 @@
 """Predictor that classifies with a dual encoder, on the same questions as a generative model.
 
-The classes are read from the question, as published: "... classes: airport, beach, harbor. Answer ...". Nothing else of
-it is used, and the answer is the likeliest class.
+The classes are parsed from the published question: "... classes: airport, beach, harbor. Answer ...". The rest of the
+question is ignored, and the answer is the most probable class.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,11 +20,11 @@ _TOGETHER = 32
 
 
 class ClassifierPredictor:
-    """Answers with the likeliest of the classes a question names.
+    """Answers with the most probable of the classes that a question names.
 
     Args:
-        encoder: Makes the features.
-        prompts: What was learned for it; None uses `templates`.
+        encoder: Encoder of the features.
+        prompts: Learned prompts for it; None uses `templates`.
         templates: Sentences in which `{}` stands for the class.
 
     Raises:
@@ -77,7 +77,7 @@ class ClassifierPredictor:
 
 
 def classes_in_prompt(prompt: str) -> tuple[str, ...]:
-    """Find the classes a question names, each once, sorted, so that their order carries no information.
+    """Find the classes that a question names, sorted and without duplicates: their order carries no information.
 
     Raises:
         PromptError: It names none.

@@ -1,9 +1,9 @@
 """Folder of a run: its files, and atomic writes into it.
 
-questions.jsonl    what is asked, one object a line; written whole or not at all
+questions.jsonl    what is asked, one object per line; written whole or not at all
 images/            images the benchmark makes
 run.json           settings, and what of the benchmark's files could not be used
-journal/N.jsonl    what process N has answered so far, one line an answer; only ever appended to
+journal/N.jsonl    what process N has answered so far, one line per answer; only ever appended to
 answers.jsonl      every question with its answer, in order; written once all are there
 failures.jsonl     the questions that got none, with the reason
 report.*           see `geochat_eval.reports`
@@ -74,7 +74,7 @@ class EvaluationFolder:
 
     @property
     def dialect(self) -> Dialect:
-        """The dialect of the run's questions and answers; the published one for runs that do not record it.
+        """The dialect of the run's questions and answers; the published one for runs without a record of it.
 
         Raises:
             DataError: There is no run, or what it says is no dialect.
@@ -82,11 +82,11 @@ class EvaluationFolder:
         return dialect_from_json(self.read_settings().get("dialect"))
 
     def image_root(self, settings: Mapping[str, Any]) -> Path:
-        """Return the folder that image names are relative to: one that was named, or the run's own."""
+        """Return the folder that image names are relative to: a given one, or the run's own."""
         return Path(settings["root"]) if settings.get("root") else self.images
 
     def failures_by_reason(self) -> dict[str, int]:
-        """Count the questions without an answer by reason, commonest first; quoted names are left out of reasons."""
+        """Count the unanswered questions by reason, most frequent first; quoted names are removed from reasons."""
         reasons: Counter[str] = Counter()
         for _, row in read_jsonl(self.failures, Report()):
             reasons[_QUOTED.sub("...", str(row.get("error")))] += 1
@@ -135,7 +135,7 @@ def is_answer(entry: Entry) -> bool:
 
 
 def has_answers(folder: EvaluationFolder) -> bool:
-    """Return whether any question was answered; a failure is no answer."""
+    """Return whether any question was answered; failures do not count."""
     return any(is_answer(entry) and "error" not in entry for entry in read_entries(folder.journal))
 
 

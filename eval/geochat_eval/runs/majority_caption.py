@@ -1,7 +1,7 @@
-"""Baseline of captions that depend on the class alone.
+"""Caption baseline that depends on the class alone.
 
-Each image gets the one caption that is commonest among the training captions of the class a model named for it. A
-model whose captions are no better has not looked further than the class.
+Each image gets the most frequent training caption of the class that a model predicted for it. A model whose captions
+are no better describes only the class.
 """
 
 from collections import Counter, defaultdict
@@ -49,7 +49,7 @@ class MajorityCaptionPredictor:
 
 
 def _commonest(imagery: Path) -> dict[str, str]:
-    """Find the commonest caption of each class, without validation and overlapping photographs."""
+    """Find the most frequent caption of each class, without validation and overlapping photographs."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for image in read_ucm(imagery, "train", leave_out=read_list("ucm_val") | read_list("ucm_overlap")):
         counts[plain(str(image.scene))].update(image.captions)

@@ -1,4 +1,4 @@
-"""A model on a Ray cluster as a predictor: questions are the rows, each worker holds the model."""
+"""Predictor that runs a model on a Ray cluster: questions are the rows, each worker holds the model."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -17,10 +17,11 @@ from geochat_eval.runs.predictors import ChatPredictor, Prediction, Query
 class RayPredictor:
     """Answers with workers of a cluster as `ChatPredictor` does; to be used while `connected`.
 
-    The images must be there under the same names. Questions are held in memory, those of one image go to one worker.
+    The images must have the same paths on all machines. Questions are held in memory, and those of one image go to one
+    worker.
 
     Args:
-        cluster: Where, and by how many.
+        cluster: The cluster.
         engine: Opens the engine of a worker.
 
     Raises:
@@ -60,7 +61,7 @@ def _worker(engine: Callable[[], Engine]) -> Answer:
 
 
 def _to_row(asked: Query) -> Row:
-    """A question as it crosses to a worker, without its truth."""
+    """Convert a question to a row for a worker, without its truth."""
     return {
         "number": asked.number,
         "prompt": asked.prompt,

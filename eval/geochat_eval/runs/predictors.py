@@ -1,7 +1,7 @@
 """Predictors answer questions: a model, or a file of answers.
 
-Anything with a name and a method `predict` can be measured: a generative model, a classifier, a server. It is given
-questions as a stream, those of one image side by side, and gives replies in any order.
+Any object with a name and a method `predict` can be evaluated: a generative model, a classifier, a server. It receives
+questions as a stream, grouped by image, and yields replies in any order.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,13 +27,13 @@ _BATCH_ERRORS = (RuntimeError, ValueError, IndexError)  # what torch raises, out
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question on its way to a predictor.
+    """One question for a predictor.
 
     Attributes:
         number: Its place among the questions.
         prompt: Prompt, with task token and regions.
         image: The file of its image, None where it is withheld.
-        max_new_tokens: The answer budget.
+        max_new_tokens: Maximum number of tokens of the answer.
         row: All fields of the question, with its truth, which models must not see.
     """
 
@@ -52,7 +52,7 @@ class Prediction:
         text: The answer; the matching choice, where the question offered choices and one matches.
         finish: "length" where the budget was spent.
         written: Text of the model, where it differs from `text`.
-        choice_method: How the answer was matched to the choices offered; None for a free answer.
+        choice_method: Method that matched the answer to the choices; None for a free answer.
         probabilities: Probability of each choice, where the engine scored them.
     """
 
@@ -72,7 +72,7 @@ class Prediction:
 
 
 class Predictor(Protocol):
-    """Answers questions. A predictor with a `dialect` is asked in no other.
+    """Answers questions. A predictor with a `dialect` is used only in that dialect.
 
     Attributes:
         name: Name in reports.
@@ -86,7 +86,7 @@ class Predictor(Protocol):
     def sha256(self) -> str | None: ...  # noqa: D102
 
     def predict(self, questions: Iterable[Query]) -> Iterator[tuple[int, Prediction | GeoChatError]]:
-        """Yield each question's number with its answer or error, as soon as it is known.
+        """Yield each question's number with its answer or error, as soon as it is available.
 
         Args:
             questions: Taken a few at a time; there may be any number.
@@ -96,10 +96,9 @@ class Predictor(Protocol):
 class ChatPredictor:
     """Answers with an engine, greedily.
 
-    Prompts are passed on unchanged. Choices that a question offers are scored by an engine that can; the text of
-    another engine is matched to them by `geochat.assistant.choosing`. An image is opened once for all its questions,
-    and the engine reads it once. Where a batch fails as a whole, its questions are asked again one by one, so that only
-    those at fault fail.
+    Prompts are passed on unchanged. A question's choices are scored if the engine can; otherwise its text is matched to
+    them by `geochat.assistant.choosing`. An image is opened once for all its questions, and the engine reads it once.
+    If a batch fails as a whole, its questions are asked again one by one, so that only those at fault fail.
 
     Args:
         engine: The model.
@@ -142,7 +141,7 @@ class ChatPredictor:
     def _batch(
         self, source: Iterator[Query], waiting: dict[int, Query]
     ) -> Iterator[tuple[int, Prediction | GeoChatError]]:
-        """Answer what `source` gives; `waiting` holds what was taken and not yet answered."""
+        """Answer the questions of `source`; `waiting` holds those taken and not yet answered."""
         numbers: dict[int, int] = {}
         places = count()
         failed: list[tuple[int, GeoChatError]] = []
@@ -201,7 +200,7 @@ def _choices(asked: Query) -> tuple[str, ...]:
 
 
 def _reply(completion: Completion, asked: Query) -> Prediction:
-    """Convert a completion to a prediction, matched to the choices of the question if it offers some."""
+    """Convert a completion to a prediction, matched to the question's choices if it has some."""
     choice, method = choose(completion.text, completion.choices, _choices(asked))
     text = completion.text if choice is None else choice
     return Prediction(
@@ -217,7 +216,7 @@ class FilePredictor:
     """Answers with the lines of a file, found by `question_id`: imports the answers of any other model.
 
     Args:
-        path: One JSON object a line, or an array of objects. It is held in memory.
+        path: One JSON object per line, or an array of objects. It is held in memory.
         format_name: A name of `FORMATS`.
         dialect: Dialect of the answers.
 

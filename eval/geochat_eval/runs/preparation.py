@@ -1,7 +1,7 @@
-"""Preparation of a run: its questions are written once, then found again, extended or repaired.
+"""Preparation of a run: its questions are written once, then checked, extended or repaired.
 
-`run.json` records the length and the hash of `questions.jsonl`, so that a file that was cut or changed is noticed and
-written again from the benchmark's files, or refused. A run without an answer is replaced by one with other settings.
+`run.json` records the length and the hash of `questions.jsonl`, so that a truncated or modified file is detected and
+rewritten from the benchmark's files, or refused. A run without an answer is replaced by one with other settings.
 """
 
 import shutil
@@ -36,7 +36,7 @@ def prepare(
         folder: The run's.
         settings: The questions, and the way they are asked.
         notify: Called with a sentence about each repair.
-        restart: Whether to delete a run that is in the folder.
+        restart: Whether to delete an existing run in the folder.
 
     Returns:
         The record of the questions in `run.json`.
@@ -69,7 +69,7 @@ def prepare(
 
 
 def compare(folder: EvaluationFolder, known: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Refuse settings other than those of the run in the folder.
+    """Refuse settings that differ from those of the run in the folder.
 
     Raises:
         SettingsError: One differs; names it.
@@ -96,7 +96,7 @@ def _differs(name: str, known: dict[str, Any], value: Any) -> bool:  # noqa: ANN
 
 
 def _known(folder: EvaluationFolder, *, answered: bool) -> dict[str, Any] | None:
-    """Read `run.json`; None where there is no run, or none that was begun."""
+    """Read `run.json`; None if there is no run, or none that was started."""
     if not folder.settings.is_file():
         if answered:
             raise DataError(f"{folder.settings} is missing beside the answers of a run; {_WAY_OUT}")
@@ -179,7 +179,7 @@ def _extend(
 
 
 def _restore_images(folder: EvaluationFolder, settings: RunSettings, notify: Notify) -> None:
-    """Generate missing images of the run again."""
+    """Generate missing images of the run."""
     names = {str(row["image"]) for _, row in read_jsonl(folder.questions, Report())}
     gone = sorted(name for name in names if not (folder.images / name).is_file())
     if gone:
@@ -189,7 +189,7 @@ def _restore_images(folder: EvaluationFolder, settings: RunSettings, notify: Not
 
 
 def _check_questions(folder: EvaluationFolder, settings: RunSettings, known: dict[str, Any], notify: Notify) -> None:
-    """Check that the questions are those that were written; questions of an interrupted extension are cut off."""
+    """Check that the questions are those that were written; questions of an interrupted extension are removed."""
     path, asked = folder.questions, known["asked"]
     size = path.stat().st_size if path.is_file() else -1
     if size == asked["bytes"] and sha256_of(path, size=size) == asked["sha256"]:

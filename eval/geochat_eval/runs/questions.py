@@ -1,4 +1,4 @@
-"""Questions of a run: which are asked, in which order, and by which of several processes.
+"""Questions of a run: their selection, order, and division among processes.
 
 The questions are written once, as `questions.jsonl`, and stay on disk: for each, memory holds the offset of its line
 and a hash of its image. Those of one image follow one another and belong to one process.
@@ -33,7 +33,7 @@ class QuestionSampler:
     """Collects questions in the order they are read, and orders them for limits.
 
     Attributes:
-        seed: Of the draw.
+        seed: Seed of the draw.
         scorer: Name of the benchmark's scorer, which says what its classes are.
     """
 
@@ -58,7 +58,7 @@ class QuestionSampler:
         self._count += 1
 
     def order(self) -> list[int]:
-        """The numbers of all questions in the order in which limits take them."""
+        """Return the numbers of all questions in the order in which limits take them."""
         members: dict[str, list[int]] = {}
         for unit, name in enumerate(self._classes):
             members.setdefault(name, []).append(unit)
@@ -75,10 +75,10 @@ class QuestionSampler:
 
 
 def class_of(item: Item, scorer: str) -> str:
-    """Return the class of a question for sampling evenly.
+    """Return the class of a question for balanced sampling.
 
-    The true class of scenes and regions, yes or no where it is asked for what may be absent, the type of other
-    questions; else its image, so that no image comes twice before each has come once.
+    The class is the true class for scenes and regions, yes or no for questions about possibly absent objects, and the
+    type for other questions; else the question's image, so that no image occurs twice before each has occurred once.
     """
     if scorer in ("scene", "identify", "existence"):
         return str(item.truth)
@@ -92,16 +92,16 @@ def _first(item: Item, names: Iterable[str]) -> object:
 
 
 class NoQuestionsError(DataError):
-    """A benchmark's files are valid and give no question."""
+    """A benchmark's files are valid but contain no question."""
 
 
 def write_questions(path: Path, settings: RunSettings, report: Report, *, sampled: bool) -> int:
-    """Write a run's questions as JSON lines; returns how many.
+    """Write a run's questions as JSON lines; returns their number.
 
     Args:
         path: The file.
-        settings: Of the run.
-        report: Counts what of the benchmark's files cannot be used.
+        settings: Settings of the run.
+        report: Counts unusable items of the benchmark's files.
         sampled: Whether they are ordered by `QuestionSampler`, which a limit needs; else as the benchmark has them.
 
     Raises:
@@ -154,7 +154,7 @@ class Plan:
     """The questions of a file in the order they are asked.
 
     Args:
-        path: One question a line, with an `image`.
+        path: One question per line, with an `image`.
 
     Raises:
         DataError: The file is missing or damaged.
@@ -181,12 +181,12 @@ class Plan:
         return len(self._offsets)
 
     def share(self, rank: int, world: int) -> "array[int]":
-        """The numbers of the questions that process `rank` of `world` asks: those of every `world`th image."""
+        """Return the numbers of the questions for process `rank` of `world`: those of every `world`th image."""
         mine = self._turn[self._order] % world == rank
         return array("q", self._order[mine].astype(np.int64).tobytes())
 
     def rows(self, numbers: Iterable[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Questions by their numbers, read when they are asked for."""
+        """Yield questions by their numbers, read on demand."""
         with self._path.open("rb") as lines:
             for number in numbers:
                 lines.seek(int(self._offsets[number]))

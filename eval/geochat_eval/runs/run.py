@@ -43,7 +43,7 @@ class Run:
     Args:
         folder: Folder of the run; created if missing, and resumed if it holds a run.
         settings: The questions, and the way they are asked.
-        restart: Whether to delete a run that is in the folder.
+        restart: Whether to delete an existing run in the folder.
         notify: Called with a sentence about each repair.
 
     Raises:
@@ -71,7 +71,7 @@ class Run:
         return self.folder.images if self._settings.generates_images else self._settings.sources.root
 
     def answer(self, predictor: Predictor, rank: int = 0, world: int = 1) -> Iterator[RunProgress]:
-        """Ask the questions without an answer, and merge when all have one.
+        """Ask the unanswered questions, and merge when all are answered.
 
         Args:
             predictor: The model or file that answers.
@@ -115,13 +115,13 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """True once every question has been asked, by whichever process, and the answers are merged."""
+        """True once all questions are answered, by any process, and the answers are merged."""
         return self.folder.answers.is_file()
 
     def _replies(
         self, predictor: Predictor, numbers: Iterable[int]
     ) -> Iterator[tuple[int, Prediction | GeoChatError, float]]:
-        """Yield the replies of the predictor, each with the seconds since the one before."""
+        """Yield the replies of the predictor, each with the seconds since the previous one."""
         root, budget = self.images, self._settings.budget
         blind = self._settings.blind
         asked = (
@@ -135,7 +135,7 @@ class Run:
             since = now
 
     def _identify(self, predictor: Predictor) -> None:
-        """Record the predictor in the settings, or check that it is the one recorded."""
+        """Record the predictor in the settings, or check that it is the recorded one."""
         spoken: Dialect | None = getattr(predictor, "dialect", None)
         if spoken is not None and not same_dialect(dialect_to_json(spoken), self._settings.sources.dialect):
             raise SettingsError(
@@ -155,7 +155,7 @@ class Run:
         return Recorded(self.folder.journal, len(self._plan), is_answer, retry=retry)
 
     def _merge(self) -> None:
-        """Merge questions and answers if all are there. Idempotent, and the same in every process."""
+        """Merge questions and answers if all are complete. Idempotent, and the same in every process."""
         with self._lock():
             answered = self._answered()
             if not answered.complete:
@@ -183,7 +183,7 @@ class Run:
 
 
 def seconds_of(folder: EvaluationFolder) -> tuple[float, int]:
-    """Seconds spent answering, all processes added up, and how many processes there were."""
+    """Return the seconds spent answering, summed over processes, and the number of processes."""
     with folder.questions.open("rb") as lines:
         count = sum(1 for _ in lines)
     return Recorded(folder.journal, count, is_answer).seconds, len(list(folder.journal.glob("*.jsonl")))

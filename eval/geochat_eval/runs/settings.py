@@ -1,7 +1,7 @@
 """Settings of a run, and what `run.json` records of them: hashes of the files, and the dialect.
 
-Answers are read years after they were written, when the model is gone: the dialect that is needed to read them stands
-beside them. Runs from before it was recorded are in the published dialect.
+Answers may be read years later, when the model is gone, so the dialect needed to read them is stored with them. Runs
+without this record are in the published dialect.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ _LABELS = (".csv", ".geojson", ".json", ".jsonl", ".names", ".txt", ".xml", ".ya
 
 
 def file_hash(path: Path | None) -> str | None:
-    """SHA-256 of a file, or of the label files in a folder and their names; None for no path.
+    """Return the SHA-256 of a file, or of the label files in a folder and their names; None for no path.
 
     Raises:
         DataError: It cannot be read.
@@ -53,7 +53,7 @@ def dialect_to_json(dialect: Dialect) -> dict[str, Any]:
 
 
 def dialect_from_json(value: Mapping[str, Any] | None) -> Dialect:
-    """The dialect `dialect_to_json` described; the published one for None.
+    """Return the dialect that `dialect_to_json` described; the published one for None.
 
     Raises:
         DataError: It is no such description, or of a dialect that is not known here.
@@ -83,10 +83,10 @@ class RunSettings:
         benchmark: A name of `BENCHMARKS`.
         sources: Its files, and the dialect it is asked in.
         limit: Number of questions, sampled evenly over their classes; it may be raised later.
-        max_new_tokens: The answer budget, None for the benchmark's.
+        max_new_tokens: Maximum number of tokens of an answer, None for the benchmark's.
         blind: Whether images are withheld, to measure what can be guessed from the questions.
-        strict: Whether the first thing that fails ends the run.
-        retry: Whether questions that failed before are asked again.
+        strict: Whether the first failure ends the run.
+        retry: Whether failed questions are asked again.
         seed: Seed of the sample that `limit` takes.
         choices: Whether questions with a closed set of answers offer it (`Request.choices`).
 
@@ -119,7 +119,7 @@ class RunSettings:
 
     @property
     def generates_images(self) -> bool:
-        """True if the images are generated and lie in the run's folder."""
+        """True if the images are generated and stored in the run's folder."""
         return BENCHMARKS[self.benchmark].generates_images(self.sources)
 
     @property

@@ -1,6 +1,6 @@
-"""Scorers by name: they take answers one by one and give figures.
+"""Scorers by name: they take answers one by one and return figures.
 
-Every rule has its own name, and its exact statement in the docstring of its module and in docs/evaluation.md. A scorer
+Every rule has its own name, and its exact statement in the docstring of its module and in docs/scoring.md. A scorer
 is a class with `add` and `result`.
 """
 

@@ -19,7 +19,7 @@ class ScorerSettings:
 
     Attributes:
         replicates: Bootstrap replicates behind each 95 % interval; 0 for no intervals.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
         images: Folder of images, where truths are in pixels and the lines do not say how large the images are.
         meteor: Whether METEOR is computed, whose Java program takes half a minute to start.
     """
@@ -71,7 +71,7 @@ class Scored:
 
 
 class Scorer(Protocol):
-    """Takes answers one by one; holds counts rather than answers wherever the rule allows it."""
+    """Takes answers one by one; stores counts instead of answers if the rule allows it."""
 
     def add(self, answer: AnswerRecord) -> float:
         """Count one answer.

@@ -1,9 +1,9 @@
-"""Caption metrics of other packages: rouge-score, nltk and coco-caption (pycocoevalcap). They are the extra `eval`.
+"""Caption metrics of other packages: rouge-score, nltk and coco-caption (pycocoevalcap), in the extra `eval`.
 
-Nothing here downloads anything. pycocoevalcap's tokenizer is a Java program, which runs once for all captions: the
-package's own wrapper writes into the installed package and loses letters outside ASCII where the locale is C. BLEU's
-n-gram counts come from the package, and the formula over their sums is written out here, so that groups and bootstrap
-replicates have one too.
+Nothing is downloaded. pycocoevalcap's tokenizer is a Java program, which runs once for all captions: the package's own
+wrapper writes into the installed package and loses letters outside ASCII if the locale is C. BLEU's n-gram counts come
+from the package, and the formula over their sums is implemented here, so that groups and bootstrap replicates have a
+BLEU too.
 """
 
 import shutil
@@ -28,7 +28,7 @@ MeteorRule = Callable[[Sequence[Sequence[str]], Sequence[str]], float]
 
 
 def rouge_scorer(rules: list[str]) -> Any:  # noqa: ANN401 - the package is untyped
-    """The scorer of rouge-score, with stemming.
+    """Return the scorer of rouge-score, with stemming.
 
     Raises:
         SettingsError: The extra is not installed.
@@ -52,7 +52,7 @@ def nltk_meteor() -> tuple[dict[str, MeteorRule], dict[str, str]]:
 
 @cache
 def missing_for_coco() -> str | None:
-    """Explain why the rules of coco-caption cannot be computed; None where they can."""
+    """Return why the rules of coco-caption cannot be computed; None if they can."""
     if missing := _missing("pycocoevalcap"):
         return f"{missing} is not installed; {_INSTALL}"
     java = shutil.which("java")
@@ -62,7 +62,7 @@ def missing_for_coco() -> str | None:
 
 
 def missing_wordnet() -> str | None:
-    """Explain why nltk's METEOR cannot look up synonyms; None where it can."""
+    """Return why nltk's METEOR cannot look up synonyms; None if it can."""
     if missing := _missing("nltk"):
         return f"{missing} is not installed; {_INSTALL}"
     import nltk  # noqa: PLC0415 - an extra
@@ -89,7 +89,7 @@ def summary() -> str:
 
 
 class _NoSynonyms:
-    """A WordNet that knows no word."""
+    """A WordNet without words."""
 
     def synsets(self, word: str) -> list[Any]:
         del word
@@ -106,7 +106,7 @@ _ORDER = 4  # longest n-gram of BLEU
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """A caption, its references, the groups it belongs to, and what is resampled with it."""
+    """A caption with its references, its groups, and its resampling unit."""
 
     text: str
     references: tuple[str, ...]
@@ -115,7 +115,7 @@ class Caption:
 
 
 def coco_figures(captions: Sequence[Caption], settings: ScorerSettings) -> dict[str, Figure]:
-    """Every rule of coco-caption, by group too where it is a mean or a sum of counts.
+    """Compute every rule of coco-caption, by group too if it is a mean or a sum of counts.
 
     Raises:
         DataError: One of its Java programs fails.
@@ -168,7 +168,7 @@ def _bleu(captions: Sequence[Caption], settings: ScorerSettings) -> dict[str, Fi
 
 
 def _bleu_of(sums: Array) -> Iterator[Array]:
-    """BLEU-1 to BLEU-4 of summed counts, shape (R, 10): matches and n-grams by order, length, reference length."""
+    """Yield BLEU-1 to BLEU-4 of sums (R, 10): matches and n-grams by order, length, reference length."""
     correct, guess, (length, closest) = sums[:, :_ORDER], sums[:, _ORDER : 2 * _ORDER], sums[:, -2:].T
     with np.errstate(invalid="ignore", divide="ignore"):
         logs = np.log((correct + 1e-15) / (guess + 1e-9))  # the package's own guards against zero
@@ -178,7 +178,7 @@ def _bleu_of(sums: Array) -> Iterator[Array]:
 
 
 def _means(captions: Sequence[Caption], settings: ScorerSettings) -> dict[str, Figure]:
-    """ROUGE-L and CIDEr, which are means over captions."""
+    """Return ROUGE-L and CIDEr, which are means over captions."""
     from pycocoevalcap.cider.cider import Cider  # noqa: PLC0415 - an extra
     from pycocoevalcap.rouge.rouge import Rouge  # noqa: PLC0415
 
@@ -209,7 +209,7 @@ def _meteor(captions: Sequence[Caption]) -> float:
 
 
 def _by_number(captions: Sequence[Caption]) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
-    """References and captions as the package takes them."""
+    """Return references and captions in the package's format."""
     references = {number: list(caption.references) for number, caption in enumerate(captions)}
     return references, {number: [caption.text] for number, caption in enumerate(captions)}
 

@@ -1,4 +1,4 @@
-"""Captions against one or several references.
+"""Scoring of captions against one or several references.
 
 Rules, each a mean over answers unless it says otherwise, in percent:
 
@@ -42,7 +42,7 @@ _ROUGE = {"rouge_1": "rouge1", "rouge_l": "rougeL"}
 
 
 class CaptionScorer:
-    """Captions of regions or images. Holds the captions: n-grams are weighed over all of them."""
+    """Captions of regions or images. Stores the captions, because n-grams are weighted over all of them."""
 
     def __init__(self, settings: ScorerSettings) -> None:
         self._settings = settings
@@ -54,7 +54,7 @@ class CaptionScorer:
         self._class_words = ClassWords(settings)
 
     def add(self, answer: AnswerRecord) -> float:
-        """Count one answer; its `rouge_l`."""
+        """Count one answer; returns its `rouge_l`."""
         size = answer.group("size_group") or ""
         truths, scene = references(answer), answer.group("scene")
         if scene is not None:
@@ -62,7 +62,7 @@ class CaptionScorer:
         return self.add_text(answer.text, truths, [size] if size.isalpha() else [], answer.unit_name)
 
     def add_text(self, text: str, truths: Sequence[str], groups: Sequence[str], unit: str | None) -> float:
-        """Count one caption against its references; its `rouge_l`."""
+        """Count one caption against its references; returns its `rouge_l`."""
         rouge = self._rouge.score_multi(truths, text)
         words = [truth.split() for truth in truths]
         shares = [rouge[name].fmeasure for name in _ROUGE.values()]
@@ -72,7 +72,7 @@ class CaptionScorer:
         return float(rouge["rougeL"].fmeasure)
 
     def result(self) -> Scored:
-        """Figures, and which rules could not be computed here."""
+        """Return figures, and the rules that could not be computed here."""
         figures: dict[str, Figure] = {**self._shares.figures(), **self._class_words.figures()}
         not_computed = dict(self._no_wordnet)
         reason = caption_metrics.missing_for_coco()
@@ -85,7 +85,7 @@ class CaptionScorer:
 
 
 def references(answer: AnswerRecord) -> tuple[str, ...]:
-    """The true captions: the line's truth, one or a list (JSON in a text too), or its fields caption0, caption1, ...
+    """Return the true captions: the line's truth, one or a list (also as JSON text), or its fields caption0, ...
 
     Raises:
         ValueError: There is none.
@@ -110,7 +110,7 @@ _SETTLED = 0.5  # of a class's images
 
 
 class ClassWords:
-    """Collects captions of images whose class is known."""
+    """Collects captions of images with a known class."""
 
     def __init__(self, settings: ScorerSettings) -> None:
         from nltk.stem.porter import PorterStemmer  # noqa: PLC0415 - an extra, of the caption scorer too
@@ -125,7 +125,7 @@ class ClassWords:
         self._captions.append((scene, self._words(text), held, unit))
 
     def figures(self) -> dict[str, Figure]:
-        """Both rules; none where no class is known."""
+        """Return both rules; none if no class is known."""
         if not self._captions:
             return {}
         settled = self._settled()

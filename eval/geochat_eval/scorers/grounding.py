@@ -1,4 +1,4 @@
-"""Boxes against true boxes by every published rule, in the common frame of `geochat_eval.boxes`.
+"""Scoring of boxes by every published rule, in the common frame of `geochat_eval.boxes`.
 
 Rules at IoU t, where one box reaches another when their intersection over union is at least t:
 
@@ -74,7 +74,7 @@ _KINDS = {"ref": "refer", "refer": "refer", "referring": "refer", "grounding": "
 
 
 class GroundingScorer:
-    """Referring and grounding answers: boxes alone."""
+    """Referring and grounding answers, scored by their boxes only."""
 
     def __init__(self, settings: ScorerSettings) -> None:
         self._images = settings.images
@@ -110,7 +110,7 @@ class GroundingScorer:
         return iou
 
     def result(self) -> Scored:
-        """Figures, the best constant box, and how many answers held no box."""
+        """Return figures, the best constant box, and the number of answers without a box."""
         never = {f"{rule}/multiple" for rule in _RULES if rule.startswith("first_box")}
         figures: dict[str, Figure] = {n: figure for n, figure in self._shares.figures().items() if n not in never}
         for shares in self._earthdial.values():
@@ -155,7 +155,7 @@ def overlap(iou: Array) -> float:
 
 
 def _best(iou: Array) -> Array:
-    """For each predicted box its greatest overlap, shape (P,)."""
+    """Return for each predicted box its greatest overlap, shape (P,)."""
     return np.asarray(iou.max(axis=1, initial=0.0))
 
 
@@ -181,7 +181,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 class DescriptionScorer:
-    """Descriptions with boxes in them."""
+    """Descriptions that contain boxes."""
 
     def __init__(self, settings: ScorerSettings) -> None:
         self._images = settings.images
@@ -194,7 +194,7 @@ class DescriptionScorer:
         self._stemmer = PorterStemmer()
 
     def add(self, answer: AnswerRecord) -> float:
-        """Count one answer; the overlap of its boxes with the true ones."""
+        """Count one answer; returns the overlap of its boxes with the true ones."""
         found, truth = found_boxes(answer, self._images), true_boxes(answer, self._images)
         if not truth.words:
             raise ValueError("its ground truth has no words")
@@ -207,7 +207,7 @@ class DescriptionScorer:
         return overlap(iou)
 
     def result(self) -> Scored:
-        """Figures of all three kinds."""
+        """Return figures of all three kinds."""
         boxes, words = self._boxes.result(), self._words.result()
         figures = {**self._named.figures(), **boxes.figures, **words.figures}
         return Scored(figures, boxes.baselines, boxes.details, words.not_computed)
@@ -222,7 +222,7 @@ _THRESHOLD = 0.5
 
 
 class ConstantBox:
-    """Collects true boxes and finds the one that hits most often as every answer."""
+    """Collects true boxes and finds the one that matches most often as every answer."""
 
     def __init__(self) -> None:
         self._boxes: list[tuple[float, ...]] = []
@@ -238,7 +238,7 @@ class ConstantBox:
         self._count += 1
 
     def best(self) -> tuple[list[float] | None, int, int, int]:
-        """The best box, the answers it hits at an IoU of 0.5, and the number of answers and of true boxes."""
+        """Return the best box, its matching answers at an IoU of 0.5, and the numbers of answers and true boxes."""
         distinct = sorted(set(self._boxes))
         candidates = distinct[:: max(1, -(-len(distinct) // _CANDIDATES))]
         if not candidates:

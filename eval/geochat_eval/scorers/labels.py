@@ -1,4 +1,4 @@
-"""Answers that are one label: scene classes, short answers to questions, existence, and the category of a region.
+"""Scoring of answers that are one label: scene classes, short answers, existence, and the category of a region.
 
 Rules of scenes and questions, each the share of answers equal to the truth after both have been changed as said:
 
@@ -70,7 +70,7 @@ class SceneScorer:
         self._pairs: dict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, answer: AnswerRecord) -> float:
-        """Count one answer; 1 where `accuracy` finds it right."""
+        """Count one answer; returns 1 if it is right by `accuracy`."""
         truth = _scene(answer)
         found, name = answer_key(answer.text), answer_key(truth)
         rights = (
@@ -84,7 +84,7 @@ class SceneScorer:
         return float(rights[0])
 
     def result(self) -> Scored:
-        """Figures, the share of the commonest class, and the confusion matrix {truth: {answer: count}}."""
+        """Return figures, the share of the most frequent class, and the confusion matrix {truth: {answer: count}}."""
         classes = self._shares.groups
         figures = {rule: self._shares.figure(rule) for rule in _SCENE_RULES}
         figures["accuracy/macro"] = self._shares.mean("accuracy", classes)
@@ -112,7 +112,7 @@ class VqaScorer:
         self._truths: dict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, answer: AnswerRecord) -> float:
-        """Count one answer; 1 where `accuracy` finds it right."""
+        """Count one answer; returns 1 if it is right by `accuracy`."""
         truth = answer.label
         kind = answer.group("vqa_type", "category", "question_type", "type") or "untyped"
         counting = "count" in kind.lower() or "quantity" in kind.lower()
@@ -130,7 +130,7 @@ class VqaScorer:
         return float(rights[0])
 
     def result(self) -> Scored:
-        """Figures, and the baseline of the commonest answer to each type of question."""
+        """Return figures, and the baseline of the most frequent answer to each type of question."""
         types = [group for group in self._shares.groups if group.startswith("type/")]
         others = [name for name in types if "count" not in name.lower() and "quantity" not in name.lower()]
         figures: dict[str, Figure] = {}
@@ -149,13 +149,13 @@ class VqaScorer:
 
 
 class ExistenceScorer:
-    """Existence of present and absent objects."""
+    """Presence and absence of objects."""
 
     def __init__(self, settings: ScorerSettings) -> None:
         self._shares = Shares(("accuracy",), replicates=settings.replicates, seed=settings.seed)
 
     def add(self, answer: AnswerRecord) -> float:
-        """Count one answer; 1 where it is right."""
+        """Count one answer; returns 1 if it is right."""
         truth = _EXISTENCE.get(answer_key(answer.label))
         if truth is None:
             raise ValueError("its ground truth is neither yes nor no")
@@ -165,7 +165,7 @@ class ExistenceScorer:
         return right
 
     def result(self) -> Scored:
-        """Figures, and the baseline of always giving the commoner answer."""
+        """Return figures, and the baseline of always giving the more frequent answer."""
         groups = self._shares.groups
         figures: dict[str, Figure] = self._shares.figures()
         figures["balanced_accuracy"] = self._shares.mean("accuracy", groups)
@@ -183,7 +183,7 @@ class IdentifyScorer:
         self._truths: Counter[str] = Counter()
 
     def add(self, answer: AnswerRecord) -> float:
-        """Count one answer; 1 where it is right."""
+        """Count one answer; returns 1 if it is right."""
         found, truth = answer_key(answer.text), answer_key(answer.label)
         right = found == truth
         self._shares.add([(right, 1)], [f"category/{truth}"], answer.unit_name)
@@ -197,7 +197,7 @@ class IdentifyScorer:
         return float(right)
 
     def result(self) -> Scored:
-        """Figures, and the baseline of always naming the commonest category."""
+        """Return figures, and the baseline of always naming the most frequent category."""
         figures: dict[str, Figure] = {"accuracy": self._shares.figure("accuracy")}
         figures["accuracy/macro"] = self._shares.mean("accuracy", self._shares.groups)
         figures |= {f"accuracy/{name}": self._shares.figure("accuracy", name) for name in self._shares.groups}
@@ -207,7 +207,7 @@ class IdentifyScorer:
 
 
 def _majorities(truths: dict[str, Counter[str]]) -> dict[str, float]:
-    """Percent right when each type of question is always given its commonest answer."""
+    """Return the percentage correct if each type of question always gets its most frequent answer."""
     right = {kind: counts.most_common(1)[0][1] for kind, counts in truths.items()}
     total = {kind: counts.total() for kind, counts in truths.items()}
     by_type = {f"majority/accuracy/type/{kind}": 100 * right[kind] / total[kind] for kind in sorted(truths)}

@@ -1,4 +1,4 @@
-"""One answer as a server writes it: events in, certain text out."""
+"""Conversion of one answer's server events to text."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,17 +16,17 @@ _BROKEN = ("abort", "error")  # the server gave the answer up
 class Answering:
     """Reads the events of one attempt at an answer.
 
-    What ends a local answer ends this one: a stop string, a repetition where the model's settings say so, the budget.
-    Then nothing more need be read.
+    The conditions that end a local answer also end this one: a stop string, a repetition if the model's settings say
+    so, the token limit. Then nothing more is read.
 
     Args:
-        request: What is answered.
+        request: The request.
         info: The facts about the model.
 
     Attributes:
-        text: What is certain so far.
+        text: The certain text so far.
         finish: Why the answer ends, None before it does.
-        ended_here: Whether it was ended here and not by the server, which may go on.
+        ended_here: Whether it was ended here and not by the server, which may continue.
     """
 
     def __init__(self, request: Request, info: ModelInfo) -> None:
@@ -85,14 +85,14 @@ class Answering:
         self.finish = "length" if reason == "length" else "stop"
 
     def last(self, finish: Finish) -> Chunk:
-        """End the answer; the last chunk, whose text is what comes after `text`."""
+        """End the answer; returns the last chunk, with the text after `text`."""
         rest = self._writer.end()
         self.text += rest
         return Chunk(rest, finish, self.usage, self._scores())
 
     @property
     def usage(self) -> Usage:
-        """The server's token counts; without these, no tokens read and as many written as arrived."""
+        """Token counts of the server; without them, no prompt tokens and the number of generated ones that arrived."""
         counted = self._usage or Usage(0, 0)
         return Usage(counted.prompt_tokens, counted.completion_tokens or self._count)
 
@@ -101,7 +101,7 @@ class Answering:
 
 
 def _tokens(text: str, scores: Sequence[Mapping[str, Any]]) -> Iterator[tuple[object, str, float]]:
-    """The tokens of an event: what tells them apart, the text each adds, and its log-probability or NaN."""
+    """Yield the tokens of an event: a distinguishing value, the text each adds, and its log-probability or NaN."""
     if not scores:
         if text:
             yield text, text, math.nan

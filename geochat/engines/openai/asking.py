@@ -1,4 +1,4 @@
-"""Asking a server for one answer, as often as it takes, in the event loop."""
+"""Requests for one answer, with retries, in the event loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -24,7 +24,7 @@ _AFTERTHOUGHT = 5.0  # seconds that a server has, after the end of an answer, to
 
 
 class Asking:
-    """Asks for answers. `cancelled` may be changed by other threads; everything else belongs to the event loop.
+    """Requests answers. Other threads may change `cancelled`; everything else belongs to the event loop.
 
     Args:
         connection: The server.
@@ -40,19 +40,19 @@ class Asking:
         self._running: dict[asyncio.Task[Any], str] = {}  # with the id of the request, which others may have too
 
     def stop(self, request_id: str) -> None:
-        """End a request that is under way; one that has not begun sees that it is cancelled."""
+        """End a running request; a request not yet started checks its cancellation."""
         for task, running in self._running.items():
             if running == request_id:
                 task.cancel()
 
     async def answer(self, request: Request, body: Mapping[str, Any], give: Give, *, whole: bool) -> None:
-        """Ask until there is an answer, or an error that is final.
+        """Request until there is an answer or a final error.
 
         Args:
-            request: What is asked.
+            request: The request.
             body: The same, as the server is sent it.
-            give: Takes the pieces; the last one has `finish` set, or is an error.
-            whole: Whether to give the answer in one piece. One in pieces cannot begin anew with other words.
+            give: Receives the pieces; the last one has `finish` set, or is an error.
+            whole: Whether to deliver the answer in one piece. A streamed answer cannot restart with other words.
         """
         task = asyncio.current_task()
         assert task is not None
@@ -115,7 +115,7 @@ class Asking:
                 self._refused.add(error.option)
 
     def _known(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The body without what the server refuses."""
+        """Return the body without options that the server refuses."""
         known = {name: value for name, value in body.items() if name not in self._refused}
         if "max_tokens" in self._refused:
             known["max_completion_tokens"] = body["max_tokens"]
@@ -123,7 +123,7 @@ class Asking:
 
 
 class _Handing:
-    """The part of an answer that has been handed out, over all attempts.
+    """The part of an answer already delivered, over all attempts.
 
     Attributes:
         answering: The attempt under way, or the last one.
@@ -136,12 +136,12 @@ class _Handing:
         self._text = ""
 
     def pass_on(self, text: str) -> None:
-        """Hand out what is new in the text so far."""
+        """Deliver the new part of the text so far."""
         if not self._whole and (new := self._new(text)):
             self._give(Chunk(new))
 
     def last(self, chunk: Chunk) -> Chunk:
-        """The last chunk with what has not been handed out.
+        """Return the last chunk with the undelivered text.
 
         Raises:
             EngineError: What has been handed out is not what the answer begins with.
@@ -154,7 +154,7 @@ class _Handing:
         return replace(chunk, text=new)
 
     def cancelled(self) -> Chunk:
-        """The last chunk of an answer that nobody wants any more, with what is there."""
+        """Return the last chunk of a cancelled answer, with the text so far."""
         if self.answering is None:
             return Chunk("", "cancelled", Usage(0, 0))
         chunk = self.answering.last("cancelled")

@@ -1,4 +1,4 @@
-"""An event loop on a thread of its own, so that callers which block can have many requests under way and end any."""
+"""An event loop in its own thread, so that blocking callers can have many concurrent requests and cancel any."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Background:
-    """Runs coroutines for other threads. `close` ends the loop, and with it whatever still runs."""
+    """Runs coroutines for other threads. `close` ends the loop and whatever runs in it."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -30,7 +30,7 @@ class Background:
             future.cancel()
 
     def call(self, function: Callable[..., object], *args: object) -> None:
-        """Call a function in the loop, without waiting for it."""
+        """Call a function in the loop without waiting for it."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(function, *args)
 
@@ -40,7 +40,7 @@ class Background:
         return self._loop.is_closed()
 
     def close(self) -> None:
-        """Cancel what runs and end the thread. Idempotent."""
+        """Cancel running coroutines and end the thread. Idempotent."""
         if self._loop.is_closed():
             return
         asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result()

@@ -1,7 +1,7 @@
-"""Requests to one server: how many at once, sent again when they fail, and what their failures mean.
+"""Requests to one server: concurrency, retries, and translation of failures.
 
-httpx, which gradio and huggingface-hub bring, and not the `openai` client: that one would add a dependency for three
-calls, retries on its own terms, and hides the connection whose closing is how a request is cancelled.
+httpx is used, which gradio and huggingface-hub require anyway, and not the `openai` client. That client would add a
+dependency for three calls, has its own retry rules, and hides the connection, which must be closed to cancel a request.
 """
 
 import asyncio
@@ -40,8 +40,8 @@ class RemoteLimits:
 
     Attributes:
         concurrency: Requests under way at the same time.
-        timeout: Seconds without a word after which a request is given up and sent again.
-        attempts: How often a request is sent before its failure is final.
+        timeout: Seconds of silence after which a request is aborted and sent again.
+        attempts: Number of attempts before a failure is final.
         backoff: Seconds before the second attempt; they double with each, up to `longest_backoff`, and half of them is
             drawn at random. A server's Retry-After goes before.
         longest_backoff: Most seconds between two attempts.
@@ -67,7 +67,7 @@ class RemoteLimits:
 
 
 def checked_url(url: str) -> httpx.URL:
-    """The address of a server's API, with /v1 where only a host is given.
+    """Return the address of a server's API, with /v1 appended to a bare host.
 
     Raises:
         SettingsError: It is no http(s) address, or holds a password or a query, which would show in messages.
@@ -96,9 +96,9 @@ def is_loopback(url: httpx.URL) -> bool:
 
 
 def key_for(url: httpx.URL) -> str | None:
-    """The key in the environment for a server: GEOCHAT_API_KEY, or else OPENAI_API_KEY.
+    """Return the API key for a server from the environment: GEOCHAT_API_KEY, or else OPENAI_API_KEY.
 
-    The latter, which may have been set for another program, goes unencrypted to no other machine.
+    The latter may have been set for another program, and is not sent unencrypted to another machine.
 
     Raises:
         SettingsError: The key cannot be sent.
@@ -112,12 +112,12 @@ def key_for(url: httpx.URL) -> str | None:
 
 
 class Connection:
-    """Asks one server. Everything but the constructor runs in one event loop.
+    """Sends requests to one server. Everything but the constructor runs in one event loop.
 
     Args:
         url: As `checked_url` gives it.
         key: Goes into the Authorization header and nowhere else.
-        limits: How it is asked.
+        limits: Settings of requests.
     """
 
     def __init__(self, url: httpx.URL, key: str | None, limits: RemoteLimits) -> None:
@@ -139,7 +139,7 @@ class Connection:
         await self._http.aclose()
 
     async def models(self) -> list[dict[str, Any]]:
-        """The server's list of models; empty where it has none.
+        """Return the server's list of models; empty if it has none.
 
         Raises:
             EngineError: It cannot be reached, refuses, or is no such server.
@@ -154,14 +154,14 @@ class Connection:
         return [model for model in listed if isinstance(model, dict) and isinstance(model.get("id"), str)]
 
     async def completion(self, body: Mapping[str, Any], options: Collection[str] = ()) -> dict[str, Any]:
-        """A whole answer; errors as in `events`."""
+        """Return a complete answer; errors as in `events`."""
         async with self._sent("POST", "chat/completions", body) as response:
             return await self._object(response, body, options)
 
     async def events(
         self, body: Mapping[str, Any], options: Collection[str] = ()
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """The events of an answer as it is written; closing the iterator closes the connection.
+        """Yield the events of an answer in generation; closing the iterator closes the connection.
 
         Args:
             body: The request.
@@ -190,7 +190,7 @@ class Connection:
                         pass
 
     async def retried(self, attempt: Callable[[], Awaitable[T]], attempts: int | None = None) -> T:
-        """Do something that asks the server, again where it fails in a way that may pass.
+        """Call a function that sends a request, and retry after temporary failures.
 
         Args:
             attempt: Asks once.
@@ -231,7 +231,7 @@ class Connection:
     async def _object(
         self, response: httpx.Response, body: Mapping[str, Any] | None = None, options: Collection[str] = ()
     ) -> dict[str, Any]:
-        """A response that is a JSON object; the error it stands for where it is none."""
+        """Return a response's JSON object, or raise the error that it means."""
         read = bytearray()
         async for piece in response.aiter_bytes():
             read += piece
@@ -270,19 +270,19 @@ class Connection:
         return event
 
     async def _listing(self, error: Exception) -> Exception:
-        """The error, with the names of the models that there are where one was asked for that is not."""
+        """Return the error, with the names of available models if the requested one does not exist."""
         if not isinstance(error, NoSuchModelError):
             return error
         names = ", ".join(model["id"] for model in await self.models())
         return NoSuchModelError(f"{error}; it has {self.clean(names) or 'none'}: name one with --model")
 
     def clean(self, message: str) -> str:
-        """A server's message, with the key removed."""
+        """Return a server's message with the key removed."""
         return message.replace(self._hidden, _HIDDEN) if self._hidden else message
 
 
 async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
-    """The whole lines of a stream; what follows the last line break is cut off, and so no line."""
+    """Yield the complete lines of a stream; text after the last line break is incomplete and dropped."""
     rest = b""
     async for piece in response.aiter_bytes():
         *lines, rest = (rest + piece).split(b"\n")

@@ -1,6 +1,6 @@
-"""Facts about a served model: what the server says, what is known of the checkpoint, and what the user says.
+"""Facts about a served model, from the server, the checkpoint and the user.
 
-How a model writes regions is never guessed: it is stated by the user or by the checkpoint's own settings.
+The dialect of a model is never guessed: it is stated by the user or by the checkpoint's settings.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ class Found:
 async def discover(
     connection: Connection, model: str | None, dialect: str | None, settings: str | Path | None
 ) -> Found:
-    """Find a model at a server and what can be known of it; see `OpenAIEngine.connect`."""
+    """Find a model at a server and its properties; see `OpenAIEngine.connect`."""
     listed = await connection.retried(connection.models, _ATTEMPTS)
     about = _chosen(connection, listed, model)
     info = _info(connection, about, dialect, settings)
@@ -58,7 +58,7 @@ async def discover(
 
 
 def _chosen(connection: Connection, listed: list[dict[str, Any]], model: str | None) -> dict[str, Any]:
-    """The server's entry for the model asked for, or for its only one."""
+    """Return the server's entry for the requested model, or for its only one."""
     named = [about for about in listed if model in (None, about["id"])]
     if len(named) == 1:
         return named[0]
@@ -94,10 +94,10 @@ def _info(
 
 
 def described(folder: Path, settings: Settings) -> ModelInfo:
-    """The facts about a checkpoint in the native layout that another process loads.
+    """Return the facts about a checkpoint in the native layout that another process loads.
 
     Args:
-        folder: Where it is.
+        folder: Its folder.
         settings: Its settings.
 
     Raises:
@@ -118,7 +118,7 @@ def described(folder: Path, settings: Settings) -> ModelInfo:
 
 
 def _folder(connection: Connection, about: Mapping[str, Any]) -> Path | None:
-    """The folder from which a server on this machine has a model."""
+    """Return the folder from which a server on this machine loaded a model."""
     root = about.get("root")
     if not connection.is_here or not isinstance(root, str) or not Path(root).is_absolute():
         return None
@@ -135,7 +135,7 @@ def _settings(path: str | Path) -> Settings:
 
 
 def _image_size(settings: Settings) -> int:
-    """The side of what a model sees where its config is not at hand: by how its dialect fits images."""
+    """Return the input size of a model without its config, from its dialect's fit."""
     frame = find_dialect(settings.dialect).model_frame
     return frame.size or (_SQUARE if (settings.fit or frame.fit) in ("pad", "crop") else _FLEXIBLE)
 

@@ -1,4 +1,4 @@
-"""An engine that asks a server."""
+"""Engine for OpenAI-compatible servers."""
 
 import queue
 import weakref
@@ -22,13 +22,13 @@ from geochat.errors import GeoChatError
 class OpenAIEngine:
     """Answers with a model behind an OpenAI-compatible server. May be used from several threads.
 
-    `connect` makes one. Cancelling a request closes its connection, at which servers stop computing.
+    Use `connect` to make one. Cancelling a request closes its connection, upon which servers stop computing.
 
     Attributes:
         info: The facts about the model, and what the server can do.
         url: The server's address.
         model: The model's name there.
-        questions: Makes what the server is sent.
+        questions: Builder of request bodies.
         close: Ends every request and connection. Idempotent; called when the engine is forgotten.
     """
 
@@ -53,15 +53,15 @@ class OpenAIEngine:
         limits: RemoteLimits | None = None,
         key: str | None = None,
     ) -> Self:
-        """Ask a server what it has.
+        """Query a server for its model and features.
 
         Args:
             url: Such as "http://localhost:8000/v1".
             model: The model's name there; None takes the only one.
-            dialect: How the model writes regions; None takes what its settings say.
+            dialect: Dialect of the model; None uses that of its settings.
             settings: Its `geochat.json`, or the folder that holds it. None takes the one in the folder from which a
                 server on this machine says it has the model.
-            limits: How the server is asked.
+            limits: Settings of requests to the server.
             key: None takes GEOCHAT_API_KEY of the environment, or OPENAI_API_KEY.
 
         Raises:
@@ -90,7 +90,7 @@ class OpenAIEngine:
         self._background.call(self._asking.stop, request_id)
 
     def stream(self, request: Request) -> Iterator[Chunk]:
-        """Answer piece by piece; the likeliest of the request's choices in one piece.
+        """Stream an answer; with choices, the most probable one as one piece.
 
         Raises:
             PromptError: There are too many images, an image and no user turn, or choices that are not a set. Raised by
@@ -104,11 +104,11 @@ class OpenAIEngine:
         return answer
 
     def generate(self, request: Request) -> Completion:
-        """Answer at once; errors as in `stream`."""
+        """Return a complete answer; errors as in `stream`."""
         return complete(self.stream(request))
 
     def stream_batch(self, requests: Iterable[Request]) -> Iterator[BatchEvent]:
-        """Answer many requests, several at a time; each answer comes whole. See `Engine`."""
+        """Answer many requests concurrently; each answer is delivered complete. See `Engine`."""
         numbered = enumerate(requests)
         events: queue.SimpleQueue[tuple[int, Chunk | Exception]] = queue.SimpleQueue()
         asked: dict[int, _Asked] = {}
@@ -143,7 +143,7 @@ class OpenAIEngine:
             self._end(asked)
 
     def _begin(self, request: Request, give: Give, *, whole: bool) -> "_Asked":
-        """Ask without waiting for the answer; what cannot be asked is given as an error."""
+        """Send a request without waiting; a request that cannot be sent is returned as an error."""
         try:
             body = self.questions.body(request)
         except GeoChatError as error:
@@ -152,7 +152,7 @@ class OpenAIEngine:
         return _Asked(request, self._background.begin(self._asking.answer(request, body, give, whole=whole)))
 
     def _end(self, asked: "_Asked") -> None:
-        """Forget a request, and compute it no further."""
+        """Forget a request and cancel its computation."""
         if asked.under_way is not None:
             asked.under_way.cancel()
         self._asking.cancelled.discard(asked.request.id)
@@ -160,11 +160,11 @@ class OpenAIEngine:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Asked:
-    """A request in hand; several may have one id.
+    """A running request; several may have one id.
 
     Attributes:
-        request: What is asked.
-        under_way: What asks it, None where it could not be asked.
+        request: The request.
+        under_way: The running request, None if it could not be sent.
     """
 
     request: Request

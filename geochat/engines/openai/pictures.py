@@ -1,9 +1,8 @@
-"""Images as a server's own preprocessing does not move them.
+"""Images in a form that the server's own preprocessing does not displace.
 
-The numbers a model writes speak of what its preprocessing makes of an image, and a server's preprocessing is not in our
-hands: one that pads where the dialect says so and one that crops make different squares of the same image. So what
-preprocessing would do to its shape is done before; a square passes padding and cropping unchanged, and an image of the
-size that the model resizes to is not resized.
+A model's numbers refer to its preprocessed image, and the server's preprocessing is not under our control: padding and
+cropping make different squares of the same image. Therefore the client changes the shape of the image in advance as the
+dialect requires. Padding and cropping leave a square unchanged, and an image of the model's input size is not resized.
 """
 
 from PIL import Image
@@ -15,11 +14,11 @@ _MEAN = (122, 116, 104)  # CLIP's mean colour, with which GeoChat and LLaVA pad
 
 
 def shown(image: Image.Image, frame: ModelFrame) -> Image.Image:
-    """The RGB picture that is sent for an image.
+    """Return the RGB image that is sent to the server.
 
     Args:
         image: The view.
-        frame: What the model's numbers speak of.
+        frame: Frame of the model's numbers.
     """
     picture = image if image.mode == "RGB" else image.convert("RGB")
     match frame.fit:
@@ -52,7 +51,7 @@ def _padded(image: Image.Image) -> Image.Image:
 
 
 def _cropped(image: Image.Image, size: int) -> Image.Image:
-    """The central square after the shorter side is resized, as CLIP's preprocessing does it."""
+    """Return the central square after the shorter side is resized, as in CLIP's preprocessing."""
     shorter = min(image.size)
     width, height = int(size * image.width / shorter), int(size * image.height / shorter)
     left, top = (width - size) // 2, (height - size) // 2

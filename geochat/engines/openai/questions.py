@@ -1,4 +1,4 @@
-"""From a request to what a server is sent."""
+"""Conversion of requests to request bodies."""
 
 import base64
 import io
@@ -34,7 +34,7 @@ _MOST_STOPS = 4  # more are refused by some servers; the others end the answer h
 
 
 class Questions:
-    """Makes request bodies for one model. May be used from several threads.
+    """Makes request bodies for one model. Thread-safe.
 
     Args:
         model: Its name at the server.
@@ -48,7 +48,7 @@ class Questions:
         self._encoded: OrderedDict[int, tuple[Image.Image, str]] = OrderedDict()
 
     def body(self, request: Request) -> dict[str, Any]:
-        """The body that asks for an answer in pieces.
+        """Return the body of a streamed request.
 
         Raises:
             PromptError: There are too many images, an image and no user turn, or choices that are not a set.
@@ -87,7 +87,7 @@ class Questions:
         return chat
 
     def _url(self, image: Image.Image) -> str:
-        """The image as a data URL; encoded once for questions that follow one another about it."""
+        """Return the image as a data URL; encoded once for successive questions about it."""
         with self._lock:
             if id(image) in self._encoded:
                 self._encoded.move_to_end(id(image))
@@ -106,7 +106,7 @@ class Questions:
 
 
 def scoring(body: Mapping[str, Any], turn: str | None = None) -> dict[str, Any]:
-    """The body that asks how likely each token of a conversation is.
+    """Return the body that requests the log-probability of each token of a conversation.
 
     Args:
         body: The conversation, as `Questions.body` makes it.
@@ -120,5 +120,5 @@ def scoring(body: Mapping[str, Any], turn: str | None = None) -> dict[str, Any]:
 
 
 def hello(model: str) -> dict[str, Any]:
-    """The body of a question whose answer shows what a server can do."""
+    """Return the body of a test request, whose answer shows the server's features."""
     return scoring({"model": model, "messages": [{"role": "user", "content": "Hello"}]}) | {"logprobs": True}

@@ -1,7 +1,7 @@
-"""From what a server says, or how a connection fails, to one of the project's errors.
+"""Translation of server responses and connection failures to errors of this project.
 
-Servers agree on status codes and not on words, so the words are looked at for what a status does not tell: a prompt
-that is too long, an image that the model cannot take, an option that the server does not know.
+Servers agree on status codes but not on messages. Messages are therefore searched for causes that the status does not
+show: a prompt that is too long, an image that the model does not support, an option that the server does not know.
 """
 
 import json
@@ -26,10 +26,10 @@ _QUOTA = re.compile(r"quota|billing|credit")
 
 
 class BrokenOffError(EngineError):
-    """A failure that may pass: the request can be sent again.
+    """A temporary failure: the request can be sent again.
 
     Attributes:
-        wait: Seconds after which the server wants to be asked again, None where it does not say.
+        wait: Seconds after which the server asks for a retry, None if unstated.
     """
 
     def __init__(self, message: str, wait: float | None = None) -> None:
@@ -38,7 +38,7 @@ class BrokenOffError(EngineError):
 
 
 class UnknownOptionError(EngineError):
-    """The server does not know an option that is only wished for.
+    """The server does not support an optional option.
 
     Attributes:
         option: Its name in the request.
@@ -50,13 +50,13 @@ class UnknownOptionError(EngineError):
 
 
 class NoSuchModelError(EngineError):
-    """The server has no model of the name asked for."""
+    """The server has no model of the requested name."""
 
 
 def refusal(
     where: str, response: httpx.Response, text: str, *, images: bool = False, options: Collection[str] = ()
 ) -> GeoChatError:
-    """The error that a response other than 2xx stands for.
+    """Return the error for a response other than 2xx.
 
     Args:
         where: The server's address.
@@ -80,7 +80,7 @@ def stated_error(
     images: bool = False,
     options: Collection[str] = (),
 ) -> GeoChatError:
-    """The error that a status and a server's words stand for; see `refusal`."""
+    """Return the error for a status and a server's message; see `refusal`."""
     low = words.lower()
     message = f"{where} answers {status}: {words}" if words else f"{where} answers {status}"
     about_image = images and _NO_IMAGES.search(low)
@@ -107,7 +107,7 @@ def stated_error(
 
 
 def failure(where: str, error: httpx.HTTPError | httpx.InvalidURL) -> EngineError:
-    """The error that a failed connection stands for."""
+    """Return the error for a failed connection."""
     causes = list(_causes(error))
     reason = next((str(cause) for cause in causes if str(cause)), type(error).__name__)
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
@@ -133,7 +133,7 @@ def _words(text: str) -> str:
 
 
 def message_of(value: object) -> str:
-    """The message in an error object, however deep a server puts it."""
+    """Return the message in an error object, at any depth."""
     for _ in range(4):
         if not isinstance(value, dict):
             break
@@ -147,7 +147,7 @@ def _shown(text: str) -> str:
 
 
 def _wait(response: httpx.Response) -> float | None:
-    """Seconds that Retry-After asks for, as a number or as a date."""
+    """Return the seconds of Retry-After, given as a number or a date."""
     stated = response.headers.get("retry-after", "")
     try:
         return max(0.0, float(stated))
@@ -160,7 +160,7 @@ def _wait(response: httpx.Response) -> float | None:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, what it came from, and so on, the innermost first."""
+    """Yield an error and its causes, the innermost first."""
     found: list[BaseException] = []
     while error is not None and error not in found:
         found.append(error)

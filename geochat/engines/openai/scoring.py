@@ -1,8 +1,8 @@
 """Scores of a closed set of answers, by a server that scores prompts as vLLM does (`prompt_logprobs`).
 
-The conversation is sent with each choice as the assistant's turn, and once without one; the tokens that a choice adds
-are those after what both begin with, the end token included, as the local engine scores them. Servers read such prompts
-without their cache, so a question with n choices costs n + 1 prompts.
+The conversation is sent with each choice as the assistant's turn, and once without one. The tokens of a choice are
+those after the common prefix, including the end token, as in the local engine. Servers read such prompts without their
+cache, so a question with n choices costs n + 1 prompts.
 """
 
 import math
@@ -18,7 +18,7 @@ Scored = list[tuple[int, str, float]]
 
 
 def scored_prompt(answer: Mapping[str, Any]) -> Scored:
-    """The tokens of a prompt by a server's answer.
+    """Return the tokens of a prompt from a server's answer.
 
     Raises:
         EngineError: It does not say how likely they are.
@@ -37,11 +37,11 @@ def _token(entry: Mapping[str, Any] | None) -> tuple[int, str, float]:
 
 
 def likeliest(choices: Sequence[str], prompt: Scored, turns: Sequence[Scored]) -> Chunk:
-    """The likeliest choice as a whole answer, and how likely all are.
+    """Return the most probable choice as a completion, with the probabilities of all.
 
     Args:
         choices: The answers to choose from.
-        prompt: What they answer.
+        prompt: The prompt of the choices.
         turns: The same with each choice.
 
     Raises:
@@ -61,13 +61,13 @@ def likeliest(choices: Sequence[str], prompt: Scored, turns: Sequence[Scored]) -
 
 
 def _common(one: Scored, other: Scored) -> int:
-    """Number of leading tokens that both share."""
+    """Return the number of leading tokens that both share."""
     pairs = zip(one, other, strict=False)
     return next((n for n, (a, b) in enumerate(pairs) if a[0] != b[0]), min(len(one), len(other)))
 
 
 def _spans(text: str, tokens: Scored) -> tuple[TokenScore, ...]:
-    """Text that each token adds to the choice; the last, which ends it, adds none."""
+    """Return the text that each token adds to the choice; the last, which ends it, adds none."""
     writer = TextWriter()
     for token, piece, logprob in tokens[:-1]:
         writer.add(token, piece, logprob)

@@ -1,4 +1,4 @@
-"""A vLLM server on this machine, started for a checkpoint and shared by all processes that want the same one.
+"""A vLLM server on this machine, started for a checkpoint and shared by all processes that need the same one.
 
 >>> engine = serve("checkpoints/geochat-7b")
 >>> GeoChat(engine).ask("scene.tif", "How many ships are there?")
@@ -25,17 +25,17 @@ def serve(
     python: str | Path | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> OpenAIEngine:
-    """Serve a checkpoint with vLLM, which ends once no process uses it any more.
+    """Serve a checkpoint with vLLM, which ends when no process uses it any more.
 
     Args:
         source: A directory in the native layout or a hub id; None is the bundled model.
         dtype: Such as "float32"; None takes that on CPUs, and elsewhere what vLLM takes.
-        dialect: How the model writes regions; None takes what its settings say.
+        dialect: Dialect of the model; None uses that of its settings.
         settings: Its `geochat.json`; None takes the checkpoint's.
-        limits: How the server is asked.
+        limits: Settings of requests to the server.
         python: The Python that has vLLM, or the folder of its environment; None takes GEOCHAT_VLLM_PYTHON, or the one
             of `vllm` on PATH.
-        tell: Told how the start goes.
+        tell: Called with messages about the start.
 
     Raises:
         CheckpointError: vLLM cannot serve the checkpoint as it is.

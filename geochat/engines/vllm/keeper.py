@@ -1,10 +1,10 @@
-"""The process that runs a shared server, as long as somebody uses it.
+"""The supervisor process of a shared server, which runs while the server has users.
 
     python keeper.py FOLDER
 
-Users hold locks on files in FOLDER/users, which the operating system frees when they end, killed or not. The server is
-ended when nobody has used it for `keep_s`, or when FOLDER/stop appears, and, on Linux, when this process is killed. It
-imports nothing of the project, so that it starts at once.
+Users hold locks on files in FOLDER/users, which the operating system releases when they end, killed or not. The server
+is ended when it has had no users for `keep_s`, when FOLDER/stop appears, and, on Linux, when this process is killed.
+This module imports nothing of the project, so that it starts immediately.
 """
 
 import ctypes
@@ -38,7 +38,7 @@ _PORTS = range(20_000, 32_000)
 
 
 def keep(folder: Path) -> None:
-    """Run the server of a folder until nobody uses it any more."""
+    """Run the server of a folder until it has no users."""
     told = json.loads((folder / COMMAND).read_text())
     with FileLock(folder / KEEPER, timeout=0), _running(folder, told) as server:
         alone_since: float | None = None
@@ -56,7 +56,7 @@ def keep(folder: Path) -> None:
 
 
 def users(folder: Path) -> list[Path]:
-    """The files of those who use the server; those that nobody holds any more are removed. To be called in `LOCK`."""
+    """Return the files of the server's users and remove unlocked ones. Call this while holding `LOCK`."""
     held = []
     for file in (folder / USERS).iterdir():
         try:
@@ -69,7 +69,7 @@ def users(folder: Path) -> list[Path]:
 
 @contextmanager
 def _running(folder: Path, told: dict[str, Any]) -> Iterator[subprocess.Popen[bytes]]:
-    """The server, ended on the way out. Its key and address are for those alone who can read the folder."""
+    """Run the server and end it on exit. Its key and address are readable only by the folder's owner."""
     port, key = _free_port(), secrets.token_urlsafe(24)
     argv = [*told["argv"], "--host", "127.0.0.1", "--port", str(port)]
     with (folder / LOG).open("wb") as log:
@@ -105,12 +105,12 @@ def end(server: "subprocess.Popen[bytes]") -> None:
 
 
 def _end_with_parent() -> None:
-    """Have the kernel end this process when its parent dies."""
+    """Have the kernel end this process when its parent exits."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _free_port() -> int:
-    """A port that nobody listens on, below those that systems give to clients, which might take it before vLLM does."""
+    """Find a free port below the range for clients, so that no client takes it before vLLM does."""
     while True:
         try:
             with socket.create_server(("127.0.0.1", _PORTS.start + secrets.randbelow(len(_PORTS)))) as found:

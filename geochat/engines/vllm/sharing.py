@@ -1,7 +1,7 @@
-"""One server for all processes of a user that want the same one.
+"""Sharing of one server among all processes of a user that need it.
 
-Each kind of server, told by its command, has a folder. Whoever comes first starts a keeper there (`keeper`), which runs
-the server; everybody holds a lock while it is used.
+Each server is identified by its command, which has a folder. The first user starts a supervisor there (`keeper`), which
+runs the server; every user holds a lock while using it.
 """
 
 import hashlib
@@ -31,12 +31,12 @@ _LINES = 12  # of the log, shown where the server does not start
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Arguments a server is started with.
+    """Arguments that start a server.
 
     Attributes:
         argv: Program and arguments; its address is added as `--host` and `--port`.
         env: Added to the environment, as is VLLM_API_KEY.
-        keep_s: Seconds that it stays after its last user has gone.
+        keep_s: Seconds to keep it running after its last user.
     """
 
     argv: Sequence[str]
@@ -45,18 +45,18 @@ class Command:
 
     @property
     def folder(self) -> Path:
-        """Path of the state its users share."""
+        """Path of the shared state."""
         told = json.dumps([list(self.argv), dict(self.env)], sort_keys=True)
         return _shared() / f"vllm-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """The use of a shared server, which may end once nobody uses it.
+    """A use of a shared server; without uses, the server may end.
 
     Attributes:
         url: Its address.
-        key: What it asks for.
+        key: Key that it requires.
     """
 
     url: str
@@ -64,16 +64,16 @@ class Use:
     _lock: FileLock = field(repr=False)
 
     def release(self) -> None:
-        """End the use. Idempotent; the operating system does it for a process that ends."""
+        """End the use. Idempotent; for a process that exits, the operating system does this."""
         self._lock.release()
 
 
 def use(command: Command, tell: Tell) -> Use:
-    """Use the server of a command, which is started where it does not run, and wait until it answers.
+    """Use the server of a command, starting it if needed, and wait until it answers.
 
     Args:
-        command: How it is started.
-        tell: Told how long the wait has been.
+        command: Command that starts it.
+        tell: Called with the waiting time.
 
     Raises:
         EngineError: It ends before it answers.
@@ -101,21 +101,21 @@ def use(command: Command, tell: Tell) -> Use:
 
 
 def running() -> Iterator[tuple[str, Path]]:
-    """The address and folder of every shared server of this user."""
+    """Yield the address and folder of every shared server of this user."""
     for folder in _shared().glob("vllm-*"):
         if _is_kept(folder) and (folder / keeper.SERVER).is_file():
             yield json.loads((folder / keeper.SERVER).read_text())["url"], folder
 
 
 def stop(folder: Path) -> None:
-    """End a shared server, whoever uses it, and wait until it has ended."""
+    """Stop a shared server with all its users, and wait until it has ended."""
     (folder / keeper.STOP).touch()
     while _is_kept(folder) and (folder / keeper.STOP).exists():
         time.sleep(_POLL_S)
 
 
 def _start(folder: Path, command: Command) -> None:
-    """Start a keeper and wait until it has started the server. To be called in the folder's lock."""
+    """Start a supervisor and wait until it has started the server. Call this while holding the folder's lock."""
     for name in (keeper.SERVER, keeper.STOP):
         (folder / name).unlink(missing_ok=True)
     told = {"argv": list(command.argv), "env": dict(command.env), "keep_s": command.keep_s}
@@ -156,13 +156,13 @@ def _wait(folder: Path, url: str, key: str, tell: Tell) -> None:
 
 
 def _is_kept(folder: Path) -> bool:
-    """Return whether a folder's keeper lives."""
+    """Return whether a folder's supervisor is running."""
     with FileLock(folder / keeper.LOCK):
         return _is_held(folder / keeper.KEEPER)
 
 
 def _is_held(path: Path) -> bool:
-    """Return whether a lock is held. To be called in the folder's own lock, or two who look would see each other."""
+    """Return whether a lock is held. Call this under the folder's own lock, or two checks would see each other."""
     try:
         with FileLock(path, timeout=0):
             return False
@@ -178,7 +178,7 @@ def _tail(path: Path, lines: int = _LINES) -> str:
 
 
 def _shared() -> Path:
-    """The folder of this user's servers.
+    """Return the folder of this user's servers.
 
     Raises:
         EngineError: Somebody else has taken its place.

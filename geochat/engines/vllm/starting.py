@@ -1,4 +1,4 @@
-"""From a checkpoint to the command that serves it with vLLM."""
+"""Command line of a vLLM server for a checkpoint."""
 
 import os
 import shlex
@@ -25,7 +25,7 @@ _ASK_NAME = "from importlib.metadata import packages_distributions as p; print(*
 
 
 def find_python(stated: str | Path | None = None) -> tuple[Path, bool]:
-    """The Python that has vLLM, and whether it is a build for CPUs.
+    """Find the Python that has vLLM, and whether it is a build for CPUs.
 
     Args:
         stated: It, or the folder of its environment; None takes GEOCHAT_VLLM_PYTHON, or the one of `vllm` on PATH.
@@ -49,7 +49,7 @@ def find_python(stated: str | Path | None = None) -> tuple[Path, bool]:
 
 
 def command_for(source: str | Path | None, *, dtype: str | None = None, python: str | Path | None = None) -> Command:
-    """The command that serves a checkpoint.
+    """Return the command that serves a checkpoint.
 
     GEOCHAT_VLLM_ARGS holds further arguments, such as "--tensor-parallel-size 2"; GEOCHAT_VLLM_KEEP the seconds that
     the server stays after its last user.
@@ -80,7 +80,7 @@ def command_for(source: str | Path | None, *, dtype: str | None = None, python: 
 
 
 def _servable(source: str | Path | None) -> str:
-    """The directory or hub id as vLLM is given it."""
+    """Return the directory or hub id in the form that vLLM takes."""
     check_checkpoint(source)
     folder = bundled_path() if source is None else find_local(source)
     if folder is None:
@@ -95,7 +95,7 @@ def _servable(source: str | Path | None) -> str:
 
 
 def _cpu_defaults() -> dict[str, str]:
-    """Memory for keys and values in GiB, an eighth of the machine's up to 4; threads where the system puts them."""
+    """Return defaults for CPUs: KV cache of an eighth of the memory, at most 4 GiB; threads placed by the system."""
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 30
     return {"VLLM_CPU_KVCACHE_SPACE": str(min(4, max(1, total // 8))), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
 

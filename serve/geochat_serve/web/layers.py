@@ -1,13 +1,16 @@
 """Tiles of the open image, and the images and vector layers laid over it, for the page."""
 
 import asyncio
+import gzip
+import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute
 
 from geochat.errors import ImageError
@@ -18,10 +21,12 @@ from geochat_serve.session import Session, discard
 from geochat_serve.sessions import SessionStore
 from geochat_serve.storage import UploadStorage, safe_name
 from geochat_serve.tiles import TileServer
+from geochat_serve.validation import clean
 from geochat_serve.web.routes import page_route, read_count, read_json
 
 _CACHING = {"cache-control": "private, max-age=604800, immutable"}
 _ABANDONED = 499
+_OVERLAY_FILE = "layer.json.gz"
 _OVERLAYS_AT_ONCE = 2  # being read; a large one takes half a gigabyte
 
 
@@ -40,7 +45,10 @@ class LayerHandlers:
         named = (
             ("/tiles/{scene}/{level}/{column}/{row}", "GET", self.tile),
             ("/tiles/{scene}/{layer}/{level}/{column}/{row}", "GET", self.tile),
-            ("/overlays", "POST", self.overlay),
+            ("/overlays", "GET", self.list_overlays),
+            ("/overlays", "POST", self.add_overlay),
+            ("/overlays/{overlay}", "GET", self.overlay),
+            ("/overlays/{overlay}/remove", "POST", self.remove_overlay),
             ("/images", "GET", self.list_images),
             ("/images", "POST", self.add_image),
             ("/images/{layer}/remove", "POST", self.remove_image),
@@ -112,22 +120,50 @@ class LayerHandlers:
         session.remove_layer(request.path_params["layer"], self.storage)
         return {}
 
-    async def overlay(self, request: Request, session: Session) -> dict[str, Any] | Response:
-        """Lay an uploaded vector layer on the open image; the server keeps nothing of it."""
-        values, scene = await read_json(request), session.require_scene()
+    async def list_overlays(self, _request: Request, session: Session) -> dict[str, Any]:
+        """List the vector layers of the open image, the lowest first."""
+        return {"image_id": session.require_scene().image_id, "overlays": list(session.overlays)}
 
-        def read() -> dict[str, Any]:
-            folder = self.storage.new_folder()
-            try:
-                claimed = self.storage.claim(values.get("upload")).rename(folder / "layer")
-                return read_overlay(claimed, safe_name(str(values.get("name") or "layer")), scene)
-            finally:
-                self.storage.remove(folder)
+    async def overlay(self, request: Request, session: Session) -> Response:
+        """Return a vector layer, as the page got it when it was added."""
+        return _overlay_response(session.require_overlay(request.path_params["overlay"]))
+
+    async def add_overlay(self, request: Request, session: Session) -> Response:
+        """Lay an uploaded vector layer on the open image; the session keeps its shapes, and nothing else of it."""
+        values, scene = await read_json(request), session.require_scene()
+        session.require_room(vector=True)
+        overlay_id = secrets.token_hex(8)
+
+        def read(folder: Path) -> None:
+            claimed = self.storage.claim(values.get("upload")).rename(folder / "layer")
+            laid = read_overlay(claimed, safe_name(str(values.get("name") or "layer")), scene)
+            told = {**laid, "id": overlay_id, "image_id": scene.image_id}
+            content = gzip.compress(clean(json.dumps(told, ensure_ascii=False)).encode(), 1)
+            for file in folder.iterdir():
+                file.unlink()
+            with self.storage.reserve(len(content), session.client):
+                folder.joinpath(_OVERLAY_FILE).write_bytes(content)
 
         async with self._reading:
             if await request.is_disconnected():
                 return Response(status_code=_ABANDONED)
-            return {**await asyncio.to_thread(read), "image_id": scene.image_id}
+            folder = self.storage.new_folder()
+            try:
+                await asyncio.to_thread(read, folder)
+                session.add_overlay(overlay_id, folder, scene)
+            except BaseException:
+                self.storage.remove(folder)
+                raise
+        return _overlay_response(folder)
+
+    async def remove_overlay(self, request: Request, session: Session) -> dict[str, Any]:
+        """Remove a vector layer."""
+        session.remove_overlay(request.path_params["overlay"], self.storage)
+        return {}
+
+
+def _overlay_response(folder: Path) -> Response:
+    return FileResponse(folder / _OVERLAY_FILE, media_type="application/json", headers={"content-encoding": "gzip"})
 
 
 def _scene(session: Session, name: str) -> OpenScene:

@@ -15,7 +15,6 @@ from typing import Any
 import gradio as gr
 
 from geochat.models import ModelInfo
-from geochat_serve.exports import PICTURE_SIDE
 from geochat_serve.open_scene import gallery, gallery_titles
 from geochat_serve.tasks import TASKS
 from geochat_serve.web import asset
@@ -87,7 +86,7 @@ def lay_out(info: ModelInfo, max_upload_mb: int, images: Sequence[Path]) -> Comp
             component("bar", "bar", model=info.name)
         with gr.Column(elem_id="left"):
             viewer = _viewer(max_upload_mb, images)
-            results = component("results", "results", picture_side=PICTURE_SIDE)
+            results = component("results", "results")
         with gr.Column(elem_id="right"):
             conversation = component("conversation", "chat", corrected="")
             composer = _composer()

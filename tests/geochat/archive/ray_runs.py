@@ -1,4 +1,4 @@
-"""Runs on a Ray cluster of two nodes on this machine: `ray_runs.py whole|killed|memory FOLDER`.
+"""Runs on a Ray cluster of two nodes on this machine: `ray_runs.py whole|killed|random|memory FOLDER`.
 
 Each starts and ends a cluster of its own. Writes one JSON object.
 """
@@ -6,6 +6,7 @@ Each starts and ends a cluster of its own. Writes one JSON object.
 import importlib.util
 import json
 import os
+import random
 import signal
 import sys
 import threading
@@ -44,6 +45,17 @@ def resident_mib():
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+def lose_at_random(log, told):
+    """Kill one of the workers that answered last, five times, at random moments."""
+    choose, told["killed"] = random.Random(7), []
+    while len(told["killed"]) < 5:
+        time.sleep(choose.uniform(1, 4))
+        alive = [pid for pid in sorted(set(log.read_text().split()[-20:])) if Path(f"/proc/{pid}").exists()]
+        if alive:
+            told["killed"].append(len(log.read_text().split()))
+            os.kill(int(choose.choice(alive)), signal.SIGKILL)
+
+
 def main(what, folder):
     """Run, and tell about it."""
     import ray
@@ -58,7 +70,7 @@ def main(what, folder):
     ray.init(address=nodes.address, log_to_driver=False, logging_level="ERROR")
     log = folder / "answers.log"
     log.touch()
-    engine = partial(load, str(STAND_IN), 0.15 if what == "killed" else 0.0, str(log))
+    engine = partial(load, str(STAND_IN), 0.15 if what in ("killed", "random") else 0.0, str(log))
     where = Cluster(nodes.address, workers=2, batch=16 if what == "memory" else 4)
     told = {}
 
@@ -76,13 +88,13 @@ def main(what, folder):
 
     try:
         with connected(where):
-            listed = list_scenes(
-                [str(folder / "scenes" / "*.tif"), *((str(folder / "gone.tif"),) if what != "memory" else ())]
-            )
+            words = [str(folder / "scenes" / "*.tif"), *([str(folder / "gone.tif")] if what != "memory" else [])]
+            listed = list_scenes([str(folder / "list.txt")] if what == "random" else words)
             work = SceneWork("find", ("ship",), {"window": 64, "overlap": 16})
             archive = Archive(folder / "job", Manifest(listed.scenes), work, model_there(where, engine))
-            if what == "killed":
-                threading.Thread(target=lose, daemon=True).start()
+            if what in ("killed", "random"):
+                losing = lose if what == "killed" else partial(lose_at_random, log, told)
+                threading.Thread(target=losing, daemon=True).start()
             begun, memory = time.perf_counter(), []
             for steps, _ in enumerate(run_on_ray(archive, engine, SceneWriter(archive), where), 1):
                 if steps % 500 == 0:

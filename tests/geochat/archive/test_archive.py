@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from geochat.archive import Archive, Manifest, SceneWork, SceneWriter, finish, job_status, list_scenes, run_here
+from geochat.errors import DataError, EngineError, SettingsError
 
 spec = importlib.util.spec_from_file_location("archive_stand_in", Path(__file__).with_name("stand_in.py"))
 stand_in = importlib.util.module_from_spec(spec)
@@ -49,7 +50,7 @@ def run(folder, listed, share=(0, 1), engine=None, **options):
 
 def test_scenes_fail_alone_and_two_crss_make_one_dataset(scenes, tmp_path):
     listed = list_scenes([str(scenes)])
-    assert [Path(again).name for again, _ in listed.duplicates] == ["a-again.tif"]
+    assert [Path(each.source).name for each in listed.duplicates] == ["a-again.tif"]
     entries = run(tmp_path / "job", listed)
     assert [("error" in entries[number]) for number in range(5)] == [False, False, True, False, True]
     assert "does not exist" in entries[2]["error"]
@@ -103,6 +104,19 @@ def test_parts_and_a_later_run_finish_each_others_job(scenes, tmp_path):
     assert set(Counter(windows(tmp_path / "job")).values()) == {1}
 
 
+def test_two_runs_at_once_share_the_scenes(scenes, tmp_path):
+    listed = list_scenes([str(scenes)])
+    one, two = begin(tmp_path / "job", listed), begin(tmp_path / "job", listed)
+    steps = run_here(one, Bright(), SceneWriter(one))
+    first = dict([next(steps)])
+    second = dict(run_here(two, Bright(), SceneWriter(two)))
+    assert dict(steps) == {}
+    assert sorted(first) + sorted(second) == [0, 1, 2, 3, 4]
+    assert set(Counter(windows(tmp_path / "job")).values()) == {1}
+    with pytest.raises(DataError, match="another process is at work"), two.job:
+        begin(tmp_path / "job", listed, restart=True)
+
+
 def test_failed_scenes_are_looked_at_again(scenes, tmp_path):
     listed = list_scenes([str(scenes)])
     run(tmp_path / "job", listed)
@@ -116,13 +130,11 @@ def test_failed_scenes_are_looked_at_again(scenes, tmp_path):
 
 def test_an_engine_that_fails_ends_the_run_and_nothing_is_lost(tmp_path):
     for number in range(3):
-        write_scene(tmp_path / f"{number}.tif", (640, 640))
+        write_scene(tmp_path / f"{number}.tif", (400, 400), place=(1000 * number, 0))  # 64 windows
     listed = list_scenes([str(tmp_path / "*.tif")])
     broken = Bright()
 
     def fail(*_):
-        from geochat.errors import EngineError
-
         raise EngineError("the server is gone")
 
     run_first = begin(tmp_path / "job", listed)
@@ -134,13 +146,36 @@ def test_an_engine_that_fails_ends_the_run_and_nothing_is_lost(tmp_path):
     assert sorted(run(tmp_path / "job", listed)) == [1, 2]
 
 
-def test_a_folder_of_other_scenes_is_refused(scenes, tmp_path):
-    from geochat.errors import SettingsError
+def test_an_engine_that_answers_nothing_ends_the_run_of_small_scenes(tmp_path):
+    for number in range(40):
+        write_scene(tmp_path / f"{number:02}.tif", (64, 64), place=(1000 * number, 0))
+    archive = begin(tmp_path / "job", list_scenes([str(tmp_path / "*.tif")]))
+    broken = Bright()
 
-    listed = list_scenes([str(scenes)])
-    run(tmp_path / "job", listed)
+    def fail(*_):
+        raise EngineError("the server is gone")
+
+    steps = run_here(archive, broken, SceneWriter(archive))
+    assert len([next(steps) for _ in range(4)]) == 4
+    broken.answer = fail
+    with pytest.raises(EngineError, match="last 50 windows got no answer: the server is gone"):
+        list(steps)
+    failed = [number for number in range(40) if "error" in (archive.job.entry(number) or {})]
+    assert failed == list(range(4, 4 + 24))  # each window was asked about twice
+
+
+def test_a_folder_of_other_scenes_is_refused_and_one_is_named(scenes, tmp_path):
+    names = [str(tmp_path / "scenes" / name) for name in ("a.tif", "b.tif", "c.tif")]
+    run(tmp_path / "job", list_scenes(names[:2]))
+    for others, told in (
+        (names, "c.tif is listed here and not there; name the same scenes"),
+        (names[1:], "a.tif is listed there and not here, .*c.tif is listed here and not there"),
+        (names[1::-1], "the same in another order"),
+    ):
+        with pytest.raises(SettingsError, match=f"holds a job of other scenes: .*{told}"):
+            begin(tmp_path / "job", list_scenes(others))
     with pytest.raises(SettingsError, match="another job"):
-        begin(tmp_path / "job", list_scenes([str(tmp_path / "scenes" / "a.tif")]))
+        Archive(tmp_path / "job", Manifest(list_scenes(names[:2]).scenes), WORK.changed(window=32), Bright().info)
 
 
 def test_scenes_outside_the_area_are_skipped(tmp_path):
@@ -161,3 +196,60 @@ def test_scenes_outside_the_area_are_skipped(tmp_path):
     entries = dict(run_here(archive, Bright(), SceneWriter(archive)))
     assert entries[1]["skipped"] == "outside the area"
     assert entries[0]["rows"] == 1
+
+
+def test_a_folder_that_takes_no_more_ends_the_run_in_one_line(scenes, tmp_path):
+    listed = list_scenes([str(scenes)])
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "thumbnails").write_text("in the way")
+    with pytest.raises(DataError, match=r"cannot be written: .*; make room, and give the same command again"):
+        run(tmp_path / "job", listed)
+    (tmp_path / "job" / "thumbnails").unlink()
+    assert sorted(run(tmp_path / "job", listed)) == [0, 1, 2, 3, 4]
+    assert set(Counter(windows(tmp_path / "job")).values()) == {1}
+
+
+def test_a_job_that_ended_before_its_manifest_or_lost_it_goes_on(scenes, tmp_path):
+    listed = list_scenes([str(scenes)])
+    run(tmp_path / "job", listed, share=(0, 2))
+    manifest = tmp_path / "job" / "manifest.jsonl"
+    whole = manifest.read_text()
+    for left in ("", whole[:30]):
+        manifest.write_text(left)
+        begin(tmp_path / "job", listed)
+        assert manifest.read_text() == whole
+    manifest.unlink()
+    assert sorted(run(tmp_path / "job", listed)) == [1, 3]
+
+
+def test_the_folder_of_one_scene_is_refused(scenes, tmp_path):
+    with WORK.open(Bright(), list_scenes([str(scenes)]).scenes[0].open(), job=tmp_path / "job").look.scene:
+        pass
+    with pytest.raises(SettingsError, match="holds the job of one scene"):
+        begin(tmp_path / "job", list_scenes([str(scenes)]))
+
+
+def test_names_of_every_script_are_told_apart(tmp_path):
+    for place, name in enumerate(("東京 湾", "東京/湾", "ā", "a b", "a_b", "a+b", "..", "x" * 200)):
+        path = tmp_path / "scenes" / f"{name}.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_scene(path, place=(1000 * place, 0))
+    job = tmp_path / "job"
+    entries = run(job, list_scenes([str(tmp_path / "scenes" / "**" / "*.tif")]))
+    assert [entry["rows"] for entry in entries.values()] == [1] * 7  # a name that begins with a dot is hidden
+    assert len({name for name, _, _ in rows(job)}) == 7
+    assert "東京" in (job / "report.html").read_text(encoding="utf-8")
+    assert all(path.name.isascii() for path in job.rglob("*"))
+
+
+def test_results_are_no_scenes_of_the_same_job(tmp_path):
+    from PIL import Image
+
+    for name in ("a", "b"):
+        Image.new("RGB", (64, 64), name == "a" and "white").save(tmp_path / f"{name}.jpg")
+    words = [str(tmp_path / "**" / "*.jpg")]
+    run(tmp_path / "job", list_scenes(words, without=tmp_path / "job"))
+    assert len(list((tmp_path / "job" / "thumbnails").iterdir())) == 2
+    again = list_scenes(words, without=tmp_path / "job")
+    assert [scene.name for scene in again.scenes] == ["a", "b"]
+    assert run(tmp_path / "job", again) == {}

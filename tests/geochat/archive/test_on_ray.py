@@ -2,7 +2,10 @@
 
 import importlib.util
 import json
+import os
 import pickle
+import shutil
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -11,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from geochat.archive import Archive, Manifest, SceneWork, SceneWriter, Status, list_scenes, run_here
+from geochat.archive import Archive, Manifest, SceneWork, SceneWriter, Status, list_scenes, on_ray, run_here
 from geochat.archive.cluster import Cluster
 from geochat.archive.on_ray import Collector, scene_rows, worker
-from geochat.errors import SettingsError
+from geochat.errors import EngineError
 
 HERE = Path(__file__).parent
 spec = importlib.util.spec_from_file_location("archive_stand_in", HERE / "stand_in.py")
@@ -87,10 +90,83 @@ def test_what_workers_answer_makes_the_same_rows(scenes, tmp_path):
     assert set(Counter(windows(tmp_path / "job")).values()) == {1}
 
 
-@pytest.mark.parametrize("options", [{"workers": 0}, {"cpus": 0}, {"gpus": 0}])
-def test_clusters_that_cannot_be(options):
-    with pytest.raises(SettingsError):
-        Cluster("local", **options)
+def test_a_worker_whose_model_answers_nothing_ends_the_run(tmp_path):
+    """Fifty windows in a row of one worker, though another answers in between."""
+    stand_in.write_scene(tmp_path / "a.tif", (640, 640))
+    archive = Archive(tmp_path / "job", Manifest(list_scenes([str(tmp_path / "a.tif")]).scenes), WORK, Bright().info)
+    good, bad = (
+        {"entry": {"answers": [{"boxes": []}]}, "unanswered": False},
+        {"entry": {"error": "gone"}, "unanswered": True},
+    )
+    with archive.job, Status(archive) as status:
+        rows = [row for number in archive.job.numbers() for row in scene_rows(archive, number)]
+        collector = Collector(archive, SceneWriter(archive), status)
+        for place, row in enumerate(rows[:99]):
+            reply = {"worker": "b", **bad} if place % 2 else {"worker": "a", **good}
+            assert list(collector.take({**row, **reply})) == []
+        with pytest.raises(EngineError, match=r"last 50 windows got no answer: gone \(worker b\)"):
+            list(collector.take({**rows[99], "worker": "b", **bad}))
+        collector.close()
+
+
+def test_a_worker_refuses_windows_of_scenes_that_it_cannot_open(tmp_path):
+    scene = stand_in.write_scene(tmp_path / "a.tif")
+    archive = Archive(tmp_path / "job", Manifest(list_scenes([str(scene)]).scenes), WORK, Bright().info)
+    sent = list(scene_rows(archive, 0))
+    scene.unlink()
+    answered = worker(archive.work, Bright, archive.manifest)(sent)
+    assert len(answered) == len(sent)
+    assert all("does not exist" in row["refused"] and "entry" not in row for row in answered)
+
+
+def test_a_machine_that_cannot_open_scenes_makes_none_fail(scenes, tmp_path, monkeypatch):
+    """Its windows and its scenes are left to another round, of other machines."""
+    whole, rounds = run_whole(tmp_path), []
+
+    def answered_there(cluster, count, expand, load):
+        rounds.append(count)
+        answer = load()
+        for item in range(count):
+            lost = len(rounds) == 1 and item % 3 == 0  # the disk, to the task that lays out, or to the worker
+            if lost and item % 2:
+                yield {"scene": item, "error": "does not exist"}
+                continue
+            sent = list(expand(item))
+            if lost:
+                yield from ({**row, "refused": "does not exist", "worker": "lost"} for row in sent)
+            else:
+                yield from answer(sent)
+
+    monkeypatch.setattr(on_ray, "answered_there", answered_there)
+    archive = begin(tmp_path, "job")
+    entries = dict(on_ray.run_on_ray(archive, Bright, SceneWriter(archive), Cluster("local")))
+    assert rounds == [13, 4]  # 0, 3, 6 and 9; 12 is missing here, too
+    assert [number for number, entry in sorted(entries.items()) if "error" in entry] == [1, 12]
+    require_same(rows(tmp_path / "job"), whole)
+
+
+@pytest.mark.slow
+def test_addresses_without_a_cluster_end_soon(tmp_path):
+    pytest.importorskip("ray", reason="needs Ray (the extra ray)")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    script = (
+        "import sys, time; from geochat.archive.cluster import Cluster, connected; import ray.data\n"
+        "begun = time.monotonic()\n"
+        "try:\n    connected(Cluster(sys.argv[1])).__enter__()\n"
+        "except Exception as error:\n    print(time.monotonic() - begun, error)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    for address, message in (
+        ("auto", "start a cluster with `ray start --head`, give the address of one, or --ray local"),
+        (f"127.0.0.1:{port}", "no Ray answers"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", script, address], capture_output=True, text=True, env=environment, check=True
+        )
+        seconds, said = done.stdout.split(maxsplit=1)
+        assert message in said
+        assert float(seconds) < 10
 
 
 @pytest.mark.slow
@@ -106,6 +182,20 @@ def test_a_killed_worker_and_a_lost_node_lose_nothing(scenes, tmp_path):
     whole = run_whole(tmp_path)
     told = run_ray(tmp_path, "killed")
     assert told["killed_after"] < told["removed_after"] < told["answers"]
+    require_same(rows(tmp_path / "job"), whole)
+    assert Counter(windows(tmp_path / "job")) == Counter(windows(tmp_path / "whole"))
+
+
+@pytest.mark.slow
+def test_workers_lost_at_random_and_a_list_with_duplicates(scenes, tmp_path):
+    """Five workers killed; a list of two CRSs with a link, a copy, a name twice, and scenes missing and damaged."""
+    whole = run_whole(tmp_path)
+    shutil.copy(scenes / "03.tif", scenes / "copy.tif")
+    (scenes / "link.tif").symlink_to(scenes / "04.tif")
+    names = [*(f"scenes/{number:02}.tif" for number in range(12)), "gone.tif", "scenes/05.tif", "scenes/*.tif"]
+    (tmp_path / "list.txt").write_text("\n".join(names))
+    told = run_ray(tmp_path, "random")
+    assert len(told["killed"]) == 5
     require_same(rows(tmp_path / "job"), whole)
     assert Counter(windows(tmp_path / "job")) == Counter(windows(tmp_path / "whole"))
 

@@ -1,6 +1,10 @@
 """Lists of scenes: words, text files, folders, globs, STAC files, areas with dates."""
 
 import json
+import os
+import shutil
+import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -50,8 +54,83 @@ def test_words_of_every_kind_in_order(tmp_path):
     (tmp_path / "list.txt").write_text("# mine\n\nsub/c.tif\ngone.tif\nhttps://example.com/x.tif\n")
     listed = list_scenes([str(tmp_path / "list.txt"), str(tmp_path), str(tmp_path / "**" / "*.tif")])
     assert names(listed) == ["c", "gone", "x", "a", "b"]
-    assert [Path(again).name for again, _ in listed.duplicates] == ["a.tif", "b.tif", "c.tif"]
+    assert [Path(each.source).name for each in listed.duplicates] == ["a.tif", "b.tif", "c.tif"]
     assert [scene.found for scene in listed.scenes] == [False, False, False, True, True]
+
+
+def written(path, content=0, west=3.0, crs="EPSG:4326", bands=1):
+    """A tiny GeoTIFF."""
+    import numpy as np
+    import rasterio
+    from affine import Affine
+
+    path.parent.mkdir(exist_ok=True)
+    place = {} if crs is None else {"crs": crs, "transform": Affine(0.1, 0, west, 0, -0.1, 50)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with rasterio.open(path, "w", "GTiff", 8, 8, bands, dtype="uint8", **place) as target:
+            target.write(np.full((bands, 8, 8), content, np.uint8))
+    return path
+
+
+def test_one_file_by_list_glob_link_and_folder_is_one_scene(tmp_path):
+    written(tmp_path / "a.tif")
+    written(tmp_path / "b.tif", 1)
+    (tmp_path / "link.tif").symlink_to(tmp_path / "a.tif")
+    os.link(tmp_path / "b.tif", tmp_path / "second-name.tif")
+    (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "list.txt").write_text("a.tif\n./gone.tif\nloop/a.tif\ngone.tif\n")
+    listed = list_scenes([str(tmp_path / "list.txt"), str(tmp_path / "*.tif"), str(tmp_path)])
+    assert names(listed) == ["a", "gone", "b"]
+    assert {each.same for each in listed.duplicates} == {"file"}
+    told = [(Path(each.source).name, Path(each.first).name) for each in listed.duplicates]
+    assert told[:2] == [("a.tif", "a.tif"), ("gone.tif", "gone.tif")]
+    assert told[2:5] == [("a.tif", "a.tif"), ("link.tif", "a.tif"), ("second-name.tif", "b.tif")]
+
+
+def test_a_copy_under_another_name_is_one_scene(tmp_path):
+    first = written(tmp_path / "2024" / "a.tif")
+    for name in ("again/a.tif", "again/renamed.TIFF"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(first, tmp_path / name)
+    other = written(tmp_path / "2024" / "other.tif", 7)  # of one length
+    moved = written(tmp_path / "2024" / "moved.tif", west=4.0)
+    projected = written(tmp_path / "2024" / "projected.tif", crs="EPSG:32631")
+    listed = list_scenes([str(tmp_path / "2024"), str(tmp_path / "again"), str(tmp_path / "gone.tif")])
+    assert [Path(scene.source) for scene in listed.scenes] == [first, moved, other, projected, tmp_path / "gone.tif"]
+    assert [(Path(each.source).name, Path(each.first), each.same) for each in listed.duplicates] == [
+        ("a.tif", first, "content"),
+        ("renamed.TIFF", first, "content"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["without a place", "placed by a world file", "damaged", "a mosaic"])
+def test_equal_bytes_that_may_be_other_scenes_are_left(tmp_path, kind):
+    for folder, west in (("a", 3), ("b", 4)):
+        path = written(tmp_path / folder / "x.tif", crs=None if kind.endswith(("place", "file")) else "EPSG:4326")
+        if kind.endswith("file"):
+            path.with_suffix(".tfw").write_text(f"0.1\n0\n0\n-0.1\n{west}\n50\n")
+        elif kind == "damaged":
+            path.write_bytes(b"II*\0" + b"\0" * 5000)
+        elif kind == "a mosaic":
+            source = "<SimpleSource><SourceFilename relativeToVRT='1'>x.tif</SourceFilename></SimpleSource>"
+            band = f"<VRTRasterBand dataType='Byte' band='1'>{source}</VRTRasterBand>"
+            text = "<SRS>EPSG:4326</SRS><GeoTransform>3, 0.1, 0, 50, 0, -0.1</GeoTransform>"
+            (tmp_path / folder / "x.vrt").write_text(
+                f"<VRTDataset rasterXSize='8' rasterYSize='8'>{text}{band}</VRTDataset>"
+            )
+    ending = "vrt" if kind == "a mosaic" else "tif"
+    listed = list_scenes([str(tmp_path / "*" / f"*.{ending}")])
+    assert (len(listed.scenes), listed.duplicates) == (2, ())
+
+
+def test_thousands_of_scenes_are_listed_a_second(tmp_path):
+    for number in range(2000):
+        (tmp_path / f"{number}.tif").write_bytes(number.to_bytes(4) * 8)  # of one length
+    begun = time.process_time()
+    manifest = Manifest(list_scenes([str(tmp_path)]).scenes)
+    assert len({manifest.id(number) for number in manifest.numbers()}) == 2000
+    assert time.process_time() - begun < 5
 
 
 def test_an_item_collection_and_a_catalogue(collection, tmp_path):

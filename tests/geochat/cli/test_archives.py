@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import rasterio
 
 from geochat.cli import main
 
@@ -18,6 +19,8 @@ def scenes(geotiff, tmp_path):
     folder.mkdir()
     for name in ("a.tif", "b.tif"):
         shutil.copy(geotiff, folder / name)
+        with rasterio.open(folder / name, "r+") as scene:
+            scene.update_tags(scene=name)
     return folder
 
 
@@ -43,7 +46,7 @@ def test_a_missing_scene_makes_the_exit_status_1(answering, scenes, tmp_path, ca
     assert main(["find", "--scenes", str(names), "ships", *WINDOWS, "--job", str(job)]) == 1
     said = capsys.readouterr()
     assert "gone.tif" in said.err
-    assert "is looked through once" in said.err
+    assert f"{scenes}/../scenes/a.tif is skipped: same file as {scenes / 'a.tif'}" in said.err
     assert "scenes: 3 of 3 done, 1 failed" in said.out
     assert main(["jobs", "show", str(job), "--json"]) == 1
     status = json.loads(capsys.readouterr().out)
@@ -51,6 +54,23 @@ def test_a_missing_scene_makes_the_exit_status_1(answering, scenes, tmp_path, ca
     assert status["workers"][0]["windows"] == 4
     assert main(["jobs", "show", str(job)]) == 1
     assert "windows, " in capsys.readouterr().out
+
+
+def test_copies_are_skipped_and_named(answering, scenes, tmp_path, capsys):
+    engine = answering(*[SHIP] * 4)
+    shutil.copy(scenes / "a.tif", scenes / "z.tif")
+    words = ["find", "--scenes", str(scenes), str(scenes / "b.tif"), "-q", "ships", *WINDOWS, "--job"]
+    assert main([*words, str(tmp_path / "job")]) == 0
+    said = capsys.readouterr()
+    assert f"{scenes / 'z.tif'} is skipped: same content as {scenes / 'a.tif'}" in said.err
+    assert f"{scenes / 'b.tif'} is skipped: same file as {scenes / 'b.tif'}" in said.err
+    assert "scenes: 2 of 2 done" in said.out
+    assert len(engine.requests) == 4
+    listed = [json.loads(line) for line in (tmp_path / "job" / "duplicates.jsonl").read_text().splitlines()]
+    assert [(each["source"], each["same"]) for each in listed] == [
+        (str(scenes / "b.tif"), "file"),
+        (str(scenes / "z.tif"), "content"),
+    ]
 
 
 def test_parts_of_an_array(answering, scenes, tmp_path, capsys):

@@ -23,6 +23,14 @@ from geochat.geometry.overlap import box_corners
 from geochat.models import Capabilities, ModelInfo, Settings
 
 UTM = Affine(0.5, 0, 500_000, 0, -0.5, 4_600_000)
+SHIPS = (
+    (100, 100, 160, 130),
+    (300, 250, 360, 280, 30),
+    (500, 100, 560, 130),
+    (500, 130, 560, 160),
+    (10, 10, 700, 50, 3),
+)
+TANKS = ((250, 250, 300, 300), (850, 650, 899, 699))
 
 
 FINE = replace(GEOCHAT, name="fine", decimals=4)
@@ -229,6 +237,12 @@ def truth():
     return SimpleNamespace(
         boxes=boxes, scatter=scatter, seen=seen, seen_upright=seen_upright, require_each_once=require_each_once
     )
+
+
+@pytest.fixture
+def known():
+    """Five ships, one of them longer than a window of 256 pixels, and two tanks on a scene of 900 x 700 pixels."""
+    return {"ship": boxes(*SHIPS), "tank": boxes(*TANKS)}
 
 
 @pytest.fixture(scope="session")

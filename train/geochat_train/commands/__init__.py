@@ -5,8 +5,8 @@ import argparse
 from geochat.cli.commands import Command, add_commands
 
 ACTIONS = (
-    Command("lora", "geochat_train.commands.tuning:LORA", "adapters beside frozen weights"),
-    Command("qlora", "geochat_train.commands.tuning:QLORA", "adapters beside a model in 4 bits"),
+    Command("lora", "geochat_train.commands.tuning:LORA", "low-rank adapters on frozen weights"),
+    Command("qlora", "geochat_train.commands.tuning:QLORA", "low-rank adapters on a 4-bit model"),
     Command("full", "geochat_train.commands.tuning:FULL", "all weights"),
     Command("projector", "geochat_train.commands.tuning:PROJECTOR", "the projector alone"),
     Command("clip", "geochat_train.commands.clip", "a dual encoder on captioned images"),

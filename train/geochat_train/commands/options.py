@@ -1,4 +1,4 @@
-"""Options made from the settings of a recipe, and checks made before torch is imported."""
+"""Options generated from the settings of a recipe, and checks before torch is imported."""
 
 import argparse
 from pathlib import Path
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that are not settings of the recipe."""
-    parser.add_argument("--restart", action="store_true", help="forget the run that is in the folder and begin anew")
+    parser.add_argument("--restart", action="store_true", help="delete the run in the folder and start again")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
 def add_settings(parser: argparse.ArgumentParser, method: str) -> None:
-    """`--config` and an option for each setting of the method."""
+    """Add `--config` and an option for each setting of the method."""
     from geochat_train.recipe import METHODS, settings_of
 
-    parser.add_argument("--config", metavar="RECIPE", help="recipe by name or file; the options below win over it")
+    parser.add_argument("--config", metavar="RECIPE", help="recipe by name or file; the options below override it")
     group = parser.add_argument_group("settings")
     for setting in settings_of(METHODS[method]):
         group.add_argument(
@@ -34,7 +34,7 @@ def add_settings(parser: argparse.ArgumentParser, method: str) -> None:
 
 
 def recipe_of(args: argparse.Namespace, method: str) -> "Recipe":
-    """The recipe that the options make.
+    """Return the recipe of the options.
 
     Raises:
         SettingsError: A setting is unknown, impossible or contradicts another.
@@ -54,7 +54,7 @@ def _about(text: str, default: Any) -> str:  # noqa: ANN401 - of any setting
 
 
 def check_recipe(recipe: "Recipe", *, dual_encoder: bool = False, dry: bool = False) -> None:
-    """Check that what a recipe names is there, and that its result has a place.
+    """Check that the paths in a recipe exist, and that its result can be written.
 
     Args:
         recipe: The run.
@@ -82,7 +82,7 @@ def check_recipe(recipe: "Recipe", *, dual_encoder: bool = False, dry: bool = Fa
 
 
 def check_there(path: Path | None) -> None:
-    """Check that a path is there; None is.
+    """Check that a path exists; None is valid.
 
     Raises:
         DataError: It is not.

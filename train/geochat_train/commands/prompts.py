@@ -1,4 +1,4 @@
-"""`geochat train coop` and `cocoop`: prompts of a dual encoder, learnt from a few images a class."""
+"""`geochat train coop` and `cocoop`: prompts of a dual encoder, learned from a few images per class."""
 
 import argparse
 import sys
@@ -22,14 +22,14 @@ _MOST_VECTORS = 64  # CLIP reads 77 tokens, the class's name among them
 
 @dataclass(frozen=True)
 class PromptCommand:
-    """A method of learning prompts as a command.
+    """A method of learning prompts, as a command.
 
     Attributes:
         method: Its name in `geochat.clip.learned.METHODS`.
-        description: What it does, in its help.
-        vectors: How many, by default.
-        words: What they begin with by default; empty for random vectors.
-        batch_size: Images a step, by default.
+        description: Description in its help.
+        vectors: Default number of vectors.
+        words: Initial words by default; empty for random vectors.
+        batch_size: Default number of images per step.
         epochs: The default, in words.
         class_specific: Whether each class may have vectors of its own.
     """
@@ -47,7 +47,7 @@ class PromptCommand:
         parser.description = self.description
         add_options(parser, vectors=self.vectors, words=self.words, batch_size=self.batch_size, epochs=self.epochs)
         if self.class_specific:
-            parser.add_argument("--class-specific", action="store_true", help="vectors of its own for each class")
+            parser.add_argument("--class-specific", action="store_true", help="separate vectors for each class")
         else:
             parser.set_defaults(class_specific=False)
 
@@ -58,7 +58,7 @@ class PromptCommand:
 
 COOP = PromptCommand(
     "coop",
-    "Learn context vectors in place of a prompt's words (CoOp, Zhou et al. 2022) from a few images a class; the "
+    "Learn context vectors in place of a prompt's words (CoOp, Zhou et al. 2022) from a few images per class; the "
     "encoder stays as it is. `geochat clip classify --prompts FILE` uses them.",
     vectors=16,
     words="",
@@ -79,19 +79,19 @@ COCOOP = PromptCommand(
 
 
 def add_options(parser: argparse.ArgumentParser, *, vectors: int, words: str, batch_size: int, epochs: str) -> None:
-    """Declare the arguments, with a method's published settings as what is used when nothing is said."""
+    """Declare the arguments; the defaults are a method's published settings."""
     parser.add_argument("images", metavar="DIR", type=Path, help="folder of folders of images, one a class")
     parser.add_argument("--out", metavar="FILE", type=Path, help="where the prompts are written, .safetensors")
-    parser.add_argument("--classes", metavar="A,B,C", help="how the classes are said (default: the folders' names)")
+    parser.add_argument("--classes", metavar="A,B,C", help="names of the classes (default: the folders' names)")
     parser.add_argument(
-        "--shots", metavar="N,N", type=_numbers, default=(16,), help="images a class; 0 takes all (default: 16)"
+        "--shots", metavar="N,N", type=_numbers, default=(16,), help="images per class; 0 takes all (default: 16)"
     )
     parser.add_argument("--seeds", metavar="N,N", type=_numbers, default=(1,), help="one run for each (default: 1)")
-    parser.add_argument("--test", metavar="DIR", type=Path, help="other images of the classes, to tell accuracy on")
+    parser.add_argument("--test", metavar="DIR", type=Path, help="other images of the classes, to measure accuracy on")
     parser.add_argument(
         "--base-to-new", action="store_true", help="learn from half of the classes, test on both halves apart"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object a run and a summary")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per run and a summary")
     prompt = parser.add_argument_group("prompt")
     prompt.add_argument("--vectors", metavar="M", type=positive, help=f"how many (default: {vectors})")
     prompt.add_argument(
@@ -104,7 +104,7 @@ def add_options(parser: argparse.ArgumentParser, *, vectors: int, words: str, ba
     learning = parser.add_argument_group("learning")
     learning.add_argument("--epochs", metavar="N", type=positive, help=f"(default: {epochs})")
     learning.add_argument(
-        "--batch-size", metavar="N", type=positive, default=batch_size, help=f"images a step (default: {batch_size})"
+        "--batch-size", metavar="N", type=positive, default=batch_size, help=f"images per step (default: {batch_size})"
     )
     learning.add_argument("--rate", metavar="R", type=float, default=0.002, help="learning rate (default: 0.002)")
     learning.add_argument(
@@ -114,7 +114,7 @@ def add_options(parser: argparse.ArgumentParser, *, vectors: int, words: str, ba
 
 
 def check(args: argparse.Namespace) -> bool:
-    """Return whether a single run is asked for, whose prompts may be kept; needs no torch.
+    """Return whether a single run is requested, whose prompts may be stored; needs no torch.
 
     Raises:
         SettingsError: Nothing would come of it, or the prompts of several runs would go to one file.
@@ -136,7 +136,7 @@ def check(args: argparse.Namespace) -> bool:
 
 
 def trial(method: str, args: argparse.Namespace, shots: int, seed: int) -> "Trial":
-    """One run's settings.
+    """Return one run's settings.
 
     Raises:
         SettingsError: They are impossible.
@@ -157,7 +157,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def run(method: str, args: argparse.Namespace) -> int:
-    """Learn from each number of shots with each seed; keep what was learned, tell how well it does."""
+    """Learn from each number of shots with each seed; store the prompts and print their accuracy."""
     single = check(args)
     from geochat.clip.prompt_files import check_prompt_file
     from geochat_data.readers import Report
@@ -203,7 +203,7 @@ def _single(
 def _many(
     method: str, args: argparse.Namespace, images: "SceneImages", test: "SceneImages", features: "Features"
 ) -> None:
-    """Tell each run when it is done, then their means and deviations."""
+    """Print each run when it is done, then means and standard deviations."""
     from geochat_train.prompts.trials import outcome, summary
 
     rows = []

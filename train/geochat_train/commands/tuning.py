@@ -1,4 +1,4 @@
-"""`geochat train lora`, `qlora`, `full` and `projector`: fine-tuning as a recipe describes it."""
+"""`geochat train lora`, `qlora`, `full` and `projector`: fine-tuning by a recipe."""
 
 import argparse
 import os
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TuningCommand:
-    """A method of fine-tuning as a command.
+    """A method of fine-tuning, as a command.
 
     Attributes:
         method: Its name in `geochat_train.recipe.METHODS`.
-        description: What it does, in its help.
+        description: Description in its help.
     """
 
     method: str
@@ -46,7 +46,7 @@ LORA = TuningCommand(
 )
 QLORA = TuningCommand(
     "qlora",
-    "Fine-tune the model with low-rank adapters beside a language model in 4 bits (QLoRA), which takes a fraction of "
+    "Fine-tune the model with low-rank adapters on a 4-bit language model (QLoRA), which needs a fraction of "
     "the memory.",
 )
 FULL = TuningCommand("full", "Fine-tune all weights of the adapted parts. The result is a whole checkpoint.")
@@ -88,7 +88,7 @@ def _run(args: argparse.Namespace, name: str) -> int:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Say how to go on, where the user interrupts."""
+    """On interruption by the user, print how to resume."""
     try:
         yield
     except KeyboardInterrupt:
@@ -102,6 +102,6 @@ def is_first_process() -> bool:
 
 
 def tell(text: str) -> None:
-    """Tell of progress."""
+    """Print progress."""
     if is_first_process():
         print(text, file=sys.stderr, flush=True)

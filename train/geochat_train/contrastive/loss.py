@@ -1,8 +1,8 @@
 """The symmetric contrastive loss of CLIP (Radford et al. 2021, section 2.3), over the batches of all processes.
 
-Each process takes its own pairs against everybody's. Gathering is differentiable: what a process's features cost the
-others comes back to it. Data-parallel training averages gradients over processes, which then gives those of one process
-that holds the whole batch, for the encoders and for the temperature.
+Each process contrasts its own pairs with those of all processes. Gathering is differentiable, so gradients of the other
+processes' losses flow back to a process's features. Data-parallel training averages gradients over processes, which
+equals the gradients of a single process with the whole batch, for the encoders and the temperature.
 """
 
 import math
@@ -37,7 +37,7 @@ def contrastive_loss(images: Tensor, texts: Tensor, log_scale: Tensor) -> Tensor
 
 
 def gathered(features: Tensor) -> tuple[Tensor, int]:
-    """Features (2, B, D) of all processes as (2, W B, D), and at which of the W B the caller's own begin."""
+    """Gather features (2, B, D) of all processes into (2, W B, D); also return the index of the caller's own."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return features, 0
     everybody: Tensor = _Gather.apply(features)  # type: ignore[no-untyped-call]
@@ -45,7 +45,7 @@ def gathered(features: Tensor) -> tuple[Tensor, int]:
 
 
 class _Gather(torch.autograd.Function):
-    """torch's own differentiable gather is deprecated from 2.13 on, and its successor is not in 2.9."""
+    """Differentiable gather: torch's own is deprecated from 2.13 on, and its successor does not exist in 2.9."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor) -> Tensor:  # noqa: ANN401 - torch's own type
@@ -64,5 +64,5 @@ class _Gather(torch.autograd.Function):
 
 @torch.no_grad()
 def clamp_scale(log_scale: nn.Parameter) -> None:
-    """Bring s back to log 100 where a step went beyond: there the loss has no slope left to bring it back."""
+    """Clamp s to log 100 after a step beyond it, where the loss has no slope to bring it back."""
     log_scale.clamp_(max=math.log(MAX_SCALE))

@@ -1,4 +1,4 @@
-"""Images and their captions: JSON lines of `image`, `captions` (or `caption`) and perhaps `split`."""
+"""Images and their captions: JSON lines of `image`, `captions` (or `caption`) and optionally `split`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ Pair = tuple[Path, str]
 
 @dataclass(frozen=True)
 class Pairs(Dataset[Pair]):
-    """An image and one of its captions: item `i + n * len(images)` is image `i` with its n-th, counted in a circle.
+    """Pairs of an image and one of its captions: item `i + n * len(images)` is image `i` with caption `n`, cyclically.
 
     Attributes:
         images: The files.
-        captions: Those of each.
-        report: What was left out.
+        captions: Captions of each image.
+        report: Report of skipped items.
     """
 
     images: Sequence[Path]
@@ -43,7 +43,7 @@ class Pairs(Dataset[Pair]):
         return self.images[image], said[turn % len(said)]
 
     def in_turn(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Items for an order of images, in which each time an image comes its next caption comes with it."""
+        """Return items for an order of images in which each repetition of an image uses its next caption."""
         seen = np.zeros(len(self.images), np.int64)
         items = order.copy()
         for place, image in enumerate(order):
@@ -53,7 +53,7 @@ class Pairs(Dataset[Pair]):
 
 
 def read_pairs(path: Path, images: Path, split: str) -> Pairs:
-    """The pairs of a file; rows that name another split are passed over.
+    """Read the pairs of a file; rows of another split are skipped.
 
     Raises:
         DataError: The file cannot be read or holds no pair, or images are missing.
@@ -88,7 +88,7 @@ def read_pairs(path: Path, images: Path, split: str) -> Pairs:
 
 @dataclass(frozen=True)
 class PairCollator:
-    """Pairs to what a dual encoder reads.
+    """Converts pairs to the inputs of a dual encoder.
 
     Attributes:
         encoder: Whose tokenizer and image processor to use.
@@ -97,7 +97,7 @@ class PairCollator:
     encoder: DualEncoder
 
     def __call__(self, pairs: Sequence[Pair]) -> dict[str, Tensor]:
-        """`pixel_values` (B, 3, S, S), `input_ids` and `attention_mask` (B, T).
+        """Return `pixel_values` (B, 3, S, S), `input_ids` and `attention_mask` (B, T).
 
         Raises:
             ImageError: An image is unreadable.

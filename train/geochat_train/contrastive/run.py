@@ -1,4 +1,4 @@
-"""A run of contrastive training from its recipe to the dual encoder."""
+"""A run of contrastive training, from its recipe to the dual encoder."""
 
 import time
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Contrasted:
         folder: The dual encoder, as transformers' CLIPModel.
         steps: Optimizer steps, those of earlier starts included.
         loss: The last logged training loss, None if none was.
-        scale: What cosines are multiplied by now.
+        scale: Current factor of the cosines.
         seconds: Time of this start.
     """
 
@@ -78,7 +78,7 @@ class ContrastiveTrainer(SafeTrainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:  # noqa: ANN401 - Trainer's signature
-        """The contrastive loss over the batches of all processes."""
+        """Compute the contrastive loss over the batches of all processes."""
         out = model(**inputs)
         log_scale: Tensor = self.accelerator.unwrap_model(model).logit_scale
         loss = contrastive_loss(out.image_embeds.float(), out.text_embeds.float(), log_scale.float())
@@ -87,7 +87,7 @@ class ContrastiveTrainer(SafeTrainer):
     def prediction_step(
         self, model: nn.Module, inputs: dict[str, Any], *_arguments: object, **_options: object
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """The loss alone; `Trainer` looks for labels."""
+        """Compute the loss only; `Trainer` expects labels."""
         with torch.no_grad():
             loss: Tensor = self.compute_loss(model, self._prepare_inputs(inputs))
         return loss.detach(), None, None
@@ -109,7 +109,7 @@ class ContrastiveTrainer(SafeTrainer):
 
 
 class _Clamp(TrainerCallback):
-    """Keeps the temperature in bounds after every step."""
+    """Clamps the temperature after every step."""
 
     def on_step_end(
         self,
@@ -123,7 +123,7 @@ class _Clamp(TrainerCallback):
 
 
 def contrast(recipe: ClipRecipe, *, restart: bool = False, tell: Tell = lambda _: None) -> Contrasted:
-    """Train a dual encoder, going on from the last checkpoint of a run that was stopped.
+    """Train a dual encoder, resuming from the last checkpoint of an interrupted run.
 
     Raises:
         SettingsError: Settings contradict each other or the run in the folder, or the model is no CLIP.

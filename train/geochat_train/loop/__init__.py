@@ -1,4 +1,4 @@
-"""The parts shared by runs of every method: the trainer, its folder, its log, and the messages of a failed run."""
+"""Code shared by runs of every method: the trainer, its folder, its log, and the messages of a failed run."""
 
 from geochat_train.loop.arguments import needed, training_arguments
 from geochat_train.loop.folder import TrainingFolder

@@ -74,7 +74,7 @@ def _check_reporters(recipe: Recipe) -> None:
 
 
 def needed(recipe: Recipe, name: str) -> Path:
-    """A path that a run cannot do without.
+    """Return a path that a run requires.
 
     Raises:
         SettingsError: It is not given.
@@ -86,13 +86,13 @@ def needed(recipe: Recipe, name: str) -> Path:
 
 
 def shards_parameters() -> bool:
-    """Return whether accelerate shards the model over the processes, by FSDP or DeepSpeed."""
+    """Return whether accelerate shards the model over the processes, with FSDP or DeepSpeed."""
     asked = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
     return any(os.environ.get(name, "false").lower() == "true" for name in asked)
 
 
 def steps_of(recipe: Recipe, rows: int) -> int:
-    """Optimizer steps of a run over `rows` rows; whole, and at least one.
+    """Return the optimizer steps of a run over `rows` rows; an integer, at least one.
 
     Raises:
         SettingsError: A batch is larger than the data, or the run longer than its order of rows can be.
@@ -111,13 +111,13 @@ def steps_of(recipe: Recipe, rows: int) -> int:
 
 
 def checkpoint_activations(model: PreTrainedModel) -> None:
-    """Have the layers of a model compute their activations twice instead of keeping them."""
+    """Enable activation checkpointing in the layers of a model."""
     enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
     enable({"use_reentrant": False})  # the name changed in transformers 5.2x
 
 
 def in_bfloat16(recipe: Recipe) -> bool:
-    """Return whether the run computes in bfloat16: as asked, or where the device is fast in it."""
+    """Return whether the run computes in bfloat16: if requested, or if the device is fast in it."""
     if recipe.precision != "auto":
         return recipe.precision == "bfloat16"
     if torch.cuda.is_available():

@@ -1,6 +1,6 @@
-"""The folder of a run: checkpoints, log and recipe below `run/`, the result beside it once there is one.
+"""The folder of a run: checkpoints, log and recipe below `run/`, and the result next to it.
 
-One process at a time writes it. A run that saved nothing holds nothing: another recipe takes its place.
+Only one process at a time writes it. A run without saved state may be replaced by another recipe.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ _FREE = {  # may differ when a run goes on: none changes what is learnt, and the
 }
 
 
-_WAY_OUT = "restore it, or give --restart to forget the run and begin anew"
+_WAY_OUT = "restore it, or give --restart to delete the run and start again"
 _CHECKPOINT = re.compile(r"checkpoint-([0-9]{1,18})")
 
 
@@ -44,7 +44,7 @@ class TrainingFolder:
     Attributes:
         out: The folder of the result.
         path: `out/run`, everything else.
-        index: Where a start's indexes of large data go.
+        index: Folder for a start's indexes of large data.
     """
 
     def __init__(self, out: Path) -> None:
@@ -62,10 +62,10 @@ class TrainingFolder:
 
     @contextmanager
     def held(self, what: str) -> Iterator[None]:
-        """Hold the folder against other trainings.
+        """Lock the folder against other trainings.
 
         Args:
-            what: What is done, for the message that another one gets.
+            what: Activity, for the message to another process.
 
         Raises:
             SettingsError: Another process holds it.
@@ -79,11 +79,11 @@ class TrainingFolder:
             yield
 
     def open(self, recipe: str, *, restart: bool = False) -> None:
-        """Make the folder, or take up the run that is in it.
+        """Create the folder, or resume the run in it.
 
         Args:
             recipe: The recipe's YAML.
-            restart: Whether to forget a run that is there.
+            restart: Whether to delete an existing run.
 
         Raises:
             SettingsError: The folder holds other things, or a run with another recipe; names the setting.
@@ -103,7 +103,7 @@ class TrainingFolder:
             raise TrainingError(f"{self.out} cannot be written: {error.strerror}; choose another out") from error
 
     def check_identity(self, identity: Mapping[str, Any]) -> None:
-        """Refuse to go on with other data or another division of work than the run began with.
+        """Refuse to resume with other data, or divided differently among processes, than at the start of the run.
 
         Raises:
             SettingsError: Something differs; names it.
@@ -124,29 +124,29 @@ class TrainingFolder:
             )
 
     def all_checkpoints(self) -> list[Path]:
-        """The checkpoints by their steps; other files and folders are none."""
+        """The checkpoints by step; other files and folders are ignored."""
         found = [path for path in self.checkpoints.glob("checkpoint-*") if _CHECKPOINT.fullmatch(path.name)]
         return sorted((path for path in found if path.is_dir()), key=step_of)
 
     def last_checkpoint(self) -> Path | None:
-        """The checkpoint to go on from."""
+        """The checkpoint to resume from."""
         return max(self.all_checkpoints(), key=step_of, default=None)
 
     def way_out(self, checkpoint: Path) -> str:
-        """Advice for a damaged checkpoint."""
+        """Return advice for a damaged checkpoint."""
         before = [path for path in self.all_checkpoints() if step_of(path) < step_of(checkpoint)]
         other = f"go on from step {step_of(before[-1])}" if before else "begin from the first step"
         return f"restore it, remove {checkpoint} to {other}, or give --restart to forget the run"
 
     def kept(self) -> str:
-        """Sentence that says what is saved."""
+        """Return a sentence about the saved state."""
         last = self.last_checkpoint()
         if last is None:
             return "Nothing is saved yet."
         return f"Step {step_of(last)} is saved; the same command goes on from it."
 
     def best_loss(self) -> float | None:
-        """The validation loss of the best state so far, None where there is none.
+        """The validation loss of the best state so far, None if there is none.
 
         Raises:
             TrainingError: It is not said, or damaged.
@@ -160,7 +160,7 @@ class TrainingFolder:
             raise TrainingError(f"{self.best} does not say how good it is; {_WAY_OUT}") from error
 
     def take_best(self, draft: Path, loss: float) -> None:
-        """Let a state be the best so far; at any moment there is the new one or the former."""
+        """Make a state the best so far, atomically."""
         write_manifest(draft, {"loss": loss})
         shutil.rmtree(self._former_best, ignore_errors=True)
         if self.best.is_dir():
@@ -169,7 +169,7 @@ class TrainingFolder:
         shutil.rmtree(self._former_best, ignore_errors=True)
 
     def check_best(self, least: float | None) -> None:
-        """Check the best state before it is relied on.
+        """Check the best state before it is used.
 
         Args:
             least: The loss of the best state when the last checkpoint was written, None where there was none.
@@ -185,7 +185,7 @@ class TrainingFolder:
         check_manifest(self.best, _WAY_OUT)
 
     def publish(self, draft: Path, last: str, steps: int) -> None:
-        """Let the files of `draft` appear in `out`; the one that makes it a checkpoint, `last`, at the end."""
+        """Move the files of `draft` into `out`; the file `last`, which makes it a checkpoint, at the end."""
         for file in sorted(draft.iterdir(), key=lambda file: file.name == last):
             file.replace(self.out / file.name)
         draft.rmdir()
@@ -196,7 +196,7 @@ class TrainingFolder:
         return bool(self.all_checkpoints()) or self._finished.is_file()
 
     def _tidy(self) -> None:
-        """Take away what a start that was killed left behind."""
+        """Remove remains of a killed start."""
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         for partial in self.checkpoints.glob(".*"):  # of a run that was killed while it saved
             shutil.rmtree(partial)
@@ -226,7 +226,7 @@ class TrainingFolder:
 
 
 def step_of(checkpoint: Path) -> int:
-    """The step a checkpoint's folder is named after."""
+    """Return the step in the name of a checkpoint's folder."""
     return int(checkpoint.name.rpartition("-")[2])
 
 
@@ -236,5 +236,5 @@ def _write(path: Path, text: str) -> None:
 
 
 def digest(data: bytes) -> str:
-    """Enough of a hash to tell two runs apart."""
+    """Return a short hash that identifies a run."""
     return hashlib.sha256(data).hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""Manifest of a folder of saved state: each file's size and hash, checked before the state is used.
+"""Manifest of a folder of saved state: each file's size and hash, checked before use.
 
-A state that has lost its optimizer, or one byte of it, would go on to other weights without a word. States from before
-manifests were written are looked through instead: the files a run cannot go on without must be there and readable.
+A state without its optimizer, or with a single changed byte, would silently continue to other weights. States from
+before manifests existed are inspected instead: the files required for resuming must exist and be readable.
 """
 
 import json
@@ -19,11 +19,11 @@ _NEEDED = ("optimizer.pt", "scheduler.pt", "trainer_state.json")
 
 
 def write_manifest(folder: Path, about: dict[str, Any]) -> None:
-    """Write down what is in a folder.
+    """Write the manifest of a folder.
 
     Args:
-        folder: Where everything is written already.
-        about: What else is to be known of it, JSON-ready.
+        folder: Folder that already holds all files.
+        about: Further facts, JSON-ready.
     """
     files = {
         path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
@@ -34,11 +34,11 @@ def write_manifest(folder: Path, about: dict[str, Any]) -> None:
 
 
 def check_manifest(folder: Path, way_out: str) -> dict[str, Any] | None:
-    """Check that a folder holds what was written.
+    """Check that a folder matches its manifest.
 
     Args:
         folder: The folder.
-        way_out: What to do where it does not, which ends the message.
+        way_out: Remedy on failure, which ends the message.
 
     Returns:
         What `write_manifest` was told of it, None where there is no manifest.
@@ -59,7 +59,7 @@ def check_manifest(folder: Path, way_out: str) -> dict[str, Any] | None:
 
 
 def read_manifest(folder: Path, way_out: str) -> dict[str, Any] | None:
-    """A folder's manifest, unchecked; None where there is none.
+    """Return a folder's manifest, unchecked; None if there is none.
 
     Raises:
         TrainingError: It is damaged.
@@ -78,7 +78,7 @@ def read_manifest(folder: Path, way_out: str) -> dict[str, Any] | None:
 
 
 def look_through(checkpoint: Path, way_out: str) -> None:
-    """Check a checkpoint without a manifest as far as that goes: nothing is missing or torn.
+    """Check a checkpoint without a manifest as far as possible: nothing is missing or truncated.
 
     Raises:
         TrainingError: A file is; names it.

@@ -1,4 +1,4 @@
-"""Progress of a run: a line with the time left, and a log file."""
+"""Progress of a run: a line with the remaining time, and a log file."""
 
 import json
 import math
@@ -13,7 +13,7 @@ Tell = Callable[[str], None]
 
 
 class ProgressLines(TrainerCallback):
-    """Tells step, loss, speed and time left whenever something is logged."""
+    """Prints step, loss, speed and remaining time at each log event."""
 
     def __init__(self, tell: Tell, rows: int) -> None:
         self._tell = tell
@@ -37,7 +37,7 @@ class ProgressLines(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: object,
     ) -> None:
-        """One line."""
+        """Print one line."""
         if logs is None or not state.is_world_process_zero:
             return
         done = state.global_step - self._first
@@ -53,7 +53,7 @@ class ProgressLines(TrainerCallback):
 
 
 class LogFile(TrainerCallback):
-    """Appends what is logged to a file of JSON lines; lines beyond the step a run goes on from are dropped."""
+    """Appends log events to a file of JSON lines; lines beyond the step of resumption are removed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -61,7 +61,7 @@ class LogFile(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
-        """Cut the log where the run goes on."""
+        """Truncate the log at the step of resumption."""
         if state.is_world_process_zero and self._path.is_file():
             lines = self._path.read_text(encoding="utf-8").splitlines()
             kept = [line for line in lines if _step(line) <= state.global_step]
@@ -75,7 +75,7 @@ class LogFile(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: object,
     ) -> None:
-        """One line."""
+        """Append one line."""
         if logs is None or not state.is_world_process_zero or "train_runtime" in logs:
             return
         finite = {name: value for name, value in logs.items() if math.isfinite(value)}
@@ -84,7 +84,7 @@ class LogFile(TrainerCallback):
 
 
 def clock(seconds: float) -> str:
-    """A duration for people: 3:05, or 2:03:05."""
+    """Format a duration: 3:05, or 2:03:05."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -98,11 +98,11 @@ def _step(line: str) -> float:
 
 
 class LastEvaluation(TrainerCallback):
-    """Validates after the last step too, wherever the interval ends: what has come down with the rate is often best."""
+    """Validates after the last step as well: the state after the learning rate has decayed is often the best."""
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
-        """Ask for it."""
+        """Request an evaluation after the last step."""
         if args.eval_strategy != IntervalStrategy.NO and state.global_step >= state.max_steps:
             control.should_evaluate = True

@@ -1,4 +1,4 @@
-"""The opening of a run, and the messages of one that cannot go on: what happened, what is kept, what to lower."""
+"""Opening of a run, and error messages of a run that cannot continue: cause, saved state, and remedies."""
 
 import errno
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "std::
 
 @contextmanager
 def opened_run(recipe: Recipe, *, restart: bool) -> Iterator[tuple[TrainingFolder, PartialState]]:
-    """Hold the folder of a run, taking up the run that is in it, and seed all chance.
+    """Lock the folder of a run, resuming the run in it, and seed all random generators.
 
     Raises:
         SettingsError: The folder holds other things, or a run with another recipe; names the setting.
@@ -43,7 +43,7 @@ def opened_run(recipe: Recipe, *, restart: bool) -> Iterator[tuple[TrainingFolde
 
 @contextmanager
 def explained(recipe: Recipe, folder: TrainingFolder) -> Iterator[None]:
-    """Turn what torch and the system say of exhausted memory and disks into a `TrainingError`.
+    """Turn out-of-memory and disk-full errors of torch and the system into a `TrainingError`.
 
     Raises:
         TrainingError: Memory or disk are exhausted.

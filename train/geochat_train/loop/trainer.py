@@ -1,9 +1,9 @@
-"""transformers' `Trainer`: checkpoints whole or absent, rows in a given order, no step on bad numbers.
+"""transformers' `Trainer` with atomic checkpoints, a fixed order of rows, and no step on non-finite numbers.
 
-The order of rows is a function of the seed alone, so that a run that was stopped goes on as it would have. Each pass
-over the data is a fresh shuffle. Where rows of like length are wanted together, a shuffled stretch of many batches is
-sorted by length, cut into batches, and the batches shuffled; the expected mix of rows stays that of a shuffle. All
-passes are one sequence of whole batches, so no step is smaller than another.
+The order of rows is a function of the seed alone, so that an interrupted run resumes identically. Each pass over the
+data is a new shuffle. To batch rows of similar length, a shuffled section of many batches is sorted by length, divided
+into batches, and the batches are shuffled; the expected mix of rows stays that of a shuffle. All passes form one
+sequence of full batches, so all steps have equal size.
 """
 
 import math
@@ -31,13 +31,13 @@ _STRETCH = 50  # batches sorted together
 def training_order(
     lengths: NDArray[np.int32], batch: int, steps: int, seed: int, *, group: bool = True
 ) -> NDArray[np.int64]:
-    """Indices of the rows of `steps` batches of `batch` rows, (steps x batch,).
+    """Return indices of the rows of `steps` batches of `batch` rows, (steps x batch,).
 
     Args:
-        lengths: Of each row.
+        lengths: Lengths of each row.
         batch: Rows of a step over all processes.
         steps: Number of steps.
-        seed: Where all chance comes from.
+        seed: Seed of all random choices.
         group: Whether a batch holds rows of like length.
     """
     rng = np.random.default_rng(seed)
@@ -60,7 +60,7 @@ def training_order(
 
 
 class InOrder(Sampler[int]):
-    """Takes indices as they are given."""
+    """Yields indices in the given order."""
 
     def __init__(self, order: NDArray[np.int64]) -> None:
         self.order = order
@@ -79,12 +79,12 @@ class SafeTrainer(Trainer):
     """Trains `model` on `train_dataset` in the order of `order`.
 
     Args:
-        folder: Where checkpoints go.
+        folder: Folder for checkpoints.
         order: Indices of rows, in whole steps.
         keep: Checkpoints kept.
         keep_best: Whether the state with the lowest validation loss is kept too, and published.
         rates: Learning rate of the parameter of a name; None takes one for all.
-        tell: Hears what cannot be checked.
+        tell: Called with messages about what cannot be checked.
         options: For `Trainer`.
     """
 
@@ -119,7 +119,7 @@ class SafeTrainer(Trainer):
         return self._order
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Groups of parameters by learning rate; vectors do not decay."""
+        """Group parameters by learning rate; vectors have no weight decay."""
         if self.optimizer is None:
             kind, options = self.get_optimizer_cls_and_kwargs(self.args)
             groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
@@ -138,7 +138,7 @@ class SafeTrainer(Trainer):
         return self.optimizer
 
     def training_step(self, *arguments: Any, **options: Any) -> Tensor:  # noqa: ANN401
-        """A step whose loss is a number.
+        """Take a step, whose loss must be finite.
 
         Raises:
             TrainingError: It is not.
@@ -154,7 +154,7 @@ class SafeTrainer(Trainer):
         return self._folder.best_loss()
 
     def go_on(self) -> None:
-        """Train from the folder's last checkpoint, or take up its state where no further step is needed.
+        """Train from the folder's last checkpoint, or only load its state if no step is left.
 
         Raises:
             TrainingError: The checkpoint is not as it was written.
@@ -184,7 +184,7 @@ class SafeTrainer(Trainer):
         return next((row[name] for row in reversed(self.state.log_history) if name in row), None)
 
     def evaluate(self, *arguments: Any, **options: Any) -> dict[str, float]:  # noqa: ANN401
-        """Validate, and keep the state if none before was better."""
+        """Validate, and save the state if it is the best so far."""
         metrics: dict[str, float] = super().evaluate(*arguments, **options)
         loss, before = metrics["eval_loss"], self.best_loss
         if self._keep_best and (before is None or loss < before):
@@ -196,7 +196,7 @@ class SafeTrainer(Trainer):
         return metrics
 
     def publish(self, last: str) -> None:
-        """Let the result appear in the folder, the file `last` at the end."""
+        """Publish the result in the folder, the file `last` at the end."""
         draft = self._folder.path / "result"
         if self._keep_best and self.best_loss is not None:
             if self.args.should_save:

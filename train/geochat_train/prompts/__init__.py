@@ -1,13 +1,11 @@
 """Learning prompts for a frozen dual encoder from a few labelled images: CoOp and CoCoOp.
 
-Features of images never change, so each view of an image is encoded once, and an epoch costs the text tower alone.
+Image features do not change, so each view of an image is encoded once, and an epoch needs only the text tower.
 
-- `settings`: the published schedule.
-- `images`: few images a class, reproducibly.
-- `views`: their augmented views' features.
-- `learning`: the loop.
-- `trials`: what is learned from which images, and how well it then names others.
-- `study`: all of it on the bundled encoder, with the table and the figure of docs/clip.md.
+- `features`: labelled scenes, few per class, reproducibly, and the features of their augmented views.
+- `learning`: the settings, by default the published schedule, and the loop.
+- `trials`: learning from selected images, and accuracy on others.
+- `study`: all of it on the bundled encoder, with the table and the plot of docs/clip.md.
 """
 
 from geochat_train.prompts.features import Features, SceneImages, read_scenes

@@ -1,4 +1,4 @@
-"""Labelled scenes, a few of each class drawn by a seed, and the features of their views, each encoded once.
+"""Labelled scenes, a few per class drawn by a seed, and the features of their views, each encoded once.
 
 The published augmentation is a random crop, resized, and a random flip (torchvision's RandomResizedCrop with its usual
 scale 0.08-1 and ratio 3/4-4/3), drawn anew every epoch. Here a few such views of each image are drawn beforehand.
@@ -38,7 +38,7 @@ class SceneImages:
     labels: tuple[int, ...]
 
     def few(self, shots: int, seed: int) -> "SceneImages":
-        """`shots` images of each class; with the same seed, fewer shots are among more.
+        """Return `shots` images of each class; with the same seed, smaller samples are subsets of larger ones.
 
         Raises:
             DataError: A class has fewer.
@@ -53,16 +53,16 @@ class SceneImages:
         return self._at(chosen, self.classes)
 
     def of(self, classes: Sequence[str]) -> "SceneImages":
-        """The images of these classes, told apart among them alone."""
+        """Return the images of these classes, with labels among these alone."""
         kept = [place for place, label in enumerate(self.labels) if self.classes[label] in classes]
         return self._at(kept, tuple(classes))
 
     def without(self, names: Collection[str]) -> "SceneImages":
-        """The images but those whose file name is among `names`."""
+        """Return the images except those whose file name is among `names`."""
         return self._where(lambda file: file.name not in names)
 
     def only(self, names: Collection[str]) -> "SceneImages":
-        """The images whose file name is among `names`."""
+        """Return the images whose file name is among `names`."""
         return self._where(lambda file: file.name in names)
 
     def _where(self, wanted: Callable[[Path], bool]) -> "SceneImages":
@@ -74,13 +74,13 @@ class SceneImages:
 
 
 def read_scenes(folder: Path, classes: Sequence[str] = (), report: Report | None = None) -> SceneImages:
-    """A folder of folders of images, one a class.
+    """Read a folder with one folder of images per class.
 
     Args:
         folder: Holds a folder for each class.
-        classes: How the classes are said, where their folders run words together: "golf course" is `golfcourse`.
-            Folders of other classes are left out. Empty takes the folders' names.
-        report: Counts what was used and what was skipped.
+        classes: Names of the classes to read; `golfcourse` matches "golf course". Other folders are skipped. Empty
+            uses the folders' names.
+        report: Counts used and skipped items.
 
     Raises:
         DataError: There are no folders of images, or a class has none.
@@ -102,16 +102,16 @@ _BATCH = 32
 
 
 class Features:
-    """Features of image files, each view of each file encoded once however often it is asked for."""
+    """Features of image files, each view of each file encoded once."""
 
     def __init__(self, encoder: DualEncoder, seed: int = 0) -> None:
-        """An empty store of an encoder's features; the seed is that of the views."""
+        """Create an empty store of an encoder's features; the seed is that of the views."""
         self.encoder = encoder
         self._seed = seed
         self._kept: dict[tuple[Path, int], Tensor] = {}
 
     def plain(self, files: Sequence[Path]) -> Tensor:
-        """The images as they are classified, (N, D).
+        """Return features of the images as they are classified, (N, D).
 
         Raises:
             ImageError: An image cannot be read.
@@ -119,7 +119,7 @@ class Features:
         return self.views(files, 1)[0]
 
     def views(self, files: Sequence[Path], count: int) -> Tensor:
-        """Views of the images, (count, N, D); the first is the image as it is classified.
+        """Return features of views of the images, (count, N, D); the first is the image as it is classified.
 
         Raises:
             ImageError: An image cannot be read.
@@ -130,7 +130,7 @@ class Features:
         return torch.stack([self._kept[file, count] for file in files], 1)
 
     def _encoded(self, files: Sequence[Path], count: int) -> Iterator[Tensor]:
-        """The views of each file, (count, D)."""
+        """Yield the encoded views of each file, (count, D)."""
 
         def pixels(file: Path) -> Tensor:  # (count, 3, S, S)
             image = open_image(file).pil()
@@ -145,7 +145,7 @@ class Features:
 
 
 def random_views(image: Image.Image, side: int, count: int, seed: str) -> Iterator[Image.Image]:
-    """Random crops of an image, `side` pixels square, half of them mirrored."""
+    """Yield random crops of an image, `side` pixels square, half of them mirrored."""
     draw = random.Random(seed)
     for _ in range(count):
         view = image.resize((side, side), Image.Resampling.BICUBIC, box=_crop(image.size, draw))

@@ -1,4 +1,4 @@
-"""Settings and loop of prompt learning: cross-entropy over features that were made before it begins.
+"""Settings and loop of prompt learning: cross-entropy over precomputed features.
 
 The defaults are the published ones. CoOp (arXiv 2109.01134, section 4.1) and CoCoOp (arXiv 2203.05557, section 4): SGD,
 rate 0.002, cosine, one warm-up epoch at 1e-5. Momentum 0.9 and weight decay 5e-4 are those that the published code runs
@@ -26,14 +26,14 @@ class LearningSettings:
 
     Attributes:
         epochs: Passes over the images.
-        batch_size: Images a step.
+        batch_size: Images per step.
         rate: Learning rate after the warm-up.
         warmup_epochs: Epochs at `warmup_rate`.
         warmup_rate: Learning rate there.
-        momentum: Of SGD.
-        weight_decay: Of SGD.
+        momentum: Momentum of SGD.
+        weight_decay: Weight decay of SGD.
         views: Views of each image: the image as it is, and random crops. Each epoch draws one for each image.
-        seed: Of the first vectors, the order of images and the views.
+        seed: Seed of the first vectors, the order of images and the views.
     """
 
     epochs: int = 200
@@ -59,14 +59,14 @@ class LearningSettings:
             raise SettingsError(f"rate={self.rate} teaches nothing; give a number above 0")
 
     def rate_at(self, epoch: int) -> float:
-        """The learning rate of an epoch, counted from 0: constant while warming up, then half a cosine wave."""
+        """Return the learning rate of an epoch, counted from 0: constant during warm-up, then half a cosine wave."""
         if epoch < self.warmup_epochs:
             return self.warmup_rate
         return self.rate * (1 + math.cos(math.pi * (epoch - self.warmup_epochs) / self.epochs)) / 2
 
 
 def published(method: str, shots: int) -> LearningSettings:
-    """The published schedule: CoOp's 50, 100 or 200 epochs of batches of 32, CoCoOp's 10 epochs of single images."""
+    """Return the published schedule: CoOp's 50, 100 or 200 epochs in batches of 32, CoCoOp's 10 of single images."""
     if method == "cocoop":
         return LearningSettings(epochs=10, batch_size=1)
     return LearningSettings(epochs=_EPOCHS.get(shots, 200))
@@ -78,9 +78,9 @@ OnEpoch = Callable[[int, float], None]
 def learn(
     prompts: Prompts, features: Tensor, labels: Tensor, settings: LearningSettings, on_epoch: OnEpoch | None = None
 ) -> list[float]:
-    """Learn the prompts' vectors, and the meta-net where there is one; nothing else changes.
+    """Learn the prompts' vectors, and the meta-net if there is one; nothing else changes.
 
-    As in the published loop, an epoch's last batch is left out where it is not full and another one was.
+    As in the published loop, an incomplete last batch of an epoch is skipped if there was a complete one.
 
     Args:
         prompts: CoOp or CoCoOp, changed in place.
@@ -126,6 +126,6 @@ def learn(
 
 @torch.no_grad()
 def accuracy(prompts: Prompts, features: Tensor, labels: Tensor) -> float:
-    """The share of images (N, D) whose likeliest class is theirs."""
+    """Return the share of images (N, D) whose most probable class is correct."""
     found = torch.cat([prompts(batch).argmax(-1) for batch in features.split(32)])
     return (found == labels).float().mean().item()

@@ -1,4 +1,4 @@
-"""Accuracy of prompts on UC Merced, with an encoder that has not seen six of its classes.
+"""Accuracy of prompts on UC Merced, with an encoder that was not trained on six of its classes.
 
     python -m geochat_train.prompts.study --imagery DIR --out DIR [--split val|test] [--docs docs]
 
@@ -31,13 +31,13 @@ _NAMES = {"coop": "CoOp", "cocoop": "CoCoOp"}
 
 
 def write_docs(docs: Path, found: Sequence[dict[str, Any]], split: str, encoder: str) -> None:
-    """Write the table into `clip.md`, between its marks, and the figure.
+    """Write the table into `clip.md`, between its marks, and the plot.
 
     Args:
         docs: The folder of `clip.md`.
-        found: What the study wrote down.
+        found: Findings of the study.
         split: The photographs it was tested on.
-        encoder: What it was made with.
+        encoder: Encoder with which it was made.
 
     Raises:
         DataError: The study is not finished, or `clip.md` has no marks.
@@ -53,7 +53,7 @@ def write_docs(docs: Path, found: Sequence[dict[str, Any]], split: str, encoder:
 
 
 def lines(found: Sequence[dict[str, Any]], split: str, encoder: str) -> list[str]:
-    """Markdown: zero-shot, CoOp by shots, base-to-new.
+    """Return Markdown lines: zero-shot, CoOp by shots, base-to-new.
 
     Raises:
         DataError: The study is not finished.
@@ -91,7 +91,7 @@ def lines(found: Sequence[dict[str, Any]], split: str, encoder: str) -> list[str
 
 
 def draw(found: Sequence[dict[str, Any]], file: Path) -> None:
-    """Accuracy on the classes not seen against shots, with the deviation over seeds as error bars.
+    """Plot accuracy on the unseen classes against shots, with the standard deviation over seeds as error bars.
 
     Raises:
         SettingsError: matplotlib is not installed.
@@ -115,7 +115,7 @@ def draw(found: Sequence[dict[str, Any]], file: Path) -> None:
     )
     axes.set_xscale("log", base=2)
     axes.set_xticks([row["shots"] for row in rows], [str(row["shots"]) for row in rows])
-    axes.set(xlabel="labelled images a class", ylabel="accuracy on classes not seen, %")
+    axes.set(xlabel="labelled images per class", ylabel="accuracy on classes not seen, %")
     axes.grid(alpha=0.3)
     axes.legend()
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -144,18 +144,18 @@ Found = dict[str, Any]
 
 @dataclass(frozen=True)
 class Scenes:
-    """Photographs to learn from, and others to be told."""
+    """Photographs for learning, and others for testing."""
 
     train: SceneImages
     test: SceneImages
 
     def of(self, classes: tuple[str, ...]) -> "Scenes":
-        """The photographs of some classes."""
+        """Return the photographs of some classes."""
         return Scenes(self.train.of(classes), self.test.of(classes))
 
 
 def read_ucm_scenes(imagery: Path, split: str) -> Scenes:
-    """UC Merced's photographs for learning prompts, and those of `split`, "val" or "test".
+    """Read UC Merced's photographs for learning prompts, and those of `split`, "val" or "test".
 
     Raises:
         DataError: They are not there.
@@ -169,7 +169,7 @@ def read_ucm_scenes(imagery: Path, split: str) -> Scenes:
 
 
 def zero_shot_figures(scenes: Scenes, features: Features) -> Iterator[Found]:
-    """Accuracy by the classes' names alone, among the classes seen, among those not seen, and among all."""
+    """Yield zero-shot accuracy among the seen classes, among the unseen ones, and among all."""
     unseen = tuple(name for name in UCM_SCENES if name in UNSEEN_SCENES)
     seen = tuple(name for name in UCM_SCENES if name not in UNSEEN_SCENES)
     base, new = halves(UCM_SCENES)
@@ -187,7 +187,7 @@ def zero_shot_figures(scenes: Scenes, features: Features) -> Iterator[Found]:
 
 
 def trials() -> Iterator[tuple[str, Trial]]:
-    """The study's runs, each with the name of its part."""
+    """Yield the study's runs, each with the name of its part."""
     for shots in SHOTS:
         for seed in SEEDS:
             yield "shots", Trial("coop", PromptSettings(), replace(published("coop", shots), seed=seed), shots)
@@ -198,7 +198,7 @@ def trials() -> Iterator[tuple[str, Trial]]:
 
 
 def findings(scenes: Scenes, features: Features, known: list[Found]) -> Iterator[Found]:
-    """Yield the findings that are not known yet."""
+    """Yield the missing findings."""
     if not any(found["study"] == "zero-shot" for found in known):
         yield from zero_shot_figures(scenes, features)
     unseen = scenes.of(tuple(name for name in UCM_SCENES if name in UNSEEN_SCENES))
@@ -232,7 +232,7 @@ def read_findings(file: Path) -> list[Found]:
 
 
 def main() -> int:
-    """Parse, run what is missing, write."""
+    """Parse, do the missing runs, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--imagery", metavar="DIR", type=Path, required=True, help="holds ucm/")
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="findings are kept here")

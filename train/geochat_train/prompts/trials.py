@@ -1,4 +1,4 @@
-"""Trials: prompts learned from some shots and a seed, their accuracy on other images, and means over seeds."""
+"""Trials: prompts learned from some shots with a seed, their accuracy on other images, and means over seeds."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,9 +20,9 @@ class Trial:
 
     Attributes:
         method: "coop" or "cocoop".
-        prompt: What a prompt looks like.
+        prompt: Layout of a prompt.
         learning: The schedule and the seed.
-        shots: Images a class; 0 takes all.
+        shots: Images per class; 0 uses all.
     """
 
     method: str
@@ -34,10 +34,10 @@ class Trial:
         if self.method not in METHODS:
             raise SettingsError(f"unknown method {self.method!r}; choose {' or '.join(METHODS)}")
         if self.shots < 0:
-            raise SettingsError(f"shots={self.shots} cannot be; give images a class, or 0 for all")
+            raise SettingsError(f"shots={self.shots} cannot be; give images per class, or 0 for all")
 
     def described(self) -> dict[str, object]:
-        """As JSON values, for the file of what was learned."""
+        """Return the trial as JSON values, for the prompt file."""
         return {"shots": self.shots, **asdict(self.learning)}
 
 
@@ -59,7 +59,7 @@ def run_trial(trial: Trial, images: SceneImages, features: Features, on_epoch: O
 
 
 def score(prompts: Prompts, images: SceneImages, features: Features) -> float:
-    """The share of images that learned prompts name rightly, among the classes of `images`.
+    """Return the share of images that learned prompts classify correctly, among the classes of `images`.
 
     Raises:
         SettingsError: Each class has vectors of its own and the images' classes are others.
@@ -69,7 +69,7 @@ def score(prompts: Prompts, images: SceneImages, features: Features) -> float:
 
 
 def zero_shot(images: SceneImages, features: Features, templates: Sequence[str]) -> float:
-    """The share of images that templates name rightly, among the classes of `images`."""
+    """Return the share of images that templates classify correctly, among the classes of `images`."""
     weights = text_weights(features.encoder, images.classes, templates)
     found = (features.plain(images.files) @ weights.T).argmax(-1).cpu()
     return (found == torch.tensor(images.labels)).float().mean().item()
@@ -77,19 +77,19 @@ def zero_shot(images: SceneImages, features: Features, templates: Sequence[str])
 
 @dataclass(frozen=True)
 class BaseToNew:
-    """Accuracy on the classes learned from and on those that were not."""
+    """Accuracy on the base classes, which were used for learning, and on the new ones."""
 
     base: float
     new: float
 
     @property
     def harmonic(self) -> float:
-        """H = 2 base new / (base + new); 0 where one is."""
+        """H = 2 base new / (base + new); 0 if one is."""
         return 2 * self.base * self.new / (self.base + self.new) if self.base and self.new else 0.0
 
 
 def halves(classes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Base and new classes: the first half, the larger one where they are odd, and the rest.
+    """Split the classes into base and new halves; base has one more if the number is odd.
 
     Raises:
         SettingsError: There are too few for both.
@@ -101,7 +101,7 @@ def halves(classes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def base_to_new(trial: Trial, train: SceneImages, test: SceneImages, features: Features) -> BaseToNew:
-    """Learn from the base classes, then tell the base classes apart, and the new ones apart.
+    """Learn from the base classes, then classify the base classes, and the new ones, separately.
 
     Raises:
         SettingsError: As `run_trial`, or there are too few classes.
@@ -115,7 +115,7 @@ Row = dict[str, float]
 
 
 def outcome(trial: Trial, train: SceneImages, test: SceneImages, features: Features, *, halved: bool = False) -> Row:
-    """Shots, seed and accuracy of a trial; of base classes, new classes and their harmonic mean where `halved`.
+    """Return shots, seed and accuracy of a trial; for `halved`, those of base and new classes and their harmonic mean.
 
     Raises:
         SettingsError: The settings contradict each other or the encoder.
@@ -130,7 +130,7 @@ def outcome(trial: Trial, train: SceneImages, test: SceneImages, features: Featu
 
 
 def summary(rows: Sequence[Row]) -> list[Row]:
-    """For each number of shots, how many runs there were, and each figure's mean and its deviation over the seeds.
+    """Return, for each number of shots, the number of runs, and each figure's mean and deviation over the seeds.
 
     The deviation is the sample's; 0 of one run.
     """

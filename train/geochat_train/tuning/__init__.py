@@ -1,4 +1,4 @@
-"""Instruction tuning: LoRA, QLoRA, full, projector alone."""
+"""Instruction tuning: LoRA, QLoRA, full, projector only."""
 
 from geochat_train.tuning.run import Tuning, tune
 

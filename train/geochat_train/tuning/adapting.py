@@ -1,4 +1,4 @@
-"""Adaptation: low-rank matrices beside frozen ones, or whole parts of the model."""
+"""Adaptation: low-rank matrices added to frozen ones, or full training of parts of the model."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -23,15 +23,15 @@ Tuned = LlavaForConditionalGeneration | PeftModel
 def adapt(model: LlavaForConditionalGeneration, recipe: TuningRecipe, base: str, said: Collection[int] = ()) -> Tuned:
     """Make the parts that a recipe names trainable, and freeze the rest.
 
-    Low-rank matrices go to the language model's `targets` and to all matrices of the tower's layers; the projector is
-    small and tuned whole. So are the embeddings of some tokens where the recipe says so, for the input and for the
-    output: a matrix beside the layers can hardly bring about a word whose own row never moved. What is trained is held
-    in float32 whatever the frozen weights are in.
+    Low-rank matrices are added to the language model's `targets` and to all matrices of the tower's layers; the
+    projector is small and fully tuned. So are the embeddings of some tokens if the recipe says so, for input and
+    output: low-rank matrices alone rarely produce a word whose own row did not change. Trained weights are float32
+    regardless of the precision of the frozen ones.
 
     Args:
         model: Changed in place.
-        recipe: What is adapted.
-        base: What the adapter will say it adapts.
+        recipe: Recipe, which names the parts to adapt.
+        base: Name of the base in the adapter.
         said: Tokens whose embeddings are tuned, by `answer_tokens` or `added_tokens`.
 
     Raises:
@@ -84,17 +84,17 @@ def _with_adapters(
 
 
 def tunes_tokens(recipe: LoraRecipe) -> bool:
-    """Return whether embeddings of tokens are tuned."""
+    """Return whether token embeddings are tuned."""
     return recipe.answer_tokens or recipe.added_tokens
 
 
 def tuned_tokens(recipe: TuningRecipe, said: Collection[int], tokenizer: Any) -> frozenset[int]:  # noqa: ANN401
-    """The tokens whose embeddings a recipe tunes.
+    """Return the tokens whose embeddings a recipe tunes.
 
     Args:
-        recipe: Says which.
+        recipe: Recipe, which selects them.
         said: Tokens that the answers hold.
-        tokenizer: Knows the tokens that were added to its vocabulary.
+        tokenizer: Tokenizer with the added tokens.
     """
     if not isinstance(recipe, LoraRecipe):
         return frozenset()
@@ -103,13 +103,13 @@ def tuned_tokens(recipe: TuningRecipe, said: Collection[int], tokenizer: Any) ->
 
 
 def _token_rows(model: LlavaForConditionalGeneration, said: Collection[int]) -> list[int] | dict[str, list[int]]:
-    """Rows that PEFT trains: of the input embeddings, and of the output embeddings unless both are tied."""
+    """Return the rows that PEFT trains: of the input embeddings, and of the output embeddings unless both are tied."""
     tokens = sorted(said)
     return tokens if model.config.tie_word_embeddings else {"embed_tokens": tokens, "lm_head": tokens}
 
 
 def used_layers(model: LlavaForConditionalGeneration) -> int:
-    """Layers of the tower that its features come from; those behind get no gradient, which DDP takes for an error."""
+    """Return the tower's layers that affect its features; later ones get no gradient, which is an error in DDP."""
     vision: Any = model.config.vision_config
     count = int(vision.num_hidden_layers)
     layer = model.config.vision_feature_layer

@@ -1,9 +1,9 @@
-"""Estimate of the memory and steps of a run, made without loading weights.
+"""Estimate of memory and steps of a run, without loading weights.
 
-The model is built of fake tensors, which have shapes and no memory, and adapted as the run would adapt it; one batch
-goes through it, and what autograd keeps for the backward pass is counted. That holds for any architecture, adapter,
-precision and attention, where a formula would hold for one. Not counted are buffers of the moment and what the
-framework itself takes, about 0.5 GB on CUDA.
+The model is built of fake tensors, which have shapes but no memory, and adapted as in the run; one batch is passed
+through it, and the tensors that autograd keeps for the backward pass are counted. This works for any architecture,
+adapter, precision and attention, unlike a formula. Temporary buffers and the framework itself, about 0.5 GB on CUDA,
+are not counted.
 """
 
 from dataclasses import asdict, dataclass
@@ -38,10 +38,10 @@ class Memory:
 
     Attributes:
         weights: The model's own.
-        adapters: What is added to it.
-        gradients: Of what is learnt.
+        adapters: Adapters added to it.
+        gradients: Gradients of what is learnt.
         optimizer: Its state.
-        activations: What the backward pass of one batch of the longest rows needs.
+        activations: Memory for the backward pass of one batch of the longest rows.
     """
 
     weights: float
@@ -52,7 +52,7 @@ class Memory:
 
     @property
     def total(self) -> float:
-        """All of it."""
+        """Sum of all parts."""
         return self.weights + self.adapters + self.gradients + self.optimizer + self.activations
 
 
@@ -62,8 +62,8 @@ class Estimate:
 
     Attributes:
         architecture: Whose shapes were taken.
-        trainable_parameters: How many are learnt.
-        total_parameters: How many there are, adapters included.
+        trainable_parameters: Number of trainable parameters.
+        total_parameters: Total number of parameters, adapters included.
         rows: Rows of the data, None without data.
         tokens_per_sample: Their mean length; without data the longest allowed.
         steps: Optimizer steps, None where they depend on data that is not given.
@@ -79,7 +79,7 @@ class Estimate:
     memory_gb: Memory
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-ready values."""
+        """Return the estimate as JSON-ready values."""
         memory = {name: round(value, 3) for name, value in asdict(self.memory_gb).items()}
         return {**asdict(self), "memory_gb": {**memory, "total": round(self.memory_gb.total, 3)}}
 
@@ -99,7 +99,7 @@ class Estimate:
 def estimate(recipe: TuningRecipe) -> Estimate:
     """Estimate the cost of a run of `recipe`.
 
-    A hub id that is not in the local cache is not fetched: the published GeoChat-7B's shapes are taken.
+    A hub id that is not in the local cache is not downloaded; the published GeoChat-7B's shapes are used instead.
 
     Raises:
         SettingsError: Settings contradict each other.
@@ -140,7 +140,7 @@ def estimate(recipe: TuningRecipe) -> Estimate:
 
 
 def published_config() -> LlavaConfig:
-    """The architecture of GeoChat-7B (Kuckreja et al. 2024, section 3.2)."""
+    """Return the architecture of GeoChat-7B (Kuckreja et al. 2024, section 3.2)."""
     tower: dict[str, Any] = {
         "hidden_size": 1024,
         "intermediate_size": 4096,
@@ -168,7 +168,7 @@ def _architecture(recipe: TuningRecipe) -> tuple[LlavaConfig, LlavaProcessor | N
 
 
 def _weights(config: LlavaConfig, recipe: TuningRecipe, width: int, tuned_in_place: int) -> float:
-    """Bytes of the model's own weights."""
+    """Return the bytes of the model's own weights."""
     with torch.device("meta"):
         model = LlavaForConditionalGeneration(config)
     total = sum(p.numel() for p in model.parameters())
@@ -183,7 +183,7 @@ def _weights(config: LlavaConfig, recipe: TuningRecipe, width: int, tuned_in_pla
 
 
 def _make_fake(model: nn.Module) -> None:
-    """Put fake tensors, which know which kernels a CPU would take, in the place of tensors without a device."""
+    """Replace meta tensors with fake tensors, for which PyTorch selects the kernels of a CPU."""
     fakes: dict[int, Tensor] = {}
     for module in model.modules():
         for store in (module._parameters, module._buffers):
@@ -197,7 +197,7 @@ def _make_fake(model: nn.Module) -> None:
 
 
 def _activations(tuned: Tuned, model: LlavaForConditionalGeneration, recipe: TuningRecipe, tokens: int) -> float:
-    """Bytes that autograd keeps of one batch of rows of `tokens` tokens."""
+    """Return the bytes that autograd keeps for one batch of rows of `tokens` tokens."""
     config: Any = model.config
     vision, text, batch = config.vision_config, config.get_text_config(), recipe.batch_size
     learnt = max(1, round(_LEARNT * (tokens - config.image_seq_length)))

@@ -1,9 +1,9 @@
-"""Rows of several samples to batches.
+"""Packing of samples into rows, and of rows into batches.
 
-A row of one sample goes through the collator of `geochat_data`. The samples of a row of several are about one image,
-whose tokens are most of the row: they attend to the common beginning and to themselves, never to each other, and count
-their positions from where that beginning ends, so the loss is that of separate conversations at the price of one image
-(the mask of Krell et al. 2021, with a shared prefix).
+A row of one sample is handled by the collator of `geochat_data`. A row of several samples has one image, whose tokens
+are most of the row: samples attend to the common prefix and to themselves, never to each other, and their positions
+continue from the end of the prefix, so the loss is that of separate conversations at the cost of one image (the mask of
+Krell et al. 2021, with a shared prefix).
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Packed:
         input_ids: (T,).
         labels: (T,), -100 where nothing is supervised.
         position_ids: (T,).
-        segments: (T,), 0 for the common beginning, then 1, 2, ... a question.
+        segments: (T,), 0 for the common prefix, then 1, 2, ... for the questions.
     """
 
     input_ids: Tensor
@@ -35,7 +35,7 @@ class Packed:
 
 
 def pack(examples: Sequence[Example], image_token: int) -> Packed:
-    """Join conversations about the same image, their common beginning (to the last image token) once."""
+    """Join conversations about one image; their common prefix (to the last image token) occurs once."""
     first = examples[0].input_ids
     shared = len(first) - first[::-1].index(image_token)
     ids, labels = list(first[:shared]), [IGNORED] * shared
@@ -50,7 +50,7 @@ def pack(examples: Sequence[Example], image_token: int) -> Packed:
 
 
 def pad(rows: Sequence[Packed], pad_token: int) -> dict[str, Tensor]:
-    """Stack rows, padded on the right, with the mask (B, 1, T, T) that keeps questions apart."""
+    """Stack rows, padded on the right, with the mask (B, 1, T, T) that separates questions."""
 
     def stack(name: str, fill: int) -> Tensor:
         columns = [getattr(row, name) for row in rows]
@@ -74,7 +74,7 @@ class RowCollator:
     """Makes batches of rows; a `data_collator` for transformers' `Trainer`.
 
     Attributes:
-        inner: Makes batches of samples.
+        inner: Collator of samples.
         additive: Whether the mask is added to the scores, 0 or very low, as eager attention takes it; transformers
             passes a mask of four dimensions on as it is.
     """
@@ -83,7 +83,7 @@ class RowCollator:
     additive: bool = False
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Tensor]:
-        """One batch: as `Collator`'s, with `position_ids` and a mask (B, 1, T, T) where a row joins samples.
+        """Return one batch: as `Collator`'s, with `position_ids` and a mask (B, 1, T, T) if a row joins samples.
 
         Raises:
             DataError: A sample cannot be trained on; the message names it.

@@ -1,8 +1,7 @@
-"""The samples of a run: read, measured, checked for their images, and grouped into rows.
+"""Samples of a run: read, measured, checked for their images, and grouped into rows.
 
-A file is read whole where it is small and through an Arrow index where it is not; an index can be given too. Samples
-that cannot be trained on, or are too long, are left out and counted. An image that is missing is told before training,
-not in the middle of it.
+A small file is read into memory and a large one through an Arrow index; an index can also be given. Samples that cannot
+be trained on, or are too long, are skipped and counted. A missing image is reported before training, not during it.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,11 +29,11 @@ class Rows(Dataset[Row]):
     """Samples grouped into rows of one image each, or of one sample.
 
     Attributes:
-        samples: What is learnt from.
+        samples: Training samples.
         groups: The samples of each row.
         lengths: Tokens of each row.
         said: Tokens that the answers hold.
-        report: What was left out.
+        report: Report of skipped items.
     """
 
     samples: Sequence[Sample]
@@ -59,7 +58,7 @@ def read_rows(
     share_images: bool = False,
     scratch: Path | None = None,
 ) -> Rows:
-    """The rows of a file of samples (.json, .jsonl) or of an index (.arrow).
+    """Read and group a file of samples (.json, .jsonl) or an index (.arrow).
 
     Args:
         path: The file.
@@ -67,7 +66,7 @@ def read_rows(
         processor: Whose tokens are counted.
         max_length: Longest row, in tokens.
         share_images: Whether samples about one image make a row together.
-        scratch: Where a large file's index goes.
+        scratch: Folder for a large file's index.
 
     Raises:
         DataError: The file cannot be read, holds nothing to train on, or images are missing.
@@ -130,7 +129,7 @@ def _check_images(samples: Sequence[Sample], usable: Sequence[int], images: Path
 
 
 def _beginning(sample: Sample | None, processor: LlavaProcessor, max_length: int) -> int:
-    """Tokens up to the image's last, which all samples about it begin with."""
+    """Return the tokens up to the image's last, which all samples about the image begin with."""
     if sample is None:
         return 0
     ids = encode_sample(sample, processor, max_length).input_ids
@@ -140,7 +139,7 @@ def _beginning(sample: Sample | None, processor: LlavaProcessor, max_length: int
 def _by_image(
     samples: Sequence[Sample], usable: Sequence[int], lengths: NDArray[np.int32], shared: int, max_length: int
 ) -> tuple[list[list[int]], NDArray[np.int32]]:
-    """Groups of samples about one image, each as long as allowed, and their lengths."""
+    """Return groups of samples about one image, each within the permitted length, and their lengths."""
     groups: list[list[int]] = []
     sums: list[int] = []
     open_group: dict[str, int] = {}  # image -> its last group

@@ -1,4 +1,4 @@
-"""A run of instruction tuning from its recipe to the result."""
+"""A run of instruction tuning, from its recipe to the result."""
 
 import shutil
 import time
@@ -46,7 +46,7 @@ class Tuning:
         folder: The result, an adapter or a whole checkpoint.
         steps: Optimizer steps, those of earlier starts included.
         loss: The last logged training loss, None if none was.
-        validation_loss: Of the state that is the result, None without validation data.
+        validation_loss: Validation loss of the state that is the result, None without validation data.
         seconds: Time of this start.
     """
 
@@ -58,12 +58,12 @@ class Tuning:
 
 
 def tune(recipe: TuningRecipe, *, restart: bool = False, tell: Tell = lambda _: None) -> Tuning:
-    """Teach a model, going on from the last checkpoint of a run that was stopped.
+    """Tune a model, resuming from the last checkpoint of an interrupted run.
 
     Args:
-        recipe: What is taught, with what, how.
-        restart: Whether to forget a run that is in the folder.
-        tell: Hears of progress.
+        recipe: Recipe of the run.
+        restart: Whether to delete an existing run in the folder.
+        tell: Called with progress messages.
 
     Raises:
         SettingsError: Settings contradict each other, or the run in the folder.
@@ -87,7 +87,7 @@ def tune(recipe: TuningRecipe, *, restart: bool = False, tell: Tell = lambda _: 
 
 
 def loaded(recipe: TuningRecipe, state: PartialState) -> Checkpoint:
-    """The model that is taught, where this process wants it.
+    """Load the model for training, on this process's device.
 
     Raises:
         SettingsError: It is an adapter itself.
@@ -108,7 +108,7 @@ def loaded(recipe: TuningRecipe, state: PartialState) -> Checkpoint:
 
 
 def images_of(recipe: TuningRecipe) -> Path:
-    """The folder that image paths are relative to: the data's own where none is given."""
+    """Return the folder that image paths are relative to: by default that of the data."""
     return recipe.images or needed(recipe, "data").parent
 
 
@@ -186,16 +186,16 @@ def _collator(
 
 
 def taught(settings: Settings, name: str) -> Settings:
-    """The settings of what a model becomes.
+    """Return the settings of the tuned model.
 
-    It is asked, and writes regions, as its base: dialect, angles, fit and trained wordings stay. What it knows by name
-    is no longer the base's lists but whatever the data taught it, so any class and any object may be asked for.
+    Dialect, angles, fit and trained wordings are those of the base. Its known names are no longer the base's lists but
+    those of the training data, so any class and any object may be asked for.
     """
     return replace(settings, name=name, categories=(), scene_classes=())
 
 
 def base_name(recipe: TuningRecipe) -> str:
-    """Name of the base in an adapter: a bundled model's name, a folder's path, a hub id as given."""
+    """Return the name of the base in an adapter: a bundled model's name, a folder's path, a hub id as given."""
     if recipe.model is None:
         return bundled_names()[0]
     folder = Path(recipe.model)
@@ -203,14 +203,14 @@ def base_name(recipe: TuningRecipe) -> str:
 
 
 def _rates(recipe: TuningRecipe) -> Callable[[str], float]:
-    """The learning rate of a parameter by the part it is in."""
+    """Return the learning rate of a parameter by its part of the model."""
     of_part = {"projector": recipe.projector_rate, "vision_tower": recipe.tower_rate}
     known = {PARTS[part]: rate for part, rate in of_part.items() if rate is not None}  # type: ignore[index]
     return lambda name: next((rate for prefix, rate in known.items() if f"{prefix}." in name), recipe.learning_rate)
 
 
 def _check_room(model: Tuned, folder: TrainingFolder, keep: int) -> None:
-    """Find out before training that its checkpoints would not fit.
+    """Check before training that its checkpoints fit on the disk.
 
     Raises:
         TrainingError: They would not.

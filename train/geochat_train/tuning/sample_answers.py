@@ -1,4 +1,4 @@
-"""Answers to validation questions, with boxes drawn, while training goes on."""
+"""Answers to validation questions during training, with boxes drawn."""
 
 import json
 from collections.abc import Sequence
@@ -28,16 +28,17 @@ _LONGEST = 128  # tokens of an answer
 
 
 class SampleAnswers(TrainerCallback):
-    """After each look at the validation data, answers the first question of some samples.
+    """Answers the first question of some samples after each validation.
 
-    Writes `step-N.png`, labelled boxes at the left and answered ones at the right, and `step-N.jsonl`, into `folder`.
+    Writes `step-N.png`, with labelled boxes on the left and predicted ones on the right, and `step-N.jsonl`, into
+    `folder`.
 
     Args:
-        samples: What is asked.
+        samples: The questions.
         images: The folder their images are relative to.
         model: The model in training.
-        checkpoint: What it was made from.
-        folder: Where the pictures go.
+        checkpoint: Checkpoint from which it was made.
+        folder: Folder for the pictures.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ def _first_turn(sample: Sample) -> Sample:
 
 
 def _is_mixed(engine: LocalEngine) -> bool:
-    """Return whether trained weights, in float32, stand beside frozen ones in half precision."""
+    """Return whether trained float32 weights are mixed with frozen half-precision ones."""
     return (
         len({parameter.dtype for parameter in engine.checkpoint.model.parameters() if parameter.is_floating_point()})
         > 1

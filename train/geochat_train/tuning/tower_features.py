@@ -1,7 +1,7 @@
-"""Features of a frozen tower, computed once for each image and mapped into memory.
+"""Features of a frozen tower, computed once per image and memory-mapped.
 
-While the tower is frozen its features of an image are the same at every step. They are kept as the tower writes them,
-in its precision, so that a step on them gives the loss that it gives on pixels.
+The features of an image from a frozen tower are the same at every step. They are stored in the tower's own precision,
+so that a step on features gives the same loss as one on pixels.
 """
 
 import json
@@ -30,8 +30,8 @@ class TowerFeatures:
     Attributes:
         path: The file: (N, T, D), row after row.
         names: The images, in order.
-        shape: Of one image's features, (T, D), the class token among them.
-        dtype: Of the numbers.
+        shape: Shape of one image's features, (T, D), the class token among them.
+        dtype: Dtype of the numbers.
     """
 
     path: Path
@@ -44,7 +44,7 @@ class TowerFeatures:
         object.__setattr__(self, "_rows", {name: row for row, name in enumerate(self.names)})
 
     def __getitem__(self, name: str) -> Tensor:
-        """The features of one image, (1, T, D)."""
+        """Return the features of one image, (1, T, D)."""
         rows, width = self.shape
         count = len(self.names) * rows * width
         mapped = torch.from_file(str(self.path), shared=False, size=count, dtype=self.dtype)
@@ -54,16 +54,16 @@ class TowerFeatures:
 
 @dataclass(frozen=True)
 class FeatureCollator(Collator):
-    """As `Collator`, with features (1, T, D) in the place of pixels.
+    """As `Collator`, with features (1, T, D) instead of pixels.
 
     Attributes:
-        features: Of all images.
+        features: Features of all images.
     """
 
     features: TowerFeatures
 
     def pixels(self, name: str) -> Tensor:
-        """The features of an image, (1, T, D)."""
+        """Return the features of an image, (1, T, D)."""
         return self.features[name]
 
 
@@ -74,16 +74,16 @@ def tower_features(
     path: Path,
     tell: Callable[[str], None],
 ) -> TowerFeatures:
-    """The features in `path`, computed first where they are not there for exactly these images.
+    """Return the features in `path`, computed first unless they exist for exactly these images.
 
     From then on the model takes features where it takes pixels. One process computes; the others wait.
 
     Args:
         model: Whose tower it is.
         names: The images, each once.
-        pixels: Gives the pixels of an image, (1, 3, S, S).
+        pixels: Returns the pixels of an image, (1, 3, S, S).
         path: The file; what it holds stands in a .json beside it.
-        tell: Hears how far it is.
+        tell: Called with progress messages.
 
     Raises:
         SettingsError: The features come from several layers of the tower.
@@ -127,7 +127,7 @@ def _compute(
 
 
 def _accept(model: LlavaForConditionalGeneration) -> None:
-    """Have the tower pass features (N, T, D) through; pixels (N, 3, S, S) are computed as before."""
+    """Let the tower pass features (N, T, D) through; pixels (N, 3, S, S) are computed as before."""
     tower: Any = model.model.vision_tower
     compute = tower.forward
     vision: Any = model.config.vision_config

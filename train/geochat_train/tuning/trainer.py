@@ -1,4 +1,4 @@
-"""The trainer of instruction tuning: its loss, and what its checkpoints hold."""
+"""The trainer of instruction tuning: its loss, and the contents of its checkpoints."""
 
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,11 @@ _ONE_FILE = "1000000GB"
 
 
 class TuningTrainer(SafeTrainer):
-    """Trains on the assistant's words.
+    """Trains on the assistant's text.
 
     Args:
-        processor: Goes into checkpoints.
-        settings: Goes into checkpoints.
+        processor: Saved in checkpoints.
+        settings: Saved in checkpoints.
         options: As `SafeTrainer`.
     """
 
@@ -45,10 +45,10 @@ class TuningTrainer(SafeTrainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:  # noqa: ANN401 - Trainer's signature
-        """Cross-entropy of the words that are learnt, averaged over those of the whole step.
+        """Compute cross-entropy of the labelled tokens, averaged over those of the whole step.
 
-        Logits are computed where some row of the batch learns, not over the image and the questions: at 7B, logits of
-        1400 positions and their gradient would take 0.5 GB a row.
+        Logits are computed only at positions that some row of the batch is trained on, not over the image and the
+        questions: at 7B, logits of 1400 positions and their gradient would take 0.5 GB per row.
         """
         labels = inputs["labels"][:, 1:]
         learnt = (labels != IGNORED).any(0).nonzero().squeeze(1)  # (K,)
@@ -87,13 +87,13 @@ def save_result(
     settings: Settings,
     state: dict[str, Tensor] | None = None,
 ) -> None:
-    """Write what was learnt into an existing folder: an adapter, or the whole model.
+    """Write the trained weights into an existing folder: an adapter, or the entire model.
 
     Args:
-        folder: Where to.
+        folder: Destination folder.
         model: The tuned model.
-        processor: Goes with it.
-        settings: Go with it.
+        processor: Saved with it.
+        settings: Saved with it.
         state: Its weights, where they are gathered from several processes.
     """
     if isinstance(model, PeftModel):
@@ -105,7 +105,7 @@ def save_result(
 
 
 def load_result(folder: Path, model: Tuned) -> None:
-    """Load what `save_result` wrote into a model that was adapted alike.
+    """Load the output of `save_result` into a model that was adapted in the same way.
 
     Raises:
         CheckpointError: The folder does not hold exactly what the model needs.

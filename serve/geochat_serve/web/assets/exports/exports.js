@@ -3,7 +3,7 @@
 const MAX_CONVERSATION = 8 * 1024 * 1024; // bytes
 
 element.querySelectorAll("[data-kind]").forEach((button) =>
-  button.addEventListener("click", () => exportFile({ kind: button.dataset.kind }, "Writing the file …", (said) => (element.querySelector(".ge-message").textContent = said))),
+  button.addEventListener("click", () => exportFile({ kind: button.dataset.kind }, element.querySelector(".gc-saving"))),
 );
 
 const fileInput = element.querySelector("input");

@@ -19,19 +19,14 @@ function showImages() {
 }
 
 function takeImage(told) {
-  const layer = { shown: true, opacity: 1, ...told };
-  const change = (values) => {
-    Object.assign(layer, values);
-    showImages();
-  };
+  const layer = { shown: true, opacity: 1, ...told, ...chosen[told.id] };
   const [left, top, right, bottom] = told.bounds ?? [];
-  layer.row = makeRow(layer, { change, go: () => told.bounds && send("go-to", { points: [[left, top], [right, bottom]] }), remove: () => removeImage(layer.id) });
+  layer.row = makeRow(layer, { update: showImages, go: () => told.bounds && send("go-to", { points: [[left, top], [right, bottom]] }), remove: () => removeImage(layer.id) });
   layer.row.querySelector(".gy-count").textContent = "image";
   if (told.problem) {
     layer.row.append(node("span", { className: "gy-problem", textContent: told.problem + "." }));
     layer.row.querySelectorAll('[type="checkbox"], [type="range"]').forEach((each) => (each.disabled = true));
   }
-  layer.row.querySelector('[type="checkbox"]').checked = layer.shown;
   images.push(layer);
   imageList.prepend(layer.row);
 }
@@ -52,6 +47,7 @@ async function removeImage(id) {
   await callJson("images/" + id + "/remove", {}).catch(() => {}); // a layer that is gone is removed all the same
   images.find((each) => each.id === id)?.row.remove();
   images = images.filter((each) => each.id !== id);
+  forgetChoice(id);
   showImages();
 }
 
@@ -63,13 +59,9 @@ listen("scene", async ({ scene }) => {
   try {
     const told = await callJson("images");
     if (told.image_id !== listed) return; // another one was opened in the meantime
-    const before = new Map(images.map((each) => [each.id, each]));
     images.forEach((each) => each.row.remove());
     images = [];
-    for (const each of told.layers) {
-      const { name, shown, opacity } = before.get(each.id) ?? { name: each.name, shown: true, opacity: 1 };
-      takeImage({ ...each, name, shown, opacity });
-    }
+    told.layers.forEach(takeImage);
   } catch (error) {
     say(error.message, true);
   }

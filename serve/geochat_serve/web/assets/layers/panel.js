@@ -2,16 +2,38 @@
 
 const list = element.querySelector(".gy-list");
 
-// A row of the list; `acts` has what its controls do: `change`, `go` and `remove`.
+// What the user chose for layers, by id; the tab keeps it, so that a reload brings it back.
+const CHOSEN = "geochat-layers";
+const chosen = JSON.parse(sessionStorage.getItem(CHOSEN) || "{}");
+const keepChosen = () => sessionStorage.setItem(CHOSEN, JSON.stringify(chosen));
+
+function choose(layer, values) {
+  Object.assign(layer, values);
+  chosen[layer.id] = { ...chosen[layer.id], ...values };
+  keepChosen();
+}
+
+function forgetChoice(id) {
+  delete chosen[id];
+  keepChosen();
+}
+
+listen("new-session", () => Object.keys(chosen).forEach(forgetChoice));
+
+// A row of the list; `acts` has what its controls do: `update` after a choice, `go` and `remove`.
 function makeRow(layer, acts) {
+  const change = (values) => {
+    choose(layer, values);
+    acts.update();
+  };
   const range = node("input", { type: "range", min: 0, max: 1, step: 0.05, value: layer.opacity, ariaLabel: "Opacity" });
-  const shown = node("input", { type: "checkbox", checked: true, ariaLabel: "Show the layer" });
+  const shown = node("input", { type: "checkbox", checked: layer.shown, ariaLabel: "Show the layer" });
   const name = node("input", { type: "text", value: layer.name, maxLength: 80, ariaLabel: "Name of the layer" });
   const swatch = node("i");
   if (layer.colour) swatch.style.background = layer.colour;
-  range.addEventListener("input", () => acts.change({ opacity: Number(range.value) }));
-  shown.addEventListener("change", () => acts.change({ shown: shown.checked }));
-  name.addEventListener("input", () => acts.change({ name: name.value }));
+  range.addEventListener("input", () => change({ opacity: Number(range.value) }));
+  shown.addEventListener("change", () => change({ shown: shown.checked }));
+  name.addEventListener("input", () => change({ name: name.value }));
   const button = (text, action) => node("button", { type: "button", textContent: text, onclick: action });
   return node(
     "li",
@@ -37,6 +59,7 @@ function removeLayer(id) {
   const place = layers.findIndex((layer) => layer.id === id);
   if (place < 0) return;
   layers[place].row.remove();
+  forgetChoice(id);
   layers.splice(place, 1);
   paintSoon();
 }
@@ -57,12 +80,8 @@ listen("put-layer", (given) => {
     const { name, colour, shown, opacity, row } = before;
     Object.assign(before, made, { name, colour, shown, opacity, row });
   } else {
-    made.colour = COLOURS[layers.length % COLOURS.length];
-    const change = (values) => {
-      Object.assign(made, values);
-      paintSoon();
-    };
-    made.row = makeRow(made, { change, go: () => goTo(made), remove: () => removeLayer(made.id) });
+    choose(made, { colour: COLOURS[layers.length % COLOURS.length], ...chosen[made.id] });
+    made.row = makeRow(made, { update: paintSoon, go: () => goTo(made), remove: () => (removeLayer(made.id), made.removed?.()) });
     layers.push(made);
     list.prepend(made.row);
   }
@@ -77,9 +96,23 @@ function say(text, bad = false) {
   element.querySelector(".gy-message").classList.toggle("bad", bad);
 }
 
-// A file of features: sent to the server, which lays it on the image.
+// A file of features: sent to the server, which lays it on the image and keeps the shapes for a page that is reloaded.
 const MAX_OVERLAY = 64 * 1024 * 1024; // bytes
-let overlays = 0;
+
+function putOverlay({ id, ...layer }) {
+  const removed = () => callJson("overlays/" + id + "/remove", {}).catch(() => {}); // one that is gone is removed all the same
+  send("put-layer", { id: "overlay " + id, removed, ...layer });
+}
+
+listen("scene", async ({ scene }) => {
+  if (layers.some((layer) => layer.image_id === scene.image_id && layer.removed)) return; // other bands of it
+  try {
+    const told = await callJson("overlays");
+    for (const id of told.image_id === scene.image_id ? told.overlays : []) putOverlay(await callJson("overlays/" + id));
+  } catch (error) {
+    say(error.message, true);
+  }
+});
 
 async function addOverlay(file) {
   element.querySelector("details").open = true;
@@ -89,7 +122,7 @@ async function addOverlay(file) {
     say("Reading " + file.name + " …");
     const { path } = await upload(file);
     const { skipped, others, ...layer } = await callJson("overlays", { upload: path, name: file.name });
-    send("put-layer", { id: "overlay " + ++overlays, ...layer });
+    putOverlay(layer);
     const notes = [];
     if (skipped) notes.push(skipped.toLocaleString("en") + " features have no place on the image");
     if (others.length) notes.push("the file has other layers, which are not shown: " + others.join(", "));

@@ -41,9 +41,9 @@ element.querySelectorAll("[data-kind]").forEach((button) =>
   button.addEventListener("click", () => {
     const { hidden } = send("get-shown"); // all boxes may be hidden on the image
     const boxes = hidden ? [] : selected.size ? chosenBoxes() : shownBoxes();
-    const { kind } = button.dataset;
-    const text = kind === "png" ? "Writing the picture, its longer side at most " + props.picture_side + " px …" : "Writing the file …";
-    exportFile({ kind, shown: boxes.map((box) => box.key) }, text, (said) => (element.querySelector(".gr-saving").textContent = said));
+    const saving = element.querySelector(".gr-saving");
+    if (boxes.length) exportFile({ kind: button.dataset.kind, shown: boxes.map((box) => box.key) }, saving);
+    else tellExport(saving, "No boxes are shown; show them on the image (B), or those of an answer.");
   }),
 );
 

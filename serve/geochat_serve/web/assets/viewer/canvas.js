@@ -30,9 +30,18 @@ const camera = {
   // Show a part of the image (left, top, right, bottom) in the middle of the stage, so that it takes `share` of it.
   show([left, top, right, bottom], share) {
     const fit = Math.min(this.width / Math.max(right - left, 1), this.height / Math.max(bottom - top, 1)) * share;
-    this.scale = Math.min(fit, Math.max(8, this.fitScale()));
-    this.x = this.width / 2 - ((left + right) / 2) * this.scale;
-    this.y = this.height / 2 - ((top + bottom) / 2) * this.scale;
+    this.look([(left + right) / 2, (top + bottom) / 2], Math.min(fit, Math.max(8, this.fitScale())));
+  },
+
+  middle() {
+    return this.toImage([this.width / 2, this.height / 2]);
+  },
+
+  // Show a point of the image in the middle of the stage.
+  look([x, y], scale) {
+    this.scale = scale;
+    this.x = this.width / 2 - x * scale;
+    this.y = this.height / 2 - y * scale;
     this.clamp();
   },
 

@@ -87,7 +87,7 @@ function publish() {
   const own = regions.stashed ?? regions.list;
   const state = { regions: own.map(toNumbers), window: camera.window() };
   props.value = JSON.stringify({ scene: camera.scene.id, ...state });
-  sessionStorage.setItem(KEPT, JSON.stringify({ image: camera.scene.image_id, ...state }));
+  sessionStorage.setItem(KEPT, JSON.stringify({ image: camera.scene.image_id, ...state, middle: camera.middle(), scale: camera.scale }));
   send("regions", { count: own.length });
   if (own.length !== publishedCount) {
     publishedCount = own.length;
@@ -106,10 +106,10 @@ function resume() {
   regions.list = kept.regions.map((numbers) => ({ ...fromNumbers(numbers), id: ++regions.lastId }));
   publishedCount = regions.list.length; // no news: the task stays as the user left it
   recorded = JSON.stringify(regions.list);
-  const [left, top, width, height] = kept.window;
-  camera.show([left, top, left + width, top + height], 1);
+  camera.look(kept.middle, kept.scale);
   return true;
 }
+window.addEventListener("pagehide", () => publishTimer && publish()); // a reload right after a change brings it back
 // A user who turns to the rest of the page may ask at once.
 for (const kind of ["pointerdown", "focusin"]) {
   document.addEventListener(kind, (event) => publishTimer && !element.contains(event.target) && publish(), true);
