@@ -74,7 +74,7 @@ def driver(measure: Measure) -> list[str]:
         "|---|---|---|---|",
     ]
     for side, scenes in ((768, 180), (2048, 24)):
-        found = measure("driver", "--side", str(side), "--scenes", str(scenes), "--seconds", "3")
+        found = measure("driver", "--side", str(side), "--scenes", str(scenes), "--seconds", "20")
         lines.append(
             f"| {(side // 256) ** 2} | {found['windows_per_s']:.1f} | {found['windows_per_s']:.0f} | "
             f"{found['cpu_ms_a_window']:.1f} ms per window |"

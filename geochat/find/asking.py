@@ -120,13 +120,8 @@ class Asking:
         if folder is None:
             folder = tempfile.mkdtemp(prefix="geochat-")
             weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        self.job = Job(
-            Path(folder),
-            self._asked(settings),
-            look.plan,
-            restart=options.get("restart", False),
-            retry=options.get("retry", False),
-        )
+        restart, retry = options.get("restart", False), options.get("retry", False)
+        self.job = Job(Path(folder), self._asked(settings), look.plan, restart=restart, retry=retry)
 
     def progress(self, found: int = 0) -> Progress:
         """Progress of the job."""
