@@ -65,18 +65,23 @@ OPENINGS = (
     "could you", "would you", "will you", "tell me", "let me know", "i want to know", "i would like to know",
     "i d like to know", "i need to know", "do you know", "i want you to", "i d like you to", "i want to", "i d like to",
     "help me", "go ahead and", "try to", "for me", "in a few words", "is it true that", "i wonder", "good morning",
+    "say", "i need", "i want", "i would like", "i d like",
 )  # fmt: skip
+POLITE = ("please", "thanks", "thank you")
 FOLLOWING = ("and what about", "and how about", "what about", "how about", "what of", "and also", "and", "or", "but")
 """Openings of a question that continues the one before."""
 ENDINGS = (
     "please", "thanks", "thank you", "here", "there", "right now", "at the moment", "exactly", "in total", "in all",
     "altogether", "at all", "for me", "anywhere", "somewhere", "down there", "over there", "in it", "in there",
-    "are there", "is there", "are", "is", "does", "do you see", "can you see", "can we see", "can i see", "you see",
+    "in here", "are there", "is there", "are", "is", "does",
+    "do you see", "can you see", "can we see", "can i see", "you see",
     "you can see", "that you see", "that you can see", "do you find", "can you find", "you find", "do you count",
     "can you count", "do we have", "are we looking at", "does image show", "does image have", "does image contain",
     "does it show", "image show", "image shows", "it shows", "can be seen", "be seen", "be found", "visible",
     "present", "shown", "seen", "found", "located", "depicted", "pictured", "in view", "are parked", "are docked",
-    "are moored", "right", "now", "then", "too", "as well",
+    "are moored", "right", "now", "then", "too", "as well", "total", "overall", "show up", "appear", "does this show",
+    "can you make out", "do you make out", "can we make out", "have you found", "did you find", "did you see",
+    "did you count", "have you counted", "have you seen", "are visible", "are present", "exist",
 )  # fmt: skip
 
 TASKS: Mapping[Kind, Task] = MappingProxyType({kind: Task.VQA if kind in VISUAL else Task(kind.value) for kind in Kind})
@@ -108,6 +113,9 @@ _ARE = r"(?:is|are)"
 _WE = r"(?:you|we|i|one)"
 _LOOK = r"(?:see|spot|notice|recogni[sz]e|observe|make out|identify|detect|find|have)"
 _MORE = r"(?P<word>more|fewer|less)"
+_HIGHER = r"(?P<word>more|larger|greater|higher|bigger|fewer|less|smaller|lower)"
+MORE = frozenset({"more", "larger", "greater", "higher", "bigger", "outnumber"})
+"""Words of a comparison that ask whether there is more of the first."""
 _BOX = r"(?:boxes|box|bounding box|bounding boxes|bbox|bboxes)"
 _LOCATION = rf"(?:exact )?(?:locations?|positions?|coordinates|whereabouts|{_BOX})"
 _FIND = (
@@ -115,8 +123,11 @@ _FIND = (
     rf"|point (?:out|at|to)|(?:look|search) for|(?:draw|put)(?: a| the)? {_BOX} (?:around|on|over|for)"
     r"|find|locate|locali[sz]e|show|box|mark|highlight|detect|identify|outline|circle|spot|pinpoint|get|point)"
 )
-_PART = r"(?:part|area|corner|side|region|section|quadrant|half|place)"
+_EACH = r"(?:separate|individual|different|distinct|single)"
+_SOME = r"(?:(?:at least|even) )"
 _COUNT = r"(?:number|count|amount|total|quantity)"
+_THAT = rf"(?:(?:that|the {_COUNT}) of )"
+_PART = r"(?:part|area|corner|side|region|section|quadrant|half|place)"
 
 
 def _table(*rows: tuple[Kind, str]) -> _Table:
@@ -124,6 +135,10 @@ def _table(*rows: tuple[Kind, str]) -> _Table:
 
 
 ABOUT_OBJECTS = _table(
+    (Kind.COMPARISON, rf"(?:is |are )?(?:the )?{_COUNT} of (?P<x>.+?) {_HIGHER} than {_THAT}?(?P<y>.+)"),
+    (Kind.COMPARISON, rf".{{0,20}}\b{_HIGHER} {_COUNT} of (?P<x>.+?) than (?:of )?(?P<y>.+)"),
+    (Kind.COMPARISON, rf"{_ARE} (?:there )?(?P<x>.+?) {_MORE} (?:numerous|common|frequent) than (?P<y>.+)"),
+    (Kind.COMPARISON, r"(?:(?:do|does|is it that) )?(?P<x>.+?) (?P<word>outnumber)s? (?P<y>.+)"),
     (Kind.COMPARISON, rf"(?:.{{0,40}} )?{_MORE} (?P<x>.+?) (?:than|or) (?P<y>.+)"),
     (Kind.COMPARISON, rf"compared (?:with|to) (?P<y>.+?) are there {_MORE} (?P<x>.+)"),
     (Kind.COLOUR, r"(?:what|which) color (?:is|are|has|have|does|do) (?P<x>.+?)(?: have)?"),
@@ -133,10 +148,11 @@ ABOUT_OBJECTS = _table(
     (Kind.REFER, r"how many (?P<x>.+?) (?:and )?where.*"),
     (Kind.REFER, rf"{_ARE} there (?P<x>.+?) (?:and )?where.*"),
     (Kind.COUNT, rf"{_ARE} there (?:more|less|fewer) than \w+ (?P<x>.+)"),
-    (Kind.COUNT, r"how (?:many|much)(?P<x>(?: .+)?)"),
-    (Kind.COUNT, r"(?:count|count up|estimate the number of|no of|num of) (?P<x>.+)"),
-    (Kind.COUNT, rf"(?:what {_ARE} |give |give me |say |get |find )?(?:the )?(?:\w+ )?{_COUNT} of (?P<x>.+)"),
-    (Kind.COUNT, r"(?P<x>.+?) counts?"),
+    (Kind.COUNT, rf"how (?:many|much)(?: {_EACH})?(?P<x>(?: .+)?)"),
+    (Kind.COUNT, rf"(?:count|count up|estimate the number of|no of|num of|total)(?: {_EACH})? (?P<x>.+)"),
+    (Kind.COUNT, rf"(?:what {_ARE} |(?:give|get|show|do)(?: me)? |find )?(?:the |a )?(?:\w+ )?{_COUNT} of (?P<x>.+)"),
+    (Kind.COUNT, r"(?:what is the )?(?P<x>.+?) (?:counts?|how many)"),
+    (Kind.COUNT, r"(?:what number of|tally(?: up)?(?: all)?|how (?:large|high) is the number of) (?P<x>.+)"),
     (Kind.REFER, r"(?:i am |i m |we are )?(?:looking|searching) for (?P<x>.+)"),
     (Kind.REFER, rf"where (?:can|do|could|should|would) {_WE} {_LOOK} (?P<x>.+)"),
     (Kind.POSITION, rf"(?:in |on )?(?:which|what) {_PART} (?:is|are|holds|contains|has|can) (?P<x>.+?)(?: in| on)?"),
@@ -145,7 +161,13 @@ ABOUT_OBJECTS = _table(
     (Kind.REFER, r"(?:(?:show|tell) me |see |find out |find )?where (?P<x>.+?) (?:is|are|lie|lies)"),
     (Kind.REFER, r"where(?P<x>)"),
     (Kind.REFER, rf"what {_ARE} the {_LOCATION} of (?P<x>.+)"),
-    (Kind.PRESENCE, rf"(?:(?:see |check )?(?:if|whether) |see )?{_ARE} there (?P<x>.+)"),
+    (Kind.PRESENCE, r"(?:.{0,20} )?(?:any|a|no) (?:signs?|trace|traces|evidence|hint) of (?P<x>.+)"),
+    (Kind.PRESENCE, rf"(?:(?:see |check )?(?:if|whether) |see )?{_ARE} there {_SOME}?(?P<x>.+)"),
+    (Kind.PRESENCE, rf"(?:if|whether) {_WE} (?:can )?{_LOOK} (?P<x>.+)"),
+    (Kind.PRESENCE, r"(?:can|could|might|may|would) there be (?P<x>.+)"),
+    (Kind.PRESENCE, r"(?:can|could) (?P<x>.+?) be (?:seen|found|spotted|detected|identified|made out)"),
+    (Kind.PRESENCE, rf"(?:have|has) {_WE} (?:found|seen|spotted|noticed|detected|got) (?P<x>.+)"),
+    (Kind.PRESENCE, r"(?:do|does) (?P<x>.+?) (?:appear|exist|show up|occur)"),
     (Kind.PRESENCE, rf"(?:(?:see |check )?(?:if|whether) )?there {_ARE} (?P<x>.+)"),
     (Kind.PRESENCE, r"check for (?P<x>.+)"),
     (Kind.REFER, rf"{_FIND}(?: me| us| out)?(?: where)?(?P<x>(?: .+)?)"),
@@ -167,11 +189,13 @@ _DETAIL = r"(?: (?:briefly|shortly|in (?:detail|brief|short|one sentence|a sente
 _OBJECTS = r"(?:objects?|things?|everything|items|targets)"
 _ALL = r"(?: me)?(?: all| every| each)?(?: of)?(?: the)?"
 _SEEN = r"(?:this|that|it|image|here|there|seen|shown|visible|depicted|(?:(?:shown|visible) )?(?:in|on) image|in it)"
+_TELL = r"(?:(?:describe|explain|summari[sz]e) )?"
 _SHORT = r"(?:short|brief|detailed|one sentence|concise|good)"
 _PLACE = (
     r"(?:place|area|image|land|landscape|terrain|location|environment|region|land use|land cover|landuse|site|setting"
     r"|surroundings)"
 )
+_KIND = r"(?:kind|type|sort|class|category)"
 _SCENE_REST = r"(?: (?:it|this|that|image|we|the|here|to|in|best|class|belong|have|show|shown|looking at))*"
 ABOUT_IMAGE = _table(
     (Kind.GROUNDING, rf"(?:describe|summari[sz]e|explain|walk me)\b.{{0,60}} (?:with|and) .{{0,40}}\b{_WHERE}.*"),
@@ -179,38 +203,44 @@ ABOUT_IMAGE = _table(
     (Kind.GROUNDING, rf"(?:give|write).{{0,10}} (?:description|caption)\b.{{0,30}} (?:with|and) .{{0,40}}\b{_WHERE}.*"),
     (Kind.GROUNDING, rf"(?:what|which) (?:kinds of |sort of )?{_OBJECTS}(?: (?:are|is|can|do|does)\b.*)?"),
     (Kind.GROUNDING, r"what is (?:there|in image|on image|here) and where.*"),
-    (Kind.GROUNDING, rf"where {_ARE} everything"),
+    (Kind.GROUNDING, rf"where {_ARE}(?: all)?(?: the| these)? {_OBJECTS}"),
     (Kind.GROUNDING, rf"(?:list|name){_ALL} {_OBJECTS}(?: .{{0,60}})?"),
     (Kind.GROUNDING, rf"{_FIND}{_ALL} {_OBJECTS}(?: .{{0,60}})?"),
     (Kind.GROUNDING, r"object detection|grounded (?:description|caption)"),
     (Kind.CAPTION, rf"(?:describe|summari[sz]e|explain|caption|interpret)(?: {_THIS})?{_DETAIL}"),
-    (Kind.CAPTION, rf"what (?:do|can|did) {_WE} see(?: (?:here|there|in image|on image))?"),
+    (Kind.CAPTION, rf"{_TELL}what (?:(?:do|can|did) )?{_WE} (?:can )?see(?: (?:here|there|in image|on image))?"),
     (Kind.CAPTION, r"what can be seen(?: .{0,20})?"),
-    (Kind.CAPTION, rf"what {_ARE} {_SEEN}(?: of| about)?"),
+    (Kind.CAPTION, rf"{_TELL}what {_ARE} {_SEEN}(?: (?:of|about|here|there))?"),
     (Kind.CAPTION, r"what (?:am i|are we|are you) (?:looking at|seeing)(?: here)?"),
-    (Kind.CAPTION, r"what image (?:is|shows)(?: of)?"),
+    (Kind.CAPTION, rf"{_TELL}what (?:image|this|it) (?:is of|is about|shows|depicts|contains|is showing)"),
+    (Kind.CAPTION, r"what image is"),
     (Kind.CAPTION, r"what (?:does|is) (?:image|it|this) (?:show|showing|contain|depict|about)"),
     (Kind.CAPTION, r"what is (?:going on|happening)(?: .{0,20})?"),
     (Kind.CAPTION, r"(?:something )?about image"),
     (Kind.CAPTION, rf"(?:(?:give|write|provide|generate|make|create|add) )?(?:me )?(?:an? |the )?(?:{_SHORT} )?"
                    rf"(?:caption|description|summary)"
                    rf"(?: (?:of|for) {_THIS})?"),
-    (Kind.SCENE, rf"(?:what|which) (?:kind|type|sort|class|category)(?: of)?(?: an?)?(?: {_PLACE})?"
+    (Kind.SCENE, rf"(?:what|which) {_KIND}(?: of)?(?: an?)?(?: {_PLACE})?(?: (?:this|that|it|image))?"
                  rf" (?:is|are|does|do|fits|describes|belongs){_SCENE_REST}"),
+    (Kind.SCENE, rf"(?:(?:describe|give|name|show)(?: me)? )?(?:the )?{_KIND} of {_PLACE}"),
+    (Kind.SCENE, rf"what (?:would|do|could|should) {_WE} call (?:it|this|that|image)(?: {_PLACE})?"),
     (Kind.SCENE, rf"(?:what|which) {_PLACE}(?: class| type| category)? (?:is|are|does|do){_SCENE_REST}"),
-    (Kind.SCENE, rf"what is (?:the |this |that )?(?:kind of |type of )?{_PLACE}(?: class| type| category)?"),
+    (Kind.SCENE, rf"what is (?:the |this |that )?(?:{_KIND} of )?{_PLACE}(?: class| type| category)?"),
     (Kind.SCENE, r"(?:classify|categori[sz]e)(?: (?:it|this|image|place|area|the))*"),
-    (Kind.SCENE, r"(?:the )?(?:image |land use |land cover )?(?:classification|class|category)"),
+    (Kind.SCENE, r"(?:the )?(?:image |place |area |land use |land cover )?(?:classification|class|category)"),
+    (Kind.SCENE, r"(?:the )?(?:image|place|area|land use|land cover) (?:type|kind)"),
     (Kind.SCENE, r"(?:the )?(?:image|land use|land cover)"),
     (Kind.SCENE, rf"(?:name|identify|recogni[sz]e|guess|determine) (?:the )?(?:kind of |type of )?{_PLACE}(?: type)?"),
 )  # fmt: skip
 """Questions about the whole image; the first that fits holds."""
 
-_REGION = r"(?:box|region|area|rectangle|polygon|object|objects|thing|marked|selected|drawn|outline)"
+_REGION = r"(?:box|region|area|rectangle|polygon|object|objects|thing|spot|place|marked|selected|drawn|outline)"
 _AT = r"(?:this|that|it|here|there|at|in|inside|within|present|below|looking at)"
 ABOUT_REGION = _table(
     (Kind.IDENTIFY, rf"(?:what|which|who)\b(?: .{{0,60}})? (?:{_AT}|{_REGION})"),
     (Kind.IDENTIFY, rf"(?:identify|name|classify|recogni[sz]e|describe|explain|what)(?: (?:the|{_AT}|{_REGION}))*"),
+    (Kind.IDENTIFY, rf"what (?:does|do) (?:(?:the|this|that) )?{_REGION} (?:show|contain|hold|mark|have)"),
+    (Kind.IDENTIFY, rf"(?:what|which)(?: .{{0,40}})? (?:this|that|it|{_REGION}) (?:is|shows|contains|holds|marks)"),
     (Kind.IDENTIFY, rf"{_ARE} (?:this|that|it|these) .+"),
 )  # fmt: skip
 """Questions about a marked region."""

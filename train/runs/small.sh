@@ -10,9 +10,6 @@ imagery=$(realpath "${1:?usage: train/runs/small.sh IMAGERY [OUT] [ARGUMENTS]}")
 out=$(realpath -m "${2:-runs/small}")
 cd "$(dirname "$0")/../.."
 export PYTHONPATH="$PWD:$PWD/data:$PWD/train:$PWD/eval${PYTHONPATH:+:$PYTHONPATH}"
-if ldconfig -p | grep -q 'libjemalloc\.so\.2'; then # saves a third of the CPU time, see docs/training.md
-  export LD_PRELOAD=libjemalloc.so.2 MALLOC_CONF=thp:always,dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0
-fi
 mkdir -p "$out/teacher"
 gguf="$out/teacher/SmolLM2-135M-Instruct.Q4_1.gguf"
 if [ ! -f "$gguf" ]; then

@@ -24,6 +24,9 @@ EVERY = "every kind of place"
         ("Tell me how many cars you find.", "cars"),
         ("ship count", "ships"),
         ("hi, could you tell me how many pv modules there are", "solar panels"),
+        ("how many separate ships can you make out", "ships"),
+        ("total ships?", "ships"),
+        ("what is the plane count", "airplanes"),
         ("is there more than one baseball field?", "baseball diamonds"),
     ],
 )
@@ -47,6 +50,11 @@ def test_counts(question, many, understood):
         ("Are houses visible in this image?", "a building"),
         ("Is an airplane present in the image?", "an airplane"),
         ("isn't there a plane?", "an airplane"),
+        ("do ships appear in this image", "a ship"),
+        ("is there at least one boat?", "a ship"),
+        ("any sign of vessels?", "a ship"),
+        ("could there be a jet in here", "an airplane"),
+        ("can cars be seen?", "a car"),
         ("check if there are vehicles", "a car"),
         ("Would I find ships here?", "a ship"),
         ("there's a tennis court, right?", "a tennis court"),
@@ -68,6 +76,9 @@ def test_presence(question, one, understood):
         ("more planes or tanks?", "more airplanes than storage tanks"),
         ("Compared with cars, are there more ships?", "more ships than cars"),
         ("Is it true that there are fewer ships than cars?", "fewer ships than cars"),
+        ("do ships outnumber cars", "more ships than cars"),
+        ("is the number of boats smaller than that of cars?", "fewer ships than cars"),
+        ("is there a greater number of ships than of cars", "more ships than cars"),
     ],
 )
 def test_comparisons(question, words, understood):
