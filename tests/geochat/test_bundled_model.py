@@ -28,7 +28,7 @@ def chat() -> GeoChat:
 def test_its_weights_are_small():
     weights = [file.stat().st_size for file in bundled_path().rglob("*.safetensors")]
     assert weights
-    assert sum(weights) <= 30_000_000
+    assert sum(weights) <= 36_000_000
     assert max(weights) <= 15_000_000
 
 
@@ -80,7 +80,7 @@ def test_its_vocabulary_has_one_token_a_coordinate(chat):
 
 def test_the_scene_classes_are_listed_with_the_weights():
     settings = json.loads((bundled_path() / "geochat.json").read_text(encoding="utf-8"))
-    assert len(settings["scene_classes"]) == 21
+    assert len(settings["scene_classes"]) == 43
 
 
 PLAIN = {  # as people type it: what the answer must be or hold
@@ -107,7 +107,7 @@ def test_plain_searches_find_boxes(chat, typed):
     assert answer.regions[0].as_asked is True
 
 
-@pytest.mark.parametrize("typed", ["hello", "a submarine", "is it safe to land?", "[refer] the swimming pool"])
+@pytest.mark.parametrize("typed", ["hello", "a submarine", "is it safe to land?", "[refer] the windmill"])
 def test_what_it_does_not_know_it_says(chat, typed):
     answer = chat.ask(SCENE, typed)
     assert answer.to_dict()["in_scope"] is False

@@ -131,16 +131,16 @@ class TestShape:
 
     def test_a_new_vocabulary_takes_over_what_the_old_one_knew(self):
         old = load(device="cpu")
-        tokenizer = shape.train_tokenizer(["the harbor of a stadium near the airplane"] * 30, 700)
+        tokenizer = shape.train_tokenizer(["the harbor of a zeppelin near the airplane"] * 30, 700)
         torch.manual_seed(0)
         model = shape.build_model(tokenizer)
         shape.take_over(model, tokenizer, old.model, old.processor.tokenizer)
         known, mine = old.processor.tokenizer.get_vocab(), tokenizer.get_vocab()
         table, before = model.get_input_embeddings().weight, old.model.get_input_embeddings().weight
         assert torch.equal(table[mine["<50>"]], before[known["<50>"]].float())
-        (stadium,) = (number for token, number in mine.items() if token.endswith("stadium"))
-        assert "Ġstadium" not in known
-        assert table[stadium].norm() > 0.1
+        (zeppelin,) = (number for token, number in mine.items() if token.endswith("zeppelin"))
+        assert "Ġzeppelin" not in known
+        assert table[zeppelin].norm() > 0.1
 
 
 class TestQuestions:

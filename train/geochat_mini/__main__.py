@@ -27,6 +27,7 @@ _LOG = logging.getLogger(__name__)
 SETTINGS = Settings(
     name="geochat-mini",
     dialect=MINI.name,
+    fit="pad",
     convention=MINI.angles,
     scene_classes=NAMES,
     categories=tuple(sorted(CATEGORIES)),
