@@ -5,7 +5,7 @@ weights from (`transformers_weights`) and modules to replace (`fusion_config`). 
 and are removed before transformers sees the config. Impossible sizes are refused before a model is built from them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def read_architecture(folder: Path) -> LlavaConfig:
     """
     file = folder / "config.json"
     raw = read_object(file)
-    refuse_quantized(raw, folder, but=is_packed)
+    refuse_quantized(raw, folder, packed=True)
     if raw.get("model_type") != "llava":
         raise CheckpointError(f"{folder} is a {raw.get('model_type')!r} model, expected 'llava'")
     for part in ("vision_config", "text_config"):
@@ -72,15 +72,13 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def refuse_quantized(
-    raw: Mapping[str, Any], folder: Path, but: Callable[[object], bool] = lambda stated: False
-) -> None:
+def refuse_quantized(raw: Mapping[str, Any], folder: Path, *, packed: bool = False) -> None:
     """Refuse a checkpoint with quantised weights.
 
     Args:
         raw: Its config.
         folder: Folder named in the message.
-        but: Returns, from the config's statement, whether a method is exempt.
+        packed: Whether the format of `geochat.checkpoints.packed` is exempt.
 
     Raises:
         CheckpointError: The config states it.
@@ -89,7 +87,7 @@ def refuse_quantized(
         if not isinstance(values, Mapping):
             continue
         stated = next((values[name] for name in QUANTIZATION if values.get(name)), None)
-        if stated is not None and not but(stated):
+        if stated is not None and not (packed and is_packed(stated)):
             method = stated.get("quant_method", "an unnamed method") if isinstance(stated, Mapping) else stated
             raise CheckpointError(
                 f"{folder} holds weights quantised by {str(method)[:40]}; only float32, bfloat16, float16 "

@@ -4,7 +4,7 @@ import base64
 import io
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +16,7 @@ from PIL import Image
 from geochat.errors import ImageError
 from geochat.geometry import to_geographic, transform_points
 from geochat.imagery import BandChoice, GeoImage, Scene, Stretch
+from geochat_serve.storage import UploadStorage, safe_name
 
 _LOSSLESS_PIXELS = 2**19
 _GRID = 17  # the page gets longitude and latitude at this many points per side, and interpolates between them
@@ -176,6 +177,24 @@ def open_sample(name: str, images: Sequence[Path] = ()) -> OpenScene:
     if name not in [sample["file"] for sample in samples()]:
         raise ImageError(f"there is no bundled scene {name!r}; choose one from the gallery")
     return OpenScene.open(_samples_folder() / name, name, owned=False)
+
+
+def open_upload(data: Mapping[str, Any], storage: UploadStorage) -> OpenScene:
+    """Claim an uploaded image and open it; it is removed if it cannot be opened.
+
+    Args:
+        data: Its `upload`, as the storage named it, and the `name` it had.
+        storage: Holds it.
+
+    Raises:
+        ImageError: It cannot be opened, or it is gone.
+    """
+    path = storage.claim(data.get("upload"))
+    try:
+        return OpenScene.open(path, safe_name(str(data.get("name") or "")))
+    except BaseException:
+        storage.remove(path)
+        raise
 
 
 def gallery_titles(images: Sequence[Path] = ()) -> dict[str, str]:

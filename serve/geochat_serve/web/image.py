@@ -13,10 +13,10 @@ from geochat.errors import SettingsError
 from geochat.imagery import COMPOSITES, ORDERS, GeoImage, Stretch, Window
 from geochat_serve.answering import AnswerService
 from geochat_serve.middleware.binding import is_page
-from geochat_serve.open_scene import OpenScene, open_sample
+from geochat_serve.open_scene import OpenScene, open_sample, open_upload
 from geochat_serve.session import AUTOMATIC, Session
 from geochat_serve.sessions import SessionStore
-from geochat_serve.storage import UploadStorage, safe_name
+from geochat_serve.storage import UploadStorage
 from geochat_serve.validation import event_data, read_bands, read_places, read_viewer
 from geochat_serve.web.notifications import (
     Update,
@@ -89,17 +89,7 @@ class ImageHandlers:
 
     def open_upload(self, event: gr.EventData, request: gr.Request) -> tuple[Update, ...]:
         """Open an uploaded image."""
-
-        def claim(_session: Session) -> OpenScene:
-            data = event_data(event)
-            path = self.storage.claim(data.get("upload"))
-            try:
-                return OpenScene.open(path, safe_name(str(data.get("name") or "")))
-            except BaseException:
-                self.storage.remove(path)
-                raise
-
-        return self._open(request, claim)
+        return self._open(request, lambda _session: open_upload(event_data(event), self.storage))
 
     def open_sample(self, event: gr.EventData, request: gr.Request) -> tuple[Update, ...]:
         """Open an image of the gallery."""

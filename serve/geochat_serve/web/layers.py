@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute
 
 from geochat.errors import ImageError
 from geochat_serve.image_layers import layer_bounds
-from geochat_serve.open_scene import OpenScene, open_sample
+from geochat_serve.open_scene import OpenScene, open_sample, open_upload
 from geochat_serve.overlays import read_overlay
 from geochat_serve.session import Session, discard
 from geochat_serve.sessions import SessionStore
@@ -108,12 +108,7 @@ class LayerHandlers:
     def _open(self, values: dict[str, Any]) -> OpenScene:
         if "file" in values:
             return open_sample(str(values["file"]), self.images)
-        path = self.storage.claim(values.get("upload"))
-        try:
-            return OpenScene.open(path, safe_name(str(values.get("name") or "")))
-        except BaseException:
-            self.storage.remove(path)
-            raise
+        return open_upload(values, self.storage)
 
     async def remove_image(self, request: Request, session: Session) -> dict[str, Any]:
         """Remove an image layer."""
