@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from geochat.prompts.phrases import category_of, normalise, plural, quoted, singular
 from geochat.prompts.synonyms import AFTER_NOUN, ANYTHING, COLOURS, DETERMINERS, NUMBERS
 
+_FAR = "(?:furthest|farthest)"
 _EXTREMES = {
-    "leftmost": "leftmost|left most|most left|far left|furthest left|farthest left",
-    "rightmost": "rightmost|right most|most right|far right|furthest right|farthest right",
-    "topmost": "topmost|top most|uppermost|highest|furthest up",
-    "bottommost": "bottommost|bottom most|lowermost|lowest|furthest down",
+    "leftmost": f"leftmost|left most|most left|far left|{_FAR} left|westernmost|most western|{_FAR} west",
+    "rightmost": f"rightmost|right most|most right|far right|{_FAR} right|easternmost|most eastern|{_FAR} east",
+    "topmost": f"topmost|top most|uppermost|highest|{_FAR} up|northernmost|most northern|{_FAR} north",
+    "bottommost": f"bottommost|bottom most|lowermost|lowest|{_FAR} down|southernmost|most southern|{_FAR} south",
     "largest": "largest|biggest|longest|hugest",
     "smallest": "smallest|tiniest|littlest|shortest",
 }
@@ -29,6 +30,11 @@ _IS = r"(?: that| which)?(?: is| are)?(?: located| situated| lying| parked| dock
 _SPOT = r"(?P<row>top|upper|bottom|lower)?(?:(?<=\w) )?(?P<column>left|right)?(?P<middle>center|central|middle)?"
 _PART = r"(?: hand)?(?: (?P<part>corner|side|part|area|edge|half|third|quadrant|section|end))?"
 _AFTER = re.compile(rf"{_IS} (?:in|at|on|to|near|towards?)(?: the)?(?: very| far)? {_SPOT}{_PART}$")
+_TOWARDS = re.compile(
+    rf"{_IS} (?:closest|nearest|most|{_FAR})(?: to)?(?: the)? (?P<spot>top|upper|bottom|lower|left|right){_PART}$"
+)
+_SIDES = {"top": "topmost", "upper": "topmost", "bottom": "bottommost", "lower": "bottommost", "left": "leftmost",
+          "right": "rightmost"}  # fmt: skip
 _BEFORE = re.compile(rf"{_SPOT} (?=\w)")
 _RANKED = re.compile(rf"^(?P<word>{'|'.join(_EXTREMES.values())})(?:$| (?:one )?of (?:the |all (?:the )?)?| )")
 _RELATION = re.compile(
@@ -93,9 +99,10 @@ def read_expression(
         colours: The colours objects may be told apart by.
         default: The category meant by "the leftmost one" or "they".
     """
-    text, place = _place_after(normalise(words))
+    text, nearest = _nearest(normalise(words))
+    text, place = _place_after(text)
     text, many, counted = _determined(text)
-    text, extreme = _ranked(text)
+    text, extreme = (text, nearest) if nearest else _ranked(text)
     if not (place or extreme):
         text, place = _place_before(text)
     colour, _, rest = text.partition(" ")
@@ -114,6 +121,12 @@ def read_expression(
     if extreme and (counted or place or colour):
         return Unknown(f"I can find the {extreme} {category} of the whole image, but not restrict it further")
     return Expression(category, many, extreme, place, colour)
+
+
+def _nearest(text: str) -> tuple[str, str]:
+    """Return the text without "closest to the top" or the like at its end, and the extreme that this means."""
+    found = _TOWARDS.search(f" {text}")
+    return (text[: max(0, found.start() - 1)].strip(), _SIDES[found["spot"]]) if found else (text, "")
 
 
 def _place_after(text: str) -> tuple[str, str]:
@@ -161,7 +174,7 @@ def _ranked(text: str) -> tuple[str, str]:
     """Return the text without an extreme at its beginning, and that extreme in trained words."""
     if not (found := _RANKED.match(text)):
         return text, ""
-    return text[found.end() :], next(name for name, forms in _EXTREMES.items() if found["word"] in forms.split("|"))
+    return text[found.end() :], next(name for name, forms in _EXTREMES.items() if re.fullmatch(forms, found["word"]))
 
 
 def _unknown(text: str, categories: Sequence[str]) -> Unknown:

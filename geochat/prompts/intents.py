@@ -52,9 +52,11 @@ CHOICES: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
 SHORTHAND: Mapping[str, str] = MappingProxyType(
     {
         "r": "are", "u": "you", "pls": "please", "plz": "please", "teh": "the", "hte": "the", "hwo": "how",
-        "hw": "how", "mny": "many", "numer": "number", "nr": "number", "whre": "where", "wat": "what", "wht": "what",
-        "thier": "their", "thr": "there", "theres": "there is", "ther": "there", "im": "i m", "id": "i d",
-        "dont": "do", "cant": "can", "descibe": "describe", "discribe": "describe", "pic": "picture",
+        "hw": "how", "mny": "many", "numer": "number", "nr": "number", "whre": "where", "wat": "what",
+        "wht": "what", "thier": "their", "thr": "there", "theres": "there is", "ther": "there", "im": "i m",
+        "id": "i d", "dont": "do", "cant": "can", "waht": "what", "hwat": "what", "mnay": "many", "amny": "many",
+        "aera": "area", "kinda": "kind of", "hm": "", "em": "them", "tpye": "type", "descibe": "describe",
+        "discribe": "describe", "pic": "picture",
     }
 )  # fmt: skip
 """Chat spellings and slips of the hand, word by word."""
@@ -100,11 +102,14 @@ PUBLISHED: Mapping[Task, str] = MappingProxyType(
 
 
 _Table = tuple[tuple[Kind, re.Pattern[str]], ...]
-_IMAGE = (
-    r"(?:(?:the|this|that|my|your|an?|given|above|following|entire|whole|current|aerial|satellite|drone|overhead|input"
-    r"|remote|sensing|sensed) )*(?:image|picture|photo|photograph|imagery|scene|view|snapshot|shot|tile|frame)"
+_OF_IMAGE = (
+    r"(?:the|this|that|my|your|an?|given|above|following|entire|whole|current|aerial|satellite|drone|overhead|input"
+    r"|remote|sensing|sensed)"
 )
-THE_IMAGE = re.compile(rf"\b{_IMAGE}\b")
+_IMAGE = (
+    rf"(?:{_OF_IMAGE} )*(?:image|picture|photo|photograph|imagery|scene|view|snapshot|shot|tile)|(?:{_OF_IMAGE} )+frame"
+)
+THE_IMAGE = re.compile(rf"\b(?:{_IMAGE})\b")
 IN_IMAGE = re.compile(r" ?\b(?:in|on|of|from|within|inside|across|over|for|to) image\b")
 IS_THIS = re.compile(r"^(?:is|are) (?:this|it|that|these|image)(?: place| area| of)? (?P<article>an? |the )?(?P<x>.+)$")
 ABOUT_ME = re.compile(r"^(?:help|thanks|thank you|who are you|what (?:can|do) you (?:do|know)|how are you)?$")
@@ -213,7 +218,9 @@ ABOUT_IMAGE = _table(
     (Kind.CAPTION, rf"{_TELL}what {_ARE} {_SEEN}(?: (?:of|about|here|there))?"),
     (Kind.CAPTION, r"what (?:am i|are we|are you) (?:looking at|seeing)(?: here)?"),
     (Kind.CAPTION, rf"{_TELL}what (?:image|this|it) (?:is of|is about|shows|depicts|contains|is showing)"),
-    (Kind.CAPTION, r"what image is"),
+    (Kind.CAPTION, r"what image (?:is|looks like)"),
+    (Kind.CAPTION, r"sum (?:up )?(?:it|this|image)(?: up)?(?: .{0,20})?"),
+    (Kind.CAPTION, r"(?:walk|talk|brief|lead) (?:me|us) (?:through|on|about) .{0,20}"),
     (Kind.CAPTION, r"what (?:does|is) (?:image|it|this) (?:show|showing|contain|depict|about)"),
     (Kind.CAPTION, r"what is (?:going on|happening)(?: .{0,20})?"),
     (Kind.CAPTION, r"(?:something )?about image"),

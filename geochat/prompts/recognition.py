@@ -6,7 +6,6 @@ without a trained equivalent gets a one-sentence answer. Every function is total
 normalisation, only the first 400 characters of a question are read, except for lists of classes.
 """
 
-import re
 from dataclasses import replace
 
 from geochat.prompts.expressions import Expression, Unknown, read_expression
@@ -27,10 +26,11 @@ from geochat.prompts.intents import (
     SHORTHAND,
     TASKS,
     THE_IMAGE,
-    TOKENS,
     WORDINGS,
     Kind,
 )
+from geochat.prompts.keywords import clauses, read_keywords, respelled
+from geochat.prompts.marks import PHRASE, REGION, trimmed, without_marks
 from geochat.prompts.phrases import match_choice, normalise, plural, quoted, with_article
 from geochat.prompts.synonyms import DETERMINERS
 from geochat.prompts.tasks import Task
@@ -38,13 +38,6 @@ from geochat.prompts.vocabulary import OutOfScope, Recognised, Vocabulary, abili
 
 _CLASSIFY = "Classify the image within one of the given classes: "
 _LONGEST = 400  # characters that are read
-_REGION = re.compile(r"\{[^{}]*\}(?:<delim>)?")
-_PHRASE = re.compile(r"<p>([^<]*)</p>")
-_SUFFIXES = (
-    (re.compile(r"\s*answer the question using a single word or phrase\W*$", re.IGNORECASE), Task.VQA),
-    (re.compile(r"\s*answer with one word or short phrase\W*$", re.IGNORECASE), Task.SCENE),
-)
-_SUFFIX = 80  # characters a suffix is looked for in
 _WHOLE = frozenset({Kind.COUNT, Kind.PRESENCE, Kind.COMPARISON})  # never of some objects of a category
 _ONE = frozenset({Kind.POSITION, Kind.COLOUR})  # of a single object
 _NOTES = {
@@ -87,19 +80,20 @@ class _Reading:
     def __init__(
         self, question: str, vocabulary: Vocabulary, has_regions: bool, task: Task | None, previous: Recognised | None
     ) -> None:
-        text, typed = _without_marks(question.strip())
+        text, typed = without_marks(question.strip())
         self.clash = question if task and typed not in {None, task} else ""
-        self.regions = tuple(_REGION.findall(text))
-        phrase = _PHRASE.search(text)
+        self.regions = tuple(REGION.findall(text))
+        phrase = PHRASE.search(text)
         self.task = task or typed or (Task.REFER if phrase else None)
-        self.text = phrase[1].strip() if phrase else _REGION.sub(" ", text).strip()
+        self.text = phrase[1].strip() if phrase else REGION.sub(" ", text).strip()
         self.has_regions = has_regions or bool(self.regions)
         self.vocabulary, self.previous = vocabulary, previous
         words = " ".join(SHORTHAND.get(word, word) for word in normalise(self.text[:_LONGEST]).split())
-        self.words = _trimmed(THE_IMAGE.sub("image", words), OPENINGS, POLITE)
-        continued = _trimmed(self.words, FOLLOWING, ())
+        words = respelled(words, vocabulary.categories)
+        self.words = trimmed(THE_IMAGE.sub("image", words), OPENINGS, POLITE)
+        continued = trimmed(self.words, FOLLOWING, ())
         self.follows = continued != self.words
-        self.objects = _trimmed(IN_IMAGE.sub("", continued), OPENINGS, POLITE)
+        self.objects = trimmed(IN_IMAGE.sub("", continued), OPENINGS, POLITE)
 
     def result(self) -> Recognised | OutOfScope:
         found = self._within(self.task) if self.task else self._open()
@@ -125,16 +119,17 @@ class _Reading:
         return self._about_objects() or self._phrase() or as_it_is
 
     def _open(self) -> Recognised | OutOfScope:
-        """Recognise a question without a chosen task."""
+        """Recognise a question without a chosen task, by patterns, else by keywords."""
         readers = (
             self._about_region, self._about_me, self._classes, self._about_image, self._is_this, self._about_objects,
             lambda: self._classes(bare=True), self._follow_up, self._phrase,
         )  # fmt: skip
-        for reader in readers:
-            if found := reader():
-                return found
+        found = next((found for reader in readers if (found := reader())), None)
+        if isinstance(found, Recognised) or self.has_regions or ABOUT_ME.match(self.words):
+            return found or self._refused("I cannot answer that")
         foreign = any(letter.isalpha() and not letter.isascii() for letter in self.words)
-        return self._refused("I understand English only" if foreign else "I cannot answer that")
+        refusal = found or self._refused("I understand English only" if foreign else "I cannot answer that")
+        return self._keywords() or self._clause() or refusal
 
     def _about_region(self) -> Recognised | OutOfScope | None:
         """Recognise a question about a region, which can only be about its content."""
@@ -209,9 +204,35 @@ class _Reading:
         asks = self.task is Task.VQA or (found.plain and self.text.endswith("?"))
         return self._asked(Kind.PRESENCE if asks else Kind.REFER, self.objects)
 
+    def _keywords(self) -> Recognised | None:
+        """Recognise a question by its keywords."""
+        read = read_keywords(self.words, self.vocabulary)
+        if read is None:
+            return None
+        if read.phrase:
+            found = self._asked(read.kind, read.phrase, read.other, read.word)
+        else:
+            found = self._scene(()) if read.kind is Kind.SCENE else self._whole(read.kind)
+        if isinstance(found, OutOfScope):
+            return None
+        return (
+            replace(found, note=f"{found.note}, in the whole image, not only {quoted(read.place)}")
+            if read.place
+            else found
+        )
+
+    def _clause(self) -> Recognised | None:
+        """Recognise the only clause that asks something; it may refer to an object that another one mentions."""
+        for clause, category in clauses(self.text[:_LONGEST], self.vocabulary):
+            about = Recognised(Task.VQA, "", category=category) if category else self.previous
+            found = recognise(clause, self.vocabulary, previous=about)
+            if isinstance(found, Recognised):
+                return found
+        return None
+
     def _expression(self, words: str) -> Expression | Unknown:
         return read_expression(
-            _trimmed(words.strip(), (), ENDINGS),
+            trimmed(words.strip(), (), ENDINGS),
             self.vocabulary.categories,
             colours=self.vocabulary.colours,
             default=self.previous.category if self.previous else "",
@@ -273,26 +294,3 @@ class _Reading:
 
     def _refused(self, reason: str) -> OutOfScope:
         return OutOfScope(f"{reason[:1].upper()}{reason[1:]}: {abilities(self.vocabulary)}.")
-
-
-def _without_marks(text: str) -> tuple[str, Task | None]:
-    """Return the text without the token or suffix of a task, and that task."""
-    task = None
-    for each, token in TOKENS.items():
-        if text[: len(token)].lower() == token:
-            text, task = text[len(token) :].strip(), each
-    for pattern, each in _SUFFIXES:
-        tail = pattern.sub("", text[-_SUFFIX:])
-        if tail != text[-_SUFFIX:]:
-            text, task = text[:-_SUFFIX] + tail, task or each
-    return text, task
-
-
-def _trimmed(text: str, openings: tuple[str, ...], endings: tuple[str, ...]) -> str:
-    """Return the text without removable words at its beginning or end."""
-    while True:
-        found = max((o for o in openings if f"{text} ".startswith(f"{o} ")), key=len, default=None)
-        ending = max((e for e in endings if f" {text}".endswith(f" {e}")), key=len, default="") if text else ""
-        if found is None and not ending:
-            return text
-        text = text[len(found or "") : len(text) - len(ending)].strip()

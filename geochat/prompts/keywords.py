@@ -1,0 +1,288 @@
+"""Recognition by keywords, for wordings that fit no pattern.
+
+A question is recognised here only if every word in it is known: names of objects, words that tell the kind of question,
+and words without content of their own. A word of any other meaning ("how *fast* are the ships?") leaves the question
+unrecognised, so that it is refused rather than answered as another one. Only a place ("on the runway") may be unknown.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from geochat.prompts import lexicon
+from geochat.prompts.expressions import Expression, read_expression
+from geochat.prompts.intents import Kind
+from geochat.prompts.phrases import normalise, plural
+from geochat.prompts.synonyms import EXTREMES, NOUNS
+from geochat.prompts.vocabulary import Vocabulary
+
+_SEPARATOR = re.compile(r"[.,;:!?\n()]+|\s[-\u2013\u2014]+\s|\b(?:because|and then|but)\b", re.IGNORECASE)
+_EMBEDDED = re.compile(
+    r"^.+?\b(?:know|me|wonder|wondering|see|check|say|sure|find out|tell|work out|and|so)\s+"
+    r"(?=(?:if|whether|how many|where|what|count|find|mark|show)\b)",
+    re.IGNORECASE,
+)
+_PURPOSE = re.compile(
+    r"\s+(?:for (?:my|our|his|her|their"
+    r"|the (?:\w+ )?(?:form|office|report|survey|claim|records?|school|class|homework|article|paper|project|map))\b"
+    r"|so (?:that )?(?:i|we|you|he|she|they|my|our|the|that)\b|as i\b).*$",
+    re.IGNORECASE,
+)
+_LONGEST = 10  # words of a referring expression
+_FOREIGN = 3  # unknown words of a place, at most
+_CORRECTED = 5  # letters of the shortest word whose spelling is corrected
+_OBJECT = ""  # stands for a referring expression among the other words
+_ASKING = frozenset(("is", "are", "was", "do", "does", "did", "can", "could", "would", "will", "has", "have"))
+_DOUBTFUL = frozenset(("any", "whether", "anything", "yes", "y", "is"))
+_CUES = frozenset(("many", "any", "no", "some", "that"))  # determiners that belong to the question, not to its object
+_GROUNDED = frozenset(["annotate", "annotated", "annotation", "grounded", "localised", "localized"])
+_KEYWORDS = (
+    lexicon.COUNT | lexicon.LOCATE | lexicon.SEARCH | lexicon.PRESENCE | lexicon.MORE | lexicon.FEWER | lexicon.COMPARED
+    | lexicon.SORT | lexicon.DESCRIBE
+)  # fmt: skip
+_ENDING = (_KEYWORDS - lexicon.PLACES) | lexicon.QUESTION | {"is", "are", "do", "does", "please"}  # no part of a place
+_KNOWN = (
+    _KEYWORDS | lexicon.NEUTRAL | lexicon.STANDING | lexicon.SEE | lexicon.THINGS | lexicon.QUESTION
+    | EXTREMES
+) - lexicon.UNANSWERABLE  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A question recognised by its keywords.
+
+    Attributes:
+        kind: The kind of question.
+        phrase: The object in question, or "".
+        other: The object it is compared with, or "".
+        word: "more" or "fewer", or "".
+        place: The place that the question is restricted to, which is not considered, or "".
+    """
+
+    kind: Kind
+    phrase: str = ""
+    other: str = ""
+    word: str = ""
+    place: str = ""
+
+
+def read_keywords(words: str, vocabulary: Vocabulary) -> Reading | None:
+    """Recognise normalised words by keywords; None if a word is unknown or no keyword tells the kind of question."""
+    words = " ".join(lexicon.PHRASES.sub(" ", words).split())
+    found, tokens = _expressions(words.split(), vocabulary)
+    if not found:
+        return _whole_image(tokens)
+    found, tokens, place = _without_places(found, tokens)
+    said = frozenset(tokens)
+    if not (found and said <= _KNOWN | {_OBJECT}) or said & lexicon.NEAR:
+        return None
+    if len(found) == 2:
+        return _comparison(found, tokens, said)
+    if len(found) > 2 or said & (lexicon.MORE | lexicon.FEWER | lexicon.DESCRIBE | lexicon.SORT - {"label"}):
+        return None
+    kind = _about_object(tokens, said)
+    if kind is None:
+        return None
+    phrase = found[0]
+    if extreme := next((word for word in tokens if word in EXTREMES), ""):
+        phrase = f"the {extreme} {phrase}"
+    elif place and kind is Kind.REFER:
+        phrase = _all(phrase, vocabulary)
+    return Reading(kind, phrase, place=place)
+
+
+def clauses(text: str, vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
+    """Yield the parts of a text that may be its question: the only clause that asks something, a question within it.
+
+    Args:
+        text: The text as it was typed.
+        vocabulary: Vocabulary of the checkpoint.
+
+    Yields:
+        A part, and the category that the other parts mention, or "".
+    """
+    parts = [part.strip() for part in _SEPARATOR.split(text) if part.strip()]
+    asking = [part for part in parts if _asks(normalise(part).split())]
+    if len(asking) != 1:
+        return
+    own = _categories(respelled(normalise(asking[0]), vocabulary.categories), vocabulary)
+    mentioned = {
+        category
+        for part in parts
+        if part != asking[0]
+        for category in _categories(respelled(normalise(part), vocabulary.categories), vocabulary)
+    }
+    if own and mentioned - own:  # the clause is the beginning of a list
+        return
+    before = mentioned.pop() if len(mentioned) == 1 else ""
+    if len(parts) > 1:
+        yield asking[0], before
+    if found := _EMBEDDED.match(asking[0]):
+        yield asking[0][found.end() :], before
+    if (purpose := _PURPOSE.sub("", asking[0])) != asking[0]:
+        yield purpose, before
+
+
+def _categories(words: str, vocabulary: Vocabulary) -> set[str]:
+    """Return the categories that normalised words mention."""
+    read = (read_expression(phrase, vocabulary.categories) for phrase in _expressions(words.split(), vocabulary)[0])
+    return {found.category for found in read if isinstance(found, Expression)}
+
+
+@lru_cache(maxsize=1024)
+def respelled(words: str, categories: tuple[str, ...]) -> str:
+    """Correct a wrong, missing, added or swapped letter in each long word of a question.
+
+    Args:
+        words: Normalised words.
+        categories: The categories whose names may be misspelt.
+    """
+    targets = _names(categories) | lexicon.CORRECTED
+    right = targets | _KNOWN | lexicon.REAL | lexicon.PLACES | lexicon.PLACE | lexicon.ABOUT
+    longer = sorted(word for word in targets if len(word) >= _CORRECTED)
+    return " ".join(
+        word if word in right else next((target for target in longer if _one_slip(word, target)), word)
+        for word in words.split()
+    )
+
+
+@lru_cache(maxsize=16)
+def _names(categories: tuple[str, ...]) -> frozenset[str]:
+    """Return the words of the categories' names, singular and plural."""
+    rows = (next((row for row in NOUNS if category in row), (category,)) for category in categories)
+    return frozenset(word for row in rows for name in row for form in (name, plural(name)) for word in form.split())
+
+
+def _one_slip(typed: str, meant: str) -> bool:
+    """Return whether one letter is wrong, missing, added or swapped with its neighbour, not the first."""
+    if typed[:1] != meant[:1] or abs(len(typed) - len(meant)) > 1:
+        return False
+    same = next((i for i, (a, b) in enumerate(zip(typed, meant, strict=False)) if a != b), min(len(typed), len(meant)))
+    rest, other = typed[same:], meant[same:]
+    if len(typed) != len(meant):
+        shorter, longer = sorted((rest, other), key=len)
+        return longer[1:] == shorter
+    swapped = rest[1:2] + rest[:1] + rest[2:] == other
+    return swapped or (len(meant) > _CORRECTED and rest[1:] == other[1:])
+
+
+def _asks(words: Sequence[str]) -> bool:
+    asking = (
+        {"any", "if", "whether"} | lexicon.QUESTION | lexicon.COUNT | lexicon.LOCATE | lexicon.SEARCH | lexicon.DESCRIBE
+    )
+    return not asking.isdisjoint(words) or not _ASKING.isdisjoint(words[:1])
+
+
+def _expressions(words: Sequence[str], vocabulary: Vocabulary) -> tuple[list[str], list[str]]:
+    """Return the referring expressions, the longest from the left, and all words with "" in their places."""
+    found: list[str] = []
+    tokens: list[str] = []
+    start = 0
+    while start < len(words):
+        end = start if words[start] in _CUES else min(len(words), start + _LONGEST)
+        while end > start and not _is_expression(" ".join(words[start:end]), vocabulary):
+            end -= 1
+        if end > start:
+            found.append(" ".join(words[start:end]))
+        tokens.append(_OBJECT if end > start else words[start])
+        start = max(end, start + 1)
+    return found, tokens
+
+
+def _is_expression(phrase: str, vocabulary: Vocabulary) -> bool:
+    return isinstance(read_expression(phrase, vocabulary.categories, colours=vocabulary.colours), Expression)
+
+
+def _all(phrase: str, vocabulary: Vocabulary) -> str:
+    """Return the expression for all objects of a phrase's category."""
+    read = read_expression(phrase, vocabulary.categories)
+    return f"all {plural(read.category)}" if isinstance(read, Expression) and read.plain else phrase
+
+
+def _without_places(found: list[str], tokens: list[str]) -> tuple[list[str], list[str], str]:
+    """Return expressions and words without the places after prepositions, and the first of these places."""
+    kept: list[str] = []
+    left = list(found)
+    expressions: list[str] = []
+    place = ""
+    start = 0
+    while start < len(tokens):
+        end = _end_of_place(tokens, start, _OBJECT in kept)
+        if end > start:
+            names = [left.pop(0) if token == _OBJECT else token for token in tokens[start:end]]
+            place = place or " ".join(names)
+        else:
+            end = start + 1
+            expressions += [left.pop(0)] if tokens[start] == _OBJECT else []
+            kept.append(tokens[start])
+        start = end
+    return expressions, kept, place
+
+
+def _end_of_place(tokens: Sequence[str], start: int, after_object: bool) -> int:
+    """Return where a place that begins at `start` ends; `start` itself if none does.
+
+    An object is a place only after another: "cars on the overpass", but "boxes around the cars".
+    """
+    before = tokens[start - 1] if start else ""
+    if tokens[start] in lexicon.PLACES and start and before in lexicon.NEUTRAL - {"i", "we", "you", "can", "to"}:
+        return start + 1
+    if tokens[start] not in lexicon.PREPOSITIONS:
+        return start
+    end, foreign = start + 1, 0
+    while end < len(tokens) and foreign < _FOREIGN:
+        token = tokens[end]
+        if token == _OBJECT:
+            return end + 1 if after_object else start
+        if (
+            token in _KEYWORDS - lexicon.PLACES
+            or token in lexicon.QUESTION
+            or token in {"is", "are", "do", "does", "please"}
+        ):
+            break
+        foreign += token not in lexicon.NEUTRAL
+        end += 1
+    return end if foreign else start
+
+
+def _comparison(found: Sequence[str], tokens: Sequence[str], said: frozenset[str]) -> Reading | None:
+    if not said & (lexicon.MORE | lexicon.FEWER):
+        return None
+    first, second = found[::-1] if tokens[0] == "compared" or "outnumbered" in said else found
+    return Reading(Kind.COMPARISON, first, second, "fewer" if said & lexicon.FEWER else "more")
+
+
+def _about_object(tokens: Sequence[str], said: frozenset[str]) -> Kind | None:
+    after = {tokens[i + 1] for i, word in enumerate(tokens[:-1]) if word == "how"}
+    priced = "much" in after and tokens[tokens.index("much") + 1 :][:1] != [_OBJECT]  # "how much are the boats"
+    if after - {"many", "much"} or priced:
+        return None
+    yes_or_no = not _ASKING.isdisjoint(tokens[:1]) or not said.isdisjoint(
+        ("any", "whether", "anything", "yes", "y", "is")
+    )
+    if "much" in after or said & lexicon.COUNT:
+        kind = Kind.REFER if "where" in said else Kind.COUNT
+    elif said & (lexicon.LOCATE - lexicon.PRESENCE) or said & EXTREMES:
+        kind = Kind.REFER
+    elif said & lexicon.SEARCH:
+        kind = Kind.PRESENCE if yes_or_no else Kind.REFER
+    elif said & lexicon.QUESTION or not (yes_or_no or said & lexicon.PRESENCE):
+        return None
+    else:
+        kind = Kind.PRESENCE if yes_or_no or not said & {"show", "shows"} else Kind.REFER
+    return kind
+
+
+def _whole_image(tokens: Sequence[str]) -> Reading | None:
+    said = frozenset(tokens)
+    known = _KNOWN | lexicon.ABOUT | lexicon.PLACE | lexicon.PLACES
+    if not said <= known or said & ((lexicon.COUNT - {"sum"}) | EXTREMES | lexicon.MORE):
+        return None
+    located = said & (lexicon.LOCATE - {"show", "shows", "showing", "which", "label"})
+    if said & _GROUNDED or (located and said & (lexicon.THINGS | lexicon.DESCRIBE)):
+        return Reading(Kind.GROUNDING)
+    if said & lexicon.SORT and said & (lexicon.PLACE | lexicon.PLACES | {"image", "this", "it", "here"}):
+        return Reading(Kind.SCENE)
+    asked = said & lexicon.DESCRIBE or (said & lexicon.OPEN and said & (lexicon.SEE | lexicon.THINGS))
+    return Reading(Kind.CAPTION) if asked else None
