@@ -49,14 +49,23 @@ CHOICES: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
 )
 """The right answers there may be."""
 
+NOTES: Mapping[Kind, str] = MappingProxyType(
+    {
+        Kind.CAPTION: "understood as a request to describe the image",
+        Kind.GROUNDING: "understood as a request to describe the image and box its objects",
+        Kind.IDENTIFY: "understood as the question what is in the region",
+    }
+)
+"""Notes on the interpretation as a question about the whole image or a region."""
+
 SHORTHAND: Mapping[str, str] = MappingProxyType(
     {
         "r": "are", "u": "you", "pls": "please", "plz": "please", "teh": "the", "hte": "the", "hwo": "how",
         "hw": "how", "mny": "many", "numer": "number", "nr": "number", "whre": "where", "wat": "what",
         "wht": "what", "thier": "their", "thr": "there", "theres": "there is", "ther": "there", "im": "i m",
         "id": "i d", "dont": "do", "cant": "can", "waht": "what", "hwat": "what", "mnay": "many", "amny": "many",
-        "aera": "area", "kinda": "kind of", "hm": "", "em": "them", "tpye": "type", "descibe": "describe",
-        "discribe": "describe", "pic": "picture",
+        "aera": "area", "kinda": "kind of", "hm": "", "dis": "this", "evry": "every", "plase": "please",
+        "em": "them", "tpye": "type", "descibe": "describe", "discribe": "describe", "pic": "picture",
     }
 )  # fmt: skip
 """Chat spellings and slips of the hand, word by word."""
@@ -219,6 +228,7 @@ ABOUT_IMAGE = _table(
     (Kind.CAPTION, r"what (?:am i|are we|are you) (?:looking at|seeing)(?: here)?"),
     (Kind.CAPTION, rf"{_TELL}what (?:image|this|it) (?:is of|is about|shows|depicts|contains|is showing)"),
     (Kind.CAPTION, r"what image (?:is|looks like)"),
+    (Kind.CAPTION, r"what (?:does|do) (?:it|this|that|image) look like(?: .{0,20})?"),
     (Kind.CAPTION, r"sum (?:up )?(?:it|this|image)(?: up)?(?: .{0,20})?"),
     (Kind.CAPTION, r"(?:walk|talk|brief|lead) (?:me|us) (?:through|on|about) .{0,20}"),
     (Kind.CAPTION, r"what (?:does|is) (?:image|it|this) (?:show|showing|contain|depict|about)"),

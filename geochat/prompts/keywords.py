@@ -8,13 +8,13 @@ unrecognised, so that it is refused rather than answered as another one. Only a 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from geochat.prompts import lexicon
 from geochat.prompts.expressions import Expression, read_expression
 from geochat.prompts.intents import Kind
 from geochat.prompts.phrases import normalise, plural
-from geochat.prompts.synonyms import EXTREMES, NOUNS
+from geochat.prompts.spelling import respelled
+from geochat.prompts.synonyms import EXTREMES
 from geochat.prompts.vocabulary import Vocabulary
 
 _SEPARATOR = re.compile(r"[.,;:!?\n()]+|\s[-\u2013\u2014]+\s|\b(?:because|and then|but)\b", re.IGNORECASE)
@@ -29,19 +29,25 @@ _PURPOSE = re.compile(
     r"|so (?:that )?(?:i|we|you|he|she|they|my|our|the|that)\b|as i\b).*$",
     re.IGNORECASE,
 )
+_TOWARDS = r"\b(?:closest|nearest|most|furthest|farthest)(?: to)?(?: the)? (?:{})\b(?: (?:side|edge|corner|border))?"
+_SIDES = {
+    side: re.compile(_TOWARDS.format(words))
+    for side, words in {"leftmost": "left|west", "rightmost": "right|east", "topmost": "top|north",
+                        "bottommost": "bottom|south"}.items()
+}  # fmt: skip
 _LONGEST = 10  # words of a referring expression
 _FOREIGN = 3  # unknown words of a place, at most
-_CORRECTED = 5  # letters of the shortest word whose spelling is corrected
 _OBJECT = ""  # stands for a referring expression among the other words
 _ASKING = frozenset(("is", "are", "was", "do", "does", "did", "can", "could", "would", "will", "has", "have"))
 _DOUBTFUL = frozenset(("any", "whether", "anything", "yes", "y", "is"))
 _CUES = frozenset(("many", "any", "no", "some", "that"))  # determiners that belong to the question, not to its object
-_GROUNDED = frozenset(["annotate", "annotated", "annotation", "grounded", "localised", "localized"])
 _KEYWORDS = (
     lexicon.COUNT | lexicon.LOCATE | lexicon.SEARCH | lexicon.PRESENCE | lexicon.MORE | lexicon.FEWER | lexicon.COMPARED
     | lexicon.SORT | lexicon.DESCRIBE
 )  # fmt: skip
-_ENDING = (_KEYWORDS - lexicon.PLACES) | lexicon.QUESTION | {"is", "are", "do", "does", "please"}  # no part of a place
+_ENDING = (
+    (_KEYWORDS - lexicon.PLACES - {"any"}) | lexicon.QUESTION | lexicon.TIMES | {"is", "are", "do", "does", "please"}
+)
 _KNOWN = (
     _KEYWORDS | lexicon.NEUTRAL | lexicon.STANDING | lexicon.SEE | lexicon.THINGS | lexicon.QUESTION
     | EXTREMES
@@ -67,9 +73,28 @@ class Reading:
     place: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A clause of a longer text.
+
+    Attributes:
+        ways: The clause, and parts of it that may be its question.
+        category: The category that another clause mentions, if it mentions none itself.
+        asks: Whether it asks something.
+        foreign: Whether it asks something in words that are not known.
+    """
+
+    ways: tuple[str, ...]
+    category: str
+    asks: bool
+    foreign: bool
+
+
 def read_keywords(words: str, vocabulary: Vocabulary) -> Reading | None:
     """Recognise normalised words by keywords; None if a word is unknown or no keyword tells the kind of question."""
     words = " ".join(lexicon.PHRASES.sub(" ", words).split())
+    for side, pattern in _SIDES.items():
+        words = pattern.sub(side, words)
     found, tokens = _expressions(words.split(), vocabulary)
     if not found:
         return _whole_image(tokens)
@@ -92,79 +117,25 @@ def read_keywords(words: str, vocabulary: Vocabulary) -> Reading | None:
     return Reading(kind, phrase, place=place)
 
 
-def clauses(text: str, vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
-    """Yield the parts of a text that may be its question: the only clause that asks something, a question within it.
-
-    Args:
-        text: The text as it was typed.
-        vocabulary: Vocabulary of the checkpoint.
-
-    Yields:
-        A part, and the category that the other parts mention, or "".
-    """
+def clauses(text: str, vocabulary: Vocabulary) -> Iterator[Clause]:
+    """Yield the clauses of a text, if they are about one kind of object."""
     parts = [part.strip() for part in _SEPARATOR.split(text) if part.strip()]
-    asking = [part for part in parts if _asks(normalise(part).split())]
-    if len(asking) != 1:
+    words = [respelled(normalise(part), vocabulary.categories) for part in parts]
+    named = [_categories(each, vocabulary) for each in words]
+    if len(set().union(*named)) > 1 and sum(map(bool, named)) > 1:  # a list of objects, or questions about several
         return
-    own = _categories(respelled(normalise(asking[0]), vocabulary.categories), vocabulary)
-    mentioned = {
-        category
-        for part in parts
-        if part != asking[0]
-        for category in _categories(respelled(normalise(part), vocabulary.categories), vocabulary)
-    }
-    if own and mentioned - own:  # the clause is the beginning of a list
-        return
-    before = mentioned.pop() if len(mentioned) == 1 else ""
-    if len(parts) > 1:
-        yield asking[0], before
-    if found := _EMBEDDED.match(asking[0]):
-        yield asking[0][found.end() :], before
-    if (purpose := _PURPOSE.sub("", asking[0])) != asking[0]:
-        yield purpose, before
+    category = next((next(iter(names)) for names in named if len(names) == 1), "")
+    for part, said, names in zip(parts, words, named, strict=True):
+        ways = [part, part[found.end() :] if (found := _EMBEDDED.match(part)) else "", _PURPOSE.sub("", part)]
+        asks = _asks(said.split())
+        foreign = asks and not frozenset(_expressions(said.split(), vocabulary)[1]) <= _KNOWN | {_OBJECT}
+        yield Clause(tuple(dict.fromkeys(filter(None, ways))), "" if names else category, asks, foreign)
 
 
 def _categories(words: str, vocabulary: Vocabulary) -> set[str]:
     """Return the categories that normalised words mention."""
     read = (read_expression(phrase, vocabulary.categories) for phrase in _expressions(words.split(), vocabulary)[0])
     return {found.category for found in read if isinstance(found, Expression)}
-
-
-@lru_cache(maxsize=1024)
-def respelled(words: str, categories: tuple[str, ...]) -> str:
-    """Correct a wrong, missing, added or swapped letter in each long word of a question.
-
-    Args:
-        words: Normalised words.
-        categories: The categories whose names may be misspelt.
-    """
-    targets = _names(categories) | lexicon.CORRECTED
-    right = targets | _KNOWN | lexicon.REAL | lexicon.PLACES | lexicon.PLACE | lexicon.ABOUT
-    longer = sorted(word for word in targets if len(word) >= _CORRECTED)
-    return " ".join(
-        word if word in right else next((target for target in longer if _one_slip(word, target)), word)
-        for word in words.split()
-    )
-
-
-@lru_cache(maxsize=16)
-def _names(categories: tuple[str, ...]) -> frozenset[str]:
-    """Return the words of the categories' names, singular and plural."""
-    rows = (next((row for row in NOUNS if category in row), (category,)) for category in categories)
-    return frozenset(word for row in rows for name in row for form in (name, plural(name)) for word in form.split())
-
-
-def _one_slip(typed: str, meant: str) -> bool:
-    """Return whether one letter is wrong, missing, added or swapped with its neighbour, not the first."""
-    if typed[:1] != meant[:1] or abs(len(typed) - len(meant)) > 1:
-        return False
-    same = next((i for i, (a, b) in enumerate(zip(typed, meant, strict=False)) if a != b), min(len(typed), len(meant)))
-    rest, other = typed[same:], meant[same:]
-    if len(typed) != len(meant):
-        shorter, longer = sorted((rest, other), key=len)
-        return longer[1:] == shorter
-    swapped = rest[1:2] + rest[:1] + rest[2:] == other
-    return swapped or (len(meant) > _CORRECTED and rest[1:] == other[1:])
 
 
 def _asks(words: Sequence[str]) -> bool:
@@ -243,6 +214,8 @@ def _end_of_place(tokens: Sequence[str], start: int, after_object: bool) -> int:
             break
         foreign += token not in lexicon.NEUTRAL
         end += 1
+        if token in lexicon.PLACES:
+            break
     return end if foreign else start
 
 
@@ -261,7 +234,9 @@ def _about_object(tokens: Sequence[str], said: frozenset[str]) -> Kind | None:
     yes_or_no = not _ASKING.isdisjoint(tokens[:1]) or not said.isdisjoint(
         ("any", "whether", "anything", "yes", "y", "is")
     )
-    if "much" in after or said & lexicon.COUNT:
+    if not said.isdisjoint(("if", "whether")) and not said & {"where", "show"} and not said & lexicon.COUNT:
+        kind = Kind.PRESENCE
+    elif "much" in after or said & lexicon.COUNT:
         kind = Kind.REFER if "where" in said else Kind.COUNT
     elif said & (lexicon.LOCATE - lexicon.PRESENCE) or said & EXTREMES:
         kind = Kind.REFER
@@ -279,10 +254,12 @@ def _whole_image(tokens: Sequence[str]) -> Reading | None:
     known = _KNOWN | lexicon.ABOUT | lexicon.PLACE | lexicon.PLACES
     if not said <= known or said & ((lexicon.COUNT - {"sum"}) | EXTREMES | lexicon.MORE):
         return None
+    sorted_ = said & lexicon.SORT and said & (lexicon.PLACE | lexicon.PLACES | {"image", "this", "it", "here", "these"})
     located = said & (lexicon.LOCATE - {"show", "shows", "showing", "which", "label"})
-    if said & _GROUNDED or (located and said & (lexicon.THINGS | lexicon.DESCRIBE)):
-        return Reading(Kind.GROUNDING)
-    if said & lexicon.SORT and said & (lexicon.PLACE | lexicon.PLACES | {"image", "this", "it", "here"}):
-        return Reading(Kind.SCENE)
     asked = said & lexicon.DESCRIBE or (said & lexicon.OPEN and said & (lexicon.SEE | lexicon.THINGS))
+    if sorted_ and not said & (lexicon.THINGS | lexicon.GROUNDED):
+        return Reading(Kind.SCENE)
+    boxed = located and said & (lexicon.THINGS | lexicon.DESCRIBE)
+    if said & lexicon.GROUNDED or boxed or (asked and "where" in said):
+        return Reading(Kind.GROUNDING)
     return Reading(Kind.CAPTION) if asked else None

@@ -20,23 +20,28 @@ NEUTRAL = _words(
     "located situated which what how ahead using based provided above below given following good kindly possible "
     "possibly able quick maybe perhaps bit little anything anywhere somewhere somehow he she his her him into "
     "know believe recognise recognize glad result according em everybody told honest simple simply single ill "
-    "until lot lots bunch loads kind sort per chance appreciate advance dear work anyone else lying placed "
-    "captured pictured today still main contained detectable enough line"
+    "until lot lots bunch loads kind sort per chance appreciate advance dear anyone else lying placed captured "
+    "pictured today still main contained detectable enough line exact integer digit digits provide private "
+    "results correct true"
 )
 """Words without content of their own."""
 STANDING = _words(
     "parked docked moored anchored sitting standing floating waiting berthed stationed dotted scattered cross "
     "crossing fall falls line lining fill occupy stand sit stands occupied round cluster clustered group grouped "
-    "row rows fleet offshore ashore onshore nearby sight pictured existing"
+    "row rows fleet offshore ashore onshore nearby sight pictured existing built installed mounted tied put sits "
+    "lie lies"
 )
 """States in which objects of the kinds that models know are usually seen."""
-COUNT = _words("many number numbers count counts counting counted tally quantity total amount enumerate sum headcount")
+COUNT = _words(
+    "many number numbers count counts counting counted tally quantity total amount enumerate sum headcount qty"
+)
 LOCATE = _words(
     "where locate locates locating location locations locality position positions coordinates coordinate "
     "whereabouts mark marks marking marked show shows showing highlight highlighting hilite highlights box boxes "
     "boxed boxing bounding bbox bboxes bb outline outlines outlined circle encircle point pinpoint draw indicate "
     "localize localise localized localised annotate annotated annotation tag tagged label which frame framed "
-    "rectangle rectangles polygon polygons detections grab side spots underline square squares put return"
+    "rectangle rectangles polygon polygons detections grab side spots underline square squares put return "
+    "visualise visualize segment select pixel pixels"
 )
 SEARCH = _words(
     "find finding found detect detecting detected detection spot spotting spotted identify identifying search "
@@ -61,7 +66,8 @@ SORT = _words(
 PLACE = _words(
     "land cover place area areas site region location ground terrain belong belongs belonging fall falls fit fits "
     "best primarily primary scene view spot part territory neighborhood neighbourhood surface main fly flew "
-    "flying drone took photographed dealing geographer planner expert photographer camera environment landscape"
+    "flying drone took photographed dealing geographer planner expert photographer camera environment landscape "
+    "parcel"
 )
 DESCRIBE = _words(
     "describe describes describing description descriptions descriptive caption captions summarize summarise "
@@ -73,12 +79,14 @@ ABOUT = _words(
     "text alternative two three one few through language plain full complete thorough generate produce provide "
     "compose create sum story paint tell says say stands stand out noteworthy notable interesting important term "
     "general generally put into camera captured captures account attached legend linked tied plus every go thing "
-    "first radio newspaper website name poster school listeners readers blog presentation report style"
+    "first radio newspaper website name poster school listeners readers blog presentation report style gist "
+    "suitable under english look down determine heading file"
 )
 """Words of a request for a description besides those that tell it is one."""
 SEE = _words(
     "see seeing show shows showing shown look looking visible view viewing contain contains happening stands captured"
 )
+GROUNDED = _words("annotate annotated annotation grounded localised localized detection detections")
 THINGS = _words(
     "objects object things thing item items everything anything features feature elements element stuff inventory "
     "list listing targets"
@@ -92,6 +100,11 @@ PREPOSITIONS = _words(
 )
 NEAR = _words("near beside next closest nearest close adjacent between behind front")
 """Words of a relation between objects, which the models only guess."""
+TIMES = _words(
+    "year years month months week weeks day days night morning evening summer winter spring autumn fall season hour "
+    "hours minute minutes past future history century war general theory danger trouble case english german"
+)
+"""Nouns after prepositions that make no place."""
 PLACES = _words(
     "runway tarmac apron terminal gate gates hangar hangars airport airfield airbase base water waters sea ocean "
     "river harbor port marina dock docks pier piers quay wharf channel bay coast shore shoreline offshore beach "
@@ -106,11 +119,15 @@ PLACES = _words(
 )
 """Places that objects are said to be in; a question about them is answered for the whole image, and says so."""
 
+ALL = (
+    NEUTRAL | STANDING | COUNT | LOCATE | SEARCH | PRESENCE | MORE | FEWER | COMPARED | SORT | PLACE | DESCRIBE | ABOUT
+    | SEE | GROUNDED | THINGS | QUESTION | PREPOSITIONS | NEAR | TIMES | PLACES
+)  # fmt: skip
 CORRECTED = _words(
     "count counting number where there image picture photo photograph describe description summarize summarise "
     "caption locate location locations position highlight bounding visible classify category anything everything "
     "objects detect present please landscape satellite aerial terrain which identify coordinates outline overview "
-    "summary detail details"
+    "summary detail details total place class assign recognition contains every around more than"
 )
 """Words besides the names of objects whose misspellings are corrected."""
 REAL = _words(
@@ -126,7 +143,8 @@ REAL = _words(
 
 PHRASES = re.compile(
     r"\b(?:(?:would|d) (?:like|love)(?: you)? to|(?:looks?|anything|something) like|ma[dk]e out|work(?:ed)? out"
-    r"|point(?:ing)? out|or not|by any chance|kind of(?= (?:an? |oil|fuel))|is it possible(?: for you)? to"
+    r"|point(?:ing)? out|make up|belong to"
+    r"|or not|by any chance|kind of(?= (?:an? |oil|fuel))|is it possible(?: for you)? to"
     r"|keep track of|for running|like i m (?:five|5|a child)|passing over|go(?:es)? over"
     r"|to someone who can(?:not)?(?: t)? see (?:it|image))\b"
 )

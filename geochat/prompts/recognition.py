@@ -1,7 +1,7 @@
 """Recognition of questions: free text to a checkpoint's trained wording.
 
 A checkpoint trained on templates understands its templates and answers anything else with noise. Here a question is
-parsed with tables (`intents`, `expressions`, `synonyms`) and converted to the trained wording of its task; a question
+parsed by patterns (`intents`) or by the words in it (`keywords`), and converted to the trained wording of its task; one
 without a trained equivalent gets a one-sentence answer. Every function is total: no text makes it raise. Apart from
 normalisation, only the first 400 characters of a question are read, except for lists of classes.
 """
@@ -20,6 +20,7 @@ from geochat.prompts.intents import (
     IN_IMAGE,
     IS_THIS,
     MORE,
+    NOTES,
     OPENINGS,
     POLITE,
     PUBLISHED,
@@ -29,9 +30,10 @@ from geochat.prompts.intents import (
     WORDINGS,
     Kind,
 )
-from geochat.prompts.keywords import clauses, read_keywords, respelled
+from geochat.prompts.keywords import clauses, read_keywords
 from geochat.prompts.marks import PHRASE, REGION, trimmed, without_marks
 from geochat.prompts.phrases import match_choice, normalise, plural, quoted, with_article
+from geochat.prompts.spelling import respelled
 from geochat.prompts.synonyms import DETERMINERS
 from geochat.prompts.tasks import Task
 from geochat.prompts.vocabulary import OutOfScope, Recognised, Vocabulary, abilities, offered_classes, trained_names
@@ -40,11 +42,6 @@ _CLASSIFY = "Classify the image within one of the given classes: "
 _LONGEST = 400  # characters that are read
 _WHOLE = frozenset({Kind.COUNT, Kind.PRESENCE, Kind.COMPARISON})  # never of some objects of a category
 _ONE = frozenset({Kind.POSITION, Kind.COLOUR})  # of a single object
-_NOTES = {
-    Kind.CAPTION: "understood as a request to describe the image",
-    Kind.GROUNDING: "understood as a request to describe the image and box its objects",
-    Kind.IDENTIFY: "understood as the question what is in the region",
-}
 
 
 def recognise(
@@ -65,7 +62,7 @@ def recognise(
             know; one that no wording of the task fits passes as it is.
         previous: The question before, for "and ships?" and "where are they?".
     """
-    return _Reading(question, vocabulary, has_regions, task, previous).result()
+    return _Reading(question, vocabulary, has_regions=has_regions, task=task, previous=previous).result()
 
 
 class _Reading:
@@ -78,7 +75,14 @@ class _Reading:
     """
 
     def __init__(
-        self, question: str, vocabulary: Vocabulary, has_regions: bool, task: Task | None, previous: Recognised | None
+        self,
+        question: str,
+        vocabulary: Vocabulary,
+        *,
+        has_regions: bool = False,
+        task: Task | None = None,
+        previous: Recognised | None = None,
+        whole: bool = True,
     ) -> None:
         text, typed = without_marks(question.strip())
         self.clash = question if task and typed not in {None, task} else ""
@@ -87,7 +91,7 @@ class _Reading:
         self.task = task or typed or (Task.REFER if phrase else None)
         self.text = phrase[1].strip() if phrase else REGION.sub(" ", text).strip()
         self.has_regions = has_regions or bool(self.regions)
-        self.vocabulary, self.previous = vocabulary, previous
+        self.vocabulary, self.previous, self.whole = vocabulary, previous, whole
         words = " ".join(SHORTHAND.get(word, word) for word in normalise(self.text[:_LONGEST]).split())
         words = respelled(words, vocabulary.categories)
         self.words = trimmed(THE_IMAGE.sub("image", words), OPENINGS, POLITE)
@@ -125,11 +129,11 @@ class _Reading:
             lambda: self._classes(bare=True), self._follow_up, self._phrase,
         )  # fmt: skip
         found = next((found for reader in readers if (found := reader())), None)
-        if isinstance(found, Recognised) or self.has_regions or ABOUT_ME.match(self.words):
-            return found or self._refused("I cannot answer that")
         foreign = any(letter.isalpha() and not letter.isascii() for letter in self.words)
         refusal = found or self._refused("I understand English only" if foreign else "I cannot answer that")
-        return self._keywords() or self._clause() or refusal
+        if isinstance(found, Recognised) or self.has_regions or ABOUT_ME.match(self.words):
+            return refusal
+        return self._keywords() or (self._clause() if self.whole else None) or refusal
 
     def _about_region(self) -> Recognised | OutOfScope | None:
         """Recognise a question about a region, which can only be about its content."""
@@ -206,8 +210,7 @@ class _Reading:
 
     def _keywords(self) -> Recognised | None:
         """Recognise a question by its keywords."""
-        read = read_keywords(self.words, self.vocabulary)
-        if read is None:
+        if not (read := read_keywords(self.words, self.vocabulary)):
             return None
         if read.phrase:
             found = self._asked(read.kind, read.phrase, read.other, read.word)
@@ -215,20 +218,21 @@ class _Reading:
             found = self._scene(()) if read.kind is Kind.SCENE else self._whole(read.kind)
         if isinstance(found, OutOfScope):
             return None
-        return (
-            replace(found, note=f"{found.note}, in the whole image, not only {quoted(read.place)}")
-            if read.place
-            else found
-        )
+        return replace(found, note=f"{found.note}, not only {quoted(read.place)}") if read.place else found
 
     def _clause(self) -> Recognised | None:
-        """Recognise the only clause that asks something; it may refer to an object that another one mentions."""
-        for clause, category in clauses(self.text[:_LONGEST], self.vocabulary):
-            about = Recognised(Task.VQA, "", category=category) if category else self.previous
-            found = recognise(clause, self.vocabulary, previous=about)
-            if isinstance(found, Recognised):
-                return found
-        return None
+        """Recognise the only question in several clauses, of which another one may mention the object."""
+        asked: dict[bool, list[Recognised]] = {True: [], False: []}
+        for clause in clauses(self.text[:_LONGEST], self.vocabulary):
+            about = Recognised(Task.VQA, "", category=clause.category) if clause.category else self.previous
+            read = (_Reading(way, self.vocabulary, previous=about, whole=False).result() for way in clause.ways)
+            found = next((way for way in read if isinstance(way, Recognised)), None)
+            if found is None and clause.foreign:
+                return None
+            if found and found not in asked[clause.asks]:
+                asked[clause.asks].append(found)
+        several = asked[True] or asked[False]
+        return several[0] if len(several) == 1 else None
 
     def _expression(self, words: str) -> Expression | Unknown:
         return read_expression(
@@ -274,7 +278,7 @@ class _Reading:
         task = TASKS[kind]
         words = " ".join((PUBLISHED[task], *self.regions)) if self.regions else ""
         exact = normalise(self.text) in {"", normalise(PUBLISHED[task])}
-        return Recognised(task, words, note="" if exact else _NOTES[kind], kind=kind)
+        return Recognised(task, words, note="" if exact else NOTES[kind], kind=kind)
 
     def _scene(self, offered: tuple[str, ...]) -> Recognised | OutOfScope:
         """Return the question about the kind of place, among the offered classes or all known ones."""
