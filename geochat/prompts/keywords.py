@@ -8,12 +8,13 @@ unrecognised, so that it is refused rather than answered as another one. Only a 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from geochat.prompts import lexicon
 from geochat.prompts.expressions import Expression, read_expression
 from geochat.prompts.intents import Kind
 from geochat.prompts.phrases import normalise, plural
-from geochat.prompts.spelling import respelled
+from geochat.prompts.spelling import respelled, words_of
 from geochat.prompts.synonyms import EXTREMES
 from geochat.prompts.vocabulary import Vocabulary
 
@@ -147,11 +148,14 @@ def _asks(words: Sequence[str]) -> bool:
 
 def _expressions(words: Sequence[str], vocabulary: Vocabulary) -> tuple[list[str], list[str]]:
     """Return the referring expressions, the longest from the left, and all words with "" in their places."""
+    names = words_of(vocabulary.categories)
     found: list[str] = []
     tokens: list[str] = []
     start = 0
     while start < len(words):
-        end = start if words[start] in _CUES else min(len(words), start + _LONGEST)
+        end = min(len(words), start + _LONGEST)
+        if words[start] in _CUES or names.isdisjoint(words[start:end]):
+            end = start
         while end > start and not _is_expression(" ".join(words[start:end]), vocabulary):
             end -= 1
         if end > start:
@@ -161,6 +165,7 @@ def _expressions(words: Sequence[str], vocabulary: Vocabulary) -> tuple[list[str
     return found, tokens
 
 
+@lru_cache(maxsize=4096)
 def _is_expression(phrase: str, vocabulary: Vocabulary) -> bool:
     return isinstance(read_expression(phrase, vocabulary.categories, colours=vocabulary.colours), Expression)
 

@@ -9,6 +9,13 @@ from geochat.prompts.synonyms import NOUNS
 _CORRECTED = 5  # letters of the shortest word whose spelling is corrected
 
 
+@lru_cache(maxsize=16)
+def words_of(categories: tuple[str, ...]) -> frozenset[str]:
+    """Return the words of the names of categories, singular and plural."""
+    rows = (next((row for row in NOUNS if category in row), (category,)) for category in categories)
+    return frozenset(word for row in rows for name in row for form in (name, plural(name)) for word in form.split())
+
+
 @lru_cache(maxsize=1024)
 def respelled(words: str, categories: tuple[str, ...]) -> str:
     """Correct a wrong, missing, added or swapped letter in each long word of a question.
@@ -17,20 +24,13 @@ def respelled(words: str, categories: tuple[str, ...]) -> str:
         words: Normalised words.
         categories: The categories whose names may be misspelt.
     """
-    targets = _names(categories) | lexicon.CORRECTED
+    targets = words_of(categories) | lexicon.CORRECTED
     right = targets | lexicon.ALL | lexicon.REAL
     longer = sorted(word for word in targets if len(word) >= _CORRECTED)
     return " ".join(
         word if word in right else next((target for target in longer if _one_slip(word, target)), word)
         for word in words.split()
     )
-
-
-@lru_cache(maxsize=16)
-def _names(categories: tuple[str, ...]) -> frozenset[str]:
-    """Return the words of the categories' names, singular and plural."""
-    rows = (next((row for row in NOUNS if category in row), (category,)) for category in categories)
-    return frozenset(word for row in rows for name in row for form in (name, plural(name)) for word in form.split())
 
 
 def _one_slip(typed: str, meant: str) -> bool:
