@@ -1,6 +1,7 @@
 """The bundled model: the targets of the heads, numbers, shape, questions and paraphrases."""
 
 import random
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -35,6 +36,13 @@ def view(*boxes, category="airplane", labelled=frozenset({"airplane"}), **more):
     objects = tuple(LabelledObject(category, box.corners()) for box in boxes)
     pixels = np.zeros((SIDE, SIDE, 3), np.uint8)
     return LabelledImage(None, SIDE, SIDE, objects=objects, labelled=labelled, pixels=pixels, **more)
+
+
+BOX = OrientedBox(20, 40, 40, 60)
+
+
+def _asked(image):
+    return [pair for seed in range(150) for pair in ask(image, random.Random(seed))]
 
 
 def stacked(*images):
@@ -173,7 +181,8 @@ class TestQuestions:
     def test_a_region_is_given_however_it_is_asked_about(self):
         pairs = self.asked(view(OrientedBox(30, 40, 80, 60)))
         named = [question.text for question, answer in pairs if answer.text == "airplane"]
-        assert any("[identify] what is it " in text for text in named)
+        ways = paraphrases()["identify"].trained
+        assert any(text.startswith(f"[identify] {way} ") for way in ways for text in named)
         assert all(text.startswith("[identify] ") and text.endswith("}") for text in named)
 
     def test_regions_are_asked_about_in_both_spellings_and_answered_in_one(self):
@@ -191,6 +200,14 @@ class TestQuestions:
         assert {box.angle for box in questions} == {0, 90}
         assert answers
         assert all("|<0>}" in answer for answer in answers)
+
+    def test_how_many_objects_there_are_is_not_known_beforehand(self):
+        """Most views hold one object or none, of which a model could say "1" or "the ship" without looking."""
+        one, two = (view(*boxes) for boxes in ((BOX,), (BOX, OrientedBox(50, 10, 60, 20))))
+        said = {n: Counter(answer.text for q, answer in _asked(image)) for n, image in ((1, one), (2, two))}
+        assert said[2]["2"] > 1.5 * said[1]["1"] > 0
+        assert any(text.startswith("<p>all airplanes</p> {") and text.count("{") == 1 for text in said[1])
+        assert any(text.startswith("<p>the airplane</p>") for text in said[1])
 
     def test_the_scene_is_asked_of_a_captions_words_and_of_no_others(self):
         rows = RowMaker(load(device="cpu").processor, SIDE // shape.PATCH, {})

@@ -6,6 +6,7 @@ labels exclude a category, the answer is that there is none.
 """
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -13,7 +14,7 @@ from types import MappingProxyType
 from geochat.prompts import Message, Task
 from geochat.prompts.phrases import plural, singular, with_article
 from geochat_data.questions import QAPair, build_conversation
-from geochat_data.questions.wordings import COUNT, GROUNDING, PRESENCE, REFER, SCENE, Wordings
+from geochat_data.questions.wordings import COUNT, GROUNDING, PRESENCE, REFER, SCENE, WordingPool, Wordings
 from geochat_data.records import LabelledImage, LabelledObject
 from geochat_mini.classes import SCENES, SOURCE_SCENES, against, classes_of
 from geochat_mini.number_tokens import MINI
@@ -44,7 +45,12 @@ _WHOLE: Mapping[str, float] = MappingProxyType(
 _CROWDED = 8.0  # times more questions about regions where there are several categories, and looking is needed
 _RICH = 0.25  # share of views asked about colours and relations too, which costs time to work out
 _SYNONYMS = 0.15  # share of views whose objects are called by another name
-_FREELY = 0.2  # share of questions asked in people's words
+_FREELY = 0.06  # share of questions asked in people's words
+_PUBLISHED = 0.7  # share asked in the published wordings, to which the recognition of questions converts others
+_KEPT_COUNTS: Mapping[str, float] = MappingProxyType({"0": 0.15, "1": 0.4})
+"""Share kept of the most frequent counts: most views hold one object or none, and the model would say so of any."""
+_SEVERAL = 2.0  # times more counts where a category has several objects
+_ALL_OF_ONE = 0.25  # share of "the ship" that becomes "all ships", which a single object answers too
 _NONE = "none of these"
 
 
@@ -135,7 +141,7 @@ def absent(view: LabelledImage, rng: random.Random) -> QAPair | None:
         question = MINI.compose(_worded(GROUNDING, rng), Task.GROUNDING)
         return QAPair(question, f"The image shows {a_scene(mine)}.", Task.GROUNDING)
     name = rng.choice(missing)
-    kind = rng.choice(("refer", "refer", "presence", "count"))
+    kind = rng.choice(("refer", "refer", "refer", "presence", "presence", "count"))
     if kind == "refer":
         phrase = rng.choice((f"the {name}", f"all {plural(name)}", f"all {plural(name)}"))
         words = _worded(REFER, rng).format(phrase=phrase)
@@ -162,15 +168,31 @@ def a_scene(scene: str) -> str:
 
 
 def _worded(wording: Wordings, rng: random.Random) -> str:
-    return rng.choice((*wording.published, *wording.varied))
+    return rng.choice(wording.pool(_pool(rng)))
+
+
+def _pool(rng: random.Random) -> WordingPool:
+    return "published" if rng.random() < _PUBLISHED else "varied"
 
 
 def _about(view: LabelledImage, rng: random.Random, shares: dict[str, float], turns: int) -> list[QAPair]:
     """Build the builders' questions, some of them paraphrased."""
     pairs = build_conversation(
-        view, rng, dialect=MINI, turns=turns, shares=shares, wording="varied", rich=rng.random() < _RICH
+        view, rng, dialect=MINI, turns=turns, shares=shares, wording=_pool(rng), rich=rng.random() < _RICH
     )
-    return [_freely(pair, rng) if rng.random() < _FREELY else pair for pair in pairs]
+    kept = [pair for pair in pairs if pair.kind != "count" or rng.random() < _KEPT_COUNTS.get(pair.answer, 1.0)]
+    kept = [_all_of_one(pair, view.labelled) if rng.random() < _ALL_OF_ONE else pair for pair in kept]
+    return [_freely(pair, rng) if rng.random() < _FREELY else pair for pair in kept]
+
+
+def _all_of_one(pair: QAPair, categories: frozenset[str]) -> QAPair:
+    """Return a question for "the ship", a category's only object, as one for "all ships"; another one as it is."""
+    name = pair.about.removeprefix("the ")
+    if pair.kind != "refer" or name not in categories:
+        return pair
+    every = f"all {plural(name)}"
+    question = pair.question.replace("Where is", "Where are").replace(pair.about, every)
+    return replace(pair, question=question, answer=pair.answer.replace(pair.about, every), about=every)
 
 
 def _freely(pair: QAPair, rng: random.Random) -> QAPair:
@@ -218,7 +240,9 @@ def _region_shares(view: LabelledImage) -> dict[str, float]:
 
 
 def _whole_shares(view: LabelledImage) -> dict[str, float]:
-    return {**_WHOLE, "caption": _WHOLE["caption"] if view.captions else 0.0}
+    several = max(Counter(thing.category for thing in view.objects).values(), default=0) > 1
+    count = _WHOLE["count"] * (_SEVERAL if several else 1)
+    return {**_WHOLE, "count": count, "caption": _WHOLE["caption"] if view.captions else 0.0}
 
 
 def spoken_names() -> list[str]:
