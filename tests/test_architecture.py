@@ -33,6 +33,7 @@ ROOMS = {  # room of geochat -> rooms it may import
     "progress": set(),
     "registry": {"errors"},
     "journal": {"errors"},
+    "streamed": set(),
     "geometry": {"errors"},
     "prompts": {"errors"},
     "dialects": {"errors", "registry", "geometry", "prompts"},
@@ -43,7 +44,7 @@ ROOMS = {  # room of geochat -> rooms it may import
     "checkpoints": {"errors", "files", "geometry", "prompts", "dialects", "models", "vision"},
     "engines": {"errors", "registry", "geometry", "prompts", "dialects", "imagery", "models", "vision", "checkpoints"},
     "clip": {"errors", "registry", "files", "imagery", "models", "vision", "checkpoints"},
-    "assistant": {"errors", "geometry", "prompts", "dialects", "imagery", "models", "exports", "engines"},
+    "assistant": {"errors", "geometry", "prompts", "dialects", "imagery", "models", "exports", "engines", "streamed"},
     "find": {
         *("errors", "files", "journal", "geometry", "prompts", "dialects", "imagery", "models", "exports", "engines"),
         "assistant",
@@ -53,7 +54,7 @@ ROOMS = {  # room of geochat -> rooms it may import
         *("assistant", "find"),
     },
     "chat": {"errors", "imagery", "engines", "assistant", "find"},
-    "client": {"errors", "geometry", "prompts", "imagery", "exports", "engines", "assistant"},
+    "client": {"errors", "geometry", "prompts", "imagery", "exports", "engines", "assistant", "streamed"},
     "verification": {"geometry", "prompts", "imagery", "engines", "assistant", "chat"},
 }
 WITHOUT_TORCH = {
@@ -62,6 +63,7 @@ WITHOUT_TORCH = {
     "progress",
     "registry",
     "journal",
+    "streamed",
     "geometry",
     "prompts",
     "dialects",

@@ -1,7 +1,7 @@
 """Conversations about one image, and streamed answers."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Unpack
 
@@ -18,9 +18,10 @@ from geochat.geometry import OrientedBox
 from geochat.imagery import GeoImage
 from geochat.models import ModelInfo
 from geochat.prompts import Message, Task
+from geochat.streamed import Streamed
 
 
-class AnswerStream:
+class AnswerStream(Streamed[Event, Answer]):
     """Events of an answer, each as soon as it is certain; after the last, `answer` holds the whole answer.
 
     Leaving the loop early also ends the computation, and adds nothing to the conversation.
@@ -38,48 +39,28 @@ class AnswerStream:
         dialect: Dialect,
         cancel: Callable[[], None],
     ) -> None:
+        super().__init__(_events(prepared, chunks, dialect))
         self.prompt = prepared.interpretation.prompt
         self.notices = prepared.notices
         self.image = prepared.image
-        self._events = self._read(chunks, dialect)
-        self._finish = prepared.read
         self._cancel = cancel
-        self._answer: Answer | None = None
-
-    def __iter__(self) -> Iterator[Event]:
-        return self._events
 
     def cancel(self) -> None:
         """Stop the computation; may be called from another thread. The answer keeps the text generated so far."""
         self._cancel()
 
-    @property
-    def answer(self) -> Answer:
-        """The whole answer.
 
-        Raises:
-            RuntimeError: The events have not been read to the end.
-        """
-        if self._answer is None:
-            raise RuntimeError("the answer is still being written; read the events to the end, or call wait()")
-        return self._answer
-
-    def wait(self) -> Answer:
-        """Read the remaining events and return the whole answer."""
-        for _ in self._events:
-            pass
-        return self.answer
-
-    def _read(self, chunks: Iterator[Chunk], dialect: Dialect) -> Iterator[Event]:
-        reader = dialect.reader()
-        texts: list[str] = []
-        for chunk in chunks:
-            texts.append(chunk.text)
-            yield from reader.feed(chunk.text)
-            if chunk.finish is not None and chunk.usage is not None:
-                yield from reader.close()
-                whole = replace(chunk, text="".join(texts))
-                self._answer = self._finish(complete([whole]))
+def _events(prepared: "Prepared", chunks: Iterator[Chunk], dialect: Dialect) -> Generator[Event, None, Answer | None]:
+    reader = dialect.reader()
+    texts: list[str] = []
+    answer = None
+    for chunk in chunks:
+        texts.append(chunk.text)
+        yield from reader.feed(chunk.text)
+        if chunk.finish is not None and chunk.usage is not None:
+            yield from reader.close()
+            answer = prepared.read(complete([replace(chunk, text="".join(texts))]))
+    return answer
 
 
 @dataclass(frozen=True, eq=False, slots=True)

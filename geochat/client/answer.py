@@ -1,6 +1,6 @@
 """Answers of a server: the object that `geochat ask --json` prints, with the conversions of `Answer`."""
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from geochat.client.connection import Event
 from geochat.errors import EngineError, ExportError, RegionError
 from geochat.prompts import Task
+from geochat.streamed import Streamed
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -171,7 +172,7 @@ class RemoteAnswer:
         return write_geopackage(path, self.features, self.crs, self.provenance)
 
 
-class RemoteStream:
+class RemoteStream(Streamed[str, RemoteAnswer]):
     """The pieces of an answer as the server writes it: text, with `[1]` in place of the first region.
 
     Leaving the loop early, or `close`, ends the computation.
@@ -182,56 +183,24 @@ class RemoteStream:
     """
 
     def __init__(self, events: Generator[Event, None, None], source: Path | None, page: int) -> None:
-        self._events = events
-        self._source, self._page = source, page
-        self._answer: RemoteAnswer | None = None
         start = next((data for name, data in events if name == "start"), None)
         if start is None:
             raise EngineError("the server broke off before it answered; ask again")
         self.prompt: str = start["prompt"]
         self.notices: list[str] = [notice["text"] for notice in start["notices"]]
-        self._pieces = self._read()
+        super().__init__(_pieces(events, source, page))
 
-    def __iter__(self) -> Iterator[str]:
-        """Yield the pieces."""
-        return self._pieces
 
-    def close(self) -> None:
-        """End the computation. Idempotent."""
-        self._pieces.close()
-
-    @property
-    def answer(self) -> RemoteAnswer:
-        """The whole answer.
-
-        Raises:
-            RuntimeError: The pieces have not been read to the end.
-        """
-        if self._answer is None:
-            raise RuntimeError("the answer is still being written; read the pieces to the end, or call wait()")
-        return self._answer
-
-    def wait(self) -> RemoteAnswer:
-        """Read the remaining pieces and return the whole answer.
-
-        Raises:
-            GeoChatError: The server failed or broke off.
-        """
-        for _ in self._pieces:
-            pass
-        return self.answer
-
-    def _read(self) -> Generator[str, None, None]:
-        with closing(self._events):
-            for name, data in self._events:
-                if name in ("text", "phrase"):
-                    yield data["text"]
-                elif name == "region":
-                    yield f"[{data['number']}]"
-                elif name == "answer":
-                    self._answer = RemoteAnswer(data, self._source, self._page)
-        if self._answer is None:
-            raise EngineError("the server broke off in the middle of its answer; ask again")
+def _pieces(events: Generator[Event, None, None], source: Path | None, page: int) -> Generator[str, None, RemoteAnswer]:
+    with closing(events):
+        for name, data in events:
+            if name in ("text", "phrase"):
+                yield data["text"]
+            elif name == "region":
+                yield f"[{data['number']}]"
+            elif name == "answer":
+                return RemoteAnswer(data, source, page)
+    raise EngineError("the server broke off in the middle of its answer; ask again")
 
 
 def _region(values: Mapping[str, Any], answer: Mapping[str, Any], *, asked: bool) -> "GroundedRegion":

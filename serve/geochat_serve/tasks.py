@@ -1,7 +1,8 @@
 """Tasks of the page, which of them use regions, and the core's notices in the page's words."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from geochat.assistant import Conversation, Question
 from geochat.assistant.notices import Notice
@@ -84,6 +85,11 @@ def drop_unused_regions(conversation: Conversation, question: Question) -> tuple
         return question, prepared.notices
     text = f"The region was not used: the task {task.value!r} looks at the whole view. To ask about it, use 'identify'."
     return question, (Notice("region-not-used", text), *prepared.notices)
+
+
+def beside(notices: Sequence[Notice], given: Sequence[Notice]) -> list[dict[str, Any]]:
+    """Return the notices that are not among those given with an answer, as the API shows them."""
+    return [asdict(notice) for notice in notices if notice not in given]
 
 
 _PAGE_TEXTS: dict[str, Callable[[str], str]] = {

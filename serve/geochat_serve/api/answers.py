@@ -21,7 +21,7 @@ from geochat_serve.answering import AnswerService, ShuttingDownError
 from geochat_serve.api.calls import Call
 from geochat_serve.api.responses import ApiEvent
 from geochat_serve.api.schema import AskFields, ClassifyFields, DescribeFields, WindowFields
-from geochat_serve.tasks import drop_unused_regions
+from geochat_serve.tasks import beside, drop_unused_regions
 from geochat_serve.validation import clean, read_bands, read_question, read_regions
 
 
@@ -123,7 +123,7 @@ def _write(
     values: Callable[[Answer], dict[str, Any]],
 ) -> None:
     stream, numbering = conversation.stream(question), Numbering()
-    unused = [asdict(notice) for notice in notices if notice not in stream.notices]
+    unused = beside(notices, stream.notices)
     report("start", {"prompt": stream.prompt, "notices": [*unused, *(asdict(notice) for notice in stream.notices)]})
     for event in stream:
         if (shown := _event(event, numbering)) is not None:

@@ -6,7 +6,7 @@ the page, one line per caller.
 
 import asyncio
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from geochat_serve.answering import AnswerService
 from geochat_serve.middleware.http import client_name
 from geochat_serve.open_scene import OpenScene
 from geochat_serve.storage import LINGER_S, UploadStorage
-from geochat_serve.tasks import drop_unused_regions
+from geochat_serve.tasks import beside, drop_unused_regions
 from geochat_serve.validation import MAX_REGIONS, clean, read_boxes, read_question
 
 _NOT_UPLOADED = "Only uploaded files are opened, not paths or URLs; upload the image."
@@ -128,9 +128,8 @@ class Api:
                 asked, notices = drop_unused_regions(conversation, question)
                 answer = conversation.ask(asked)
             values = answer.to_dict()
-            unused = [asdict(notice) for notice in notices if notice not in answer.notices]
-            image = {**values["image"], "path": None}
-            return {**values, "notices": [*unused, *values["notices"]], "image": image, "tokens": None}
+            told = [*beside(notices, answer.notices), *values["notices"]]
+            return {**values, "notices": told, "image": {**values["image"], "path": None}, "tokens": None}
 
         with self.answers.computing(question):
             try:
