@@ -40,15 +40,17 @@ _LONGEST = 10  # words of a referring expression
 _FOREIGN = 3  # unknown words of a place, at most
 _OBJECT = ""  # stands for a referring expression among the other words
 _ASKING = frozenset(("is", "are", "was", "do", "does", "did", "can", "could", "would", "will", "has", "have"))
+_INTERROGATIVE = (
+    lexicon.QUESTION | lexicon.COUNT | lexicon.LOCATE | lexicon.SEARCH | lexicon.DESCRIBE | {"any", "if", "whether"}
+)
 _DOUBTFUL = frozenset(("any", "whether", "anything", "yes", "y", "is"))
 _CUES = frozenset(("many", "any", "no", "some", "that"))  # determiners that belong to the question, not to its object
 _KEYWORDS = (
     lexicon.COUNT | lexicon.LOCATE | lexicon.SEARCH | lexicon.PRESENCE | lexicon.MORE | lexicon.FEWER | lexicon.COMPARED
     | lexicon.SORT | lexicon.DESCRIBE
 )  # fmt: skip
-_ENDING = (
-    (_KEYWORDS - lexicon.PLACES - {"any"}) | lexicon.QUESTION | lexicon.TIMES | {"is", "are", "do", "does", "please"}
-)
+_VERBS = frozenset(("is", "are", "do", "does", "please"))
+_ENDING = (_KEYWORDS - lexicon.PLACES - {"any"}) | lexicon.QUESTION | lexicon.TIMES | _VERBS  # no part of a place
 _KNOWN = (
     _KEYWORDS | lexicon.NEUTRAL | lexicon.STANDING | lexicon.SEE | lexicon.THINGS | lexicon.QUESTION
     | EXTREMES
@@ -140,10 +142,7 @@ def _categories(words: str, vocabulary: Vocabulary) -> set[str]:
 
 
 def _asks(words: Sequence[str]) -> bool:
-    asking = (
-        {"any", "if", "whether"} | lexicon.QUESTION | lexicon.COUNT | lexicon.LOCATE | lexicon.SEARCH | lexicon.DESCRIBE
-    )
-    return not asking.isdisjoint(words) or not _ASKING.isdisjoint(words[:1])
+    return bool(_INTERROGATIVE.intersection(words) or _ASKING.intersection(words[:1]))
 
 
 def _expressions(words: Sequence[str], vocabulary: Vocabulary) -> tuple[list[str], list[str]]:
@@ -211,11 +210,7 @@ def _end_of_place(tokens: Sequence[str], start: int, after_object: bool) -> int:
         token = tokens[end]
         if token == _OBJECT:
             return end + 1 if after_object else start
-        if (
-            token in _KEYWORDS - lexicon.PLACES
-            or token in lexicon.QUESTION
-            or token in {"is", "are", "do", "does", "please"}
-        ):
+        if token in _ENDING:
             break
         foreign += token not in lexicon.NEUTRAL
         end += 1
@@ -236,10 +231,8 @@ def _about_object(tokens: Sequence[str], said: frozenset[str]) -> Kind | None:
     priced = "much" in after and tokens[tokens.index("much") + 1 :][:1] != [_OBJECT]  # "how much are the boats"
     if after - {"many", "much"} or priced:
         return None
-    yes_or_no = not _ASKING.isdisjoint(tokens[:1]) or not said.isdisjoint(
-        ("any", "whether", "anything", "yes", "y", "is")
-    )
-    if not said.isdisjoint(("if", "whether")) and not said & {"where", "show"} and not said & lexicon.COUNT:
+    yes_or_no = bool(_ASKING.intersection(tokens[:1]) or said & _DOUBTFUL)
+    if said & {"if", "whether"} and not said & ({"where", "show"} | lexicon.COUNT):
         kind = Kind.PRESENCE
     elif "much" in after or said & lexicon.COUNT:
         kind = Kind.REFER if "where" in said else Kind.COUNT

@@ -37,7 +37,13 @@ FIGURES = {
 }
 
 
-@pytest.mark.parametrize(("name", "task"), FIGURES)
+LONG = {"referring_geochat_bench"}
+
+
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [pytest.param(*each, marks=[pytest.mark.slow] * (each[0] in LONG)) for each in FIGURES],
+)
 def test_every_figure_is_reproduced(shared, name, task):
     path = shared / f"reference/scorer/{name}.jsonl"
     found = score_file(path, task, "earthdial", ScorerSettings(replicates=0, meteor=False), dialect=GEOCHAT).to_dict()
