@@ -121,6 +121,10 @@ _IMAGE = (
 THE_IMAGE = re.compile(rf"\b(?:{_IMAGE})\b")
 IN_IMAGE = re.compile(r" ?\b(?:in|on|of|from|within|inside|across|over|for|to) image\b")
 IS_THIS = re.compile(r"^(?:is|are) (?:this|it|that|these|image)(?: place| area| of)? (?P<article>an? |the )?(?P<x>.+)$")
+ASKS_ANY = re.compile(
+    r"\b(?:can|could|do|did|would) (?:you|we|i) (?:spot|find|detect|identify|notice|recogni[sz]e|see) any\b"
+)
+"""Asks whether there is something, though "find any ships" alone asks where."""
 ABOUT_ME = re.compile(r"^(?:help|thanks|thank you|who are you|what (?:can|do) you (?:do|know)|how are you)?$")
 
 _ARE = r"(?:is|are)"

@@ -8,17 +8,12 @@ normalisation, only the first 400 characters of a question are read, except for 
 
 from dataclasses import replace
 
+from geochat.prompts import intents
 from geochat.prompts.expressions import Expression, Unknown, read_expression
 from geochat.prompts.intents import (
-    ABOUT_IMAGE,
-    ABOUT_ME,
-    ABOUT_OBJECTS,
-    ABOUT_REGION,
     CHOICES,
     ENDINGS,
     FOLLOWING,
-    IN_IMAGE,
-    IS_THIS,
     MORE,
     NOTES,
     OPENINGS,
@@ -26,7 +21,6 @@ from geochat.prompts.intents import (
     PUBLISHED,
     SHORTHAND,
     TASKS,
-    THE_IMAGE,
     WORDINGS,
     Kind,
 )
@@ -94,10 +88,11 @@ class _Reading:
         self.vocabulary, self.previous, self.whole = vocabulary, previous, whole
         words = " ".join(SHORTHAND.get(word, word) for word in normalise(self.text[:_LONGEST]).split())
         words = respelled(words, vocabulary.categories)
-        self.words = trimmed(THE_IMAGE.sub("image", words), OPENINGS, POLITE)
+        self.asks_any = bool(intents.ASKS_ANY.search(words))
+        self.words = trimmed(intents.THE_IMAGE.sub("image", words), OPENINGS, POLITE)
         continued = trimmed(self.words, FOLLOWING, ())
         self.follows = continued != self.words
-        self.objects = trimmed(IN_IMAGE.sub("", continued), OPENINGS, POLITE)
+        self.objects = trimmed(intents.IN_IMAGE.sub("", continued), OPENINGS, POLITE)
 
     def result(self) -> Recognised | OutOfScope:
         found = self._within(self.task) if self.task else self._open()
@@ -131,7 +126,7 @@ class _Reading:
         found = next((found for reader in readers if (found := reader())), None)
         foreign = any(letter.isalpha() and not letter.isascii() for letter in self.words)
         refusal = found or self._refused("I understand English only" if foreign else "I cannot answer that")
-        if isinstance(found, Recognised) or self.has_regions or ABOUT_ME.match(self.words):
+        if isinstance(found, Recognised) or self.has_regions or intents.ABOUT_ME.match(self.words):
             return refusal
         return self._keywords() or (self._clause() if self.whole else None) or refusal
 
@@ -139,13 +134,13 @@ class _Reading:
         """Recognise a question about a region, which can only be about its content."""
         if not self.has_regions:
             return None
-        if not self.text or any(pattern.match(self.words) for _, pattern in ABOUT_REGION):
+        if not self.text or any(pattern.match(self.words) for _, pattern in intents.ABOUT_REGION):
             return self._whole(Kind.IDENTIFY)
         return self._refused("with a marked region I only name the object in it, so ask about the image without one")
 
     def _about_me(self) -> OutOfScope | None:
         """Recognise a greeting, or a question about the model's abilities."""
-        return OutOfScope(f"{abilities(self.vocabulary)}.") if ABOUT_ME.match(self.words) else None
+        return OutOfScope(f"{abilities(self.vocabulary)}.") if intents.ABOUT_ME.match(self.words) else None
 
     def _classes(self, *, bare: bool = False) -> Recognised | OutOfScope | None:
         """Recognise a choice between classes, at least one of which must be known."""
@@ -158,12 +153,12 @@ class _Reading:
         return self._refused(f"I do not know {' or '.join(quoted(normalise(name)) for name in offered[:3])}")
 
     def _about_image(self) -> Recognised | OutOfScope | None:
-        kind = next((kind for kind, pattern in ABOUT_IMAGE if pattern.match(self.words)), None)
+        kind = next((kind for kind, pattern in intents.ABOUT_IMAGE if pattern.match(self.words)), None)
         return None if kind is None else self._scene(()) if kind is Kind.SCENE else self._whole(kind)
 
     def _is_this(self) -> Recognised | OutOfScope | None:
         """Recognise "is this a harbor?" as a question about the kind of place, "is this a ship?" as one about ships."""
-        if not (found := IS_THIS.match(self.words)):
+        if not (found := intents.IS_THIS.match(self.words)):
             return None
         thing = self._expression(found["x"])
         if isinstance(thing, Expression):
@@ -174,7 +169,7 @@ class _Reading:
 
     def _about_objects(self) -> Recognised | OutOfScope | None:
         """Return the first matching pattern about objects that belongs to the task."""
-        for said, pattern in ABOUT_OBJECTS:
+        for said, pattern in intents.ABOUT_OBJECTS:
             found = pattern.match(self.objects)
             kind = self._fitting(said)
             if found and (self.task is None or TASKS[kind] is self.task):
@@ -185,6 +180,8 @@ class _Reading:
 
     def _fitting(self, kind: Kind) -> Kind:
         """Return the kind as which a question is asked: "where" is answered with boxes, except for `Task.VQA`."""
+        if kind is Kind.REFER and self.asks_any and self.task is None:
+            return Kind.PRESENCE
         if kind in {Kind.REFER, Kind.POSITION}:
             return Kind.POSITION if self.task is Task.VQA else Kind.REFER
         return Kind.REFER if self.task is Task.REFER and kind in {Kind.COUNT, Kind.PRESENCE} else kind
