@@ -188,6 +188,7 @@ ABOUT_OBJECTS = _table(
     (Kind.PRESENCE, r"(?:do|does) (?P<x>.+?) (?:appear|exist|show up|occur)"),
     (Kind.PRESENCE, rf"(?:(?:see |check )?(?:if|whether) )?there {_ARE} (?P<x>.+)"),
     (Kind.PRESENCE, r"check for (?P<x>.+)"),
+    (Kind.COUNT, r"(?P<x>.+?) (?:in )?total"),
     (Kind.REFER, rf"{_FIND}(?: me| us| out)?(?: where)?(?P<x>(?: .+)?)"),
     (Kind.PRESENCE, rf"(?:do|did|would|does|can|could) {_WE} {_LOOK} (?P<x>.+)"),
     (Kind.PRESENCE, r"(?:do|does) (?:image|it|this|we)(?: area| place)? (?:show|contain|have|include|hold) (?P<x>.+)"),

@@ -214,7 +214,7 @@ def _end_of_place(tokens: Sequence[str], start: int, after_object: bool) -> int:
             break
         foreign += token not in lexicon.NEUTRAL
         end += 1
-        if token in lexicon.PLACES:
+        if token in lexicon.PLACES and not lexicon.PLACES.intersection(tokens[end : end + 1]):
             break
     return end if foreign else start
 

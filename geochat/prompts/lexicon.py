@@ -22,14 +22,14 @@ NEUTRAL = _words(
     "know believe recognise recognize glad result according em everybody told honest simple simply single ill "
     "until lot lots bunch loads kind sort per chance appreciate advance dear anyone else lying placed captured "
     "pictured today still main contained detectable enough line exact integer digit digits provide private "
-    "results correct true"
+    "results correct true somebody folks"
 )
 """Words without content of their own."""
 STANDING = _words(
     "parked docked moored anchored sitting standing floating waiting berthed stationed dotted scattered cross "
     "crossing fall falls line lining fill occupy stand sit stands occupied round cluster clustered group grouped "
     "row rows fleet offshore ashore onshore nearby sight pictured existing built installed mounted tied put sits "
-    "lie lies"
+    "lie lies place placed"
 )
 """States in which objects of the kinds that models know are usually seen."""
 COUNT = _words(
@@ -41,7 +41,8 @@ LOCATE = _words(
     "boxed boxing bounding bbox bboxes bb outline outlines outlined circle encircle point pinpoint draw indicate "
     "localize localise localized localised annotate annotated annotation tag tagged label which frame framed "
     "rectangle rectangles polygon polygons detections grab side spots underline square squares put return "
-    "visualise visualize segment select pixel pixels"
+    "visualise visualize segment select pixel pixels display displays marker markers pin pins highlighted "
+    "highlite arrow arrows"
 )
 SEARCH = _words(
     "find finding found detect detecting detected detection spot spotting spotted identify identifying search "
@@ -115,7 +116,7 @@ PLACES = _words(
     "hill hills valley countryside industrial residential commercial sports junction intersection crossing "
     "crossroads interchange square camp zone zones center downtown outskirts mall shop stores warehouse "
     "warehouses station roof roofs rooftop rooftops community settlement compound premises grounds ground map "
-    "tile area areas place site region scene part crop corner half lakes parking"
+    "tile area areas place site region scene part crop corner half lakes parking barn"
 )
 """Places that objects are said to be in; a question about them is answered for the whole image, and says so."""
 
@@ -127,7 +128,9 @@ CORRECTED = _words(
     "count counting number where there image picture photo photograph describe description summarize summarise "
     "caption locate location locations position highlight bounding visible classify category anything everything "
     "objects detect present please landscape satellite aerial terrain which identify coordinates outline overview "
-    "summary detail details total place class assign recognition contains every around more than"
+    "summary detail details total place class assign recognition contains every around more than general "
+    "environment biggest largest smallest leftmost rightmost topmost include contain highway recognize recognise "
+    "annotate"
 )
 """Words besides the names of objects whose misspellings are corrected."""
 REAL = _words(
