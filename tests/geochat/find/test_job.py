@@ -140,7 +140,7 @@ def test_a_damaged_line_is_asked_about_again(tmp_path, search, whole, place):
     content = bytearray(journal.read_bytes())
     content[place] ^= 1
     journal.write_bytes(bytes(content))
-    # Two where the byte ended a line; none where it named the checksum, without which the entry is read as an older one.
+    # Two where the byte ended a line; none where it named the checksum: an entry without one is read as an older one.
     assert finish(search(job), out, (1, 2) if content.count(b'"check"') == WINDOWS else 0) == whole
 
 
