@@ -2,12 +2,9 @@
 
 import re
 
+from geochat.prompts.synonyms import word_set
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-NEUTRAL = _words(
+NEUTRAL = word_set(
     "a an the this that these those it its they them their there here i we you me us my our your one ones someone "
     "is are was were be been being am do does did doing have has had having can could would will shall should may "
     "might must in on at of for from to with within inside across over through by as and or but so also too just "
@@ -25,17 +22,17 @@ NEUTRAL = _words(
     "results correct true somebody folks"
 )
 """Words without content of their own."""
-STANDING = _words(
+STANDING = word_set(
     "parked docked moored anchored sitting standing floating waiting berthed stationed dotted scattered cross "
     "crossing fall falls line lining fill occupy stand sit stands occupied round cluster clustered group grouped "
     "row rows fleet offshore ashore onshore nearby sight pictured existing built installed mounted tied put sits "
     "lie lies place placed"
 )
 """States in which objects of the kinds that models know are usually seen."""
-COUNT = _words(
+COUNT = word_set(
     "many number numbers count counts counting counted tally quantity total amount enumerate sum headcount qty"
 )
-LOCATE = _words(
+LOCATE = word_set(
     "where locate locates locating location locations locality position positions coordinates coordinate "
     "whereabouts mark marks marking marked show shows showing highlight highlighting hilite highlights box boxes "
     "boxed boxing bounding bbox bboxes bb outline outlines outlined circle encircle point pinpoint draw indicate "
@@ -44,38 +41,40 @@ LOCATE = _words(
     "visualise visualize segment select pixel pixels display displays marker markers pin pins highlighted "
     "highlite arrow arrows"
 )
-SEARCH = _words(
+SEARCH = word_set(
     "find finding found detect detecting detected detection spot spotting spotted identify identifying search "
     "searching seek"
 )
-PRESENCE = _words(
+PRESENCE = word_set(
     "any there see seeing visible present presence contain contains containing contained include includes "
     "included have has got exist exists existing appear appears appearing show shows notice noticed evidence sign "
     "signs trace traces hint spotted seen find spot detect reveal reveals hold holds feature featured least"
 )
-MORE = _words(
+MORE = word_set(
     "more outnumber outnumbers outnumbered exceed exceeds larger greater higher surpass win wins majority most bigger"
 )
-FEWER = _words("fewer less smaller lower")
-COMPARED = _words("than compare compared comparing comparison numerous common frequent versus vs between group numbers")
-SORT = _words(
+FEWER = word_set("fewer less smaller lower")
+COMPARED = word_set(
+    "than compare compared comparing comparison numerous common frequent versus vs between group numbers"
+)
+SORT = word_set(
     "kind type sort class category classify classification categorize categorise classified landuse landcover "
     "terrain environment landscape setting scenery surroundings function purpose nature label use used usage uses "
     "zoning zone biome landform dominates dominant dominating dominate predominant mostly mainly call called "
     "predict property assign habitat ecosystem character manner types kinds classes"
 )
-PLACE = _words(
+PLACE = word_set(
     "land cover place area areas site region location ground terrain belong belongs belonging fall falls fit fits "
     "best primarily primary scene view spot part territory neighborhood neighbourhood surface main fly flew "
     "flying drone took photographed dealing geographer planner expert photographer camera environment landscape "
     "parcel"
 )
-DESCRIBE = _words(
+DESCRIBE = word_set(
     "describe describes describing description descriptions descriptive caption captions summarize summarise "
     "summary overview depict depicts depicted contents content happening explain interpret interpretation narrate "
     "recap paragraph alt rundown essay"
 )
-ABOUT = _words(
+ABOUT = word_set(
     "sentence sentences words word brief briefly short long detail detailed details walk talk going write writing "
     "text alternative two three one few through language plain full complete thorough generate produce provide "
     "compose create sum story paint tell says say stands stand out noteworthy notable interesting important term "
@@ -84,29 +83,29 @@ ABOUT = _words(
     "suitable under english look down determine heading file"
 )
 """Words of a request for a description besides those that tell it is one."""
-SEE = _words(
+SEE = word_set(
     "see seeing show shows showing shown look looking visible view viewing contain contains happening stands captured"
 )
-GROUNDED = _words("annotate annotated annotation grounded localised localized detection detections")
-THINGS = _words(
+GROUNDED = word_set("annotate annotated annotation grounded localised localized detection detections")
+THINGS = word_set(
     "objects object things thing item items everything anything features feature elements element stuff inventory "
     "list listing targets"
 )
-QUESTION = _words("what which where who why when how whose whom")
-OPEN = _words("what anything everything whatever something")
-UNANSWERABLE = _words("who why when whose whom")
+QUESTION = word_set("what which where who why when how whose whom")
+OPEN = word_set("what anything everything whatever something")
+UNANSWERABLE = word_set("who why when whose whom")
 
-PREPOSITIONS = _words(
+PREPOSITIONS = word_set(
     "in on at along around inside near by over across under within outside beside alongside off through"
 )
-NEAR = _words("near beside next closest nearest close adjacent between behind front")
+NEAR = word_set("near beside next closest nearest close adjacent between behind front")
 """Words of a relation between objects, which the models only guess."""
-TIMES = _words(
+TIMES = word_set(
     "year years month months week weeks day days night morning evening summer winter spring autumn fall season hour "
     "hours minute minutes past future history century war general theory danger trouble case english german"
 )
 """Nouns after prepositions that make no place."""
-PLACES = _words(
+PLACES = word_set(
     "runway tarmac apron terminal gate gates hangar hangars airport airfield airbase base water waters sea ocean "
     "river harbor port marina dock docks pier piers quay wharf channel bay coast shore shoreline offshore beach "
     "island canal lot road roads street streets highway motorway freeway bridge lane yard yards backyard "
@@ -124,7 +123,7 @@ ALL = (
     NEUTRAL | STANDING | COUNT | LOCATE | SEARCH | PRESENCE | MORE | FEWER | COMPARED | SORT | PLACE | DESCRIBE | ABOUT
     | SEE | GROUNDED | THINGS | QUESTION | PREPOSITIONS | NEAR | TIMES | PLACES
 )  # fmt: skip
-CORRECTED = _words(
+CORRECTED = word_set(
     "count counting number where there image picture photo photograph describe description summarize summarise "
     "caption locate location locations position highlight bounding visible classify category anything everything "
     "objects detect present please landscape satellite aerial terrain which identify coordinates outline overview "
@@ -133,7 +132,7 @@ CORRECTED = _words(
     "annotate"
 )
 """Words besides the names of objects whose misspellings are corrected."""
-REAL = _words(
+REAL = word_set(
     "plans planet places planets planks plants plates planed panes horses housed hoses fiends tucks trucks tricks "
     "tacks tracts airline airlines ferried tracked tracker caution cautions locale locution position positron "
     "deject defect detest prevent preset presents presence identity outlive country county courting court courts "

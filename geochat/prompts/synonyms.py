@@ -5,7 +5,8 @@ object categories and scene classes alike.
 """
 
 
-def _words(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
+    """Return the words of a text."""
     return frozenset(text.split())
 
 
@@ -97,29 +98,31 @@ SPELLINGS: dict[str, str] = {
 }  # fmt: skip
 """British and other spellings, word by word."""
 
-COLOURS = _words(
+COLOURS = word_set(
     "black gray white red orange yellow green blue purple brown pink silver beige dark light bright colored"
 )
-SIZES = _words("big large huge giant small little tiny long short tall wide narrow")
-PLACE_WORDS = _words("left right top bottom upper lower center central middle corner side half")
-EXTREMES = _words("leftmost rightmost topmost bottommost uppermost lowermost largest biggest smallest tiniest longest")
-DETERMINERS = _words(
+SIZES = word_set("big large huge giant small little tiny long short tall wide narrow")
+PLACE_WORDS = word_set("left right top bottom upper lower center central middle corner side half")
+EXTREMES = word_set(
+    "leftmost rightmost topmost bottommost uppermost lowermost largest biggest smallest tiniest longest"
+)
+DETERMINERS = word_set(
     "a an the this that these those all every each any some both several many few my our its their whole entire"
 )
-NUMBERS = _words("one two three four five six seven eight nine ten eleven twelve dozen single pair couple")
-STATES = _words(
+NUMBERS = word_set("one two three four five six seven eight nine ten eleven twelve dozen single pair couple")
+STATES = word_set(
     "first second third last parked docked moored visible same other individual moving stationary rectangular round"
 )
-AFTER_NOUN = _words(
+AFTER_NOUN = word_set(
     "in on at near next beside by above below under behind between with without from to along around inside within "
     "over across off that which who is are was were and or located situated positioned lying standing closest parked "
     "docked moored visible surrounded facing adjacent of do does there"
 )
 """Words that end a noun phrase's core: "the car | next to the building"."""
-GROUPS = _words("group row line pair number lot cluster set bunch couple dozen fleet")
+GROUPS = word_set("group row line pair number lot cluster set bunch couple dozen fleet")
 """Nouns that, with "of", count what follows: "a row of cars"."""
-ANYTHING = _words("object thing item something anything everything one target")
+ANYTHING = word_set("object thing item something anything everything one target")
 """Nouns that name no kind."""
-AREA = _words("area zone region land scene district place site terrain")
+AREA = word_set("area zone region land scene district place site terrain")
 """Nouns that add nothing to a kind of place: "residential area"."""
-DENSITIES = _words("dense medium sparse high low density")
+DENSITIES = word_set("dense medium sparse high low density")
