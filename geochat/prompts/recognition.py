@@ -119,28 +119,26 @@ class _Reading:
 
     def _open(self) -> Recognised | OutOfScope:
         """Recognise a question without a chosen task, by patterns, else by keywords."""
+        if self.has_regions:
+            return self._about_region()
+        if intents.ABOUT_ME.match(self.words):
+            return OutOfScope(f"{abilities(self.vocabulary)}.")  # to a greeting, or a question about the model
         readers = (
-            self._about_region, self._about_me, self._classes, self._about_image, self._is_this, self._about_objects,
+            self._classes, self._about_image, self._is_this, self._about_objects,
             lambda: self._classes(bare=True), self._follow_up, self._phrase,
         )  # fmt: skip
         found = next((found for reader in readers if (found := reader())), None)
         foreign = any(letter.isalpha() and not letter.isascii() for letter in self.words)
         refusal = found or self._refused("I understand English only" if foreign else "I cannot answer that")
-        if isinstance(found, Recognised) or self.has_regions or intents.ABOUT_ME.match(self.words):
-            return refusal
+        if isinstance(found, Recognised):
+            return found
         return self._keywords() or (self._clause() if self.whole else None) or refusal
 
-    def _about_region(self) -> Recognised | OutOfScope | None:
+    def _about_region(self) -> Recognised | OutOfScope:
         """Recognise a question about a region, which can only be about its content."""
-        if not self.has_regions:
-            return None
         if not self.text or any(pattern.match(self.words) for _, pattern in intents.ABOUT_REGION):
             return self._whole(Kind.IDENTIFY)
         return self._refused("with a marked region I only name the object in it, so ask about the image without one")
-
-    def _about_me(self) -> OutOfScope | None:
-        """Recognise a greeting, or a question about the model's abilities."""
-        return OutOfScope(f"{abilities(self.vocabulary)}.") if intents.ABOUT_ME.match(self.words) else None
 
     def _classes(self, *, bare: bool = False) -> Recognised | OutOfScope | None:
         """Recognise a choice between classes, at least one of which must be known."""
