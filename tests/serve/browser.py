@@ -69,6 +69,10 @@ class User:
 
     def wait_for_answer(self):
         self.page.wait_for_selector(".gc-exchange:last-child:is(.done, .stopped, .failed)")
+        self.page.wait_for_selector("#stop:disabled")  # the last update of an answer: the session is idle
+
+    def wait_for_memory(self, text):
+        self.page.wait_for_selector(f".gc-memory:has-text('{text}')")
 
     def wait_until_writing(self):
         self.page.wait_for_selector(".gc-exchange.writing .gc-words:has-text('word3')")

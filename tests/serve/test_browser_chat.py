@@ -18,7 +18,6 @@ def test_answers_stream_with_their_boxes_and_link_phrases_to_them(user, engine, 
     assert user.page.locator("#stop").is_enabled()
     user.wait_for_answer()
     assert user.page.locator(".gv-box").count() == 3
-    user.page.wait_for_selector("#stop:disabled")
     user.page.hover(".gc-phrase >> text=a hangar")
     assert user.page.locator(".gv-box.highlighted").get_attribute("data-key").endswith("-3")
     assert user.page.locator(".gv-box .tag").all_text_contents() == ["1", "2", "3"]  # as in the text
@@ -55,20 +54,19 @@ def test_a_region_is_kept_but_not_sent_to_find_and_clear_removes_it(user, engine
 
 def test_the_page_says_what_the_model_remembers(user, engine, pictures, monkeypatch):
     user.open(pictures / "wide.png")
-    memory = user.page.locator(".gc-memory")
     user.ask("short")
-    assert "remembers all of this conversation" in memory.inner_text()
+    user.wait_for_memory("remembers all of this conversation")
     monkeypatch.setattr(engine, "settings", replace(engine.settings, earlier_turns=2))
     user.ask("short")
     user.ask("short")
-    assert "remembers only the last 2 of these 3 exchanges" in memory.inner_text()
+    user.wait_for_memory("remembers only the last 2 of these 3 exchanges")
     assert user.page.locator(".gc-exchanges > li").nth(1).get_attribute("class") == "gc-divider"
     user.ask("short")
     assert len(engine.requests[-1].messages) == 5  # two exchanges and the question, as it said
     assert user.page.locator(".gc-exchanges > li").nth(2).get_attribute("class") == "gc-divider"
     monkeypatch.setattr(engine, "settings", replace(engine.settings, earlier_turns=0))
     user.ask("short")
-    assert "each question on its own" in memory.inner_text()
+    user.wait_for_memory("each question on its own")
     assert user.page.locator(".gc-divider").count() == 0
 
 

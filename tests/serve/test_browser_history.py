@@ -8,6 +8,10 @@ def regions(user):
     return user.page.locator(".gv-region").count()
 
 
+def session_of(user, server):
+    return server.sessions.with_key(user.page.evaluate("sessionStorage['geochat-session']"), None)
+
+
 def place(user):
     return user.page.locator(".gv-region .over").first.get_attribute("points")
 
@@ -102,7 +106,7 @@ def test_a_reload_brings_back_question_region_view_bands_and_stretch(user, pictu
     user.page.press("#bands input", "Enter")
     user.page.click("#stretch input")
     user.page.click("[role=option]:has-text('Percentiles 2–98')")
-    session = server.sessions.with_key(user.page.evaluate("sessionStorage['geochat-session']"), None)
+    session = session_of(user, server)
     wait_until(lambda: (session.bands, session.stretch) == ("4,3,2", "Percentiles 2–98"))  # Gradio sends them in turn
     user.page.click("[data-action=out]")
     shape, zoom = place(user), user.zoom()
@@ -118,11 +122,13 @@ def test_a_reload_brings_back_question_region_view_bands_and_stretch(user, pictu
     user.errors.clear()  # Gradio's own, of the connection that was cut
 
 
-def test_wrong_bands_are_refused_once_and_the_last_good_ones_stay(user, pictures):
+def test_wrong_bands_are_refused_once_and_the_last_good_ones_stay(user, pictures, server):
     user.open(pictures / "place.tif")
     user.open_panel("Image and regions")
     user.page.fill("#bands input", "4,3,2")
     user.page.press("#bands input", "Enter")
+    session = session_of(user, server)
+    wait_until(lambda: session.bands == "4,3,2")
     user.page.fill("#bands input", "9,9,9")
     user.page.press("#bands input", "Enter")
     user.page.click(".gb h1")
