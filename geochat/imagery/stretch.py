@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from geochat.errors import SettingsError
 from geochat.imagery.samples import stands_for
 
+_LARGEST = float(np.finfo(np.float64).max)
+
 Method = Literal["auto", "none", "percentile", "limits"]
 Limits = tuple[float, float]
 
@@ -113,7 +115,7 @@ def _percentile_limits(samples: NDArray[Any], percentiles: Limits) -> Limits:
         low, high = float(wide.min()), float(wide.max())
     if low >= high:
         half = max(0.5, abs(low) * 1e-6)
-        low, high = low - half, high + half
+        low, high = max(low - half, -_LARGEST), min(high + half, _LARGEST)
     return low, high
 
 

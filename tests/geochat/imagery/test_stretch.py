@@ -109,6 +109,11 @@ def test_any_samples_give_a_picture_or_a_clear_error(samples):
             open_image(samples)
 
 
+@pytest.mark.parametrize("value", [np.finfo(np.float64).max, np.finfo(np.float64).min])
+def test_even_ground_at_the_ends_of_double_precision(value):
+    assert open_image(np.full((4, 4), value)).pixels.shape == (4, 4, 3)
+
+
 def test_samples_beyond_single_precision_shrink_quietly():
     samples = np.full((8, 8), 1e300)
     samples[:, :4] = 5
