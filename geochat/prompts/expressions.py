@@ -28,13 +28,18 @@ _PRONOUNS = frozenset(("they", "them", "it", "those", "these", "that", "this", "
 _SINGLE = frozenset(("it", "that", "this"))
 _IS = r"(?: that| which)?(?: is| are)?(?: located| situated| lying| parked| docked| standing)?"
 _SPOT = r"(?P<row>top|upper|bottom|lower)?(?:(?<=\w) )?(?P<column>left|right)?(?P<middle>center|central|middle)?"
-_PART = r"(?: hand)?(?: (?P<part>corner|side|part|area|edge|half|third|quadrant|section|end))?"
+_PARTS = "corner|side|part|area|edge|half|third|quadrant|section|end"
+_PART = rf"(?: hand)?(?: (?P<part>{_PARTS}))?"
 _AFTER = re.compile(rf"{_IS} (?:in|at|on|to|near|towards?)(?: the)?(?: very| far)? {_SPOT}{_PART}$")
-_TOWARDS = re.compile(
-    rf"{_IS} (?:closest|nearest|most|{_FAR})(?: to)?(?: the)? (?P<spot>top|upper|bottom|lower|left|right){_PART}$"
-)
-_SIDES = {"top": "topmost", "upper": "topmost", "bottom": "bottommost", "lower": "bottommost", "left": "leftmost",
-          "right": "rightmost"}  # fmt: skip
+_CLOSEST = rf"\b(?:closest|nearest|most|{_FAR})(?: to)?(?: the)?(?: very)?"
+_EDGE = rf"\b(?! left| right)(?: hand)?(?: (?:{_PARTS}|border)\b)?"
+_TOWARDS = {
+    "leftmost": re.compile(f"{_CLOSEST} (?:left|west){_EDGE}"),
+    "rightmost": re.compile(f"{_CLOSEST} (?:right|east){_EDGE}"),
+    "topmost": re.compile(f"{_CLOSEST} (?:top|upper|north){_EDGE}"),
+    "bottommost": re.compile(f"{_CLOSEST} (?:bottom|lower|south){_EDGE}"),
+}
+_NEAREST = re.compile(rf"{_IS} (?P<extreme>{'|'.join(_TOWARDS)})$")
 _BEFORE = re.compile(rf"{_SPOT} (?=\w)")
 _RANKED = re.compile(rf"^(?P<word>{'|'.join(_EXTREMES.values())})(?:$| (?:one )?of (?:the |all (?:the )?)?| )")
 _RELATION = re.compile(
@@ -123,10 +128,17 @@ def read_expression(
     return Expression(category, many, extreme, place, colour)
 
 
+def with_extremes(text: str) -> str:
+    """Return normalised words with "closest to the top" and the like replaced by the extreme meant: "topmost"."""
+    for extreme, pattern in _TOWARDS.items():
+        text = pattern.sub(extreme, text)
+    return text
+
+
 def _nearest(text: str) -> tuple[str, str]:
-    """Return the text without "closest to the top" or the like at its end, and the extreme that this means."""
-    found = _TOWARDS.search(f" {text}")
-    return (text[: max(0, found.start() - 1)].strip(), _SIDES[found["spot"]]) if found else (text, "")
+    """Return the text without an extreme at its end, "closest to the top" or the like, and that extreme."""
+    found = _NEAREST.search(f" {with_extremes(text)}")
+    return (found.string[: found.start()].strip(), found["extreme"]) if found else (text, "")
 
 
 def _place_after(text: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from geochat.prompts import lexicon
-from geochat.prompts.expressions import Expression, read_expression
+from geochat.prompts.expressions import Expression, read_expression, with_extremes
 from geochat.prompts.intents import Kind
 from geochat.prompts.phrases import normalise, plural
 from geochat.prompts.spelling import respelled, words_of
@@ -30,12 +30,6 @@ _PURPOSE = re.compile(
     r"|so (?:that )?(?:i|we|you|he|she|they|my|our|the|that)\b|as i\b).*$",
     re.IGNORECASE,
 )
-_TOWARDS = r"\b(?:closest|nearest|most|furthest|farthest)(?: to)?(?: the)? (?:{})\b(?: (?:side|edge|corner|border))?"
-_SIDES = {
-    side: re.compile(_TOWARDS.format(words))
-    for side, words in {"leftmost": "left|west", "rightmost": "right|east", "topmost": "top|north",
-                        "bottommost": "bottom|south"}.items()
-}  # fmt: skip
 _LONGEST = 10  # words of a referring expression
 _FOREIGN = 3  # unknown words of a place, at most
 _OBJECT = ""  # stands for a referring expression among the other words
@@ -95,9 +89,7 @@ class Clause:
 
 def read_keywords(words: str, vocabulary: Vocabulary) -> Reading | None:
     """Recognise normalised words by keywords; None if a word is unknown or no keyword tells the kind of question."""
-    words = " ".join(lexicon.PHRASES.sub(" ", words).split())
-    for side, pattern in _SIDES.items():
-        words = pattern.sub(side, words)
+    words = with_extremes(" ".join(lexicon.PHRASES.sub(" ", words).split()))
     found, tokens = _expressions(words.split(), vocabulary)
     if not found:
         return _whole_image(tokens)
