@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
+from geochat.prompts.synonyms import NUMBERS
 from geochat.prompts.tasks import Task
 
 
@@ -143,6 +144,12 @@ _FIND = (
 )
 _EACH = r"(?:separate|individual|different|distinct|single)"
 _SOME = r"(?:(?:at least|even) )"
+_NUMBER = rf"(?:\d+|{'|'.join(sorted(NUMBERS - {'single', 'pair', 'couple'}))})"
+_SEVERAL = rf"(?:\d\d+|[02-9]|{'|'.join(sorted(NUMBERS - {'one', 'single', 'pair', 'couple'}))})"
+_AMOUNT = (
+    rf"(?:(?:(?:no )?(?:more|less|fewer) than|exactly|only|just|at most|up to|over|under) {_NUMBER}"
+    rf"|(?:at least |about |around )?{_SEVERAL})"
+)
 _COUNT = r"(?:number|count|amount|total|quantity)"
 _THAT = rf"(?:(?:that|the {_COUNT}) of )"
 _PART = r"(?:part|area|corner|side|region|section|quadrant|half|place)"
@@ -153,6 +160,7 @@ def _table(*rows: tuple[Kind, str]) -> _Table:
 
 
 ABOUT_OBJECTS = _table(
+    (Kind.COUNT, rf"(?:is |are )?(?:the )?{_COUNT} of (?P<x>.+?) {_HIGHER} than {_NUMBER}"),
     (Kind.COMPARISON, rf"(?:is |are )?(?:the )?{_COUNT} of (?P<x>.+?) {_HIGHER} than {_THAT}?(?P<y>.+)"),
     (Kind.COMPARISON, rf".{{0,20}}\b{_HIGHER} {_COUNT} of (?P<x>.+?) than (?:of )?(?P<y>.+)"),
     (Kind.COMPARISON, rf"{_ARE} (?:there )?(?P<x>.+?) {_MORE} (?:numerous|common|frequent) than (?P<y>.+)"),
@@ -165,7 +173,8 @@ ABOUT_OBJECTS = _table(
     (Kind.COLOUR, r"how would you describe the color of (?P<x>.+)"),
     (Kind.REFER, r"how many (?P<x>.+?) (?:and )?where.*"),
     (Kind.REFER, rf"{_ARE} there (?P<x>.+?) (?:and )?where.*"),
-    (Kind.COUNT, rf"{_ARE} there (?:more|less|fewer) than \w+ (?P<x>.+)"),
+    (Kind.COUNT, rf"(?:(?:see |check )?(?:if|whether) )?(?:{_ARE} there|there {_ARE}) {_AMOUNT} (?P<x>.+)"),
+    (Kind.COUNT, rf"(?:(?:if|whether) {_WE} (?:can )?|(?:do|did|can|could) {_WE} ){_LOOK} {_AMOUNT} (?P<x>.+)"),
     (Kind.COUNT, rf"how (?:many|much)(?: {_EACH})?(?P<x>(?: .+)?)"),
     (Kind.COUNT, rf"(?:count|count up|estimate the number of|no of|num of|total)(?: {_EACH})? (?P<x>.+)"),
     (Kind.COUNT, rf"(?:what {_ARE} |(?:give|get|show|do)(?: me)? |find )?(?:the |a )?(?:\w+ )?{_COUNT} of (?P<x>.+)"),

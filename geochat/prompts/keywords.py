@@ -93,6 +93,7 @@ def read_keywords(words: str, vocabulary: Vocabulary) -> Reading | None:
     found, tokens = _expressions(words.split(), vocabulary)
     if not found:
         return _whole_image(tokens)
+    drawn = lexicon.DRAW.intersection(tokens) and not lexicon.SHAPES.intersection(tokens)  # "draw me a ship"
     found, tokens, place = _without_places(found, tokens)
     said = frozenset(tokens)
     if not (found and said <= _KNOWN | {_OBJECT}) or said & lexicon.NEAR:
@@ -102,7 +103,7 @@ def read_keywords(words: str, vocabulary: Vocabulary) -> Reading | None:
     if len(found) > 2 or said & (lexicon.MORE | lexicon.FEWER | lexicon.DESCRIBE | lexicon.SORT - {"label"}):
         return None
     kind = _about_object(tokens, said)
-    if kind is None:
+    if kind is None or (kind is Kind.REFER and drawn):
         return None
     phrase = found[0]
     if extreme := next((word for word in tokens if word in EXTREMES), ""):

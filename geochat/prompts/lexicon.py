@@ -41,6 +41,12 @@ LOCATE = word_set(
     "visualise visualize segment select pixel pixels display displays marker markers pin pins highlighted "
     "highlite arrow arrows"
 )
+DRAW = word_set("draw put place")
+"""Verbs that ask for marks, if a word of `SHAPES` says so."""
+SHAPES = word_set(
+    "box boxes boxed boxing bounding bbox bboxes bb outline outlines outlined circle rectangle rectangles polygon "
+    "polygons square squares marker markers mark marks pin pins arrow arrows point label tag frame line lines around"
+)
 SEARCH = word_set(
     "find finding found detect detecting detected detection spot spotting spotted identify identifying search "
     "searching seek"

@@ -28,6 +28,12 @@ EVERY = "every kind of place"
         ("total ships?", "ships"),
         ("what is the plane count", "airplanes"),
         ("is there more than one baseball field?", "baseball diamonds"),
+        ("are there at least three airplanes?", "airplanes"),
+        ("are there two ships?", "ships"),
+        ("is there exactly one car", "cars"),
+        ("do you see 12 tanks", "storage tanks"),
+        ("check if there are fewer than ten houses", "buildings"),
+        ("is the number of ships greater than 10?", "ships"),
     ],
 )
 def test_counts(question, many, understood):

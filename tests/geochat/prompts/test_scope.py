@@ -46,6 +46,8 @@ def test_nothing_but_identify_is_asked_of_a_region(understood, refused):
         ("is it safe to land?", "I cannot answer that"),
         ("what is the capital of France?", "I cannot answer that"),
         ("write a poem about airplanes", "I cannot answer that"),
+        ("draw me a ship", "I cannot answer that"),
+        ("put a plane on the runway", "I cannot answer that"),
         ("describe the airplanes", "I cannot answer that"),
         ("why are there airplanes?", "I cannot answer that"),
         ("Where was this taken?", "I cannot answer that"),
