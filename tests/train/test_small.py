@@ -16,9 +16,10 @@ from geochat.checkpoints.layout import hub_name
 from geochat.checkpoints.templates import unbounded
 from geochat.prompts import IMAGE_TOKEN, Message
 from geochat_data.encoding import IGNORED, encode
+from geochat_data.samples import Sample, write_samples
 from geochat_mini.number_tokens import NUMBERS
 from geochat_mini.paraphrases import paraphrases
-from geochat_small import base, compression
+from geochat_small import base, compression, rounding
 from geochat_small.free_questions import ask, free_questions, page, rubrics
 from geochat_small.spoken import prompts, topics
 from geochat_small.text_chat import self_distilled
@@ -117,7 +118,7 @@ def test_the_assistants_words_and_the_end_are_learnt(folder):
 @pytest.mark.parametrize(("bits", "group"), [(4, 64), (8, 128)])
 def test_quantised_weights_are_near_and_packed_as_compressed_tensors_packs_them(bits, group):
     weight = torch.randn(6, 128)
-    integers, scales = compression.quantized(weight, bits, group)
+    integers, scales = rounding.quantized(weight, bits, group)
     assert (scales.shape, integers.dtype) == ((6, 128 // group), torch.int8)
     back = integers.float() * scales.float().repeat_interleave(group, 1)
     assert (back - weight).norm() / weight.norm() < (0.12 if bits == 4 else 0.01)
@@ -127,6 +128,36 @@ def test_quantised_weights_are_near_and_packed_as_compressed_tensors_packs_them(
         "compressed_tensors.compressors.pack_quantized.helpers", reason="needs the extra small"
     )
     assert torch.equal(packed, theirs.pack_to_int32(integers, bits))
+
+
+def test_compensated_rounding_changes_a_layers_output_less():
+    torch.manual_seed(0)
+    weight, mixing = torch.randn(32, 128), torch.randn(128, 128) / 128**0.5
+    inputs = torch.randn(512, 128) @ mixing  # correlated, as activations are
+    layer = torch.nn.Sequential(torch.nn.Linear(128, 32, bias=False))
+    gram = rounding.gram_matrices(layer, ["0"], [{"input": half} for half in inputs.view(2, 256, 128)])["0"]
+    torch.testing.assert_close(gram, inputs.T @ inputs, rtol=1e-4, atol=1e-4)
+    fresh = torch.randn(256, 128) @ mixing
+
+    def error(integers, scales):
+        assert integers.abs().max() <= 8
+        return (fresh @ (integers * scales.float().repeat_interleave(64, 1) - weight).T).norm()
+
+    alone = error(*rounding.quantized(weight, 4, 64))
+    assert error(*rounding.compensated(weight, gram, 4, 64)) < 0.85 * alone
+    untold = rounding.compensated(weight, torch.zeros(128, 128), 4, 64)  # without inputs, each weight alone
+    assert torch.equal(untold[0], rounding.quantized(weight, 4, 64)[0])
+
+
+def test_calibration_reads_training_samples(folder, tmp_path):
+    talk = Sample("a", None, (Message("user", "any ships?"), Message("assistant", "Yes, two.")))
+    write_samples(tmp_path / "train.jsonl", [talk])
+    size = compression.compress(folder, tmp_path / "small", calibration=tmp_path / "train.jsonl")
+    assert size == compression.compress(folder, tmp_path / "alone")
+    ids = {"input_ids": torch.tensor([[5, 9, 300]])}
+    models = [load(tmp_path / name, device="cpu", dtype="float32").model for name in ("small", "alone")]
+    ours, alone = (model(**ids).logits for model in models)
+    assert 0 < (ours - alone).norm() / alone.norm() < 0.5
 
 
 def test_the_form_that_ships_loads_in_transformers_and_says_nearly_the_same(folder, tmp_path):
@@ -147,7 +178,7 @@ def test_the_form_that_ships_loads_in_transformers_and_says_nearly_the_same(fold
         for name, weight in before.model.named_parameters():
             if bits := compression.bits_of(hub_name(f"model.{name}")):
                 group = compression.GROUP if bits == 4 else weight.shape[1]
-                integers, scales = compression.quantized(weight, bits, group)
+                integers, scales = rounding.quantized(weight, bits, group)
                 weight.copy_(integers * scales.float().repeat_interleave(group, 1))
                 rounded += 1
         expected = before(**asked).logits

@@ -4,7 +4,8 @@
 "pack-quantized" is the one that stores 4-bit weights as plain tensors: integers packed in int32 and a scale for each
 group. Groups have 64 weights, the largest size that divides the model's width of 576 and that vLLM's kernels support.
 The tower and the projector have 8 bits and one scale per row: they are a tenth of the weights, and boxes depend on
-them. Embeddings, norms and positions stay in bfloat16.
+them. Embeddings, norms and positions stay in bfloat16. With `--calibration`, rounding of the 4-bit layers compensates
+its errors on those samples (`rounding`).
 """
 
 import argparse
@@ -13,6 +14,7 @@ import logging
 import re
 import shutil
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,44 +23,23 @@ from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import save_file
 from torch import Tensor
 
-from geochat.checkpoints import load
+from geochat.checkpoints import Checkpoint, load
 from geochat.checkpoints.layout import hub_name
 from geochat.checkpoints.saving import describe_checkpoint
 from geochat.errors import CheckpointError
 from geochat.models.finding import check_destination
+from geochat_data.encoding import Collator
+from geochat_data.samples import read_samples
 from geochat_mini.sources import Terms, licence
+from geochat_small.rounding import compensated, gram_matrices, quantized
 
 _LOG = logging.getLogger(__name__)
 GROUP = 64
 SHARD = "35MB"
 _LAYERS = re.compile(r"language_model\.model\.layers\..*_proj\.weight")
 _SIGHT = re.compile(r"(?:vision_tower\..*\.(?:[qkv]_proj|out_proj|fc1|fc2)|multi_modal_projector\.linear_[12])\.weight")
-_CLIPPED = torch.linspace(0.7, 1.0, 7)  # shares of a group's largest weight that are tried as the end of its range
-
-
-def quantized(weight: Tensor, bits: int, group: int) -> tuple[Tensor, Tensor]:
-    """Return integers (O, I) from -2^(bits-1), and scales (O, I / group) in bfloat16, with the least squared error.
-
-    Args:
-        weight: (O, I); I is a multiple of `group`.
-        bits: Bits of an integer.
-        group: Weights of a row that share a scale.
-    """
-    grouped = weight.float().unflatten(1, (-1, group))  # (O, G, group)
-    most = 2 ** (bits - 1) - 1
-    ends = grouped.abs().amax(-1, keepdim=True).clamp(min=1e-8)
-    best = torch.full_like(ends, torch.inf)
-    integers = torch.zeros_like(grouped)
-    scales = torch.zeros_like(ends)
-    for share in _CLIPPED:
-        scale = (share * ends / most).to(torch.bfloat16).float()
-        rounded = (grouped / scale).round().clamp(-most - 1, most)
-        error = (rounded * scale - grouped).square().sum(-1, keepdim=True)
-        better = error < best
-        best = torch.where(better, error, best)
-        integers = torch.where(better, rounded, integers)
-        scales = torch.where(better, scale, scales)
-    return integers.flatten(1).to(torch.int8), scales.squeeze(-1).to(torch.bfloat16)
+_ROWS = 128  # of the calibration
+_LONGEST = 1024  # tokens of a calibration row
 
 
 def packed(integers: Tensor, bits: int) -> Tensor:
@@ -76,13 +57,13 @@ def bits_of(name: str | None) -> int | None:
     return 8 if name and _SIGHT.fullmatch(name) else None
 
 
-def compressed(name: str, weight: Tensor) -> dict[str, Tensor]:
-    """Return the stored tensors of one weight, by hub name."""
+def compressed(name: str, weight: Tensor, gram: Tensor | None = None) -> dict[str, Tensor]:
+    """Return the stored tensors of one weight, by hub name; a layer's `gram` (see `rounding`) compensates errors."""
     bits = bits_of(name)
     if bits is None:
         return {name: weight.to(torch.bfloat16)}
     group = GROUP if bits == 4 else weight.shape[1]
-    integers, scales = quantized(weight, bits, group)
+    integers, scales = quantized(weight, bits, group) if gram is None else compensated(weight, gram, bits, group)
     return {
         f"{name}_packed": packed(integers, bits),
         f"{name}_scale": scales,
@@ -110,15 +91,48 @@ def quantization_config() -> dict[str, Any]:
     }
 
 
-def compress(source: Path, out: Path, sources: Terms = "all") -> int:
+def calibrated(checkpoint: Checkpoint, samples: Path, images: Path) -> dict[str, Tensor]:
+    """Return the Gram matrices of the 4-bit layers' inputs on a file's first samples, by the weights' names.
+
+    Args:
+        checkpoint: The model.
+        samples: File of training samples.
+        images: Folder of their images.
+
+    Raises:
+        DataError: The samples cannot be read.
+        ImageError: An image is missing or unreadable.
+    """
+    collate = Collator(checkpoint.processor, images, _LONGEST)
+    batches = (
+        {name: tensor for name, tensor in collate([sample]).items() if name != "labels"}
+        for sample in islice(read_samples(samples), _ROWS)
+    )
+    names = [name for name in checkpoint.model.state_dict() if bits_of(hub_name(name)) == 4]
+    layers = [name.removesuffix(".weight") for name in names]
+    return {f"{layer}.weight": gram for layer, gram in gram_matrices(checkpoint.model, layers, batches).items()}
+
+
+def compress(
+    source: Path, out: Path, sources: Terms = "all", *, calibration: Path | None = None, images: Path | None = None
+) -> int:
     """Write a model in the distribution format, with its card; returns the bytes of the weights.
+
+    Args:
+        source: The model.
+        out: New folder.
+        sources: The images it was taught on.
+        calibration: Training samples on which the rounding compensates its errors; None rounds each weight alone.
+        images: Folder of their images; None takes the file's.
 
     Raises:
         CheckpointError: There is no such model, or the folder is not empty.
+        DataError: The calibration samples cannot be read.
     """
     check_destination(out)
     checkpoint = load(source, device="cpu", dtype="float32")
     model = checkpoint.model
+    grams = {} if calibration is None else calibrated(checkpoint, calibration, images or calibration.parent)
     tied = set(model.all_tied_weights_keys)
     state: dict[str, Tensor] = {}
     for name, weight in model.state_dict().items():
@@ -126,7 +140,7 @@ def compress(source: Path, out: Path, sources: Terms = "all") -> int:
             hub = hub_name(name)
             if hub is None:
                 raise CheckpointError(f"{source} holds {name}, which no LLaVA model has; compress a plain checkpoint")
-            state |= compressed(hub, weight)
+            state |= compressed(hub, weight, grams.get(name))
     draft = out.with_name(f".{out.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -175,11 +189,14 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="merged checkpoint")
     parser.add_argument("out", type=Path, help="folder to write; kept if it is there")
     parser.add_argument("--sources", choices=("permissive", "all"), default="all", help="images it was taught on")
+    parser.add_argument("--calibration", type=Path, help="training samples on which rounding compensates its errors")
+    parser.add_argument("--images", type=Path, help="folder of their images (default: the file's)")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if (args.out / "config.json").is_file():
         return
-    _LOG.info("%s: %.1f MB of weights", args.out, compress(args.model, args.out, args.sources) / 1e6)
+    size = compress(args.model, args.out, args.sources, calibration=args.calibration, images=args.images)
+    _LOG.info("%s: %.1f MB of weights", args.out, size / 1e6)
 
 
 if __name__ == "__main__":

@@ -26,5 +26,6 @@ python -m geochat_small.conversations --imagery "$imagery" --out "$out" --source
 "${geochat[@]}" train lora --config small-lora --model "$out/aligned" --data "$out/train.jsonl" --images "$out/images" \
   --out "$out/adapter" "${@:3}"
 [ -d "$out/merged" ] || "${geochat[@]}" merge "$out/adapter" "$out/merged"
-python -m geochat_small.compression "$out/merged" "$out/small" --sources "${SOURCES:-all}"
+python -m geochat_small.compression "$out/merged" "$out/small" --sources "${SOURCES:-all}" --calibration "$out/train.jsonl" \
+  --images "$out/images"
 python -m geochat_small.free_questions --imagery "$imagery" --model "$out/merged" --out "$out/free_questions.md"
