@@ -40,7 +40,7 @@ OBJECT_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 _VEHICLES = frozenset({"car", "van", "bus", "truck"})
 _REGIONS: Mapping[str, float] = MappingProxyType({"refer": 4.5, "identify": 0.6, "grounding": 1.0})
 _WHOLE: Mapping[str, float] = MappingProxyType(
-    {"caption": 1.6, "presence": 0.8, "count": 1.4, "comparison": 0.5, "position": 0.3, "colour": 0.3, "negative": 0.2}
+    {"caption": 4.0, "presence": 0.8, "count": 1.4, "comparison": 0.5, "position": 0.3, "colour": 0.3, "negative": 0.2}
 )
 _CROWDED = 8.0  # times more questions about regions where there are several categories, and looking is needed
 _RICH = 0.25  # share of views asked about colours and relations too, which costs time to work out

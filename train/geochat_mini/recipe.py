@@ -220,8 +220,12 @@ def _classes(image: LabelledImage) -> set[str]:
 
 
 def instruction_pools(material: Material) -> list[Pool]:
-    """Return the pools for instruction tuning; images with several objects of a category are oversampled."""
-    spoken = replace(material, photographs=tuple(agreed(material.photographs)))
+    """Return the pools for instruction tuning; images with several objects of a category are oversampled.
+
+    Captions are those of scenes: "There are solar panels on a roof.", of all roofs, was soon said of any blurred image.
+    """
+    scenes = [image if image.scene else replace(image, captions=()) for image in material.photographs]
+    spoken = replace(material, photographs=tuple(agreed(scenes)))
     several = Pool([image for image in material.rendered if _several(image)], 0.18, _RENDERED, 0.3)
     return [*scene_pools(spoken, 0.36), *object_pools(spoken, 0.32), *made_pools(spoken, 0.14), several]
 
