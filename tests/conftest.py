@@ -1,5 +1,6 @@
 """Fixtures every test may use."""
 
+import gc
 import json
 import os
 import signal
@@ -28,6 +29,18 @@ def pytest_xdist_auto_num_workers() -> int:
     Two a core took as long: 7.6 and 8.3 minutes on two cores, where one took 8.0.
     """
     return min(4, os.cpu_count() or 1)
+
+
+def pytest_collectstart() -> None:
+    """Spare the garbage collector while tests are imported: it finds nothing, and takes a fifth of that time."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what is loaded by now: each training ends with a full collection."""
+    gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -4,80 +4,15 @@ The folders below attack plain transformers successfully, which the first test s
 own classes or refused.
 """
 
-import ast
-import inspect
 import json
 import os
 import shutil
 import subprocess
 import sys
-import textwrap
-from pathlib import Path
 
 import pytest
 
-from geochat import GeoChat
-from geochat.clip import DualEncoder
 from geochat.models import bundled_path
-
-ROOT = Path(__file__).parents[1]
-SOURCES = sorted(
-    file
-    for folder in ("geochat", "serve", "train", "eval", "data", "scripts")
-    for file in (ROOT / folder).rglob("*.py")
-)
-LOADING = ("from_pretrained", "from_config")
-OURS = {  # classes of this project, whose from_pretrained has no such argument and passes False on
-    "GeoChat": GeoChat,
-    "DualEncoder": DualEncoder,
-}
-
-
-def called(node):
-    return node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", None)
-
-
-def is_false(call, name):
-    return any(word.arg == name and getattr(word.value, "value", None) is False for word in call.keywords)
-
-
-@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_every_loading_call_says_that_code_is_not_trusted(file):
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    functions = {id(call.func) for call in calls}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr in LOADING:
-            assert id(node) in functions, (
-                f"line {node.lineno}: {node.attr} is handed on, so nobody sees how it is called"
-            )
-    for call in calls:
-        if called(call) in LOADING and getattr(getattr(call.func, "value", None), "id", None) not in OURS:
-            assert is_false(call, "trust_remote_code"), f"line {call.lineno}: say trust_remote_code=False"
-        if called(call) == "getattr":
-            assert not {getattr(argument, "value", None) for argument in call.args} & set(LOADING), (
-                f"line {call.lineno}"
-            )
-        for word in call.keywords:
-            if word.arg == "trust_remote_code":
-                assert getattr(word.value, "value", None) is False, f"line {call.lineno}: trusts code"
-
-
-@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_no_pickle_is_read_with_code(file):
-    for call in (node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)):
-        owner = getattr(getattr(call.func, "value", None), "id", None)
-        if (owner, called(call)) == ("torch", "load"):
-            safe = [word for word in call.keywords if word.arg == "weights_only"]
-            assert [getattr(word.value, "value", None) for word in safe] == [True], f"line {call.lineno}: weights_only"
-        assert (owner, called(call)) not in {("pickle", "load"), ("pickle", "loads"), ("joblib", "load")}
-        if (owner, called(call)) == ("np", "load"):
-            assert not any(word.arg == "allow_pickle" and word.value.value for word in call.keywords)
-
-
-@pytest.mark.parametrize("name", OURS)
-def test_our_own_classes_cannot_be_told_to_trust(name):
-    assert "trust_remote_code" not in inspect.signature(OURS[name].from_pretrained).parameters
 
 
 def change(folder, name, **values):
@@ -136,42 +71,72 @@ ATTACKS = {
 }
 
 
-@pytest.fixture(scope="module")
-def run_attacks():
-    """Run a script in a process that is asked, answers yes, and tells when the network is reached for."""
+ENCODER_ATTACKS = {
+    "config": [("config.json", {"auto_map": EVERY})],
+    "config of an unknown kind": [("config.json", {"auto_map": EVERY, "model_type": "evil"})],
+    "tokenizer": [("tokenizer_config.json", {"auto_map": EVERY, "tokenizer_class": "Evil"})],
+    "processor": [("preprocessor_config.json", {"auto_map": EVERY, "image_processor_type": "Evil"})],
+    "weights elsewhere": [("config.json", {"transformers_weights": "../evil.safetensors"})],
+}
+SCRIPT = """
+import json, socket, sys
 
-    def run(script, folders):
-        prelude = """
-            import socket, sys
-            from geochat.errors import GeoChatError
-            def refuse(*_args, **_kwargs):
-                print("NETWORK", flush=True)
-                raise OSError("no network")
-            socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
-            folders = sys.argv[1:]
-        """
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-        environment |= {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "OMP_NUM_THREADS": "1"}
-        home = str(folders[0].parent / "home")
-        done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(prelude) + textwrap.dedent(script), *map(str, folders)],
-            input="y\n" * 100,
-            env=environment | {"HF_HOME": home, "HF_MODULES_CACHE": f"{home}/modules"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=400,
-        )
-        assert done.returncode == 0, done.stderr
-        return done
+import torch
+from safetensors.torch import save_file
+from transformers import AutoConfig
 
-    return run
+from geochat.checkpoints import describe, load
+from geochat.checkpoints.auditing import audit
+from geochat.clip import DualEncoder
+from geochat.errors import GeoChatError
 
 
-def copied(tmp_path, name, source=None):
+def refuse(*_args, **_kwargs):
+    print("NETWORK", flush=True)
+    raise OSError("no network")
+
+
+def tell(use, folder):
+    try:
+        use(folder)
+        print("LOADED", flush=True)
+    except GeoChatError as error:
+        print("REFUSED", " ".join(str(error).split()), flush=True)
+
+
+def begin(part):
+    print("PART", part, flush=True)
+
+
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+folders = json.loads(sys.argv[1])
+begin("checkpoints")
+for folder in folders["checkpoints"]:
+    for use in (audit, describe, lambda folder: load(folder, device="cpu")):
+        tell(use, folder)
+begin("encoders")
+for folder in folders["encoders"]:
+    tell(lambda folder: DualEncoder.from_pretrained(folder, device="cpu"), folder)
+begin("elsewhere")
+adapter, original = folders["elsewhere"]
+halves = {f"base_model.model.model.layers.0.self_attn.q_proj.lora_{half}.weight": torch.ones(4, 4) for half in "AB"}
+save_file(halves, f"{adapter}/adapter_model.safetensors")
+save_file({"model.embed_tokens.weight": torch.ones(4, 4)}, f"{original}/model.safetensors")
+for allowed in (False, True):
+    for folder in folders["elsewhere"]:
+        tell(lambda folder: describe(folder, allow_download=allowed), folder)
+begin("control")
+try:
+    AutoConfig.from_pretrained(folders["control"][0])
+except Exception:
+    pass
+"""
+
+
+def copied(parent, name, source=None):
     """A checkpoint whose small files may be changed; its weights are linked to."""
-    folder = tmp_path / name.replace(" ", "-")
-    folder.mkdir()
+    folder = parent / name.replace(" ", "-")
+    folder.mkdir(parents=True)
     for file in (source or bundled_path()).iterdir():
         if file.suffix == ".safetensors":
             (folder / file.name).symlink_to(file)
@@ -180,114 +145,104 @@ def copied(tmp_path, name, source=None):
     return folder
 
 
-def test_the_attacks_are_real(tmp_path, run_attacks):
-    """Plain transformers asks, is told yes, and runs the code."""
-    folder = copied(tmp_path, "control")
-    code(folder)
-    change(folder, "config.json", auto_map=EVERY, model_type="evil")
-    script = """
-        from transformers import AutoConfig
-        try:
-            AutoConfig.from_pretrained(folders[0])
-        except Exception:
-            pass
-    """
-    asked = run_attacks(script, [folder])
-    assert "[y/N]" in asked.stdout + asked.stderr
-    assert (folder / "ran").exists()
-
-
-def test_no_checkpoint_runs_code_or_asks(tmp_path, run_attacks):
-    folders = []
-    for name, changes in ATTACKS.items():
-        folders.append(copied(tmp_path, name))
-        code(folders[-1])
+def attacking(parent, attacks, source=None):
+    """A checkpoint for each attack."""
+    for name, changes in attacks.items():
+        folder = copied(parent, name, source)
+        code(folder)
         for file, values in changes:
-            change(folders[-1], file, **values)
-        (folders[-1] / "custom_generate").mkdir()
-        shutil.copy(folders[-1] / "evil.py", folders[-1] / "custom_generate" / "generate.py")
-    script = """
-        from geochat.checkpoints import describe, load
-        from geochat.checkpoints.auditing import audit
-        for folder in folders:
-            for use in (audit, describe, lambda folder: load(folder, device="cpu")):
-                try:
-                    use(folder)
-                    print("LOADED", flush=True)
-                except GeoChatError as error:
-                    print("REFUSED", " ".join(str(error).split()), flush=True)
-    """
-    done = run_attacks(script, folders)
-    told = done.stdout.splitlines()
-    assert len(told) == 3 * len(folders), done.stdout  # nobody was asked, and the network was left alone
-    assert all(line.startswith(("LOADED", "REFUSED")) for line in told), done.stdout
-    assert "[y/N]" not in done.stdout + done.stderr
-    assert not [folder.name for folder in folders if (folder / "ran").exists()]
-    loaded = {name for name, line in zip(ATTACKS, told[2::3], strict=True) if line == "LOADED"}
+            change(folder, file, **values)
+        (folder / "custom_generate").mkdir()
+        shutil.copy(folder / "evil.py", folder / "custom_generate" / "generate.py")
+        yield folder
+
+
+def leading_elsewhere(parent):
+    """An adapter whose base, and an original whose tower, is a hub id; their weights are yet to be written."""
+    adapter, original = parent / "adapter", parent / "original"
+    for folder in (adapter, original):
+        folder.mkdir(parents=True)
+    change(adapter, "adapter_config.json", peft_type="LORA", r=4, lora_alpha=8, base_model_name_or_path="someone/base")
+    change(original, "config.json", mm_vision_tower="someone/tower", vocab_size=32, mm_vision_select_layer=-2)
+    return adapter, original
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory):
+    """Folders of each part, and what one process says of them that is asked, answers yes, and tells of the network."""
+    parent = tmp_path_factory.mktemp("attacks")
+    control = copied(parent, "control")
+    code(control)
+    change(control, "config.json", auto_map=EVERY, model_type="evil")
+    folders = {
+        "checkpoints": list(attacking(parent / "checkpoints", ATTACKS)),
+        "encoders": list(attacking(parent / "encoders", ENCODER_ATTACKS, bundled_path() / "clip")),
+        "elsewhere": leading_elsewhere(parent / "elsewhere"),
+        "control": [control],
+    }
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    environment |= {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, json.dumps(folders, default=str)],
+        input="y\n" * 100,
+        env=environment | {"HF_HOME": str(parent / "home"), "HF_MODULES_CACHE": str(parent / "home" / "modules")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=400,
+    )
+    assert done.returncode == 0, done.stdout
+    parts = (part.split("\n", 1) for part in done.stdout.split("PART ")[1:])
+    return folders, dict(parts)
+
+
+def ran(folders):
+    return [folder.name for folder in folders if (folder / "ran").exists()]
+
+
+def outcomes(told):
+    return [line for line in told.splitlines() if line.startswith(("LOADED", "REFUSED", "NETWORK"))]
+
+
+def test_the_attacks_are_real(attacked):
+    """Plain transformers asks, is told yes, and runs the code."""
+    folders, told = attacked
+    assert "[y/N]" in told["control"]
+    assert ran(folders["control"]) == ["control"]
+
+
+def test_no_checkpoint_runs_code_or_asks(attacked):
+    folders, told = attacked
+    assert "[y/N]" not in told["checkpoints"]
+    lines = outcomes(told["checkpoints"])
+    assert "NETWORK" not in lines
+    assert len(lines) == 3 * len(ATTACKS)
+    assert ran(folders["checkpoints"]) == []
+    loaded = {name for name, line in zip(ATTACKS, lines[2::3], strict=True) if line == "LOADED"}
     assert {"config", "processor", "tokenizer", "kernels of the hub", "weights elsewhere", "text config"} <= loaded
     assert "template" not in loaded
 
 
-def test_no_dual_encoder_runs_code_or_asks(tmp_path, run_attacks):
-    changes = {
-        "config": [("config.json", {"auto_map": EVERY})],
-        "config of an unknown kind": [("config.json", {"auto_map": EVERY, "model_type": "evil"})],
-        "tokenizer": [("tokenizer_config.json", {"auto_map": EVERY, "tokenizer_class": "Evil"})],
-        "processor": [("preprocessor_config.json", {"auto_map": EVERY, "image_processor_type": "Evil"})],
-        "weights elsewhere": [("config.json", {"transformers_weights": "../evil.safetensors"})],
-    }
-    folders = []
-    for name, each in changes.items():
-        folders.append(copied(tmp_path, name, bundled_path() / "clip"))
-        code(folders[-1])
-        for file, values in each:
-            change(folders[-1], file, **values)
-    script = """
-        from geochat.clip import DualEncoder
-        for folder in folders:
-            try:
-                DualEncoder.from_pretrained(folder, device="cpu")
-                print("LOADED", flush=True)
-            except GeoChatError as error:
-                print("REFUSED", " ".join(str(error).split()), flush=True)
-    """
-    done = run_attacks(script, folders)
-    told = [line.split()[0] for line in done.stdout.splitlines()]
-    assert told == ["LOADED", "REFUSED", "LOADED", "REFUSED", "LOADED"], done.stdout
-    assert not [folder.name for folder in folders if (folder / "ran").exists()]
+def test_no_dual_encoder_runs_code_or_asks(attacked):
+    folders, told = attacked
+    assert "[y/N]" not in told["encoders"]
+    found = [line.split()[0] for line in outcomes(told["encoders"])]
+    assert found == ["LOADED", "REFUSED", "LOADED", "REFUSED", "LOADED"], told["encoders"]
+    assert ran(folders["encoders"]) == []
 
 
-def test_a_local_folder_is_no_reason_to_ask_the_network(tmp_path, run_attacks):
+def test_a_local_folder_is_no_reason_to_ask_the_network(attacked):
     """An adapter whose base, and an original whose tower, is a hub id: refused, or asked for when that is allowed."""
-    adapter, original = tmp_path / "adapter", tmp_path / "original"
-    for folder in (adapter, original):
-        folder.mkdir()
-    change(adapter, "adapter_config.json", peft_type="LORA", r=4, lora_alpha=8, base_model_name_or_path="someone/base")
-    script = """
-        import torch
-        from safetensors.torch import save_file
-        from geochat.checkpoints import describe
-        save_file(
-            {f"base_model.model.model.layers.0.self_attn.q_proj.lora_{half}.weight": torch.ones(4, 4) for half in "AB"},
-            f"{folders[0]}/adapter_model.safetensors",
-        )
-        save_file({"model.embed_tokens.weight": torch.ones(4, 4)}, f"{folders[1]}/model.safetensors")
-        for allowed in (False, True):
-            for folder in folders:
-                try:
-                    describe(folder, allow_download=allowed)
-                except GeoChatError as error:
-                    print("REFUSED", " ".join(str(error).split()), flush=True)
-    """
-    change(original, "config.json", mm_vision_tower="someone/tower", vocab_size=32, mm_vision_select_layer=-2)
-    told = run_attacks(script, [adapter, original]).stdout.splitlines()
-    asked = [line for line in told if line == "NETWORK"]
-    refused = [line for line in told if line.startswith("REFUSED")]
-    assert told[:2] == refused[:2], told
+    _, told = attacked
+    lines = outcomes(told["elsewhere"])
+    refused = [line for line in lines if line != "NETWORK"]
+    assert lines[:2] == refused[:2], lines
     for line, name in zip(refused[:2], ("someone/base", "someone/tower"), strict=True):
+        assert line.startswith("REFUSED")
         assert name in line
         assert f"hf download {name}" in line
         assert "--allow-download" in line
-    assert asked
+    assert "NETWORK" in lines
     assert "downloaded here" in refused[2]
     assert "downloaded here" in refused[3]

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[2] / "eval/bench/latency.py"
 
 
+@pytest.mark.slow
 def test_it_measures_and_answers_agree():
     options = ["--shape", "tiny", "--questions", "3", "--tokens", "4", "--runs", "1", "--batches", "2", "--json"]
     run = subprocess.run([sys.executable, SCRIPT, *options], capture_output=True, text=True, check=True)

@@ -15,6 +15,7 @@ def figures(*options):
     return json.loads(run.stdout)
 
 
+@pytest.mark.slow
 def test_the_loop_answers_as_the_original_does_with_a_mask():
     found = figures("speed", "--shape", "tiny", "--questions", "12", "--images", "2", "--tokens", "4")
     assert found["unequal_answers"] == 0

@@ -42,7 +42,7 @@ def listener():
             pass
 
     with http.server.HTTPServer(("127.0.0.1", 0), Remember) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{running.server_port}", requested
         running.shutdown()
 

@@ -5,6 +5,7 @@ from serve_browser import PHONE, TIMEOUT_MS, asked_box, where_image_lies
 from serve_wire import wait_until
 
 
+@pytest.mark.slow
 def test_keyboard_only(user, engine):
     user.page.focus(".gv-open [data-action=choose]")
     user.page.keyboard.press("Tab")
@@ -140,6 +141,7 @@ def test_two_users_at_once_see_their_own(people, engine, pictures):
     assert two.page.locator(".gv-name").inner_text() == "place.tif"
 
 
+@pytest.mark.slow
 def test_reloading_while_an_answer_is_written(user, engine, pictures):
     user.open(pictures / "wide.png")
     user.ask("it", "Find")

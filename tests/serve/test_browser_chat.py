@@ -31,6 +31,7 @@ def test_answers_stream_with_their_boxes_and_link_phrases_to_them(user, engine, 
     assert "[2] two airplanes" in user.page.locator(".gv-tip").inner_text()
 
 
+@pytest.mark.slow
 def test_a_region_is_kept_but_not_sent_to_find_and_clear_removes_it(user, engine, pictures):
     user.open(pictures / "wide.png")
     user.draw()
@@ -52,6 +53,7 @@ def test_a_region_is_kept_but_not_sent_to_find_and_clear_removes_it(user, engine
     assert user.page.locator(".gc-notice").count() == 0
 
 
+@pytest.mark.slow
 def test_the_page_says_what_the_model_remembers(user, engine, pictures, monkeypatch):
     user.open(pictures / "wide.png")
     user.ask("short")
@@ -79,6 +81,9 @@ def test_words_are_never_markup(user, pictures):
     assert "<b>bold</b>" in user.page.locator(".gv-tip").inner_text()
     user.click_tool("Raw")
     assert "<p><b>bold</b></p> {<10>" in user.page.locator(".gc-raw").inner_text()
+    user.open_results()
+    assert user.rows()[0][1] == "<b>bold</b>"
+    assert user.page.locator("#results :is(b, script, img)").count() == 0
     user.ask("<b>harbor</b>, airport, forest", "Classify")
     shown = user.page.locator(".gc-choices li").all_inner_texts()
     assert [" ".join(text.split()) for text in shown] == ["airport 57 %", "<b>harbor</b> 29 %", "forest 14 %"]
@@ -184,6 +189,7 @@ def test_a_question_that_cannot_be_asked_is_refused(user, pictures):
     user.wait_for_notification("region")
 
 
+@pytest.mark.slow
 def test_exports_and_loading_a_conversation(user, pictures, tmp_path):
     user.open(pictures / "place.tif")
     user.ask("where?", "Grounded description")
@@ -204,6 +210,7 @@ def test_exports_and_loading_a_conversation(user, pictures, tmp_path):
     user.wait_for_notification("not a saved conversation")
 
 
+@pytest.mark.slow
 def test_correcting_an_answer(user, pictures):
     user.open(pictures / "wide.png")
     user.ask("it", "Find")

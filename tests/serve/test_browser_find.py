@@ -53,6 +53,7 @@ def test_what_is_found_becomes_a_layer_and_a_file(user, pictures):
     assert user.page.locator(".gf-jobs li").count() == 0
 
 
+@pytest.mark.slow
 def test_a_drawn_region_limits_the_search(user, pictures):
     user.open(pictures / "wide.png")
     find(user, "it", inside=True)
@@ -66,6 +67,7 @@ def test_a_drawn_region_limits_the_search(user, pictures):
     assert int(state.split(" of ")[1].split()[0]) <= 4
 
 
+@pytest.mark.slow
 def test_a_search_is_cancelled_kept_over_a_reload_and_resumed(user, pictures, server):
     user.open(pictures / "wide.png")
     find(user, "it slow", 200)
@@ -81,6 +83,7 @@ def test_a_search_is_cancelled_kept_over_a_reload_and_resumed(user, pictures, se
     wait_until(lambda: not server.jobs.running)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_searched_is_said_below_the_form(user, pictures, server):
     user.page.evaluate("document.querySelector('#find details').open = true")
     user.page.click(".gf-start")

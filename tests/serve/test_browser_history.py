@@ -52,6 +52,7 @@ def test_regions_and_clearing_are_undone_and_redone(user, pictures):
     assert regions(user) == 1
 
 
+@pytest.mark.slow
 def test_a_correction_is_undone_and_redone(user, pictures):
     user.open(pictures / "wide.png")
     user.ask("it", "Find")
@@ -77,6 +78,7 @@ def test_a_correction_is_undone_and_redone(user, pictures):
     assert user.page.locator(".gc-editor").count() == 0
 
 
+@pytest.mark.slow
 def test_another_image_asks_first(user, pictures):
     user.open(pictures / "wide.png")
     assert user.asked == []  # nothing to lose
@@ -94,6 +96,7 @@ def test_another_image_asks_first(user, pictures):
     assert user.page.locator(".gc-exchange").count() == 0
 
 
+@pytest.mark.slow
 def test_a_reload_brings_back_question_region_view_bands_and_stretch(user, pictures, server):
     user.open(pictures / "place.tif")
     user.page.click("[data-action=in]")
@@ -122,6 +125,7 @@ def test_a_reload_brings_back_question_region_view_bands_and_stretch(user, pictu
     user.errors.clear()  # Gradio's own, of the connection that was cut
 
 
+@pytest.mark.slow
 def test_wrong_bands_are_refused_once_and_the_last_good_ones_stay(user, pictures, server):
     user.open(pictures / "place.tif")
     user.open_panel("Image and regions")
@@ -139,6 +143,7 @@ def test_wrong_bands_are_refused_once_and_the_last_good_ones_stay(user, pictures
     assert user.page.locator(".gv-name").inner_text() == "place.tif"
 
 
+@pytest.mark.slow
 def test_asking_while_an_answer_is_written_says_so(user, pictures):
     user.open(pictures / "wide.png")
     user.ask("slow", wait=False)

@@ -51,6 +51,7 @@ def placed(user, tmp_path):
     return user
 
 
+@pytest.mark.slow
 def test_a_layer_is_drawn_where_it_lies_over_the_active_image(placed, tmp_path):
     add(placed, write(tmp_path / "right.tif", GREEN, left=200))
     wait_until(lambda: share(placed, GREEN) is not None)
@@ -77,6 +78,7 @@ def test_a_layer_is_drawn_where_it_lies_over_the_active_image(placed, tmp_path):
     assert placed.page.locator(".gy-images li").count() == 0
 
 
+@pytest.mark.slow
 def test_an_image_without_a_place_is_refused_and_said(placed, pictures, tmp_path):
     for path, words in (
         (pictures / "wide.png", "wide.png has no place on Earth"),
@@ -90,6 +92,7 @@ def test_an_image_without_a_place_is_refused_and_said(placed, pictures, tmp_path
     placed.errors.clear()  # the browser notes the refused requests
 
 
+@pytest.mark.slow
 def test_a_layer_of_an_image_that_was_replaced_tells_why_it_is_not_drawn(placed, pictures, tmp_path):
     add(placed, write(tmp_path / "green.tif", GREEN))
     placed.open(pictures / "wide.png")

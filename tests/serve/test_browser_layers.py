@@ -73,6 +73,7 @@ def test_a_vector_layer_is_drawn_where_it_lies_and_told(placed, tmp_path):
     placed.errors.clear()  # Gradio's own, of the connection that was cut
 
 
+@pytest.mark.slow
 def test_a_broken_layer_is_said_and_changes_nothing(placed, tmp_path):
     broken = tmp_path / "broken.geojson"
     broken.write_text('{"type": "FeatureCollection", "features": [')
@@ -107,6 +108,7 @@ def measured(user):
     return float(text.split()[0].replace(",", ""))
 
 
+@pytest.mark.slow
 def test_lengths_and_areas_are_metres_on_the_ground(placed):
     placed.page.click("[data-tool=length]")
     for point in ((100, 100), (300, 100)):
@@ -140,25 +142,33 @@ def test_without_a_place_lengths_are_pixels_and_degrees_are_refused(user, pictur
     user.page.wait_for_selector(".gy-message.bad:has-text('no place on Earth')")
 
 
-@pytest.mark.parametrize(
-    "kind", ["degrees", pytest.param("map", marks=pytest.mark.slow), pytest.param("px", marks=pytest.mark.slow)]
-)
-def test_going_to_a_coordinate(placed, kind):
-    lon, lat = to_geographic([(500_100, 4_648_920)], "EPSG:32631")[0]
-    text = {"degrees": f"{lat:.8f}, {lon:.8f}", "map": "500100 4648920", "px": "px 200 160"}[kind]
-    placed.page.fill(".gy-place", text)
-    placed.page.click(".gy-goto button")
-    placed.page.wait_for_function(
-        """() => {
-          const [left, top, width, height] = JSON.parse(sessionStorage["geochat-view"]).window;
-          return Math.abs(left + width / 2 - 200) < 1 && Math.abs(top + height / 2 - 160) < 1;
-        }"""
+def go_to(user, text):
+    user.page.fill(".gy-place", text)
+    user.page.click(".gy-goto button")
+
+
+def wait_for_middle(user, x, y):
+    """Wait until a pixel of the image is in the middle of the stage."""
+    user.page.wait_for_function(
+        """([x, y]) => {
+          const [midX, midY] = JSON.parse(sessionStorage["geochat-view"]).middle;
+          return Math.abs(midX - x) < 1 && Math.abs(midY - y) < 1;
+        }""",
+        arg=[x, y],
     )
-    placed.page.fill(".gy-place", "px 9999 1")
-    placed.page.click(".gy-goto button")
+
+
+@pytest.mark.slow
+def test_going_to_a_coordinate(placed):
+    lon, lat = to_geographic([(500_100, 4_648_920)], "EPSG:32631")[0]
+    for text in (f"{lat:.8f}, {lon:.8f}", "500100 4648920", "px 200 160"):
+        go_to(placed, "px 100 80")
+        wait_for_middle(placed, 100, 80)
+        go_to(placed, text)
+        wait_for_middle(placed, 200, 160)
+    go_to(placed, "px 9999 1")
     placed.page.wait_for_selector(".gy-message.bad:has-text('not on the image')")
-    placed.page.fill(".gy-place", "here")
-    placed.page.click(".gy-goto button")
+    go_to(placed, "here")
     placed.page.wait_for_selector(".gy-message.bad:has-text('Type two numbers')")
 
 
@@ -195,6 +205,7 @@ def test_panning_back_fetches_no_tile_again(user, tmp_path):
     assert rest() == before
 
 
+@pytest.mark.slow
 def test_the_band_menu_names_the_bands(placed):
     placed.page.click("#more button:has-text('Image and regions')")
     placed.page.click("#bands input")

@@ -43,6 +43,7 @@ def sides(page, selector):
     )
 
 
+@pytest.mark.slow
 def test_ask_is_in_view_at_every_width(user, pictures):
     user.open(pictures / "wide.png")
     user.ask("where?", "Grounded description")
@@ -58,6 +59,7 @@ def test_ask_is_in_view_at_every_width(user, pictures):
                 assert user.page.evaluate("document.documentElement.scrollHeight") <= height
 
 
+@pytest.mark.slow
 def test_open_panels_leave_room_for_the_conversation_and_esc_closes_them(user, pictures):
     user.open(pictures / "wide.png")
     user.ask("where?", "Grounded description")
@@ -92,6 +94,7 @@ def test_tasks_are_one_group(user, pictures):
     user.page.wait_for_function("document.activeElement.matches('#question textarea')")
 
 
+@pytest.mark.slow
 def test_on_a_phone_image_and_composer_stay_while_the_rest_scrolls(people, pictures):
     user = people(**PHONE)
     user.open(pictures / "wide.png")
@@ -134,6 +137,7 @@ def open_layers(user, pictures):
     user.page.wait_for_selector(".gy-message.bad")
 
 
+@pytest.mark.slow
 def test_no_rule_of_axe_is_broken_badly(people, pictures, axe):
     for options in ({}, {"color_scheme": "dark"}, PHONE):
         user = people(**options)
@@ -157,6 +161,7 @@ def test_no_rule_of_axe_is_broken_badly(people, pictures, axe):
         assert placeholder == soft  # whose contrast axe checks
 
 
+@pytest.mark.slow
 def test_the_login_page_breaks_no_rule_of_axe(chromium, guarded, axe):
     for options in ({}, {"color_scheme": "dark"}, PHONE):
         context = chromium.new_context(**options)

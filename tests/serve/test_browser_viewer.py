@@ -98,6 +98,7 @@ def test_a_pasted_region_is_drawn_and_asked_about(user, engine, pictures):
     user.wait_for_notification("Paste GeoJSON")
 
 
+@pytest.mark.slow
 def test_oversized_and_corrupt_uploads_are_refused(user, pictures):
     for name, message in (("huge.png", "the limit is 2 MB"), ("broken.png", "cannot be decoded")):
         user.page.set_input_files(".gv-file", pictures / name)
@@ -123,6 +124,7 @@ def test_dropping_and_pasting_an_image(user, pictures):
         user.page.wait_for_function("n => document.querySelector('.gv-name')?.textContent === n", arg=f"{kind}.png")
 
 
+@pytest.mark.slow
 def test_the_visible_area_is_asked_about_at_full_resolution(user, engine, pictures):
     user.open(pictures / "wide.png")
     left, top, width, height = user.stage()
@@ -184,6 +186,7 @@ def test_another_image_is_shown_whole_and_other_bands_keep_the_view(user, pictur
     user.wait_for_notification("4 bands")
 
 
+@pytest.mark.slow
 def test_the_pages_of_a_file_with_several_images(user, pictures):
     user.open(pictures / "wide.png")
     user.open_panel("Image and regions")

@@ -83,7 +83,9 @@ def _needed(name):
     return {"phrases": "it"} if name == "find" else {}
 
 
-@pytest.mark.parametrize("name", POSTS)
+@pytest.mark.parametrize(
+    "name", ["ask", "find", *(pytest.param(name, marks=pytest.mark.slow) for name in ("describe", "classify"))]
+)
 def test_large_requests_are_refused_while_they_come(server, api, pictures, name):
     too_large = api.post(name, files={"image": ("huge.png", (pictures / "huge.png").read_bytes())})
     assert problem_of(too_large)["status"] == 413

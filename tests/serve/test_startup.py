@@ -121,6 +121,7 @@ def test_an_auth_file_that_is_missing_or_wrong(capsys, tmp_path):
     assert "write lines of name:password" in refused(capsys, *options)
 
 
+@pytest.mark.slow
 def test_without_a_relay_the_server_goes_on_and_says_so(started):
     process = started(NO_RELAY, "--share")
     told = process.stdout.readline()
@@ -130,6 +131,13 @@ def test_without_a_relay_the_server_goes_on_and_says_so(started):
     process.send_signal(signal.SIGINT)
     printed, _ = process.communicate(timeout=WAIT_S)
     assert (process.returncode, printed) == (130, "")
+
+
+def test_without_a_relay_there_is_a_server_and_no_public_link(engine, monkeypatch):
+    monkeypatch.setattr("gradio.networking.GRADIO_API_SERVER", "http://127.0.0.1:9/no-relay-here")
+    with serve(GeoChat(engine), ServeSettings(port=0, share=True)) as server:
+        assert server.share_url is None
+        assert httpx.get(server.url).status_code == 200
 
 
 def test_a_proxy_in_the_environment_does_not_interfere(engine, monkeypatch):

@@ -83,6 +83,7 @@ def test_it_is_the_loss_of_clip():
     assert ours.item() == pytest.approx(out.loss.item(), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_gradients_of_one(processes):
     (alone,) = processes(ALONE, 1)
     first, second = processes(TOGETHER, 2)

@@ -15,6 +15,7 @@ from geochat_train.tuning.packing import RowCollator
 from geochat_train.tuning.rows import read_rows
 
 
+@pytest.mark.slow
 def test_the_published_recipe_without_its_weights(capsys):
     assert main(["train", "lora", "--config", "lora-7b", "--dry-run", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -8,7 +8,7 @@ from geochat.errors import SettingsError
 from geochat_train.recipe import METHODS
 from geochat_train.recipe_files import configs, load_recipe, shipped, to_yaml
 
-NAMES = ["clip", "full", "lora-7b", "lora-mini", "projector", "qlora-7b", "small-align", "small-lora"]
+NAMES = ["clip", "full", "grpo", "lora-7b", "lora-mini", "projector", "qlora-7b", "small-align", "small-lora"]
 
 
 def test_the_shipped_ones():
@@ -51,7 +51,7 @@ def test_what_is_given_wins_over_the_file(tmp_path):
     [
         ("lora", "lerning_rate: 1", {}, "unknown setting 'lerning_rate'; did you mean 'learning_rate'"),
         ("lora", "altitude: 1", {}, "unknown setting 'altitude'; it may hold model, data"),
-        ("full", "rank: 8", {}, "'rank', a setting of lora, qlora, not of full"),
+        ("full", "rank: 8", {}, "'rank', a setting of lora, qlora, grpo, not of full"),
         ("full", "method: lora", {}, "a recipe for 'lora', not 'full'; run `geochat train lora`"),
         ("lora", "rank: many", {}, "rank='many' is not a whole number"),
         ("lora", "rank: 1.5", {}, "rank=1.5 is not a whole number"),
@@ -83,7 +83,7 @@ def test_what_is_wrong_is_named(method, text, given, message, tmp_path):
 
 
 def test_a_recipe_that_is_not_there():
-    with pytest.raises(SettingsError, match="no recipe 'lora-8b'; give a file, or one of clip, full, lora-7b"):
+    with pytest.raises(SettingsError, match="no recipe 'lora-8b'; give a file, or one of clip, full, grpo, lora-7b"):
         load_recipe("lora", "lora-8b")
 
 

@@ -77,6 +77,7 @@ def test_it_goes_on_to_the_same_losses(method, given, step, recipe, losses, tmp_
     assert (resumed.folder / weights).read_bytes() == (whole.folder / weights).read_bytes()
 
 
+@pytest.mark.slow
 def test_killed_while_it_saves_it_goes_on_from_the_checkpoint_before(recipe, losses, tmp_path):
     settings = recipe("lora", steps=6)
     file = tmp_path / "mine.yaml"

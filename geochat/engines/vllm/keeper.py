@@ -31,7 +31,7 @@ USERS = "users"
 LOCK = "lock"  # held to look at the users, to become one, to start, and to end
 KEEPER = "keeper.lock"  # held as long as this process lives
 
-_POLL_S = 0.3
+_POLL_S = 0.1
 _GRACE_S = 20.0  # that the server has to end
 _PR_SET_PDEATHSIG = 1
 _PORTS = range(20_000, 32_000)

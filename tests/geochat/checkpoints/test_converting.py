@@ -93,6 +93,7 @@ def test_every_form_gives_the_same_tensors(form, original, write_original, origi
     assert all(torch.equal(expected[name], ours[name]) for name in expected)
 
 
+@pytest.mark.slow
 def test_the_hub_is_asked_through_its_local_cache(write_original, write_tower, original_state, run, tmp_path):
     """For a checkpoint, under whose name there it goes, and for the tower that it names."""
     state = {name: tensor for name, tensor in original_state.items() if "vision_tower" not in name}
@@ -154,6 +155,7 @@ def test_interrupted_it_goes_on_after_what_is_finished(original, tmp_path):
     assert not (tmp_path / ".native.partial").exists()
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on_too(original, run, tmp_path):
     script = f"""
         import os, signal

@@ -37,6 +37,7 @@ def wide(write_original, write_tower, original_state):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
+@pytest.mark.slow
 def test_it_stays_under_two_of_the_source_shards(wide, run, tmp_path):
     largest = max(file.stat().st_size for file in wide.glob("*.bin"))
     assert largest > 90e6

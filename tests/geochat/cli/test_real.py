@@ -22,6 +22,7 @@ def saved(checkpoint, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_process_prints_the_answer_and_nothing_else(saved, geotiff):
     command = "import sys; from geochat.cli import main; sys.exit(main())"
     options = ["--model", str(saved), "--device", "cpu", "--max-new-tokens", "8", "--json"]

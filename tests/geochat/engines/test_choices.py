@@ -203,5 +203,7 @@ def test_nan_is_an_error_not_a_choice(engine, checkpoint, ask):
 def test_the_bundled_model_chooses_as_a_plain_forward_pass_does(ask):
     checkpoint = load(device="cpu", dtype="float32")
     image = Image.effect_noise((300, 200), 60).convert("RGB")
-    request = ask("Classify the image.", image=image, choices=[*checkpoint.settings.scene_classes, "volcano", "tennis"])
+    request = ask(
+        "Classify the image.", image=image, choices=[*checkpoint.settings.scene_classes[:3], "volcano", "tennis"]
+    )
     check(checkpoint, request, LocalEngine(checkpoint).generate(request))

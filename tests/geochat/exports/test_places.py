@@ -74,7 +74,7 @@ boxes = st.builds(
     st.floats(2, 90) | st.integers(2, 90).map(float),
     st.just(0.0) | st.floats(0, 180),
 )
-widely = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+widely = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 
 
 def region_on(place, *boxes_there):

@@ -87,7 +87,7 @@ def test_a_kill_costs_what_was_being_computed(tmp_path, search, whole):
 
 def test_processes_share_a_job(tmp_path, whole):
     job = tmp_path / "job"
-    processes = [start(job, tmp_path / f"{number}.geojson", 0.06) for number in range(2)]
+    processes = [start(job, tmp_path / f"{number}.geojson", 0.02) for number in range(2)]
     asked = [process.communicate(timeout=120)[0].splitlines() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert sum(map(len, asked)) == WINDOWS
@@ -132,7 +132,7 @@ def test_a_line_torn_by_a_dying_machine_is_asked_about_again(tmp_path, search, w
     assert recorded(job) == Counter(range(WINDOWS))
 
 
-@pytest.mark.parametrize("place", range(0, 4000, 977))
+@pytest.mark.parametrize("place", range(0, 4000, 1954))
 def test_a_damaged_line_is_asked_about_again(tmp_path, search, whole, place):
     job, out = tmp_path / "job", tmp_path / "ships.geojson"
     finish(search(job), out, WINDOWS)

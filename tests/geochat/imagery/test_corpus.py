@@ -122,8 +122,8 @@ for line in sys.stdin:
 
 def test_what_ends_or_holds_up_a_child_is_told_and_the_rest_goes_on(corpus, tmp_path):
     names = ["a", "crashes", "b", "hangs", "c", "reference-hangs", "d"]
-    limits = corpus.Limits(seconds=3)
-    rows = list(corpus.examine([tmp_path / name for name in names], limits, [sys.executable, "-c", CHILD]))
+    limits = corpus.Limits(seconds=1)
+    rows = list(corpus.examine([tmp_path / name for name in names], limits, [sys.executable, "-IS", "-c", CHILD]))
     found = {Path(row["path"]).name: row for row in rows}
     assert [found[name]["outcome"] for name in ("a", "b", "c", "d")] == ["opened"] * 4
     assert found["crashes"]["outcome"] == "crash"

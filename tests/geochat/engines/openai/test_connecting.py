@@ -108,7 +108,7 @@ def test_options_a_server_does_not_know_are_left_out(server, connect):
 def test_the_key_goes_into_the_header_alone(server, connect, caplog, monkeypatch, tmp_path):
     monkeypatch.setenv("GEOCHAT_API_KEY", f"{CANARY}\n")
     caplog.set_level(logging.DEBUG)
-    engine = connect(server.url)
+    engine = connect(server.url, limits=RemoteLimits(attempts=2, backoff=0))
     answer = GeoChat(engine).ask(Image.new("RGB", (60, 40)), "what?", raw=True)
     assert set(server.keys) == {f"Bearer {CANARY}"}
     told = [repr(engine), repr(vars(engine)), json.dumps(answer.to_dict()), json.dumps(answer.provenance)]
