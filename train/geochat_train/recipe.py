@@ -1,130 +1,22 @@
 """Recipes: the settings of a training run, one class per method.
 
-A setting's metadata holds its help text. A recipe is made from a file of `train/configs`, or a user's own, and from
-overriding values (`geochat_train.recipe_files`). This module imports nothing heavy: the command line makes its options
-from it.
+A recipe is made from a file of `train/configs`, or a user's own, and from overriding values
+(`geochat_train.recipe_files`). This module imports nothing heavy: the command line makes its options from it.
 """
 
 from dataclasses import Field, dataclass, field, fields
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from geochat.errors import SettingsError
+from geochat_train.recipe_base import MOST, Recipe, setting
 
 Part = Literal["language_model", "projector", "vision_tower"]
-Precision = Literal["auto", "float32", "bfloat16"]
-Schedule = Literal["cosine", "linear", "constant"]
 Attention = Literal["auto", "sdpa", "eager", "flash_attention_2"]
-Optimizer = Literal["adamw", "paged_adamw_8bit"]
+Weights = Literal["lora", "qlora", "full"]
+Average = Literal["answer", "constant"]
 
 LANGUAGE_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-
-
-_MOST_STEPS = 100_000_000
-_MOST_EPOCHS = 1_000_000
-_MOST = {  # beyond these a value is a slip of the keyboard, and memory or the system would give out first
-    "batch_size": 65_536,
-    "effective_batch": 1 << 24,
-    "workers": 512,
-    "weight_decay": 100,
-    "max_gradient_norm": 1_000_000_000,
-    "seed": 2**32 - 1,
-    "keep": 10_000,
-    "max_length": 1 << 20,
-    "show": 10_000,
-    "rank": 8192,
-    "alpha": 1_000_000,
-}
-
-
-def setting(default: Any, about: str) -> Any:  # noqa: ANN401 - stands for a value of any field's type
-    """Declare a field with its help text."""
-    return field(default=default, metadata={"help": about})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Settings common to every method."""
-
-    model: str | None = setting(None, "checkpoint or hub id to start from (default: the bundled model)")
-    data: Path | None = setting(None, "training samples")
-    images: Path | None = setting(None, "folder the image paths are relative to")
-    validation: Path | None = setting(None, "validation samples; never trained on")
-    out: Path | None = setting(None, "folder for the result; its folder run/ holds checkpoints and log")
-
-    epochs: float | None = setting(None, "passes over the data (default: 1)")
-    steps: int | None = setting(None, "optimizer steps, instead of epochs")
-    batch_size: int = setting(1, "rows per batch in one process")
-    effective_batch: int | None = setting(None, "rows per step over processes and accumulation (default: one of each)")
-    learning_rate: float = setting(2e-4, "peak learning rate")
-    schedule: Schedule = setting("cosine", "decay of the learning rate after the warm-up")
-    warmup: float = setting(0.03, "share of the steps in which the learning rate rises")
-    weight_decay: float = setting(0.0, "weight decay of matrices; vectors have none")
-    max_gradient_norm: float = setting(1.0, "gradient clipping norm; 0 disables it")
-    optimizer: Optimizer = setting("adamw", "paged_adamw_8bit takes a quarter of the memory, on CUDA")
-    seed: int = setting(7, "seed of all random choices")
-
-    precision: Precision = setting("auto", "auto is bfloat16 where the device is fast in it")
-    gradient_checkpointing: bool = setting(False, "recompute activations instead of storing them")
-    workers: int = setting(2, "processes that read images")
-
-    log_every: int = setting(10, "steps between log entries")
-    evaluate_every: int | None = setting(None, "steps between evaluations")
-    save_every: int = setting(100, "steps between checkpoints")
-    keep: int = setting(2, "checkpoints kept")
-    keep_best: bool = setting(False, "the result is the state with the lowest validation loss, not the last")
-    report_to: tuple[str, ...] = setting((), "further loggers, such as tensorboard or wandb")
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "log_every", "save_every", "keep"):
-            self._between(name, 1, _MOST.get(name, _MOST_STEPS))
-        for name in ("steps", "evaluate_every", "effective_batch"):
-            self._between(name, 1, _MOST.get(name, _MOST_STEPS))
-        for name in ("workers", "weight_decay", "max_gradient_norm", "seed"):
-            self._between(name, 0, _MOST[name])
-        if self.epochs is not None and self.steps is not None:
-            raise SettingsError(f"epochs={self.epochs} and steps={self.steps} contradict each other; give one")
-        if self.epochs is not None and not 0 < self.epochs <= _MOST_EPOCHS:
-            raise SettingsError(f"epochs={self.epochs} is impossible; give a number above 0, at most {_MOST_EPOCHS:,}")
-        for name in ("learning_rate", "projector_rate", "tower_rate"):
-            rate = getattr(self, name, None)
-            if rate is not None and not 0 < rate < 1:
-                raise SettingsError(f"{name}={rate} is not between 0 and 1; 2e-4 is usual for LoRA")
-        if not 0 <= self.warmup < 1:
-            raise SettingsError(f"warmup={self.warmup} is no share of the steps; give a number from 0 to 1")
-        if self.effective_batch is not None and self.effective_batch % self.batch_size:
-            raise SettingsError(
-                f"effective_batch={self.effective_batch} is no multiple of batch_size={self.batch_size}; change one"
-            )
-        for name in ("evaluate_every", "keep_best"):
-            if getattr(self, name) and self.validation is None:
-                raise SettingsError(f"{name}={getattr(self, name)} needs validation data; give validation")
-        if self.keep_best and self.evaluate_every is None:
-            raise SettingsError("keep_best needs evaluate_every; give how many steps apart to look")
-
-    def accumulation(self, processes: int) -> int:
-        """Return the batches per step in each of `processes`.
-
-        Raises:
-            SettingsError: They cannot share the effective batch evenly.
-        """
-        together = self.batch_size * processes
-        effective = together if self.effective_batch is None else self.effective_batch
-        if effective % together:
-            raise SettingsError(
-                f"effective_batch={effective} is no multiple of batch_size={self.batch_size} times {processes} "
-                f"processes; use {effective // together * together or together} or another batch_size"
-            )
-        return effective // together
-
-    def _between(self, name: str, least: int, most: int) -> None:
-        """Refuse a setting that is out of bounds; None stands for a default."""
-        value = getattr(self, name)
-        if value is None or least <= value <= most:
-            return
-        if value > most:
-            raise SettingsError(f"{name}={value} is too large; give at most {most:,}")
-        raise SettingsError(f"{name}={value} is too small; give {least} or more")
+_LOW_RANK = ("rank", "alpha", "dropout", "targets", "answer_tokens", "added_tokens")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,10 +35,30 @@ class TuningRecipe(Recipe):
     attention: Attention = setting("auto", "auto is FlashAttention where it is installed, else PyTorch's own")
     show: int = setting(0, "validation samples to answer, with boxes drawn, at every evaluation")
 
+    @property
+    def low_rank(self) -> bool:
+        """Whether adapters are trained, not the weights themselves."""
+        return False
+
+    @property
+    def four_bit(self) -> bool:
+        """Whether the language model is in 4 bits."""
+        return False
+
+    @property
+    def packs(self) -> bool:
+        """Whether a row holds several answers after one prefix, separated by a mask."""
+        return self.share_images
+
+    @property
+    def sampled_tokens(self) -> int:
+        """Most tokens of the answers that are sampled for a row and added to it."""
+        return 0
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._between("max_length", 1, _MOST["max_length"])
-        self._between("show", 0, _MOST["show"])
+        self._between("max_length", 1, MOST["max_length"])
+        self._between("show", 0, MOST["show"])
         if unknown := [part for part in self.adapt if part not in get_args(Part)]:
             raise SettingsError(f"adapt={unknown[0]!r} is no part of the model; use {', '.join(get_args(Part))}")
         if not self.adapt:
@@ -175,8 +87,8 @@ class LoraRecipe(TuningRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._between("rank", 1, _MOST["rank"])
-        self._between("alpha", 1, _MOST["alpha"])
+        self._between("rank", 1, MOST["rank"])
+        self._between("alpha", 1, MOST["alpha"])
         if not 0 <= self.dropout < 1:
             raise SettingsError(f"dropout={self.dropout} is no share; give a number from 0 to 1")
         if "language_model" in self.adapt and not self.targets:
@@ -185,10 +97,20 @@ class LoraRecipe(TuningRecipe):
             if getattr(self, name) and "language_model" not in self.adapt:
                 raise SettingsError(f"{name} has no effect: adapt does not hold language_model")
 
+    @property
+    def low_rank(self) -> bool:
+        """Always."""
+        return True
+
 
 @dataclass(frozen=True, kw_only=True)
 class QloraRecipe(LoraRecipe):
     """LoRA with a 4-bit language model: NF4 with quantised constants (Dettmers et al. 2023)."""
+
+    @property
+    def four_bit(self) -> bool:
+        """Always."""
+        return True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +129,89 @@ class ProjectorRecipe(TuningRecipe):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GrpoRecipe(LoraRecipe):
+    """Reinforcement by rewards of sampled answers, relative to those of the same question (Shao et al. 2024)."""
+
+    train: Weights = setting("lora", "weights to train, as by the method of that name: lora, qlora or full")
+    share_images: bool = field(default=False, init=False)
+    learning_rate: float = setting(1e-5, "peak learning rate")
+    dropout: float = setting(0.0, "share of an adapter's input that is dropped in training")
+
+    group_size: int = setting(8, "answers sampled for each question, which are compared with one another")
+    temperature: float = setting(1.0, "temperature of sampling")
+    max_new_tokens: int = setting(128, "longest answer in tokens")
+    rewards: tuple[str, ...] = setting(("boxes", "exact", "format"), "rewards of an answer, by name")
+    reward_weights: tuple[float, ...] = setting((), "weight of each reward (default: all equal)")
+    scale_rewards: bool = setting(True, "divide advantages by the rewards' standard deviation; Dr. GRPO does not")
+    average: Average = setting(
+        "answer", "answer: mean over an answer's tokens; constant: their sum over max_new_tokens, as Dr. GRPO"
+    )
+    kl: float = setting(0.04, "coefficient of the divergence from the starting model; 0 needs no reference")
+    clip: float = setting(0.2, "largest change of a token's probability ratio that is rewarded")
+    iterations: int = setting(1, "optimizer steps on the same sampled answers")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        from geochat_train.reinforcement.rewards import REWARDS  # noqa: PLC0415 - with NumPy and shapely
+
+        self._between("group_size", 1, MOST["group_size"])
+        self._between("max_new_tokens", 1, MOST["max_new_tokens"])
+        self._between("iterations", 1, MOST["iterations"])
+        if self.group_size == 1:
+            raise SettingsError("group_size=1 leaves an answer nothing to be compared with; give 2 or more, 8 is usual")
+        for name, most in (("temperature", 10), ("clip", 1)):
+            if not 0 < getattr(self, name) <= most:
+                raise SettingsError(f"{name}={getattr(self, name)} is not above 0 and at most {most}; change it")
+        if not 0 <= self.kl <= 100:
+            raise SettingsError(f"kl={self.kl} is not between 0 and 100; 0.04 is usual")
+        if unknown := [name for name in self.rewards if name not in REWARDS]:
+            raise SettingsError(f"rewards={unknown[0]!r} is no reward; use some of {', '.join(REWARDS)}")
+        if not self.rewards:
+            raise SettingsError(f"rewards is empty, so no answer is better than another; use {', '.join(REWARDS)}")
+        if self.reward_weights and len(self.reward_weights) != len(self.rewards):
+            raise SettingsError(
+                f"reward_weights has {len(self.reward_weights)} numbers for {len(self.rewards)} rewards; give one each"
+            )
+        if not all(0 < weight < float("inf") for weight in self.reward_weights):
+            raise SettingsError(f"reward_weights={self.reward_weights} are not all above 0; leave out such rewards")
+        if self.save_every % self.iterations:
+            raise SettingsError(
+                f"save_every={self.save_every} is no multiple of iterations={self.iterations}, between which sampled "
+                "answers would have to be saved; change one"
+            )
+        if self.attention == "flash_attention_2":
+            raise SettingsError("grpo needs a mask that flash_attention_2 does not take; use sdpa")
+        for name in _LOW_RANK if self.train == "full" else ():
+            default = next(setting.default for setting in fields(type(self)) if setting.name == name)
+            if getattr(self, name) != default:
+                raise SettingsError(f"{name}={getattr(self, name)} has no effect on train=full; leave it out")
+
+    @property
+    def low_rank(self) -> bool:
+        """Unless all weights are trained."""
+        return self.train != "full"
+
+    @property
+    def four_bit(self) -> bool:
+        """Whether the adapters stand beside a 4-bit model."""
+        return self.train == "qlora"
+
+    @property
+    def packs(self) -> bool:
+        """Always: the answers of a group share a prefix."""
+        return True
+
+    @property
+    def sampled_tokens(self) -> int:
+        """Those of a group."""
+        return self.group_size * self.max_new_tokens
+
+    def weight_of(self, reward: str) -> float:
+        """Return the weight of one of `rewards`."""
+        return self.reward_weights[self.rewards.index(reward)] if self.reward_weights else 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClipRecipe(Recipe):
     """Contrastive training of a dual encoder (Radford et al. 2021)."""
 
@@ -220,7 +225,7 @@ class ClipRecipe(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._between("batch_size", 2, _MOST["batch_size"])
+        self._between("batch_size", 2, MOST["batch_size"])
 
     def accumulation(self, processes: int) -> int:
         """Always one batch per step: accumulated batches would not serve as negatives for one another.
@@ -241,6 +246,7 @@ METHODS: dict[str, type[Recipe]] = {
     "qlora": QloraRecipe,
     "full": FullRecipe,
     "projector": ProjectorRecipe,
+    "grpo": GrpoRecipe,
     "clip": ClipRecipe,
 }
 

@@ -11,7 +11,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from geochat.errors import SettingsError
-from geochat_train.recipe import METHODS, Recipe, method_of, settings_of
+from geochat_train.recipe import METHODS, method_of, settings_of
+from geochat_train.recipe_base import Recipe
 
 _DURATION = ("epochs", "steps")
 _SHOWN = 80  # characters of a value in a message

@@ -93,6 +93,10 @@ def questions(sources, report):
 BENCHMARK = Benchmark("theirs", "two questions", "--images DIR", questions, "theirs", headline=("short",))
 
 
+def reward(attempt):
+    return 1.0
+
+
 def open_engine(options):
     return Engine()
 '''
@@ -108,6 +112,8 @@ theirs = theirs:BENCHMARK
 gone = theirs:GONE
 [geochat.scorers]
 theirs = theirs:Scorer
+[geochat.rewards]
+theirs = theirs:reward
 [geochat.engines]
 theirs = theirs:open_engine
 broken = theirs:gone
@@ -168,6 +174,11 @@ def scorer():
     return scored, shell("eval score run/answers.jsonl --as nobodys")
 
 
+def reward():
+    known = "train grpo --model checkpoint --data nowhere.jsonl --out trained --rewards"
+    return shell(f"{known} theirs"), shell(f"{known} nobodys")
+
+
 def broken():
     from geochat.cli import doctor
 
@@ -176,7 +187,7 @@ def broken():
     return shell("ask a.png What? --engine broken"), shell("doctor")
 
 
-for use in (reader, reader_help, dialect, engine, exporter, benchmark, scorer, broken):
+for use in (reader, reader_help, dialect, engine, exporter, benchmark, scorer, reward, broken):
     results[use.__name__] = use()
 print(json.dumps(results))
 '''
@@ -209,7 +220,7 @@ def results(tmp_path_factory):
 
 def test_the_documented_registries_have_the_documented_groups():
     rows = re.findall(r"^\| (\w+) \| `([\w.]+)` \| `([\w.]+)`", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert len(rows) == 6
+    assert len(rows) == 7
     for kind, group, name in rows:
         module, _, attribute = name.rpartition(".")
         registry = getattr(import_module(module), attribute)
@@ -260,6 +271,13 @@ def test_a_scorer(results):
     assert unknown[0] == 2
     assert "invalid choice: 'nobodys'" in unknown[2]
     assert "theirs" in unknown[2]
+
+
+def test_a_reward(results):
+    (_, _, taken), (status, _, unknown) = results["reward"]
+    assert "reward" not in taken  # but that there is no such checkpoint or data
+    assert status == 1
+    assert "rewards='nobodys' is no reward; use some of boxes, exact, format, theirs" in unknown
 
 
 def test_a_package_that_cannot_be_loaded_is_named(results):

@@ -9,6 +9,7 @@ ACTIONS = (
     Command("qlora", "geochat_train.commands.tuning:QLORA", "low-rank adapters on a 4-bit model"),
     Command("full", "geochat_train.commands.tuning:FULL", "all weights"),
     Command("projector", "geochat_train.commands.tuning:PROJECTOR", "the projector alone"),
+    Command("grpo", "geochat_train.commands.tuning:GRPO", "reinforcement by rewards of sampled answers"),
     Command("clip", "geochat_train.commands.clip", "a dual encoder on captioned images"),
     Command("coop", "geochat_train.commands.prompts:COOP", "learn a dual encoder's prompts from a few images (CoOp)"),
     Command("cocoop", "geochat_train.commands.prompts:COCOOP", "learn prompts that depend on the image (CoCoOp)"),

@@ -8,7 +8,7 @@ from geochat.cli.options import check_encoder
 from geochat.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
-    from geochat_train.recipe import Recipe
+    from geochat_train.recipe_base import Recipe
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:

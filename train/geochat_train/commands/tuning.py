@@ -1,4 +1,4 @@
-"""`geochat train lora`, `qlora`, `full` and `projector`: fine-tuning by a recipe."""
+"""`geochat train lora`, `qlora`, `full`, `projector` and `grpo`: fine-tuning by a recipe."""
 
 import argparse
 import os
@@ -55,6 +55,12 @@ PROJECTOR = TuningCommand(
     "Train the projector between the vision tower and the language model, both frozen. The result is a whole "
     "checkpoint.",
 )
+GRPO = TuningCommand(
+    "grpo",
+    "Reinforce the model by rewards of its own answers (GRPO): the overlap of their boxes with the true ones, the same "
+    "number or choice, readable regions. It samples groups of answers to each question of the data and makes those "
+    "above their group's mean more probable. The result is as that of lora, qlora or full.",
+)
 
 
 def _run(args: argparse.Namespace, name: str) -> int:
@@ -72,10 +78,15 @@ def _run(args: argparse.Namespace, name: str) -> int:
         else:
             print(estimated)
         return 0
+    from geochat_train.recipe import GrpoRecipe
+    from geochat_train.reinforcement.run import reinforce
     from geochat_train.tuning import tune
 
     with interruptible():
-        done = tune(recipe, restart=args.restart, tell=tell)
+        if isinstance(recipe, GrpoRecipe):
+            done = reinforce(recipe, restart=args.restart, tell=tell)
+        else:
+            done = tune(recipe, restart=args.restart, tell=tell)
     if not is_first_process():
         return 0
     if args.json:

@@ -10,7 +10,7 @@ from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 
 from geochat.errors import SettingsError
 from geochat_train.loop.folder import TrainingFolder
-from geochat_train.recipe import Recipe
+from geochat_train.recipe_base import Recipe
 
 _SMALL_BATCH = 64  # may be more than there are rows: some come twice
 _MOST_ROWS = 1 << 28  # their order takes 2 GiB

@@ -42,12 +42,14 @@ class ProgressLines(TrainerCallback):
             return
         done = state.global_step - self._first
         if "eval_loss" in logs:
-            self._tell(f"step {state.global_step}: validation loss {logs['eval_loss']:.4f}")
+            reward = f", reward {logs['eval_reward']:.3f}" if "eval_reward" in logs else ""
+            self._tell(f"step {state.global_step}: validation loss {logs['eval_loss']:.4f}{reward}")
         elif "loss" in logs and done:
             passed = time.monotonic() - self._began
             left = passed / done * (state.max_steps - state.global_step)
+            reward = f", reward {logs['reward']:.3f}" if "reward" in logs else ""
             self._tell(
-                f"step {state.global_step} of {state.max_steps}: loss {logs['loss']:.4f}, "
+                f"step {state.global_step} of {state.max_steps}: loss {logs['loss']:.4f}{reward}, "
                 f"{done * self._rows / passed:.1f} rows/s, {clock(left)} left"
             )
 

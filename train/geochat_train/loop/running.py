@@ -12,7 +12,8 @@ from transformers import set_seed
 from geochat.errors import DataError, GeoChatError, ImageError, TrainingError
 from geochat_train.loop.arguments import needed
 from geochat_train.loop.folder import TrainingFolder
-from geochat_train.recipe import Recipe, method_of
+from geochat_train.recipe import method_of
+from geochat_train.recipe_base import Recipe
 from geochat_train.recipe_files import to_yaml
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -75,8 +76,9 @@ def _no_memory(recipe: Recipe, folder: TrainingFolder) -> str:
         ways.append(f"lower batch_size={recipe.batch_size} (effective_batch keeps a step the same)")
     if not recipe.gradient_checkpointing:
         ways.append("set gradient_checkpointing=true")
-    if (longest := getattr(recipe, "max_length", None)) is not None:
-        ways.append(f"lower max_length={longest}")
+    for name in ("max_length", "group_size", "max_new_tokens"):
+        if (value := getattr(recipe, name, None)) is not None:
+            ways.append(f"lower {name}={value}")
     ways.append("or adapt less: qlora, a lower rank, fewer parts")
     return f"memory ran out; {', '.join(ways)}; --dry-run estimates what is needed. {folder.kept()}"
 

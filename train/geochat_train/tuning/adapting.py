@@ -37,7 +37,7 @@ def adapt(model: LlavaForConditionalGeneration, recipe: TuningRecipe, base: str,
     Raises:
         SettingsError: No matrix has the name of a target.
     """
-    if isinstance(recipe, LoraRecipe):
+    if isinstance(recipe, LoraRecipe) and recipe.low_rank:
         tuned: Tuned = _with_adapters(model, recipe, base, said)
     else:
         model.requires_grad_(False)

@@ -23,7 +23,7 @@ from geochat.checkpoints.loading import NOT_QUANTIZED
 from geochat.checkpoints.sources import recognise
 from geochat.models import bundled_path
 from geochat_train.loop.arguments import in_bfloat16, steps_of
-from geochat_train.recipe import QloraRecipe, TuningRecipe
+from geochat_train.recipe import TuningRecipe
 from geochat_train.tuning.adapting import PARTS, Tuned, adapt, tuned_tokens
 from geochat_train.tuning.rows import read_rows
 
@@ -113,6 +113,7 @@ def estimate(recipe: TuningRecipe) -> Estimate:
             recipe.data, recipe.images, processor, max_length=recipe.max_length, share_images=recipe.share_images
         )
     longest = recipe.max_length if rows is None else int(rows.lengths.max())
+    longest += recipe.sampled_tokens
     with torch.device("meta"):
         model = LlavaForConditionalGeneration(config)
         if in_bfloat16(recipe):
@@ -172,7 +173,7 @@ def _weights(config: LlavaConfig, recipe: TuningRecipe, width: int, tuned_in_pla
     with torch.device("meta"):
         model = LlavaForConditionalGeneration(config)
     total = sum(p.numel() for p in model.parameters())
-    if not isinstance(recipe, QloraRecipe):
+    if not recipe.four_bit:
         return width * (total - tuned_in_place) + 4 * tuned_in_place
     quantised = sum(
         module.weight.numel()
@@ -200,7 +201,7 @@ def _activations(tuned: Tuned, model: LlavaForConditionalGeneration, recipe: Tun
     """Return the bytes that autograd keeps for one batch of rows of `tokens` tokens."""
     config: Any = model.config
     vision, text, batch = config.vision_config, config.get_text_config(), recipe.batch_size
-    learnt = max(1, round(_LEARNT * (tokens - config.image_seq_length)))
+    learnt = recipe.sampled_tokens or max(1, round(_LEARNT * (tokens - config.image_seq_length)))
     own = {parameter.untyped_storage()._cdata for parameter in tuned.parameters()}
     kept: dict[int, Any] = {}
 

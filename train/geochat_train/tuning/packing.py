@@ -37,20 +37,34 @@ class Packed:
 def pack(examples: Sequence[Example], image_token: int) -> Packed:
     """Join conversations about one image; their common prefix (to the last image token) occurs once."""
     first = examples[0].input_ids
-    shared = len(first) - first[::-1].index(image_token)
-    ids, labels = list(first[:shared]), [IGNORED] * shared
+    return join(examples, len(first) - first[::-1].index(image_token))
+
+
+def join(examples: Sequence[Example], shared: int) -> Packed:
+    """Join conversations with the same first `shared` tokens, which are unsupervised and occur once.
+
+    So must be the next token of each, because what precedes it in the row is another conversation.
+    """
+    ids, labels = list(examples[0].input_ids[:shared]), [IGNORED] * shared
     positions, segments = list(range(shared)), [0] * shared
     for number, example in enumerate(examples, start=1):
         own = len(example.input_ids) - shared
         ids += example.input_ids[shared:]
-        labels += example.labels[shared:]  # a question opens unsupervised, so none is predicted from the one before
+        labels += example.labels[shared:]
         positions += range(shared, shared + own)
         segments += [number] * own
     return Packed(*(torch.tensor(row) for row in (ids, labels, positions, segments)))
 
 
-def pad(rows: Sequence[Packed], pad_token: int) -> dict[str, Tensor]:
-    """Stack rows, padded on the right, with the mask (B, 1, T, T) that separates questions."""
+def pad(rows: Sequence[Packed], pad_token: int, *, additive: bool = False) -> dict[str, Tensor]:
+    """Stack rows, padded on the right, with the mask (B, 1, T, T) that separates questions.
+
+    Args:
+        rows: The rows.
+        pad_token: Token to pad with.
+        additive: Whether the mask is added to the scores, 0 or very low, as eager attention takes it; transformers
+            passes a mask of four dimensions on as it is.
+    """
 
     def stack(name: str, fill: int) -> Tensor:
         columns = [getattr(row, name) for row in rows]
@@ -61,6 +75,8 @@ def pad(rows: Sequence[Packed], pad_token: int) -> dict[str, Tensor]:
     query, key = segments[:, :, None], segments[:, None, :]
     causal = torch.ones(length, length, dtype=torch.bool).tril()
     mask = causal & ((key == 0) | (key == query))  # (B, T, T); padding sees padding
+    if additive:
+        mask = torch.zeros(mask.shape).masked_fill(~mask, torch.finfo(torch.bfloat16).min)
     return {
         "input_ids": stack("input_ids", pad_token),
         "labels": stack("labels", IGNORED),
@@ -75,8 +91,7 @@ class RowCollator:
 
     Attributes:
         inner: Collator of samples.
-        additive: Whether the mask is added to the scores, 0 or very low, as eager attention takes it; transformers
-            passes a mask of four dimensions on as it is.
+        additive: Whether the mask is added to the scores; see `pad`.
     """
 
     inner: Collator
@@ -92,12 +107,7 @@ class RowCollator:
         if all(len(row) == 1 for row in rows):
             return self.inner([row[0] for row in rows])
         token = self.inner.processor.tokenizer.pad_token_id
-        batch = pad([self._packed(row) for row in rows], 0 if token is None else token)
-        if self.additive:
-            lowest = torch.finfo(torch.bfloat16).min
-            batch["attention_mask"] = torch.zeros(batch["attention_mask"].shape).masked_fill(
-                ~batch["attention_mask"], lowest
-            )
+        batch = pad([self._packed(row) for row in rows], 0 if token is None else token, additive=self.additive)
         pixels = [self.inner.pixels(row[0].image) for row in rows if row[0].image is not None]
         return {**batch, "pixel_values": torch.cat(pixels)} if pixels else batch
 

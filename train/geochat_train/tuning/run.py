@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from accelerate import PartialState
 from transformers import TrainerCallback
@@ -14,7 +15,7 @@ from geochat.checkpoints import Checkpoint, load
 from geochat.checkpoints.adapters import ADAPTER_CONFIG
 from geochat.checkpoints.hub import find
 from geochat.errors import SettingsError, TrainingError
-from geochat.models import Settings, bundled_names
+from geochat.models import ModelInfo, Settings, bundled_names
 from geochat_data.encoding import Collator
 from geochat_train.loop import (
     InOrder,
@@ -29,7 +30,7 @@ from geochat_train.loop import (
 )
 from geochat_train.loop.arguments import checkpoint_activations, in_bfloat16, shards_parameters, steps_of
 from geochat_train.loop.folder import digest
-from geochat_train.recipe import LoraRecipe, QloraRecipe, TuningRecipe
+from geochat_train.recipe import TuningRecipe
 from geochat_train.tuning.adapting import PARTS, Tuned, adapt, tuned_tokens
 from geochat_train.tuning.packing import RowCollator
 from geochat_train.tuning.rows import Rows, read_rows
@@ -48,6 +49,7 @@ class Tuning:
         loss: The last logged training loss, None if none was.
         validation_loss: Validation loss of the state that is the result, None without validation data.
         seconds: Time of this start.
+        reward: The last logged mean reward of sampled answers, None where none are rewarded.
     """
 
     folder: Path
@@ -55,15 +57,58 @@ class Tuning:
     loss: float | None
     validation_loss: float | None
     seconds: float
+    reward: float | None = None
 
 
-def tune(recipe: TuningRecipe, *, restart: bool = False, tell: Tell = lambda _: None) -> Tuning:
+class Objective:
+    """Objective of a run: here, the likelihood of the answers in its rows. Others derive from it.
+
+    Attributes:
+        recipe: Recipe of the run.
+        repeats: Steps taken on the same rows before the next.
+    """
+
+    repeats = 1
+
+    def __init__(self, recipe: TuningRecipe) -> None:
+        self.recipe = recipe
+
+    def choose(self, rows: Rows, info: ModelInfo) -> Rows:
+        """Return the rows that are trained on, of those read."""
+        return rows
+
+    def trainer(
+        self, model: Tuned, checkpoint: Checkpoint, collator: Collator, options: dict[str, Any]
+    ) -> TuningTrainer:
+        """Return the trainer of an adapted model.
+
+        Args:
+            model: The adapted model.
+            checkpoint: Checkpoint from which it was made.
+            collator: Collator of samples.
+            options: Further arguments of `TuningTrainer`.
+        """
+        rows = RowCollator(collator, additive=self.recipe.attention == "eager")
+        return TuningTrainer(model=model, processor=checkpoint.processor, data_collator=rows, **options)
+
+    def before(self, checkpoint: Checkpoint) -> None:
+        """Take what is needed of the model before it is adapted."""
+
+
+def tune(
+    recipe: TuningRecipe,
+    *,
+    restart: bool = False,
+    tell: Tell = lambda _: None,
+    objective: Objective | None = None,
+) -> Tuning:
     """Tune a model, resuming from the last checkpoint of an interrupted run.
 
     Args:
         recipe: Recipe of the run.
         restart: Whether to delete an existing run in the folder.
         tell: Called with progress messages.
+        objective: Objective of the run; None for the likelihood of the answers.
 
     Raises:
         SettingsError: Settings contradict each other, or the run in the folder.
@@ -71,19 +116,19 @@ def tune(recipe: TuningRecipe, *, restart: bool = False, tell: Tell = lambda _: 
         CheckpointError: There is no such model.
         TrainingError: Memory or disk are exhausted, or the loss is no number.
     """
-    began = time.monotonic()
+    began, objective = time.monotonic(), objective or Objective(recipe)
     data = needed(recipe, "data")
     with opened_run(recipe, restart=restart) as (folder, state):
         checkpoint = loaded(recipe, state)
-        rows = _rows(recipe, data, checkpoint, folder)
+        rows = _rows(objective, data, checkpoint, folder)
         tell(f"{len(rows)} rows of {rows.lengths.mean():.0f} tokens on average; {rows.report}")
-        watched = None if recipe.validation is None else _rows(recipe, recipe.validation, checkpoint, folder)
-        trainer = _trainer(recipe, folder, checkpoint, (rows, watched), tell)
+        watched = None if recipe.validation is None else _rows(objective, recipe.validation, checkpoint, folder)
+        trainer = _trainer(objective, folder, checkpoint, (rows, watched), tell)
         trainer.go_on()
-        trainer.publish(ADAPTER_CONFIG if isinstance(recipe, LoraRecipe) else "config.json")
+        trainer.publish(ADAPTER_CONFIG if recipe.low_rank else "config.json")
     watched_loss = trainer.best_loss if recipe.keep_best else trainer.last_logged("eval_loss")
-    loss = trainer.last_logged("loss")
-    return Tuning(folder.out, trainer.args.max_steps, loss, watched_loss, time.monotonic() - began)
+    loss, reward = trainer.last_logged("loss"), trainer.last_logged("reward")
+    return Tuning(folder.out, trainer.args.max_steps, loss, watched_loss, time.monotonic() - began, reward)
 
 
 def loaded(recipe: TuningRecipe, state: PartialState) -> Checkpoint:
@@ -99,9 +144,9 @@ def loaded(recipe: TuningRecipe, state: PartialState) -> Checkpoint:
         recipe.model,
         device="cpu" if shards_parameters() else str(state.device),
         dtype="bfloat16" if in_bfloat16(recipe) else "float32",
-        quantization="4bit" if isinstance(recipe, QloraRecipe) else None,
+        quantization="4bit" if recipe.four_bit else None,
     )
-    flash = is_flash_attn_2_available() and state.device.type == "cuda" and not recipe.share_images
+    flash = is_flash_attn_2_available() and state.device.type == "cuda" and not recipe.packs
     automatic = "flash_attention_2" if flash else "sdpa"
     checkpoint.model.set_attn_implementation(automatic if recipe.attention == "auto" else recipe.attention)
     return checkpoint
@@ -112,8 +157,9 @@ def images_of(recipe: TuningRecipe) -> Path:
     return recipe.images or needed(recipe, "data").parent
 
 
-def _rows(recipe: TuningRecipe, path: Path, checkpoint: Checkpoint, folder: TrainingFolder) -> Rows:
-    return read_rows(
+def _rows(objective: Objective, path: Path, checkpoint: Checkpoint, folder: TrainingFolder) -> Rows:
+    recipe = objective.recipe
+    rows = read_rows(
         path,
         images_of(recipe),
         checkpoint.processor,
@@ -121,24 +167,26 @@ def _rows(recipe: TuningRecipe, path: Path, checkpoint: Checkpoint, folder: Trai
         share_images=recipe.share_images,
         scratch=folder.index,
     )
+    return objective.choose(rows, checkpoint.info)
 
 
 def _trainer(
-    recipe: TuningRecipe,
+    objective: Objective,
     folder: TrainingFolder,
     checkpoint: Checkpoint,
     data: tuple[Rows, Rows | None],
     tell: Tell,
 ) -> TuningTrainer:
-    rows, watched = data
+    recipe, (rows, watched) = objective.recipe, data
     images = images_of(recipe)
     collator = _collator(recipe, folder, checkpoint, data, tell)
     tokens = tuned_tokens(recipe, rows.said, checkpoint.processor.tokenizer)
+    objective.before(checkpoint)
     model = adapt(checkpoint.model, recipe, base_name(recipe), tokens)
     if recipe.gradient_checkpointing:
         checkpoint_activations(checkpoint.model)
     settings = taught(checkpoint.settings, folder.out.resolve().name)
-    arguments = training_arguments(recipe, folder, steps_of(recipe, len(rows)))
+    arguments = training_arguments(recipe, folder, steps_of(recipe, len(rows) * objective.repeats))
     step = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
     folder.check_identity({"rows": len(rows), "data": digest(rows.lengths.tobytes()), "rows a step": step})
     _check_room(model, folder, recipe.keep)
@@ -150,23 +198,22 @@ def _trainer(
     if recipe.show and watched is not None:
         shown = [watched[index][0] for index in range(0, len(watched), -(-len(watched) // recipe.show))]
         callbacks.append(SampleAnswers(shown, images, model, checkpoint, folder.path / "samples"))
-    order = training_order(rows.lengths, step, arguments.max_steps, recipe.seed, group=recipe.group_by_length)
-    return TuningTrainer(
-        processor=checkpoint.processor,
-        settings=settings,
-        folder=folder,
-        order=InOrder(order),
-        keep=recipe.keep,
-        keep_best=recipe.keep_best,
-        tell=tell,
-        rates=_rates(recipe),
-        model=model,
-        args=arguments,
-        train_dataset=rows,
-        eval_dataset=watched,
-        data_collator=RowCollator(collator, additive=recipe.attention == "eager"),
-        callbacks=callbacks,
-    )
+    batches = -(-arguments.max_steps // objective.repeats)
+    order = training_order(rows.lengths, step, batches, recipe.seed, group=recipe.group_by_length)
+    options: dict[str, Any] = {
+        "settings": settings,
+        "folder": folder,
+        "order": InOrder(order.reshape(batches, step).repeat(objective.repeats, axis=0).ravel()),
+        "keep": recipe.keep,
+        "keep_best": recipe.keep_best,
+        "tell": tell,
+        "rates": _rates(recipe),
+        "args": arguments,
+        "train_dataset": rows,
+        "eval_dataset": watched,
+        "callbacks": callbacks,
+    }
+    return objective.trainer(model, checkpoint, collator, options)
 
 
 def _collator(

@@ -1,13 +1,15 @@
 """Answers to validation questions during training, with boxes drawn."""
 
 import json
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import PeftModel
+from torch import nn
 from transformers import (
     LlavaForConditionalGeneration,
     TrainerCallback,
@@ -66,7 +68,8 @@ class SampleAnswers(TrainerCallback):
         attention, training = inner.config.get_text_config()._attn_implementation, inner.training
         engine = LocalEngine(replace(self._checkpoint, model=inner.eval()))
         try:
-            said = [self._answer(engine, sample) for sample in self._samples]
+            with _autocast(inner) if _is_mixed(inner) else nullcontext():
+                said = [self._answer(engine, sample) for sample in self._samples]
         finally:
             inner.set_attn_implementation({"text_config": attention})  # the engine has put in its own
             inner.train(training)
@@ -83,10 +86,7 @@ class SampleAnswers(TrainerCallback):
     def _answer(self, engine: LocalEngine, sample: Sample) -> Sample:
         question = sample.messages[0]
         images = () if sample.image is None else (open_image(self._images / sample.image).pil(),)
-        device = engine.checkpoint.model.device
-        mixed = torch.autocast(device.type, torch.bfloat16) if _is_mixed(engine) else nullcontext()
-        with mixed:
-            done = engine.generate(Request((question,), images, GenerationSettings(max_new_tokens=_LONGEST)))
+        done = engine.generate(Request((question,), images, GenerationSettings(max_new_tokens=_LONGEST)))
         return Sample(sample.id, sample.image, (question, Message("assistant", done.text.strip() or "(nothing)")))
 
 
@@ -94,9 +94,22 @@ def _first_turn(sample: Sample) -> Sample:
     return Sample(sample.id, sample.image, sample.messages[:2])
 
 
-def _is_mixed(engine: LocalEngine) -> bool:
+def _is_mixed(model: nn.Module) -> bool:
     """Return whether trained float32 weights are mixed with frozen half-precision ones."""
-    return (
-        len({parameter.dtype for parameter in engine.checkpoint.model.parameters() if parameter.is_floating_point()})
-        > 1
-    )
+    return len({parameter.dtype for parameter in model.parameters() if parameter.is_floating_point()}) > 1
+
+
+@contextmanager
+def _autocast(model: LlavaForConditionalGeneration) -> Iterator[None]:
+    """Compute in bfloat16 in every thread: the engine computes in its own, and autocast applies to one thread."""
+    modules: tuple[Any, ...] = (model, model.model)
+    before = [vars(module).get("forward") for module in modules]
+    for module in modules:
+        module.forward = torch.autocast(model.device.type, torch.bfloat16)(module.forward)
+    try:
+        yield
+    finally:
+        for module, forward in zip(modules, before, strict=True):
+            del module.forward
+            if forward is not None:
+                module.forward = forward

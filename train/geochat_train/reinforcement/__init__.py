@@ -1,0 +1,1 @@
+"""Reinforcement by rewards of sampled answers (GRPO)."""
