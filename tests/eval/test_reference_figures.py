@@ -52,6 +52,7 @@ def test_every_figure_is_reproduced(shared, name, task):
     assert found["lines"]["skipped"] == 0
 
 
+@pytest.mark.slow
 def test_a_model_beats_what_does_not_look(shared):
     path = shared / "reference/scorer/referring_nwpu_vhr10.jsonl"
     found = score_file(path, "referring", "earthdial", dialect=GEOCHAT).to_dict()

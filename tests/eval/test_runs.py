@@ -96,6 +96,7 @@ def test_several_processes_give_the_files_of_one(tmp_path, images, questions):
     assert shared.failures.read_bytes() == alone.failures.read_bytes()
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_nothing_is_lost_and_nothing_asked_twice(tmp_path, images, questions):
     path = questions(60)
     whole = finish(tmp_path / "whole", settings(images, path)).folder

@@ -37,6 +37,7 @@ def test_keyboard_only(user, engine):
     assert user.page.get_attribute(".gv", "data-mode") == "pan"
 
 
+@pytest.mark.slow
 def test_on_a_phone(people, engine, pictures):
     user = people(**PHONE)
     user.open(pictures / "wide.png")

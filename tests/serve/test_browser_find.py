@@ -108,6 +108,7 @@ def test_what_cannot_be_searched_is_said_below_the_form(user, pictures, server):
     user.errors.clear()
 
 
+@pytest.mark.slow
 def test_words_of_a_search_are_text(user, pictures):
     user.open(pictures / "wide.png")
     find(user, "it <img src=x onerror=alert(1)>", 300)

@@ -13,7 +13,8 @@ from geochat.geometry import OrientedBox
 FIRST = OrientedBox(10, 20, 30, 40, 30)  # of the scripted answer, percent of the model's square
 
 
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_image_is_true_to_its_colours_and_boxes_are_where_the_model_put_them(people, pictures, scheme):
     user = people(color_scheme=scheme)
     user.open(pictures / "wide.png")

@@ -119,6 +119,7 @@ def test_a_worker_refuses_windows_of_scenes_that_it_cannot_open(tmp_path):
     assert all("does not exist" in row["refused"] and "entry" not in row for row in answered)
 
 
+@pytest.mark.slow
 def test_a_machine_that_cannot_open_scenes_makes_none_fail(scenes, tmp_path, monkeypatch):
     """Its windows and its scenes are left to another round, of other machines."""
     whole, rounds = run_whole(tmp_path), []

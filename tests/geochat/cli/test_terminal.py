@@ -120,6 +120,7 @@ def test_interrupting_an_answer_keeps_the_conversation(sit_down, tmp_path):
     assert turns[1]["usage"]["prompt_tokens"] == 3  # the scripted engine counts messages
 
 
+@pytest.mark.slow
 def test_interrupting_the_line_drops_it_and_twice_leaves(sit_down):
     terminal = sit_down("the answer")
     terminal.type("never mind")

@@ -80,7 +80,7 @@ conversations = st.tuples(
     room=st.sampled_from([0, 10_000, 60_000, 1 << 30]),
     rows=st.sampled_from([1, 3, 32]),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_schedule_of_requests_is_answered_as_if_nothing_were_kept(
     checkpoint, answers, ask, picture, finished, schedule, room, rows
 ):

@@ -58,7 +58,7 @@ arrivals = st.tuples(
     tokens=st.sampled_from([200, 16_384]),
     room=st.sampled_from([0, 60_000, 1 << 30]),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_answers_do_not_depend_on_who_asks_when(checkpoint, alone, ask, picture, arrivals, rows, tokens, room):
     """Random arrivals, lengths, settings and cancellations."""
     engine = LocalEngine(checkpoint, EngineLimits(batch_rows=rows, batch_tokens=tokens, prefix_bytes=room))

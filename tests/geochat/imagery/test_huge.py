@@ -59,7 +59,8 @@ def test_the_window_is_the_right_one(scene):
     assert image.pixels[..., 0].tolist() == [[0] * 6] * 2 + [[0, 0, 200, 200, 200, 200]] * 4
 
 
-@pytest.mark.parametrize("suffix", [pytest.param("png", marks=pytest.mark.slow), "jpg"])
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
 def test_pictures_stored_row_by_row(tmp_path, suffix):
     from PIL import Image
 

@@ -28,7 +28,7 @@ def _read(question: str) -> tuple[str, str]:
     return found.kind.value, found.category
 
 
-@pytest.mark.parametrize(("part", "understood"), [("dev", 0.85), ("test", 0.8)])
+@pytest.mark.parametrize(("part", "understood"), [pytest.param("dev", 0.85, marks=pytest.mark.slow), ("test", 0.8)])
 def test_most_are_understood_and_few_beyond_the_scope(part, understood, fixtures):
     rows = [row for _, row in read_jsonl(fixtures / "questions" / f"{part}.jsonl", Report())]
     right: dict[bool, list[bool]] = {True: [], False: []}
