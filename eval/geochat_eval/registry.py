@@ -30,6 +30,7 @@ BENCHMARKS: Registry["Benchmark"] = Registry(
         "ucm-captions": "geochat_eval.benchmarks.captions:UCM_CAPTIONS",
         "sydney-captions": "geochat_eval.benchmarks.captions:SYDNEY_CAPTIONS",
         "rsicd": "geochat_eval.benchmarks.captions:RSICD",
+        "captions": "geochat_eval.benchmarks.captions:CAPTIONS",
         "vrsbench-caption": "geochat_eval.benchmarks.captions:VRSBENCH_CAPTION",
         "refer": "geochat_eval.benchmarks.generated:REFER",
         "refer-absent": "geochat_eval.benchmarks.generated:REFER_ABSENT",

@@ -184,7 +184,14 @@ def test_the_commands(scenes, capsys):
     assert "`geochat eval run scenes --images imagery --split test`" in table[2]
 
 
-def test_majority_captions_know_the_class_alone(tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("asked", "answers"),
+    [
+        ("ucm-captions", "answers.jsonl"),
+        ("own:boxes ucm/captions.jsonl --questions captions", "captions/answers.jsonl"),
+    ],
+)
+def test_majority_captions_know_the_class_alone(tmp_path, monkeypatch, capsys, asked, answers):
     rows = []
     for scene in CLASSES:
         for split, number in (("train", 0), ("train", 1), ("test", 2)):
@@ -198,17 +205,10 @@ def test_majority_captions_know_the_class_alone(tmp_path, capsys):
     sources = Sources(tmp_path / "ucm", dialect=GEOCHAT)
     run = Run(tmp_path / "scenes", RunSettings("ucmerced", sources))
     list(run.answer(Answers("model", lambda row: "port" if "beach" in row["image"] else row["ground_truth"])))
-    argv = [
-        "eval",
-        "run",
-        "ucm-captions",
-        "--images",
-        str(tmp_path / "ucm"),
-        "--majority-caption",
-        str(tmp_path / "scenes"),
-    ]
-    assert main([*argv, "--out", str(tmp_path / "majority"), "--no-report"]) == 0
-    found = [json.loads(line) for line in (tmp_path / "majority" / "answers.jsonl").read_text().splitlines()]
+    monkeypatch.chdir(tmp_path)
+    line = f"eval run {asked} --images ucm --split test --majority-caption scenes --out majority --no-report"
+    assert main(line.split()) == 0
+    found = [json.loads(line) for line in (tmp_path / "majority" / answers).read_text().splitlines()]
     assert {row["scene"]: row["answer"] for row in found} == {
         "beach": "The usual port .",
         "forest": "The usual forest .",

@@ -1,7 +1,7 @@
-"""Image captioning: UCM-captions, Sydney-captions, RSICD and VRSBench.
+"""Image captioning: UCM-captions, Sydney-captions, RSICD, VRSBench, and the user's own captions.
 
 The first three come as `dataset*.json` with `images` of `filename`, `split` and `sentences` of `raw`; for UC Merced a
-folder with `captions.jsonl` (`image`, `split`, `scene`, `captions`) serves too.
+folder with `captions.jsonl` (`image`, `split`, `scene`, `captions`) serves too. The user's are read as labelled images.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from functools import partial
 from geochat.prompts import Task
 from geochat_data.readers import Report
 from geochat_eval.benchmarks.base import Benchmark, Item, Sources, image_name, name_of, read_items, text
-from geochat_eval.benchmarks.labelled_images import is_ucm, labelled_images
+from geochat_eval.benchmarks.labelled_images import image_path, is_ucm, labelled_images
 from geochat_eval.json_objects import JsonObject
 
 _RULES = ("cider", "rouge_l", "bleu_4", "meteor", "beyond_class_precision", "beyond_class_recall")
@@ -37,14 +37,13 @@ def _make(sources: Sources, row: JsonObject, number: int) -> Item | None:
     return Item(name_of(row, number, "imgid"), name, _question(sources), captions)
 
 
-def _read_ucm(sources: Sources, report: Report) -> Iterator[Item]:
-    if sources.questions is not None or not is_ucm(sources):
+def _read_labelled(sources: Sources, report: Report) -> Iterator[Item]:
+    if sources.reader is None and (sources.questions is not None or not is_ucm(sources)):
         yield from _read(sources, report)
         return
-    root = sources.folder("the folder of UC Merced")
     for image in labelled_images(sources, report):
-        if image.path is not None and image.captions:
-            path = image.path.relative_to(root).as_posix()
+        if image.captions:
+            path = image_path(image, sources)
             yield Item(path, path, _question(sources), list(image.captions), {"scene": image.scene})
 
 
@@ -63,7 +62,17 @@ UCM_CAPTIONS = Benchmark(
     "ucm-captions",
     "image captions, UC Merced",
     f"{_FILES}; or --images DIR with captions.jsonl",
-    _read_ucm,
+    _read_labelled,
+    "image-caption",
+    max_new_tokens=96,
+    headline=_RULES,
+)
+
+CAPTIONS = Benchmark(
+    "captions",
+    "image captions, any images",
+    _FILES,
+    _read_labelled,
     "image-caption",
     max_new_tokens=96,
     headline=_RULES,

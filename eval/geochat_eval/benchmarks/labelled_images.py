@@ -71,6 +71,11 @@ def labelled_images(sources: Sources, report: Report) -> Iterator[LabelledImage]
     yield from found
 
 
+def training_images(sources: Sources) -> Iterator[LabelledImage]:
+    """Read the training part of the same labels; for UC Merced without validation and overlapping photographs."""
+    yield from labelled_images(replace(sources, split="train"), Report())
+
+
 def user_source(sources: Sources, report: Report) -> DataSource:
     """Convert to the source that the user's reader takes.
 

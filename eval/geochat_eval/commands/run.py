@@ -38,7 +38,7 @@ def _run(args: argparse.Namespace) -> int:
         fetched = _chat(args)
         dialect = fetched.dialect
     planned = _prepare_runs(args, wanted, dialect)
-    predictor = fetched or _predictor(args, dialect)
+    predictor = fetched or _predictor(args, dialect, planned)
     return max([_finish(args, work, predictor) for work in planned])
 
 
@@ -158,7 +158,8 @@ def _dialect(args: argparse.Namespace) -> "Dialect | None":
     return None
 
 
-def _predictor(args: argparse.Namespace, dialect: "Dialect") -> "Predictor":
+def _predictor(args: argparse.Namespace, dialect: "Dialect", planned: "list[Run]") -> "Predictor":
+    from geochat_eval.benchmarks.labelled_images import training_images
     from geochat_eval.runs import FilePredictor, MajorityCaptionPredictor
 
     if args.answers:
@@ -166,7 +167,7 @@ def _predictor(args: argparse.Namespace, dialect: "Dialect") -> "Predictor":
     if args.classifier:
         return classifier(args)
     if args.majority_caption:
-        return MajorityCaptionPredictor(args.majority_caption, args.images or Path())
+        return MajorityCaptionPredictor(args.majority_caption, training_images(planned[0].settings.sources))
     return _chat(args)
 
 

@@ -82,7 +82,7 @@ def _add_answers(answers: Any) -> None:  # noqa: ANN401
         "--majority-caption",
         metavar="RUN",
         type=Path,
-        help="answer each image with the most frequent training caption of its class in RUN, a run of ucmerced",
+        help="answer each image with the most frequent training caption of its class in RUN, a run of scenes",
     )
     add_classifier_options(answers)
     answers.add_argument(
@@ -108,6 +108,7 @@ KINDS = {
     "comparison": "comparison",
     "absent": "refer-absent",
     "descriptions": "describe",
+    "captions": "captions",
 }
 """Kinds of questions about the user's labels, and their benchmarks."""
 

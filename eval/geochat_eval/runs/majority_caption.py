@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from geochat.errors import DataError, GeoChatError
-from geochat_data.readers import Report, read_jsonl, read_ucm
-from geochat_data.splits import read_list
+from geochat_data.readers import Report, read_jsonl
+from geochat_data.records import LabelledImage
 from geochat_eval.runs.folder import EvaluationFolder
 from geochat_eval.runs.predictors import Prediction, Query
 from geochat_eval.scorers.labels import plain
@@ -20,8 +20,8 @@ class MajorityCaptionPredictor:
     """Answers with one caption for each class.
 
     Args:
-        scenes: A finished run of `ucmerced` on the same images.
-        imagery: UC Merced with its captions, of whose training split captions are taken.
+        scenes: A finished run of scenes on the same images.
+        training: Images with scenes and captions, which the answers are taken from.
 
     Raises:
         DataError: The run is not finished, or there are no captions.
@@ -29,14 +29,14 @@ class MajorityCaptionPredictor:
 
     sha256 = None
 
-    def __init__(self, scenes: Path, imagery: Path) -> None:
+    def __init__(self, scenes: Path, training: Iterable[LabelledImage]) -> None:
         folder = EvaluationFolder(scenes)
         self.name = f"majority captions, classes by {folder.read_settings().get('model')}"
         rows = (row for _, row in read_jsonl(folder.answers, Report()))
         self._classes = {str(row["image"]): plain(str(row["answer"])) for row in rows}
-        self._captions = _commonest(imagery)
+        self._captions = _commonest(training)
         if not self._captions:
-            raise DataError(f"{imagery} holds no training captions; name the folder of UC Merced with --images")
+            raise DataError("the labels hold no training captions of scenes; name those whose split is train")
 
     def predict(self, questions: Iterable[Query]) -> Iterator[tuple[int, Prediction | GeoChatError]]:
         """See `Predictor`. The answer is empty if the model named no class."""
@@ -48,9 +48,9 @@ class MajorityCaptionPredictor:
                 yield asked.number, Prediction(self._captions.get(found, ""))
 
 
-def _commonest(imagery: Path) -> dict[str, str]:
-    """Find the most frequent caption of each class, without validation and overlapping photographs."""
+def _commonest(training: Iterable[LabelledImage]) -> dict[str, str]:
+    """Return the most frequent caption of each class."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for image in read_ucm(imagery, "train", leave_out=read_list("ucm_val") | read_list("ucm_overlap")):
+    for image in training:
         counts[plain(str(image.scene))].update(image.captions)
     return {scene: captions.most_common(1)[0][0] for scene, captions in counts.items() if captions}

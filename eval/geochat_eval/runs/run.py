@@ -55,7 +55,7 @@ class Run:
         self, folder: Path, settings: RunSettings, *, restart: bool = False, notify: Notify = lambda _: None
     ) -> None:
         self.folder = EvaluationFolder(folder)
-        self._settings = settings
+        self.settings = settings
         self._notify = notify
         self.folder.create()
         with self._lock():
@@ -68,7 +68,7 @@ class Run:
     @property
     def images(self) -> Path:
         """The folder that the questions' image names are relative to."""
-        return self.folder.images if self._settings.generates_images else self._settings.sources.root
+        return self.folder.images if self.settings.generates_images else self.settings.sources.root
 
     def answer(self, predictor: Predictor, rank: int = 0, world: int = 1) -> Iterator[RunProgress]:
         """Ask the unanswered questions, and merge when all are answered.
@@ -90,7 +90,7 @@ class Run:
             with self._lock():
                 self._identify(predictor)
                 journal = held.enter_context(Journal(self.folder.journal, rank))
-            before = self._answered(retry=self._settings.retry)
+            before = self._answered(retry=self.settings.retry)
             for path, count in before.damaged.items():
                 self._notify(f"{count} lines of {path} are damaged or not its own; their questions are asked again")
             share = self._plan.share(rank, world)
@@ -101,7 +101,7 @@ class Run:
             for number, reply, seconds in self._replies(predictor, waiting):
                 entry: Entry = {"number": number, "seconds": round(seconds, 4)}
                 if isinstance(reply, GeoChatError):
-                    if self._settings.strict:
+                    if self.settings.strict:
                         raise DataError(f"question {number} of {self.folder.questions} failed: {reply}") from reply
                     failed += 1
                     journal.write({**entry, "error": str(reply)})
@@ -122,8 +122,8 @@ class Run:
         self, predictor: Predictor, numbers: Iterable[int]
     ) -> Iterator[tuple[int, Prediction | GeoChatError, float]]:
         """Yield the replies of the predictor, each with the seconds since the previous one."""
-        root, budget = self.images, self._settings.budget
-        blind = self._settings.blind
+        root, budget = self.images, self.settings.budget
+        blind = self.settings.blind
         asked = (
             Query(number, row["prompt"], None if blind else root / row["image"], budget, row)
             for number, row in self._plan.rows(numbers)
@@ -137,7 +137,7 @@ class Run:
     def _identify(self, predictor: Predictor) -> None:
         """Record the predictor in the settings, or check that it is the recorded one."""
         spoken: Dialect | None = getattr(predictor, "dialect", None)
-        if spoken is not None and not same_dialect(dialect_to_json(spoken), self._settings.sources.dialect):
+        if spoken is not None and not same_dialect(dialect_to_json(spoken), self.settings.sources.dialect):
             raise SettingsError(
                 f"{predictor.name} writes regions as {dialect_to_json(spoken)}, and {self.folder.path} asks in another "
                 "dialect; give Sources its own"
