@@ -3,8 +3,10 @@
 
 const tasks = () => [...document.querySelectorAll("#task input")];
 
+// Gradio names each one differently, again at each change: Tab would stop at every task.
+const groupTasks = () => tasks().forEach((input) => input.name === "task" || (input.name = "task"));
+
 function mend() {
-  tasks().forEach((input) => input.name === "task" || (input.name = "task")); // Gradio names each one differently
   document.querySelectorAll(".toast-header[role]").forEach((header) => {
     header.removeAttribute("role"); // it holds the button that closes it
     header.removeAttribute("tabindex");
@@ -16,12 +18,11 @@ function mend() {
   });
 }
 let mending = null;
-new MutationObserver(() => (mending ??= requestAnimationFrame(() => ((mending = null), mend())))).observe(document.body, {
-  childList: true,
-  subtree: true,
-  attributes: true,
-  attributeFilter: ["class"],
-});
+new MutationObserver(() => {
+  groupTasks(); // before the next key
+  mending ??= requestAnimationFrame(() => ((mending = null), mend()));
+}).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["class", "name"] });
+groupTasks();
 mend();
 
 document.addEventListener("keydown", (event) => {
