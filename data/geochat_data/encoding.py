@@ -133,8 +133,16 @@ class Collator:
             "labels": pad_sequence([torch.tensor(e.labels) for e in examples], batch_first=True, padding_value=IGNORED),
             "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
         }
+        return batch | self.images_of(samples)
+
+    def images_of(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
+        """Return `pixel_values` (N, 3, S, S) of the N samples with an image, in their order; nothing if N is 0.
+
+        Raises:
+            ImageError: An image is missing or unreadable.
+        """
         pixels = [self.pixels(sample.image) for sample in samples if sample.image is not None]
-        return {**batch, "pixel_values": torch.cat(pixels)} if pixels else batch
+        return {"pixel_values": torch.cat(pixels)} if pixels else {}
 
     def pixels(self, name: str) -> Tensor:
         """Preprocess an image as for inference, (1, 3, S, S).

@@ -206,9 +206,10 @@ class GrpoRecipe(LoraRecipe):
         """Those of a group."""
         return self.group_size * self.max_new_tokens
 
-    def weight_of(self, reward: str) -> float:
-        """Return the weight of one of `rewards`."""
-        return self.reward_weights[self.rewards.index(reward)] if self.reward_weights else 1.0
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weight of each of `rewards`."""
+        return dict(zip(self.rewards, self.reward_weights or (1.0,) * len(self.rewards), strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)

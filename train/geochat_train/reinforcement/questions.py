@@ -6,7 +6,6 @@ from typing import Any, overload
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from geochat.errors import DataError
 from geochat.models import ModelInfo
@@ -60,7 +59,6 @@ def choose_questions(rows: Rows, info: ModelInfo, recipe: GrpoRecipe) -> Rows:
         DataError: There is no such turn.
     """
     places, lengths = [], []
-    weights = {name: recipe.weight_of(name) for name in recipe.rewards}
     room = None if info.context is None else info.context - recipe.max_new_tokens
     for (number,), length in zip(rows.groups, rows.lengths, strict=True):
         sample = rows.samples[number]
@@ -71,7 +69,7 @@ def choose_questions(rows: Rows, info: ModelInfo, recipe: GrpoRecipe) -> Rows:
             if answer.role != "assistant":
                 continue
             question = sample.messages[count - 2].text
-            if grade(Attempt.of(question, answer.text, answer.text, info.dialect), weights) is None:
+            if grade(Attempt.of(question, answer.text, answer.text, info.dialect), recipe.weights) is None:
                 rows.report.skip("answer that no reward applies to", f"{sample.id}: {answer.text[:60]!r}")
                 continue
             places.append((number, count))
@@ -112,8 +110,7 @@ class QuestionCollator:
         padded = [[0] * (longest - len(prompt)) + prompt for prompt in prompts]
         mask = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         batch = {"input_ids": torch.tensor(padded), "attention_mask": torch.tensor(mask), "samples": samples}
-        pixels: list[Tensor] = [self.inner.pixels(sample.image) for sample in samples if sample.image is not None]
-        return {**batch, "pixel_values": torch.cat(pixels)} if pixels else batch
+        return batch | self.inner.images_of(samples)
 
     def prompt(self, sample: Sample) -> list[int]:
         """Tokenise a sample up to where its last answer begins."""

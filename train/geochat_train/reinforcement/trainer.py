@@ -57,7 +57,6 @@ class GrpoTrainer(TuningTrainer):
         self._tokenizer = checkpoint.processor.tokenizer
         self._vocabulary = Vocabulary.of(checkpoint)
         self._reference = reference
-        self._weights = {name: recipe.weight_of(name) for name in recipe.rewards}
         self._rollouts: deque[Rollout] = deque()  # of the current step, one a batch
         self._sampled_at = -1
         self._sums: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])  # name -> sum, count
@@ -173,7 +172,7 @@ class GrpoTrainer(TuningTrainer):
         text = self._tokenizer.decode([token for token in tokens if token not in self._vocabulary.ends])
         ended = tokens[-1] in self._vocabulary.ends
         attempt = Attempt.of(question.text, truth.text, text.strip(), self._dialect, ended=ended)
-        found: Grade | None = grade(attempt, self._weights)
+        found: Grade | None = grade(attempt, self._recipe.weights)
         if found is None:
             raise TrainingError(
                 f"no reward applies to {text[:60]!r} though one does to {truth.text[:60]!r}; a reward must apply or "

@@ -108,8 +108,7 @@ class RowCollator:
             return self.inner([row[0] for row in rows])
         token = self.inner.processor.tokenizer.pad_token_id
         batch = pad([self._packed(row) for row in rows], 0 if token is None else token, additive=self.additive)
-        pixels = [self.inner.pixels(row[0].image) for row in rows if row[0].image is not None]
-        return {**batch, "pixel_values": torch.cat(pixels)} if pixels else batch
+        return batch | self.inner.images_of([row[0] for row in rows])
 
     def _packed(self, row: Row) -> Packed:
         processor = self.inner.processor
