@@ -215,3 +215,9 @@ def test_majority_captions_know_the_class_alone(tmp_path, monkeypatch, capsys, a
         "port": "The usual port .",
     }
     assert capsys.readouterr().out.startswith("wrote ")
+    if asked.startswith("own:"):  # without splits, the training captions would be those asked for
+        for row in rows:
+            row["split"] = None
+        (tmp_path / "ucm" / "captions.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+        assert main(line.replace("out majority", "out other").split()) == 1
+        assert "split" in capsys.readouterr().err

@@ -72,8 +72,15 @@ def labelled_images(sources: Sources, report: Report) -> Iterator[LabelledImage]
 
 
 def training_images(sources: Sources) -> Iterator[LabelledImage]:
-    """Read the training part of the same labels; for UC Merced without validation and overlapping photographs."""
-    yield from labelled_images(replace(sources, split="train"), Report())
+    """Read the training part of the same labels; for UC Merced without validation and overlapping photographs.
+
+    Raises:
+        DataError: The labels are the user's and have no training part.
+    """
+    training = replace(sources, split="train")
+    if sources.reader is None:
+        return labelled_images(training, Report())
+    return iter(read(sources.reader, replace(user_source(training, Report()), split_asked=True)))
 
 
 def user_source(sources: Sources, report: Report) -> DataSource:

@@ -52,5 +52,7 @@ def _commonest(training: Iterable[LabelledImage]) -> dict[str, str]:
     """Return the most frequent caption of each class."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for image in training:
-        counts[plain(str(image.scene))].update(image.captions)
+        if image.scene is None:
+            continue
+        counts[plain(image.scene)].update(image.captions)
     return {scene: captions.most_common(1)[0][0] for scene, captions in counts.items() if captions}
