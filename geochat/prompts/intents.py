@@ -146,10 +146,14 @@ _EACH = r"(?:separate|individual|different|distinct|single)"
 _SOME = r"(?:(?:at least|even) )"
 _NUMBER = rf"(?:\d+|{'|'.join(sorted(NUMBERS - {'single', 'pair', 'couple'}))})"
 _SEVERAL = rf"(?:\d\d+|[02-9]|{'|'.join(sorted(NUMBERS - {'one', 'single', 'pair', 'couple'}))})"
-_AMOUNT = (
-    rf"(?:(?:(?:no )?(?:more|less|fewer) than|exactly|only|just|at most|up to|over|under) {_NUMBER}"
-    rf"|(?:at least |about |around )?{_SEVERAL})"
+_LIMIT = (
+    rf"(?:(?:any )?(?:(?:no )?(?:more|less|fewer) than|exactly|only|just|at most|up to|over|under|above|below) "
+    rf"{_NUMBER}"
+    rf"|(?:at least|almost|nearly) {_SEVERAL}|{_NUMBER} or (?:more|less|fewer))"
 )
+_AMOUNT = rf"(?:{_LIMIT}|(?:(?:about|around|roughly) )?{_SEVERAL})"
+LIMIT = re.compile(rf"\b{_LIMIT}\b")
+"""A limit of an amount, as in "at least three ships"; such questions are answered with the number."""
 _COUNT = r"(?:number|count|amount|total|quantity)"
 _THAT = rf"(?:(?:that|the {_COUNT}) of )"
 _PART = r"(?:part|area|corner|side|region|section|quadrant|half|place)"
@@ -165,6 +169,7 @@ ABOUT_OBJECTS = _table(
     (Kind.COMPARISON, rf".{{0,20}}\b{_HIGHER} {_COUNT} of (?P<x>.+?) than (?:of )?(?P<y>.+)"),
     (Kind.COMPARISON, rf"{_ARE} (?:there )?(?P<x>.+?) {_MORE} (?:numerous|common|frequent) than (?P<y>.+)"),
     (Kind.COMPARISON, r"(?:(?:do|does|is it that) )?(?P<x>.+?) (?P<word>outnumber)s? (?P<y>.+)"),
+    (Kind.COUNT, rf"(?:(?:see|spot|find|show) )?{_LIMIT} (?P<x>.+)"),
     (Kind.COMPARISON, rf"(?:.{{0,40}} )?{_MORE} (?P<x>.+?) (?:than|or) (?P<y>.+)"),
     (Kind.COMPARISON, rf"compared (?:with|to) (?P<y>.+?) are there {_MORE} (?P<x>.+)"),
     (Kind.COLOUR, r"(?:what|which) color (?:is|are|has|have|does|do) (?P<x>.+?)(?: have)?"),

@@ -208,7 +208,8 @@ class _Reading:
         if not (read := read_keywords(self.words, self.vocabulary)):
             return None
         if read.phrase:
-            found = self._asked(read.kind, read.phrase, read.other, read.word)
+            counts = read.kind is Kind.PRESENCE and intents.LIMIT.search(self.words)
+            found = self._asked(Kind.COUNT if counts else read.kind, read.phrase, read.other, read.word)
         else:
             found = self._scene(()) if read.kind is Kind.SCENE else self._whole(read.kind)
         if isinstance(found, OutOfScope):
@@ -247,6 +248,8 @@ class _Reading:
             return self._not_known(kind, second)
         if kind in _WHOLE and not (first.plain and second.plain):
             return self._refused(f"I count {plural(first.category)} in the whole image, not some of them")
+        if kind is Kind.COMPARISON and first.category == second.category:
+            return self._refused(f"I do not tell {quoted(words)} from {quoted(other)}")
         if kind is Kind.COLOUR and not (self.vocabulary.colours or self.task):
             return self._refused("I cannot tell colors")
         asked = WORDINGS[kind].format(

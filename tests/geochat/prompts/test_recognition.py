@@ -34,6 +34,12 @@ EVERY = "every kind of place"
         ("do you see 12 tanks", "storage tanks"),
         ("check if there are fewer than ten houses", "buildings"),
         ("is the number of ships greater than 10?", "ships"),
+        ("are there any more than 3 ships?", "ships"),
+        ("are there over 20 cars in the lot?", "cars"),
+        ("are there 2 or more tanks", "storage tanks"),
+        ("no more than three cars?", "cars"),
+        ("can you see more than two planes?", "airplanes"),
+        ("are there almost 30 houses here", "buildings"),
     ],
 )
 def test_counts(question, many, understood):

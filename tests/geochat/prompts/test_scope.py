@@ -37,6 +37,7 @@ def test_nothing_but_identify_is_asked_of_a_region(understood, refused):
         ("how many cars and ships are there?", "I answer about one kind of object at a time"),
         ("find all planes, ships and cars", "I answer about one kind of object at a time"),
         ("are there as many cars as ships?", "I compare only"),
+        ("are there more ships than boats?", 'I do not tell "ships" from "boats"'),
         ("count the airplanes on the left", "I count airplanes in the whole image, not some of them"),
         ("find the two largest ships", "I can find the largest ship of the whole image, but not restrict it further"),
         ("find the small ships", "I tell sizes apart only as"),
