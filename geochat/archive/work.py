@@ -8,8 +8,8 @@ from typing import Any, Literal, NoReturn, Unpack
 from geochat.assistant import Question
 from geochat.engines import Engine
 from geochat.errors import EngineError
-from geochat.find import Finding, JobOptions, Look, LookOptions, Survey
-from geochat.find.asking import options_of
+from geochat.find import Finding, JobOptions, Look, Survey
+from geochat.find.finding import find_look
 from geochat.find.survey import survey_look
 from geochat.imagery import Scene
 from geochat.models import ModelInfo
@@ -51,7 +51,7 @@ class SceneWork:
         """
         if isinstance(self.asked, Mapping):
             return survey_look(scene, info, self.options)
-        return Look(scene, info, **options_of(LookOptions, self.options))
+        return find_look(scene, info, self.options)
 
     def changed(self, **options: Any) -> "SceneWork":  # noqa: ANN401 - of any field of the options
         """Return this work with some options changed."""

@@ -12,7 +12,7 @@ from geochat import __version__
 from geochat.assistant.choosing import ChoiceMethod, choose
 from geochat.assistant.interpretation import Interpretation
 from geochat.assistant.notices import Notice, answer_notices
-from geochat.assistant.regions import Numbering, as_asked, asked_region, region_dict, region_score
+from geochat.assistant.regions import Numbering, as_asked, asked_region, confidence, region_dict, region_score
 from geochat.dialects import ParsedText, Unreadable
 from geochat.engines import Completion, Finish, TokenScore, Usage
 from geochat.exports import (
@@ -88,12 +88,14 @@ class Answer:
         regions = []
         for region in numbering.regions:
             placed = GroundedRegion.placed(region, image.frame, image.place, region_score(region, completion.tokens))
-            regions.append(dataclasses.replace(placed, as_asked=as_asked(interpretation.phrase, region.phrase)))
+            score = confidence(placed, image.window, info.settings)
+            asked = as_asked(interpretation.phrase, region.phrase)
+            regions.append(dataclasses.replace(placed, score=score, as_asked=asked))
         answer = cls(
             question, interpretation, parsed, tuple(regions), (), image, info, completion, seconds, tuple(notices)
         )
-        asked = tuple(asked_region(box, image, interpretation.task, answer.plain_text) for box in boxes)
-        return dataclasses.replace(answer, asked=asked, notices=(*notices, *answer_notices(answer)))
+        about = tuple(asked_region(box, image, interpretation.task, answer.plain_text) for box in boxes)
+        return dataclasses.replace(answer, asked=about, notices=(*notices, *answer_notices(answer)))
 
     @property
     def prompt(self) -> str:
@@ -185,8 +187,9 @@ class Answer:
 
         A region's `box` is [x1, y1, x2, y2, θ] in the model's own numbers: for GeoChat percent of the square it sees, θ
         in degrees clockwise on screen. `pixels` are its corners on the whole image, `map` in the CRS `crs` or null;
-        `outline` and `map_outline` are those of the part inside the image. `score` is the model's confidence, the
-        geometric mean of the probabilities of its coordinates' and phrase's tokens. `as_asked` states whether the
+        `outline` and `map_outline` are those of the part inside the image. `score` is the probability that the
+        box is right, if the checkpoint was calibrated, else the model's confidence in its text, the geometric mean of
+        the probabilities of its coordinates' and phrase's tokens. `as_asked` states whether the
         phrase names the requested object, null if unknown. `choices` are the offered answers, each with its probability
         and the mean log-probability of its tokens if the engine scores them. `tokens` are the pieces of the text with
         the natural logarithms of their probabilities. `image_to_map` is the affine map [a, b, c, d, e, f] from pixels

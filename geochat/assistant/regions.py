@@ -8,9 +8,10 @@ from geochat.dialects import Region
 from geochat.engines import TokenScore
 from geochat.exports import GroundedRegion, box_numbers
 from geochat.geometry import OrientedBox
-from geochat.imagery import GeoImage
+from geochat.imagery import GeoImage, Window
+from geochat.models import Settings
 from geochat.prompts import Task
-from geochat.prompts.phrases import same_thing
+from geochat.prompts.phrases import category_of, head_noun, same_thing
 
 
 def region_score(region: Region, tokens: Iterable[TokenScore]) -> float | None:
@@ -30,6 +31,22 @@ def region_score(region: Region, tokens: Iterable[TokenScore]) -> float | None:
     spans = [span for span in (region.span, region.phrase_span) if span is not None]
     logprobs = [token.logprob for token in tokens if any(_writes(token, *span) for span in spans)]
     return math.exp(math.fsum(logprobs) / len(logprobs)) if logprobs else None
+
+
+def confidence(region: GroundedRegion, window: Window, settings: Settings) -> float | None:
+    """Return the probability that a region's box is right, if the checkpoint was calibrated, else its score.
+
+    Args:
+        region: The region, with the score of its text.
+        window: What the model sees of the image.
+        settings: The checkpoint's settings.
+    """
+    calibration = settings.box_confidence
+    if region.score is None or calibration is None:
+        return region.score
+    side = max(region.geometry.width, region.geometry.height) / max(window.width, window.height)
+    category = category_of(head_noun(region.phrase or ""), settings.categories)
+    return calibration.probability(region.score, side, category)
 
 
 def _writes(token: TokenScore, start: int, end: int) -> bool:

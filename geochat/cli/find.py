@@ -50,7 +50,12 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
     scenes.add_output_options(parser, "results")
     scenes.add_window_options(parser, "25%")
     group = parser.add_argument_group("objects")
-    group.add_argument("--min-score", metavar="S", type=float, help="leave out objects of a lower score, from 0 to 1")
+    group.add_argument(
+        "--min-score",
+        metavar="S",
+        type=float,
+        help="leave out objects of a lower score, from 0 to 1 (default: the model's)",
+    )
     group.add_argument("--limit", metavar="N", type=int, help="stop once N objects are found")
     group.add_argument(
         "--max-boxes", metavar="N", type=int, default=100, help="boxes of a phrase in one window (default: 100)"
@@ -95,6 +100,11 @@ def run(args: argparse.Namespace) -> int:
         counts = Counter(found.phrase for found in finding.objects())
         for phrase in finding.phrases:
             print(f"{phrase}: {counts[phrase]}")
+    if args.min_score is None and finding.improbable:
+        output.note(
+            f"{finding.improbable} objects are left out, because their score is below the model's minimum of "
+            f"{finding.least:g}; --min-score 0 keeps them"
+        )
     if others := finding.others:
         output.note(f"{others} boxes are left out: the model called them by another name than what was asked for")
     return scenes.write_results(args, finding, finding.save)

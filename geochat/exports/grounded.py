@@ -29,8 +29,9 @@ class GroundedRegion:
         place: The image it lies on.
         box: What the model wrote, in its own numbers (for GeoChat percent of the square it sees); the angle turns
             clockwise on screen. None for a region that was not written by a model, and for a point.
-        score: How sure the model was of what it wrote, from 0 to 1: the geometric mean of the probabilities of the
-            tokens that wrote the coordinates and the phrase. None where the engine gives no probabilities.
+        score: From 0 to 1: of a calibrated checkpoint, the probability that the box is right; of others, how sure the
+            model was of what it wrote, the geometric mean of the probabilities of the tokens that wrote the coordinates
+            and the phrase. None where the engine gives no probabilities.
         role: "found" by the model, or "asked" about.
         as_asked: Whether `phrase` names the requested object; None if unknown.
         answer: Of a region asked about: the answer in words.

@@ -18,10 +18,12 @@ from geochat.find.limiting import BoxLimit
 from geochat.find.looking import Look, LookOptions
 from geochat.find.merging import BOX, IOU, Boxes, Merger
 from geochat.find.objects import COLUMNS, FoundObject, found_objects
+from geochat.find.windows import search_side
 from geochat.geometry import OrientedBox
 from geochat.geometry.overlap import box_corners
 from geochat.imagery import Scene, Window
 from geochat.journal import Entry
+from geochat.models import ModelInfo
 from geochat.prompts import Task
 
 MAX_BOXES = 100
@@ -35,7 +37,7 @@ class FindOptions(LookOptions, JobOptions, total=False):
 
     Attributes:
         max_boxes: Boxes of one phrase in one window at most.
-        min_score: Minimum score of objects; objects without a score are kept.
+        min_score: Minimum score of objects; None takes the checkpoint's. Objects without a score are kept.
         limit: Number of objects after which the search stops; None searches the whole scene.
         iou: Intersection over union from which boxes of two windows are one object.
         raw: Whether phrases go to the model unchanged, even if it knows only trained wordings.
@@ -50,6 +52,23 @@ class FindOptions(LookOptions, JobOptions, total=False):
     raw: bool
     generation: GenerationSettings | None
     on_progress: Callable[[Progress], object] | None
+
+
+def find_look(scene: Scene, info: ModelInfo, options: Mapping[str, Any]) -> Look:
+    """The windows of a search, which show the scene at the resolution at which the model finds objects best.
+
+    Args:
+        scene: The scene, open.
+        info: The model.
+        options: Of `FindOptions`, those of `LookOptions` are used.
+
+    Raises:
+        GeoChatError: As `Look`.
+    """
+    chosen = options_of(LookOptions, options)
+    if chosen.get("window") is None:
+        chosen["window"] = search_side(info.image_size, scene.gsd, info.settings.object_resolution)
+    return Look(scene, info, **chosen)
 
 
 class Finding:
@@ -76,6 +95,8 @@ class Finding:
         phrases: Phrases of the objects to find, without duplicates.
         look: The scene and the windows.
         asking: The questions, and the job in which answers are recorded.
+        least: Minimum score of objects.
+        improbable: Number of objects that the last pass over the records left out, because their score is lower.
         progress: Progress.
     """
 
@@ -85,20 +106,23 @@ class Finding:
             raise PromptError('there is nothing to find; name something, such as "ships"')
         self._most = options.get("max_boxes", MAX_BOXES)
         self._limit, self._iou = options.get("limit"), options.get("iou", IOU)
-        self._least, self._tell = options.get("min_score"), options.get("on_progress")
+        least, confidence = options.get("min_score"), engine.info.settings.box_confidence
+        self.least = least if least is not None else confidence.minimum if confidence else 0.0
+        self._tell = options.get("on_progress")
         _check(self._most, self._limit, self._iou)
         self._info = engine.info
-        self.look = Look(scene, engine.info, **options_of(LookOptions, options))
+        self.look = find_look(scene, engine.info, options)
         raw, generation = options.get("raw", False), options.get("generation") or GenerationSettings()
         self.asking = Asking(
             BoxLimit(engine, self._most),
             self.look,
             [Question(phrase, task=Task.REFER, raw=raw, generation=generation) for phrase in self.phrases],
             self._record,
-            {"kind": "find", "max_boxes": self._most, "generation": repr(generation)},
+            {"kind": "find", "max_boxes": self._most, "generation": repr(generation), "confidence": repr(confidence)},
             **options_of(JobOptions, options),
         )
         self.progress = self.asking.progress()
+        self.improbable = 0
         self._has_enough = False
 
     def __iter__(self) -> Iterator[FoundObject]:
@@ -146,7 +170,7 @@ class Finding:
     @property
     def provenance(self) -> dict[str, Any]:
         """Provenance of the objects, JSON-ready."""
-        own = {"phrases": list(self.phrases), "merged_at_iou": self._iou, "min_score": self._least}
+        own = {"phrases": list(self.phrases), "merged_at_iou": self._iou, "min_score": self.least}
         return {**self.asking.provenance(), **own}
 
     def save(self, path: str | Path, format: str | None = None) -> Path:
@@ -168,7 +192,7 @@ class Finding:
             work: Records a window each time it is advanced; where it ends early, other processes do the rest. None
                 takes what is recorded.
         """
-        merger, found = Merger(self.look.scene.size, self._iou), 0
+        merger, found, self.improbable = Merger(self.look.scene.size, self._iou), 0, 0
         for boxes in self._settled(merger, work):
             for each in found_objects(self._wanted(boxes), self.phrases, self.look.place):
                 found += 1
@@ -202,8 +226,8 @@ class Finding:
     def _wanted(self, objects: Boxes) -> Boxes:
         """Return whether an object has enough score and lies in the area; an unknown score is enough."""
         kept = np.ones(len(objects), np.bool_)
-        if self._least is not None:
-            kept &= ~(objects["score"] < self._least)
+        kept &= ~(objects["score"] < self.least)
+        self.improbable += int((~kept).sum())
         if self.look.plan.area is not None:
             kept &= shapely.intersects(self.look.plan.area, shapely.polygons(box_corners(objects["box"])))
         return objects[kept]

@@ -36,8 +36,8 @@ class LookOptions(TypedDict, total=False):
     """Options of the views of a scene.
 
     Attributes:
-        window: A window's side, or (width, height), in pixels of the scene; None takes the ground resolution that the
-            model knows.
+        window: A window's side, or (width, height), in pixels of the scene; None takes the side at which the model sees
+            a ground resolution that it knows, or, in a search for objects, the one at which it finds them best.
         overlap: Overlap of windows, in pixels, or below 1 as a share of their side.
         scales: Factors of the window's side; each gives windows of its own.
         whole: Whether the whole image is also searched as one window.

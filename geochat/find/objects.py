@@ -37,8 +37,8 @@ class FoundObject:
 
     Attributes:
         phrase: The requested phrase.
-        score: How sure the model was of what it wrote, from 0 to 1, of joined pieces their mean by area; None where the
-            engine gives no probabilities.
+        score: Score of its box, from 0 to 1, as `GroundedRegion` has it; of joined pieces their mean by area. None
+            where the engine gives no probabilities.
         box: In pixels of the whole scene, y down.
         window: Where it was seen; of joined pieces, the rectangle around their windows.
         boxes: By how many boxes it was seen.

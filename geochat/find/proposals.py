@@ -26,7 +26,7 @@ from geochat.exports import (
 from geochat.find.asking import Asking, JobOptions, Progress, options_of, unknown
 from geochat.find.candidates import LEAST_SIDE, Candidate, CandidatePlan, Verdict
 from geochat.find.looking import Look, LookOptions
-from geochat.find.windows import window_side
+from geochat.find.windows import search_side
 from geochat.geometry import Frame, OrientedBox
 from geochat.imagery import Scene
 from geochat.journal import Entry
@@ -181,7 +181,7 @@ class Proposals:
             return window if isinstance(window, int) else max(window)
         if self.method == "presence":
             return LEAST_SIDE
-        return window_side(engine.info.image_size, scene.gsd, engine.info.settings.ground_resolution)
+        return search_side(engine.info.image_size, scene.gsd, engine.info.settings.object_resolution)
 
     def _questions(self, generation: GenerationSettings) -> list[Question]:
         if self.method == "identify":

@@ -29,6 +29,8 @@ OVERLAP = 0.25
 """Of a window's side, by which windows overlap unless another overlap is asked for."""
 
 _LEAST = 8  # pixels per side
+_ENLARGED = 0.25  # of the model's side, at least
+_USUAL = 0.5  # metres per pixel
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,4 +245,20 @@ def window_side(image_size: int, gsd: float | None, known: tuple[float, float] |
         return image_size
     finest, coarsest = known
     seen = min(max(gsd, math.sqrt(finest * coarsest)), coarsest)
-    return max(_LEAST, round(image_size * max(seen / gsd, 0.25)))
+    return max(_LEAST, round(image_size * max(seen / gsd, _ENLARGED)))
+
+
+def search_side(image_size: int, gsd: float | None, best: float | None) -> int:
+    """Return the window side, in scene pixels, at which a model sees the resolution at which it finds objects best.
+
+    Coarser scenes are enlarged, at most four times, because the model finds objects that fill a good part of its view
+    even if enlarging adds no detail.
+
+    Args:
+        image_size: Side of the square the model sees.
+        gsd: Metres per pixel of the scene; None is taken for 0.5, which is usual for pictures without a place.
+        best: Metres per pixel at which the model finds objects best; None shows the scene's pixels one to one.
+    """
+    if best is None:
+        return image_size
+    return max(_LEAST, round(image_size * max(best / (gsd or _USUAL), _ENLARGED)))

@@ -1,11 +1,13 @@
 """Facts about a model without loading it: settings, description, and the bundled weights. No torch."""
 
 from geochat.models.bundled import bundled_names, bundled_path, find_bundled
+from geochat.models.confidence import BoxConfidence
 from geochat.models.info import Capabilities, ModelInfo, weights_sha256
 from geochat.models.settings import SETTINGS_FILE, Settings, read_settings, write_settings
 
 __all__ = [
     "SETTINGS_FILE",
+    "BoxConfidence",
     "Capabilities",
     "ModelInfo",
     "Settings",

@@ -5,6 +5,7 @@ GeoChat-7B's, which has no such file.
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -12,6 +13,7 @@ from typing import Any, get_args
 from geochat.dialects import Dialect, find_dialect
 from geochat.errors import CheckpointError, SettingsError
 from geochat.geometry import AngleConvention, Fit
+from geochat.models.confidence import BoxConfidence
 from geochat.models.objects import read_object
 from geochat.prompts import Task
 
@@ -36,6 +38,8 @@ class Settings:
         earlier_turns: Turns of a conversation it is asked with, None for as many as fit. A model that was not trained
             to converse answers worse with each of them.
         ground_resolution: Metres per pixel in training, (finest, coarsest), None if unknown.
+        object_resolution: Metres per pixel at which it finds objects best, None if unknown.
+        box_confidence: The probability that one of its boxes is right, None if that was not measured.
         second_look: Whether a second look is taken at small objects of `[refer]` questions.
         licence: The licence of the weights.
     """
@@ -51,6 +55,8 @@ class Settings:
     repetition_guard: bool = False
     earlier_turns: int | None = None
     ground_resolution: tuple[float, float] | None = None
+    object_resolution: float | None = None
+    box_confidence: BoxConfidence | None = None
     second_look: bool = False
     licence: str = "unstated"
 
@@ -108,6 +114,10 @@ class Settings:
             if read.get("ground_resolution") is not None:
                 finest, coarsest = read["ground_resolution"]
                 read["ground_resolution"] = (float(finest), float(coarsest))
+            if read.get("object_resolution") is not None:
+                read["object_resolution"] = _positive("object_resolution", read["object_resolution"])
+            if read.get("box_confidence") is not None:
+                read["box_confidence"] = BoxConfidence.from_dict(read["box_confidence"])
         except (TypeError, ValueError, AttributeError, OverflowError, SettingsError) as error:
             raise CheckpointError(f"{SETTINGS_FILE} has an impossible value: {error}") from error
         if read.get("fit") is not None and read["fit"] not in get_args(Fit):
@@ -158,6 +168,13 @@ def _flag(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"{name} is {value!r}, neither true nor false")
     return value
+
+
+def _positive(name: str, value: Any) -> float:  # noqa: ANN401 - any JSON value
+    number = float(value)
+    if not 0 < number < math.inf:
+        raise ValueError(f"{name} is {value!r}, no positive number")
+    return number
 
 
 def _count(name: str, value: object) -> int | None:

@@ -35,6 +35,7 @@ SETTINGS = Settings(
     repetition_guard=True,
     earlier_turns=0,
     ground_resolution=(0.1, 10.0),
+    object_resolution=0.33,
     second_look=True,
 )
 STAGES = ("images", "teach", "perceive", "instruct", "encode")

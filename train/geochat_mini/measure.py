@@ -42,13 +42,13 @@ BLIND = "blind: "
 """Before a figure's name: what an answer that never looks would get."""
 
 
-def measure(chat: GeoChat, image: LabelledImage, *, side: int | None) -> Counts:
+def measure(chat: GeoChat, image: LabelledImage, *, side: int | None = None) -> Counts:
     """Return the counts of all questions about a photograph.
 
     Args:
         chat: The model.
         image: The photograph; its name decides what is drawn at random.
-        side: Side of the windows in which its objects are found, pixels; None does without.
+        side: Side of the windows in which its objects are found, pixels; None for that of `geochat find`.
 
     Raises:
         GeoChatError: The photograph cannot be read.
@@ -70,7 +70,7 @@ def measure(chat: GeoChat, image: LabelledImage, *, side: int | None) -> Counts:
         add(asked[number].blind, BLIND)
         if "out of scope, refused" not in found:
             add({REFUSED: (float(answer.interpretation.reply is not None), 1)})
-    if side is not None and image.path is not None:
+    if image.path is not None:
         add(windowed(chat, image, side))
     return {figure: (right, out_of) for figure, (right, out_of) in counts.items()}
 
@@ -160,7 +160,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ask.add_argument("--model", type=Path, help="default: the bundled one")
     ask.add_argument("--split", choices=("val", "test"), default="val")
     ask.add_argument("--most", type=int, default=60, help="photographs of a source")
-    ask.add_argument("--window", type=int, default=256, help="side of the windows objects are found in, pixels")
+    ask.add_argument(
+        "--window", type=int, help="side of the windows objects are found in, pixels; default: of geochat find"
+    )
     ask.set_defaults(run=_ask)
     show = commands.add_parser("show", help="print the figures of runs side by side")
     show.add_argument("runs", type=Path, nargs="+", metavar="RUN")

@@ -26,8 +26,9 @@ REFUSED = "refused"
 """The figure of questions within the model's scope that it took for others; it counts what is wrong."""
 
 _CLASSIFY = "Classify the image within one of the given classes: {}. Answer with one word or short phrase."
-_ASKED = ("airplane", "storage tank", "ship", "swimming pool", "car", "vehicle", "ground track field", "tennis court",
+ASKED = ("airplane", "storage tank", "ship", "swimming pool", "car", "vehicle", "ground track field", "tennis court",
           "baseball diamond", "overpass", "solar panel")  # fmt: skip
+"""Categories that are asked for."""
 _BARE = frozenset({"desert", "forest", "mountain", "meadow", "bare land", "farmland", "chaparral"})
 _MANY = 12  # objects more than which nobody counts by eye
 _OUTSIDE = 0.2  # of the photographs are asked something outside the model's scope
@@ -62,21 +63,21 @@ def trials(image: LabelledImage, rng: random.Random) -> Iterator[Trial]:
         )
 
 
-def windowed(chat: GeoChat, image: LabelledImage, side: int) -> Counts:
+def windowed(chat: GeoChat, image: LabelledImage, side: int | None = None) -> Counts:
     """Return F1 of the objects found in a photograph, window by window, for each category in it.
 
     Args:
         chat: The model.
         image: A photograph with a file.
-        side: Side of the windows, pixels.
+        side: Side of the windows, pixels; None for that of `geochat find`.
     """
     assert image.path is not None
     doubtful = [OrientedBox.from_polygon(thing.polygon) for thing in image.ignore]
     counts: dict[str, tuple[float, float]] = {}
-    for category in sorted({thing.category for thing in image.objects} & set(_ASKED)):
-        truths = _boxes(image, category)
+    for category in sorted({thing.category for thing in image.objects} & set(ASKED)):
+        truths = true_boxes(image, category)
         try:
-            found = [_as_labelled(image, each.box) for each in chat.find(image.path, plural(category), window=side)]
+            found = [as_labelled(image, each.box) for each in chat.find(image.path, plural(category), window=side)]
         except PromptError:  # the model does not know the category
             found = []
         kept = [box for box in found if not any(box.iou(other) >= 0.5 for other in doubtful)]
@@ -126,8 +127,8 @@ def _classified(names: Sequence[str], right: str, figure: str) -> Trial:
 def _objects(image: LabelledImage, rng: random.Random) -> Iterator[Trial]:
     folder = folder_of(image)
     doubtful = {thing.category for thing in image.ignore}
-    for category in sorted(({thing.category for thing in image.objects} & set(_ASKED)) - doubtful):
-        boxes = _boxes(image, category)
+    for category in sorted(({thing.category for thing in image.objects} & set(ASKED)) - doubtful):
+        boxes = true_boxes(image, category)
         if len(boxes) == 1:
             yield _only_one(image, category, boxes[0])
         elif len(boxes) <= _MANY:
@@ -148,7 +149,7 @@ def _objects(image: LabelledImage, rng: random.Random) -> Iterator[Trial]:
 
 def _absent(image: LabelledImage, rng: random.Random) -> Iterator[Trial]:
     held = {thing.category for thing in (*image.objects, *image.ignore)}
-    absent = sorted((image.labelled & set(_ASKED)) - held)
+    absent = sorted((image.labelled & set(ASKED)) - held)
     if absent:
         category = rng.choice(absent)
         yield Trial(Question(f"[refer] {rng.choice(('the', 'all'))} {category}"), _nothing("absent refused, [refer]"))
@@ -193,18 +194,19 @@ def _only_one(image: LabelledImage, category: str, truth: OrientedBox) -> Trial:
     return Trial(Question(f"[refer] the {category}"), score, {f"{figure} @0.5": (float(middle.iou(truth) >= 0.5), 1.0)})
 
 
-def _boxes(image: LabelledImage, category: str) -> list[OrientedBox]:
+def true_boxes(image: LabelledImage, category: str) -> list[OrientedBox]:
+    """Return the boxes of a category in a photograph, upright if its labels are."""
     things = (thing for thing in image.objects if thing.category == category)
-    return [_as_labelled(image, OrientedBox.from_polygon(thing.polygon)) for thing in things]
+    return [as_labelled(image, OrientedBox.from_polygon(thing.polygon)) for thing in things]
 
 
 def _found(answer: Answer, image: LabelledImage) -> list[OrientedBox]:
     return [
-        _as_labelled(image, region.geometry) for region in answer.regions if isinstance(region.geometry, OrientedBox)
+        as_labelled(image, region.geometry) for region in answer.regions if isinstance(region.geometry, OrientedBox)
     ]
 
 
-def _as_labelled(image: LabelledImage, found: OrientedBox) -> OrientedBox:
+def as_labelled(image: LabelledImage, found: OrientedBox) -> OrientedBox:
     """Return the box, or the rectangle around it if the labels are upright."""
     if folder_of(image) not in UPRIGHT:
         return found

@@ -134,7 +134,7 @@ class FindFields(ViewFields):
     area: Annotated[dict[str, Any] | None, BeforeValidator(_parsed)] = Field(
         None, description="GeoJSON object outside of which nothing is looked at"
     )
-    min_score: float | None = Field(None, ge=0, le=1, description="leave out objects of a lower score")
+    min_score: float | None = Field(None, ge=0, le=1, description="leave out objects of a lower score; null: the model's minimum")
     limit: int | None = Field(None, ge=1, description="objects that are enough")
 
 

@@ -1,6 +1,7 @@
 """`GeoChat.find`: everything between a scene and its objects, with a model that knows what is there."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import shapely
 from geochat.errors import GeoChatError, PromptError, SettingsError
 from geochat.geometry import OrientedBox
 from geochat.imagery import Scene
-from geochat.models import Settings
+from geochat.models import BoxConfidence, Settings
 
 OPTIONS = {"window": 256, "overlap": 96}
 
@@ -143,6 +144,21 @@ def test_enough_is_enough(oracle, coded, known):
 def test_objects_of_a_low_score_are_left_out(oracle, coded, known):
     assert not list(oracle(known).find(coded(900, 700), "ship", **OPTIONS, min_score=0.95))
     assert len(list(oracle(known).find(coded(900, 700), "ship", **OPTIONS, min_score=0.85))) == len(known["ship"])
+
+
+def test_a_calibrated_model_scores_boxes_by_probability_and_leaves_improbable_ones_out(oracle, coded, known):
+    calibration = BoxConfidence(bias=0.0, score=1.0, size=2.0, largest=1.0, minimum=0.05)
+    everything = list(oracle(known, box_confidence=calibration).find(coded(900, 700), "ship", **OPTIONS, min_score=0))
+    whole = [each for each in everything if each.pieces == 1]
+    assert len(everything) == len(known["ship"])
+    for each in whole:
+        side = max(each.box.width, each.box.height) / 256
+        assert each.score == pytest.approx(calibration.probability(np.exp(-0.1), side, None), rel=1e-3)
+    least = min(each.score for each in everything)
+    stricter = replace(calibration, minimum=least + 1e-6)
+    finding = oracle(known, box_confidence=stricter).find(coded(900, 700), "ship", **OPTIONS)
+    assert len(list(finding)) < len(everything)
+    assert finding.provenance["min_score"] == least + 1e-6
 
 
 def test_too_many_boxes_are_cut_off_and_told(oracle, coded, truth):

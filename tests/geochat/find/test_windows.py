@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from geochat.errors import SettingsError
 from geochat.find import plan_windows
-from geochat.find.windows import window_side
+from geochat.find.windows import search_side, window_side
 
 sizes = st.integers(8, 300)
 
@@ -122,3 +122,18 @@ def test_the_side_follows_from_the_ground_resolution(gsd, side):
 
 def test_a_model_that_knows_no_resolution_sees_pixels_one_to_one():
     assert window_side(504, 0.3, None) == 504
+
+
+@pytest.mark.parametrize(
+    ("gsd", "side"),
+    [
+        (0.3, 288),
+        (0.1, 864),  # what is finer is shrunk
+        (0.6, 144),  # what is coarser is enlarged
+        (10, 72),  # four times at most
+        (None, 173),  # taken for half a metre
+    ],
+)
+def test_a_search_shows_the_resolution_at_which_objects_are_found_best(gsd, side):
+    assert search_side(288, gsd, 0.3) == side
+    assert search_side(504, gsd, None) == 504

@@ -4,7 +4,7 @@ import pytest
 
 from geochat.errors import CheckpointError
 from geochat.geometry import AngleConvention
-from geochat.models import SETTINGS_FILE, Settings
+from geochat.models import SETTINGS_FILE, BoxConfidence, Settings
 from geochat.models.settings import read_settings, write_settings
 from geochat.prompts import Task
 
@@ -15,6 +15,8 @@ FULL = Settings(
     tasks=(Task.CHAT, Task.SCENE),
     scene_classes=("beach", "église"),
     ground_resolution=(0.1, 5.0),
+    object_resolution=0.3,
+    box_confidence=BoxConfidence(1.0, 2.0, 3.0, 0.4, {"ship": 0.5}, 0.2),
     second_look=True,
     earlier_turns=2,
     licence="CC-BY-4.0",
@@ -49,6 +51,7 @@ def test_without_a_file_the_published_model_is_meant(tmp_path):
         ({"second_look": 1}, "impossible value.*second_look is 1, neither true nor false"),
         ({"fit": "stretch"}, "fit='stretch'.*'pad' or 'crop'"),
         ({"ground_resolution": [1]}, "impossible value"),
+        ({"object_resolution": -1}, "impossible value.*object_resolution is -1"),
         ({"ground_resolution": ["fine", "coarse"]}, "impossible value.*fine"),
     ],
 )

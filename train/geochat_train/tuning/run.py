@@ -236,9 +236,9 @@ def taught(settings: Settings, name: str) -> Settings:
     """Return the settings of the tuned model.
 
     Dialect, angles, fit and trained wordings are those of the base. Its known names are no longer the base's lists but
-    those of the training data, so any class and any object may be asked for.
+    those of the training data, so any class and any object may be asked for. The base's calibration does not hold.
     """
-    return replace(settings, name=name, categories=(), scene_classes=())
+    return replace(settings, name=name, categories=(), scene_classes=(), box_confidence=None)
 
 
 def base_name(recipe: TuningRecipe) -> str:
