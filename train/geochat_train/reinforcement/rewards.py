@@ -12,16 +12,21 @@ depends on the truth alone. `REWARDS` holds the project's own; installed package
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import shapely
 
 from geochat.dialects import Dialect, ParsedText
+from geochat.errors import SettingsError
 from geochat.geometry import OrientedBox
 from geochat.geometry.overlap import Polygons, greedy_matches, iou_matrix, rotated
 from geochat.prompts import Task
 from geochat.registry import Registry
 
+_CAPTION = 5  # words of a truth that is compared in parts, at least
 _CHOICE = 8  # words of a truth that is compared as a whole; longer ones are descriptions
 _EDGES = re.compile(r"^\W+|\W+$")
 
@@ -65,7 +70,7 @@ Reward = Callable[[Attempt], float | None]
 REWARDS: Registry[Reward] = Registry(
     "reward",
     "geochat.rewards",
-    {name: f"geochat_train.reinforcement.rewards:{name}_reward" for name in ("boxes", "exact", "format")},
+    {name: f"geochat_train.reinforcement.rewards:{name}_reward" for name in ("boxes", "exact", "format", "caption")},
 )
 
 
@@ -99,6 +104,32 @@ def exact_reward(attempt: Attempt) -> float | None:
 def format_reward(attempt: Attempt) -> float | None:
     """Return 1 for a valid answer to a question about boxes: complete, not empty, every region readable."""
     return float(attempt.is_valid) if attempt.is_grounded else None
+
+
+def caption_reward(attempt: Attempt) -> float | None:
+    """Return ROUGE-L (Lin 2004) of answer and truth: the F-measure of their longest common subsequence of stems.
+
+    Applies to true answers of at least five words without boxes. If an image has several captions, each is the truth
+    of a question of its own, so the mean reward is that over all of them.
+
+    Raises:
+        SettingsError: The package rouge-score is missing.
+    """
+    truth = attempt.truth.plain_text
+    if attempt.is_grounded or len(truth.split()) < _CAPTION:
+        return None
+    if not attempt.ended:
+        return 0.0
+    return float(_rouge().score(truth, attempt.answer.plain_text)["rougeL"].fmeasure)
+
+
+@cache
+def _rouge() -> Any:  # noqa: ANN401 - the package is untyped
+    if find_spec("rouge_score") is None:
+        raise SettingsError('the reward "caption" needs the package rouge-score; run pip install "geochat[eval]"')
+    from rouge_score.rouge_scorer import RougeScorer  # noqa: PLC0415 - an extra
+
+    return RougeScorer(["rougeL"], use_stemmer=True)
 
 
 @dataclass(frozen=True)
