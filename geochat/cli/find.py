@@ -101,10 +101,7 @@ def run(args: argparse.Namespace) -> int:
         for phrase in finding.phrases:
             print(f"{phrase}: {counts[phrase]}")
     if args.min_score is None and finding.improbable:
-        output.note(
-            f"{finding.improbable} objects are left out, because their score is below the model's minimum of "
-            f"{finding.least:g}; --min-score 0 keeps them"
-        )
+        output.note(remote.IMPROBABLE.format(finding.improbable))
     if others := finding.others:
         output.note(f"{others} boxes are left out: the model called them by another name than what was asked for")
     return scenes.write_results(args, finding, finding.save)

@@ -27,6 +27,8 @@ _DESCRIBE = {"bands", "stretch", "page", "ask", "classes", "json"}
 _FIND = {"window", "bands", "stretch", "page", "overlap", "scales", "aoi", "min_score", "limit", "json"}
 _ALWAYS = {"server", "timeout", "debug", "help"}
 _TOGETHER = 4  # images asked about at the same time
+IMPROBABLE = "{} objects are left out, because their score is below the model's minimum; --min-score 0 keeps them"
+"""Note about objects that nobody asked to leave out."""
 
 
 def add_server_option(parser: argparse.ArgumentParser) -> None:
@@ -130,6 +132,8 @@ def find(args: argparse.Namespace, url: str, scene: str, phrases: Sequence[str])
         else:
             counts = Counter(found["phrase"] for found in objects)
             print("\n".join(f"{phrase}: {counts[phrase]}" for phrase in dict.fromkeys(phrases)))
+        if args.min_score is None and search.left_out:
+            output.note(IMPROBABLE.format(search.left_out))
         for path in args.output:
             output.note(f"wrote {search.save(path, args.format)}")
         failed = search.progress.failed

@@ -57,6 +57,11 @@ class RemoteSearch:
         return str(self._values["state"])
 
     @property
+    def left_out(self) -> int:
+        """Number of objects left out so far, because their score is below the minimum."""
+        return int(self._values["left_out"])
+
+    @property
     def progress(self) -> SearchProgress:
         """The last known progress."""
         return SearchProgress(**self._values["windows"], found=self._values["found"])

@@ -192,8 +192,10 @@ class Finding:
             work: Records a window each time it is advanced; where it ends early, other processes do the rest. None
                 takes what is recorded.
         """
-        merger, found, self.improbable = Merger(self.look.scene.size, self._iou), 0, 0
+        merger, found, improbable = Merger(self.look.scene.size, self._iou), 0, 0
         for boxes in self._settled(merger, work):
+            improbable += int((boxes["score"] < self.least).sum())
+            self.improbable = improbable
             for each in found_objects(self._wanted(boxes), self.phrases, self.look.place):
                 found += 1
                 yield each
@@ -227,7 +229,6 @@ class Finding:
         """Return whether an object has enough score and lies in the area; an unknown score is enough."""
         kept = np.ones(len(objects), np.bool_)
         kept &= ~(objects["score"] < self.least)
-        self.improbable += int((~kept).sum())
         if self.look.plan.area is not None:
             kept &= shapely.intersects(self.look.plan.area, shapely.polygons(box_corners(objects["box"])))
         return objects[kept]

@@ -234,6 +234,7 @@ class Job:
             "image": self.scene.name,
             "windows": {name: getattr(self.progress, name) for name in ("done", "total", "failed")},
             "found": len(self.objects) + len(self.provisional),
+            "left_out": 0 if self._finding is None else self._finding.improbable,
             "run": self.runs,
             "resumable": self.resumable,
             "error": self.error,

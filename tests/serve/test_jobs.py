@@ -29,6 +29,7 @@ def test_a_search_gives_progress_objects_and_a_layer_in_every_format(storage, wi
 
     told, objects, files = run(scenario())
     assert (told["state"], told["found"], told["error"], told["resumable"]) == ("done", 6, None, False)
+    assert told["left_out"] == 0
     assert told["windows"] == {"done": 6, "total": 6, "failed": 0}
     assert {found.phrase for found in objects} == {"it"}
     assert objects[0].box.center == pytest.approx((100, 75))

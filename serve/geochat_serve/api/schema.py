@@ -134,7 +134,9 @@ class FindFields(ViewFields):
     area: Annotated[dict[str, Any] | None, BeforeValidator(_parsed)] = Field(
         None, description="GeoJSON object outside of which nothing is looked at"
     )
-    min_score: float | None = Field(None, ge=0, le=1, description="leave out objects of a lower score; null: the model's minimum")
+    min_score: float | None = Field(
+        None, ge=0, le=1, description="leave out objects of a lower score; null: the model's minimum"
+    )
     limit: int | None = Field(None, ge=1, description="objects that are enough")
 
 
@@ -250,6 +252,7 @@ class JobBody(_Response):
     image: str
     windows: WindowsBody
     found: int
+    left_out: int = Field(description="objects left out, because their score is below the minimum")
     run: int
     resumable: bool
     error: str | None

@@ -150,6 +150,7 @@ function showRow(search) {
   const count = (number) => number.toLocaleString("en");
   const state = row.querySelector(".gf-state");
   const parts = [STATES[search.state], count(windows.done) + " of " + count(windows.total) + " windows", count(search.found) + " found"];
+  if (search.left_out) parts.push(count(search.left_out) + " less probable left out");
   if (windows.failed) parts.push(count(windows.failed) + " windows failed");
   if (search.limited) parts.push("inside an area");
   if (search.image_id !== openScene?.image_id) parts.push("of " + search.image);
