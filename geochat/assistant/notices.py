@@ -12,6 +12,7 @@ from geochat.prompts import Task
 if TYPE_CHECKING:
     from geochat.assistant.answer import Answer
 
+_NAMED = 3  # boxes that a notice names by their numbers
 _SHRUNK = 2.0  # image pixels a pixel the model sees, from which on small objects are lost
 
 
@@ -113,8 +114,26 @@ def answer_notices(answer: "Answer") -> Iterator[Notice]:
     if merged := len(answer.parsed.regions) - len(answer.regions):
         boxes = f"{merged} boxes are" if merged > 1 else "One box is"
         yield Notice("merged", f"{boxes} left out: the same phrase had boxed the same object.")
+    if notice := _improbable(answer):
+        yield notice
     if notice := _ending(answer):
         yield notice
+
+
+def _improbable(answer: "Answer") -> Notice | None:
+    """Return a notice about boxes that a calibrated checkpoint holds for wrong."""
+    calibration = answer.info.settings.box_confidence
+    if calibration is None:
+        return None
+    least = calibration.minimum
+    found = [f"[{n}]" for n, each in enumerate(answer.regions, 1) if each.score is not None and each.score < least]
+    if not found:
+        return None
+    named = f"{len(found)} of {len(answer.regions)} boxes" if len(found) > _NAMED else " and ".join(found)
+    verb = "is" if len(found) == 1 else "are"
+    return Notice(
+        "improbable", f"{named} {verb} probably wrong: under {least:.0%} of the model's boxes like this are right."
+    )
 
 
 def _ending(answer: "Answer") -> Notice | None:

@@ -9,6 +9,7 @@ from geochat.assistant import Question
 from geochat.assistant.regions import region_score
 from geochat.dialects import GEOCHAT
 from geochat.engines import Completion, TokenScore, Usage
+from geochat.models import BoxConfidence, Settings
 
 PIECES = [
     "See ",
@@ -87,3 +88,30 @@ def test_an_engine_without_token_scores_exports_none(chat_with, geotiff, tmp_pat
 def written_scores(path):
     meta, _, _, columns = pyogrio.raw.read(path)
     return columns[list(meta["fields"]).index("score")].tolist()
+
+
+class TestCalibrated:
+    @pytest.fixture
+    def scored(self, chat_with, geotiff, tokens):
+        def read(**changes):
+            calibration = BoxConfidence(0.0, 1.0, 1.0, 1.0, **changes)
+            chat = chat_with(settings=Settings(name="calibrated", box_confidence=calibration))
+            completion = Completion(TEXT, "stop", Usage(7, len(tokens)), tokens)
+            return calibration, chat.start(geotiff).prepare(Question("Where?")).read(completion)
+
+        return read
+
+    def test_a_score_is_the_probability_that_the_box_is_right(self, scored, answer):
+        calibration, read = scored()
+        for region, plain in zip(read.regions, answer.regions, strict=True):
+            side = max(region.geometry.width, region.geometry.height) / 200
+            assert region.score == pytest.approx(calibration.probability(plain.score, side, None))
+
+    def test_boxes_that_are_probably_wrong_are_named(self, scored):
+        _, everything = scored(minimum=1.0)
+        (notice,) = [each for each in everything.notices if each.code == "improbable"]
+        numbers = [f"[{number}]" for number in range(1, len(everything.regions) + 1)]
+        assert all(number in notice.text for number in numbers)
+        assert "probably wrong" in notice.text
+        _, none = scored(minimum=0.0)
+        assert "improbable" not in [each.code for each in none.notices]
