@@ -89,7 +89,7 @@ class Prepared:
     def adapted(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         """Translate an engine's chunks into the names the user offered."""
         for chunk in chunks:
-            yield as_offered(chunk, self.interpretation.choices, self.interpretation.aliases)
+            yield as_offered(chunk, self.interpretation)
 
     def replied(self) -> Completion:
         """Return the answer to a question that is answered without an engine."""
@@ -212,7 +212,7 @@ class Conversation:
 
         def read(completion: Completion) -> Answer:
             answer = Answer.read(
-                as_offered(completion, understood.choices, understood.aliases),
+                as_offered(completion, understood),
                 question=question.text,
                 interpretation=understood,
                 boxes=boxes,

@@ -13,6 +13,7 @@ from geochat.errors import PromptError
 from geochat.geometry import OrientedBox
 from geochat.models import ModelInfo
 from geochat.prompts import Task, read_task
+from geochat.prompts.intents import Kind
 from geochat.prompts.phrases import aliases_of, normalise
 from geochat.prompts.recognition import recognise
 from geochat.prompts.vocabulary import OutOfScope, Recognised, Vocabulary
@@ -28,6 +29,7 @@ class Interpretation:
         phrase: Phrase to locate, for `Task.REFER`.
         choices: The answers offered, as the user named them; empty for a free answer.
         aliases: The names by which the model knows each of `choices`.
+        ordered: Whether the choices are numbers in order, of which the median of the probabilities is the answer.
         note: Note on the interpretation, if the question was reworded.
         reply: The answer to a question outside the model's scope; None for a question the model is asked.
         recognised: Recognition result that a follow-up refers to.
@@ -38,6 +40,7 @@ class Interpretation:
     phrase: str | None = None
     choices: tuple[str, ...] = ()
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ordered: bool = False
     note: str = ""
     reply: str | None = None
     recognised: Recognised | None = None
@@ -104,8 +107,11 @@ def _recognised(
             raise PromptError("the question is empty; type one")
         return Interpretation(task or Task.CHAT, text, reply=found.answer)
     choices = tuple(dict.fromkeys(question.choices or found.choices))
+    ordered = not choices and found.kind is Kind.COUNT and settings.counts is not None and info.capabilities.choices
+    if ordered and settings.counts is not None:
+        choices = tuple(map(str, range(settings.counts + 1)))
     known = settings.scene_classes if found.task is Task.SCENE else settings.categories
-    aliases = _aliases(choices, known)
+    aliases = {} if ordered else _aliases(choices, known)
     words = found.words
     if found.task is Task.SCENE and choices:
         words = ", ".join(dict.fromkeys(name for choice in choices for name in aliases[choice]))
@@ -115,7 +121,7 @@ def _recognised(
     told = found.note or f'asked as "{" ".join(prompt.split())}"'
     note = told if text and normalise(prompt) != normalise(info.dialect.compose(text, task, boxes)) else ""
     phrase = found.words if found.task is Task.REFER else None
-    return Interpretation(found.task, prompt, phrase, choices, aliases, note, recognised=found)
+    return Interpretation(found.task, prompt, phrase, choices, aliases, ordered, note, recognised=found)
 
 
 def _aliases(choices: Sequence[str], known: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from geochat.imagery import GeoImage
@@ -12,6 +13,7 @@ from geochat.prompts import Task
 if TYPE_CHECKING:
     from geochat.assistant.answer import Answer
 
+_TAIL = 0.1  # of the probabilities on either side of a count's range
 _NAMED = 3  # boxes that a notice names by their numbers
 _SHRUNK = 2.0  # image pixels a pixel the model sees, from which on small objects are lost
 
@@ -114,10 +116,25 @@ def answer_notices(answer: "Answer") -> Iterator[Notice]:
     if merged := len(answer.parsed.regions) - len(answer.regions):
         boxes = f"{merged} boxes are" if merged > 1 else "One box is"
         yield Notice("merged", f"{boxes} left out: the same phrase had boxed the same object.")
+    if notice := _counted(answer):
+        yield notice
     if notice := _improbable(answer):
         yield notice
     if notice := _ending(answer):
         yield notice
+
+
+def _counted(answer: "Answer") -> Notice | None:
+    """Return a notice about a number in doubt: the range without a tenth of the probability on either side."""
+    scores = answer.completion.choices
+    if not answer.interpretation.ordered or not scores:
+        return None
+    sums = list(accumulate(score.probability for score in scores))
+    low = next(n for n, below in enumerate(sums) if below > _TAIL)
+    high = next((n for n, below in enumerate(sums) if below >= 1 - _TAIL), len(sums) - 1)
+    if low == high:
+        return None
+    return Notice("count", f"The model is not sure of the number: probably {scores[low].text} to {scores[high].text}.")
 
 
 def _improbable(answer: "Answer") -> Notice | None:

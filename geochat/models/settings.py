@@ -34,6 +34,8 @@ class Settings:
         categories: The objects it knows by name, empty when any may be asked for.
         trained_wordings: Whether it understands only the wordings it was trained on. What people type is then
             recognised and put into these, and what is outside its scope is answered without asking it.
+        counts: The largest number to which it was trained to count; a question about a number is then answered with the
+            median of its probabilities, None with its words.
         repetition_guard: Whether an answer that repeats itself is ended.
         earlier_turns: Turns of a conversation it is asked with, None for as many as fit. A model that was not trained
             to converse answers worse with each of them.
@@ -52,6 +54,7 @@ class Settings:
     scene_classes: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     trained_wordings: bool = False
+    counts: int | None = None
     repetition_guard: bool = False
     earlier_turns: int | None = None
     ground_resolution: tuple[float, float] | None = None
@@ -106,7 +109,8 @@ class Settings:
                 read[name] = _flag(name, read.get(name, getattr(cls, name)))
             if read.get("convention") is not None:
                 read["convention"] = AngleConvention(**read["convention"])
-            read["earlier_turns"] = _count("earlier_turns", read.get("earlier_turns"))
+            for name in ("earlier_turns", "counts"):
+                read[name] = _count(name, read.get(name))
             if "tasks" in read:
                 read["tasks"] = tuple(Task(task) for task in read["tasks"])
             for name in ("scene_classes", "categories"):

@@ -14,6 +14,7 @@ import torch
 
 from geochat.checkpoints import load, save_checkpoint
 from geochat.models import Settings
+from geochat_data.questions.subject import MAX_COUNT
 from geochat_data.splits import write_manifest
 from geochat_mini.auxiliary_heads import CATEGORIES
 from geochat_mini.classes import NAMES
@@ -32,6 +33,7 @@ SETTINGS = Settings(
     scene_classes=NAMES,
     categories=tuple(sorted(CATEGORIES)),
     trained_wordings=True,
+    counts=MAX_COUNT,
     repetition_guard=True,
     earlier_turns=0,
     ground_resolution=(0.1, 10.0),

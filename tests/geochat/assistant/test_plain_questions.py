@@ -2,10 +2,12 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
 from geochat import GeoChat
+from geochat.dialects import Text
 from geochat.engines import ChoiceScore, Chunk, Usage
 from geochat.errors import PromptError
 from geochat.models import Capabilities, Settings
@@ -21,10 +23,10 @@ SCENE = "Classify the image within one of the given classes: {}. Answer with one
 
 
 class Scoring:
-    """An engine that scores choices: the one that holds `likely` is likeliest."""
+    """An engine that scores choices: by `logprobs`, else the one that holds `likely` is likeliest."""
 
-    def __init__(self, chat, likely):
-        self._inner, self._likely = chat.engine, likely
+    def __init__(self, chat, likely, logprobs=None):
+        self._inner, self._likely, self._logprobs = chat.engine, likely, logprobs
 
     def __getattr__(self, name):
         return getattr(self._inner, name)
@@ -34,7 +36,7 @@ class Scoring:
             yield from self._inner.stream(request)
             return
         self._inner.requests.append(request)
-        logprobs = [-1.0 if self._likely in text else -3.0 for text in request.choices]
+        logprobs = self._logprobs or [-1.0 if self._likely in text else -3.0 for text in request.choices]
         total = sum(map(math.exp, logprobs))
         pairs = zip(request.choices, logprobs, strict=True)
         scores = tuple(ChoiceScore(text, logprob, math.exp(logprob) / total) for text, logprob in pairs)
@@ -156,6 +158,45 @@ class TestChoices:
         chat = chat_with("harbor", settings=KNOWN)
         chat.ask(picture, "", task="scene")
         assert chat.engine.prompts == [SCENE.format("airplane, harbor, forest, parking lot")]
+
+
+class TestCounts:
+    """A number is the median of its probabilities, where the engine can score and the checkpoint counts so far."""
+
+    @pytest.fixture
+    def counting(self, chat_with):
+        def build(logprobs, *answers, choices=True):
+            settings = replace(KNOWN, counts=4)
+            chat = chat_with(*answers, settings=settings, capabilities=Capabilities(choices=choices))
+            return GeoChat(Scoring(chat, "", logprobs))
+
+        return build
+
+    def test_the_median_is_the_answer_and_its_range_is_told(self, counting, picture):
+        chat = counting([-9.0, math.log(0.3), math.log(0.15), math.log(0.3), math.log(0.25)])
+        answer = chat.ask(picture, "how many ships?")
+        assert chat.engine.requests[0].choices == ("0", "1", "2", "3", "4")
+        assert (answer.text, answer.choice, answer.choice_method) == ("3", "3", "scored")
+        assert [choice["text"] for choice in answer.to_dict()["choices"]] == ["0", "1", "2", "3", "4"]
+        assert "probably 1 to 4" in next(notice.text for notice in answer.notices if notice.code == "count")
+
+    def test_a_streamed_number_is_the_same(self, counting, picture):
+        chat = counting([-9.0, math.log(0.3), math.log(0.15), math.log(0.3), math.log(0.25)])
+        stream = chat.start(picture).stream("how many ships?")
+        assert "".join(piece.text for piece in stream if isinstance(piece, Text)) == stream.answer.text == "3"
+
+    def test_a_sure_number_has_no_range(self, counting, picture):
+        answer = counting([-9.0, -9.0, 0.0, -9.0, -9.0]).ask(picture, "how many ships?")
+        assert answer.text == "2"
+        assert "count" not in [notice.code for notice in answer.notices]
+
+    def test_other_engines_write_the_number(self, counting, picture):
+        answer = counting([], "17", choices=False).ask(picture, "how many ships?")
+        assert (answer.text, answer.choice) == ("17", None)
+
+    def test_the_answers_that_are_offered_are_kept(self, counting, picture):
+        chat = counting([-1.0, -2.0])
+        assert chat.ask(picture, "how many ships?", choices=["few", "many"]).text == "few"
 
 
 class TestHeldAgainstTheQuestion:
