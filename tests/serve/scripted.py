@@ -86,6 +86,10 @@ class ScriptedEngine:
             if "explode" in prompt:
                 yield Chunk("Well, ")
                 raise RuntimeError("CUDA error: out of memory at /secret/place")
+            if choices:  # an answer that was scored comes as one piece
+                time.sleep(pause)
+                yield Chunk(text, "stop", Usage(7, len(text)), (), choices)
+                return
             for start in range(0, len(text), 6):
                 if request.id in self.cancelled:
                     yield Chunk("", "cancelled", Usage(7, start))

@@ -277,7 +277,7 @@ def test_a_reward(results):
     (_, _, taken), (status, _, unknown) = results["reward"]
     assert "reward" not in taken  # but that there is no such checkpoint or data
     assert status == 1
-    assert "rewards='nobodys' is no reward; use some of boxes, exact, format, theirs" in unknown
+    assert "rewards='nobodys' is no reward; use some of boxes, caption, exact, format, theirs" in unknown
 
 
 def test_a_package_that_cannot_be_loaded_is_named(results):
