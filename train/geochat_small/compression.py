@@ -13,6 +13,7 @@ import json
 import logging
 import re
 import shutil
+from dataclasses import replace
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -31,6 +32,7 @@ from geochat.models.finding import check_destination
 from geochat_data.encoding import Collator
 from geochat_data.samples import read_samples
 from geochat_mini.sources import Terms, licence
+from geochat_small.base import SETTINGS
 from geochat_small.rounding import compensated, gram_matrices, quantized
 
 _LOG = logging.getLogger(__name__)
@@ -144,12 +146,13 @@ def compress(
     draft = out.with_name(f".{out.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    describe_checkpoint(draft, model.config, checkpoint.processor, checkpoint.settings, torch.bfloat16)
+    settings = replace(checkpoint.settings, name=SETTINGS.name)  # not that of the adapter it was merged from
+    describe_checkpoint(draft, model.config, checkpoint.processor, settings, torch.bfloat16)
     config = json.loads((draft / "config.json").read_text(encoding="utf-8"))
     config["quantization_config"] = quantization_config()
     (draft / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     _write_shards(draft, state)
-    (draft / "README.md").write_text(card(checkpoint.settings.name, sources), encoding="utf-8")
+    (draft / "README.md").write_text(card(settings.name, sources), encoding="utf-8")
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.is_dir():
         out.rmdir()
@@ -161,6 +164,7 @@ def _write_shards(folder: Path, state: dict[str, Tensor]) -> None:
     plan = split_torch_state_dict_into_shards(state, max_shard_size=SHARD)
     for file, names in plan.filename_to_tensors.items():
         save_file({name: state[name].contiguous() for name in names}, folder / file, {"format": "pt"})
+        (folder / file).chmod(0o644)  # safetensors lets only its owner read it
     if plan.is_sharded:
         index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
         text = json.dumps(index, indent=1) + "\n"
