@@ -99,8 +99,9 @@ class User:
 
     def draw(self, start=(0.4, 0.4), end=(0.6, 0.6)):
         """Draw a region between two points, fractions of the stage."""
-        left, top, width, height = self.stage()
         self.page.click("[data-action=draw]")
+        self.page.wait_for_selector(".gv[data-mode=draw]")
+        left, top, width, height = self.stage()  # where it is once the page has settled
         self.drag(
             (left + width * start[0], top + height * start[1]),
             (left + width * end[0], top + height * end[1]),

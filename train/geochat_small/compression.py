@@ -1,11 +1,11 @@
-"""Distribution format: 4-bit layers and an 8-bit tower in compressed-tensors' format.
+"""Distribution format: 4-bit layers in compressed-tensors' format.
 
 `python -m geochat_small.compression MODEL OUT` writes it. Of the formats that both transformers and vLLM load,
 "pack-quantized" is the one that stores 4-bit weights as plain tensors: integers packed in int32 and a scale for each
-group. Groups have 64 weights, the largest size that divides the model's width of 576 and that vLLM's kernels support.
-The tower and the projector have 8 bits and one scale per row: they are a tenth of the weights, and boxes depend on
-them. Embeddings, norms and positions stay in bfloat16. With `--calibration`, rounding of the 4-bit layers compensates
-its errors on those samples (`rounding`).
+group. Groups of the language model have 64 weights, the largest size that divides its width of 576 and that vLLM's
+kernels support; those of the tower, a tenth of the weights, have 32. vLLM's kernels for CPUs read weights of 4 bits
+but none of 8, so the projector, embeddings, norms and positions stay in bfloat16. With `--calibration`, rounding
+compensates its errors on those samples (`rounding`).
 """
 
 import argparse
@@ -36,38 +36,38 @@ from geochat_small.base import SETTINGS
 from geochat_small.rounding import compensated, gram_matrices, quantized
 
 _LOG = logging.getLogger(__name__)
-GROUP = 64
+BITS = 4
 SHARD = "35MB"
-_LAYERS = re.compile(r"language_model\.model\.layers\..*_proj\.weight")
-_SIGHT = re.compile(r"(?:vision_tower\..*\.(?:[qkv]_proj|out_proj|fc1|fc2)|multi_modal_projector\.linear_[12])\.weight")
+_PACKED = (  # layers that are packed, and the weights of a row that share a scale
+    (re.compile(r".*language_model.*\.[a-z]+_proj"), 64),
+    (re.compile(r".*vision_tower.*\.([qkv]_proj|out_proj|fc1|fc2)"), 32),
+)
 _ROWS = 128  # of the calibration
 _LONGEST = 1024  # tokens of a calibration row
 
 
-def packed(integers: Tensor, bits: int) -> Tensor:
-    """Pack integers (O, I) into int32 (O, I * bits / 32), the first in the lowest bits, as compressed-tensors does."""
-    each = 32 // bits
-    shifted = (integers.to(torch.int64) + 2 ** (bits - 1)).unflatten(1, (-1, each))
-    together = (shifted << (bits * torch.arange(each))).sum(-1)
+def packed(integers: Tensor) -> Tensor:
+    """Pack integers (O, I) into int32 (O, I / 8), the first in the lowest bits, as compressed-tensors does."""
+    each = 32 // BITS
+    shifted = (integers.to(torch.int64) + 2 ** (BITS - 1)).unflatten(1, (-1, each))
+    together = (shifted << (BITS * torch.arange(each))).sum(-1)
     return torch.where(together >= 2**31, together - 2**32, together).to(torch.int32)
 
 
-def bits_of(name: str | None) -> int | None:
-    """Return the bits of the weight of a hub name; None for weights that stay in bfloat16."""
-    if name and _LAYERS.fullmatch(name):
-        return 4
-    return 8 if name and _SIGHT.fullmatch(name) else None
+def group_of(name: str | None) -> int | None:
+    """Return how many weights of a hub name share a scale; None for weights that stay in bfloat16."""
+    layer, _, kind = (name or "").rpartition(".")
+    return next((group for layers, group in _PACKED if kind == "weight" and layers.fullmatch(layer)), None)
 
 
 def compressed(name: str, weight: Tensor, gram: Tensor | None = None) -> dict[str, Tensor]:
     """Return the stored tensors of one weight, by hub name; a layer's `gram` (see `rounding`) compensates errors."""
-    bits = bits_of(name)
-    if bits is None:
+    group = group_of(name)
+    if group is None:
         return {name: weight.to(torch.bfloat16)}
-    group = GROUP if bits == 4 else weight.shape[1]
-    integers, scales = quantized(weight, bits, group) if gram is None else compensated(weight, gram, bits, group)
+    integers, scales = quantized(weight, BITS, group) if gram is None else compensated(weight, gram, BITS, group)
     return {
-        f"{name}_packed": packed(integers, bits),
+        f"{name}_packed": packed(integers),
         f"{name}_scale": scales,
         f"{name}_shape": torch.tensor(weight.shape),
     }
@@ -75,26 +75,26 @@ def compressed(name: str, weight: Tensor, gram: Tensor | None = None) -> dict[st
 
 def quantization_config() -> dict[str, Any]:
     """Return the entry of `config.json` for the stored weights."""
-
-    def scheme(targets: str, bits: int, group: int | None) -> dict[str, Any]:
-        weights = {"num_bits": bits, "type": "int", "symmetric": True, "dynamic": False, "group_size": group}
-        weights |= {"strategy": "group" if group else "channel"}
-        return {"targets": [targets], "weights": weights, "input_activations": None, "output_activations": None}
-
+    weights = {"num_bits": BITS, "type": "int", "symmetric": True, "dynamic": False, "strategy": "group"}
     return {
         "quant_method": "compressed-tensors",
         "format": "pack-quantized",
         "quantization_status": "compressed",
         "config_groups": {
-            "group_0": scheme(r"re:.*language_model.*\.[a-z]+_proj$", 4, GROUP),
-            "group_1": scheme(r"re:.*(vision_tower.*\.([qkv]_proj|out_proj|fc1|fc2)|linear_[12])$", 8, None),
+            f"group_{number}": {
+                "targets": [f"re:{layers.pattern}$"],
+                "weights": {**weights, "group_size": group},
+                "input_activations": None,
+                "output_activations": None,
+            }
+            for number, (layers, group) in enumerate(_PACKED)
         },
-        "ignore": ["lm_head", "re:.*lm_head$"],
+        "ignore": ["re:.*lm_head$", "re:.*multi_modal_projector.*"],
     }
 
 
 def calibrated(checkpoint: Checkpoint, samples: Path, images: Path) -> dict[str, Tensor]:
-    """Return the Gram matrices of the 4-bit layers' inputs on a file's first samples, by the weights' names.
+    """Return the Gram matrices of the packed layers' inputs on a file's first samples, by the weights' names.
 
     Args:
         checkpoint: The model.
@@ -110,8 +110,7 @@ def calibrated(checkpoint: Checkpoint, samples: Path, images: Path) -> dict[str,
         {name: tensor for name, tensor in collate([sample]).items() if name != "labels"}
         for sample in islice(read_samples(samples), _ROWS)
     )
-    names = [name for name in checkpoint.model.state_dict() if bits_of(hub_name(name)) == 4]
-    layers = [name.removesuffix(".weight") for name in names]
+    layers = [name.removesuffix(".weight") for name in checkpoint.model.state_dict() if group_of(hub_name(name))]
     return {f"{layer}.weight": gram for layer, gram in gram_matrices(checkpoint.model, layers, batches).items()}
 
 
@@ -182,8 +181,8 @@ LoRA adapter; its vocabulary is cut to English and the grammar of regions. Made 
   and extended, weights tuned and quantised.
 - Images and labels: {licence(sources)}.
 - Text without images: SmolLM2's own answers to prompts of this project, and sentences of this project.
-- Form: compressed-tensors, pack-quantized. Language model 4 bits in groups of {GROUP}; tower and projector 8 bits, a
-  scale a row; the rest bfloat16. transformers needs `compressed-tensors` to load it.
+- Form: compressed-tensors, pack-quantized. Language model 4 bits in groups of {_PACKED[0][1]}, tower 4 bits in groups
+  of {_PACKED[1][1]}, the rest bfloat16. transformers needs `compressed-tensors` to load it; vLLM has it.
 """
 
 

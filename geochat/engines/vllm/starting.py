@@ -56,7 +56,7 @@ def command_for(source: str | Path | None, *, dtype: str | None = None, python: 
 
     Args:
         source: A directory in the native layout or a hub id; None is the bundled model.
-        dtype: None takes float32 on CPUs, as the local engine does, and elsewhere what vLLM takes.
+        dtype: None takes float32 on CPUs, as the local engine does; for packed weights, and elsewhere, what vLLM takes.
         python: See `find_python`.
 
     Raises:
@@ -67,7 +67,8 @@ def command_for(source: str | Path | None, *, dtype: str | None = None, python: 
     executable, on_cpu = find_python(python)
     argv = [str(executable), "-m", "vllm.entrypoints.openai.api_server", "--model", model]
     argv += ["--served-model-name", model.rstrip("/").rsplit("/", 1)[-1]]
-    argv += ["--dtype", dtype or ("float32" if on_cpu else "auto"), "--generation-config", "vllm"]
+    usual = "float32" if on_cpu and not _is_quantized(model) else "auto"  # kernels for packed weights have no float32
+    argv += ["--dtype", dtype or usual, "--generation-config", "vllm"]
     env = {"VLLM_NO_USAGE_STATS": "1"}
     if Path(model).is_dir():
         env["HF_HUB_OFFLINE"] = "1"
@@ -92,6 +93,11 @@ def _servable(source: str | Path | None) -> str:
             f"{folder} is in the original's layout; vLLM serves the native one: geochat convert {folder} CONVERTED"
         )
     return str(folder.resolve())
+
+
+def _is_quantized(model: str) -> bool:
+    config = Path(model) / "config.json"
+    return config.is_file() and "quantization_config" in read_object(config)
 
 
 def _cpu_defaults() -> dict[str, str]:

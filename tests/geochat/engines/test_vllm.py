@@ -15,7 +15,7 @@ from PIL import Image
 
 from geochat import GeoChat
 from geochat.engines import EngineOptions, open_engine
-from geochat.engines.vllm import keeper, serve, sharing
+from geochat.engines.vllm import keeper, serve, sharing, starting
 from geochat.engines.vllm.starting import command_for, find_python
 from geochat.errors import CheckpointError, EngineError, SettingsError
 from geochat.models import bundled_path
@@ -195,7 +195,7 @@ def test_its_key_and_address_are_for_its_user_alone(stub):
         assert server_of(folder)["key"] not in arguments.read_text()
 
 
-def test_the_command(stub, monkeypatch):
+def test_the_command(stub, monkeypatch, tmp_path):
     monkeypatch.setenv("GEOCHAT_VLLM_ARGS", "--tensor-parallel-size 2")
     command = command_for(None, dtype="bfloat16")
     text = " ".join(command.argv)
@@ -204,6 +204,12 @@ def test_the_command(stub, monkeypatch):
     assert "--dtype bfloat16" in text
     assert command.env["HF_HUB_OFFLINE"] == "1"
     assert "HF_HUB_OFFLINE" not in command_for("somebody/some-model").env
+    monkeypatch.setattr(starting, "find_python", lambda _stated: (stub, True))  # a build for CPUs
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    (packed / "config.json").write_text(json.dumps({"vision_config": {}, "quantization_config": {}}))
+    for folder, dtype in ((None, "float32"), (packed, "auto")):
+        assert f"--dtype {dtype} " in " ".join(command_for(folder).argv)
     monkeypatch.setenv("GEOCHAT_VLLM_KEEP", "long")
     with pytest.raises(SettingsError, match="GEOCHAT_VLLM_KEEP='long'"):
         command_for(None)
