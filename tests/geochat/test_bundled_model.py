@@ -86,7 +86,7 @@ def test_the_scene_classes_are_listed_with_the_weights():
 PLAIN = {  # as people type it: what the answer must be or hold
     "How many airplanes are in the image?": {"2", "3", "4"},
     "how many planes r there": {"2", "3", "4"},
-    "Is there a car?": {"no"},
+    "Is there a tennis court?": {"no"},  # cars are no test: service vehicles stand there, which no label names
     "any ships?": {"no"},
     "airport, harbor or forest?": {"airport"},
     "what kind of place is this?": {"airplane"},

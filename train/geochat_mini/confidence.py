@@ -35,7 +35,7 @@ from geochat_mini.trials import ASKED, as_labelled, true_boxes
 _LARGEST = 0.4  # of the view; larger boxes are right as often
 _RIDGE = 1.0  # on the terms of the categories, few of which have many boxes
 _STEPS = 50
-_LEAST = np.arange(0.0, 0.51, 0.05)
+_LEAST = [round(0.05 * step, 2) for step in range(11)]
 _FEW = 5  # true boxes below which a group gives no figure
 
 
@@ -148,7 +148,7 @@ def f1(searches: Sequence[Searched], confidence: Mapping[int, BoxConfidence], le
 def calibrate(searches: Sequence[Searched]) -> tuple[BoxConfidence, str]:
     """Return the calibration with the minimum of the best mean F1, and the figures of cross-validation as text."""
     crossed = {half: fit([each for each in searches if each.half != half]) for half in (0, 1)}
-    scored = {float(least): f1(searches, crossed, float(least)) for least in _LEAST}
+    scored = {least: f1(searches, crossed, least) for least in _LEAST}
     best = max(scored, key=lambda least: float(np.mean(list(scored[least].values()))))
     pairs = [
         (crossed[each.half].probability(score, side, each.category), hit)
