@@ -9,7 +9,7 @@ from transformers import DynamicCache, LlavaForConditionalGeneration, PreTrained
 from geochat.engines.attention import CACHE, KeyValues
 from geochat.engines.prefix import Beginning, Key, PrefixCache, active_adapters
 from geochat.engines.prompt import Encoder, Prompt
-from geochat.engines.rows import Job, Row
+from geochat.engines.rows import BoxTokens, Job, Row
 from geochat.engines.writing import RepetitionGuard
 from geochat.errors import GeoChatError
 from geochat.models import ModelInfo
@@ -38,6 +38,7 @@ class Reader:
         self._info = info
         self._encoder = encoder
         self._tokenizer = tokenizer
+        self._boxes = BoxTokens.find(tokenizer, info.dialect)
         self._prefixes = prefixes
 
     def knows(self, job: Job) -> bool:
@@ -65,7 +66,10 @@ class Reader:
                     continue
                 beginning = known
             guard = RepetitionGuard(self._info.dialect) if self._info.settings.repetition_guard else None
-            yield job, Row(job, beginning, self._tokenizer, self._encoder.ends, guard, adapter=adapter)
+            yield (
+                job,
+                Row(job, beginning, self._tokenizer, self._encoder.ends, guard, boxes=self._boxes, adapter=adapter),
+            )
 
     def _read(self, prompts: Sequence[Prompt], adapter: str) -> dict[Key, Beginning | GeoChatError]:
         """Read the images of prompts: keys and values up to each image's end, or the error of an image."""

@@ -4,12 +4,16 @@ Tokens are sampled on the CPU, so that a seed gives the same result on every dev
 """
 
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from geochat.dialects import Dialect
+from geochat.dialects.geochat import BraceSyntax
 from geochat.engines.prefix import Beginning, Key
 from geochat.engines.prompt import Prompt
 from geochat.engines.protocol import Chunk, Finish, GenerationSettings, Request, Usage
@@ -30,6 +34,42 @@ class Job:
         return self.request.generation
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class BoxTokens:
+    """The tokens of boxes in a vocabulary that has one token for each number.
+
+    Such a number means nothing outside a box, so it is generated in boxes only; an unsure model puts it anywhere.
+
+    Attributes:
+        numbers: Ids of the numbers, such as `<42>`, (N,).
+        opening: Ids of the tokens whose last brace begins a box.
+        closing: Ids of the tokens whose last brace ends one.
+    """
+
+    numbers: Tensor
+    opening: frozenset[int]
+    closing: frozenset[int]
+
+    @classmethod
+    def find(cls, tokenizer: PreTrainedTokenizerBase, dialect: Dialect) -> "BoxTokens | None":
+        """Return the tokens of boxes; None if numbers are written in several tokens, or not in braces."""
+        pieces: dict[str, int] = tokenizer.get_vocab()
+        numbers = sorted(token for piece, token in pieces.items() if re.fullmatch(r"<-?\d+>", piece))
+        if not numbers or not isinstance(dialect.syntax, BraceSyntax):
+            return None
+        braces = {token: max(piece.rfind("{"), piece.rfind("}")) for piece, token in pieces.items()}
+        marked = [(token, piece[braces[token]]) for piece, token in pieces.items() if braces[token] >= 0]
+        opening, closing = (frozenset(token for token, last in marked if last == brace) for brace in "{}")
+        return cls(torch.tensor(numbers), opening, closing)
+
+    def are_open(self, generated: Sequence[int]) -> bool:
+        """Return whether an answer of these tokens ends inside a box."""
+        for token in reversed(generated):
+            if token in self.opening or token in self.closing:
+                return token in self.opening
+        return False
+
+
 class Row:
     """An answer in generation, with its own random generator and stop strings.
 
@@ -39,6 +79,7 @@ class Row:
         tokenizer: Tokenizer of the tokens.
         ends: Every id that ends an answer.
         guard: Guard that ends a repeating answer; None for none.
+        boxes: Tokens that belong into boxes; None for none.
         adapter: Adapter that the model uses.
 
     Attributes:
@@ -56,6 +97,7 @@ class Row:
         ends: frozenset[int],
         guard: RepetitionGuard | None = None,
         *,
+        boxes: BoxTokens | None = None,
         adapter: str = "",
     ) -> None:
         self.job = job
@@ -63,6 +105,7 @@ class Row:
         self.adapter = adapter
         self.generated: list[int] = []
         self._ends = ends
+        self._boxes = boxes
         self._writer = Writer(tokenizer, job.generation.stop, guard)
         self._generator = generator_for(job.generation)
         self._error: GeoChatError | None = None
@@ -79,6 +122,8 @@ class Row:
 
     def take(self, logits: Tensor) -> str:
         """Select the next token from its logits (V,); return the text that has become certain."""
+        if self._boxes is not None and not self._boxes.are_open(self.generated):
+            logits = logits.index_fill(-1, self._boxes.numbers, -math.inf)
         try:
             token, logprob = choose(logits, self.job.generation, self._generator)
         except CheckpointError as error:
