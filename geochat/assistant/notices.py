@@ -47,7 +47,8 @@ def view_notices(image: GeoImage, info: ModelInfo) -> Iterator[Notice]:
         yield Notice(
             "shrunk",
             f"The model sees these {width} x {height} pixels shrunk {times:.3g}-fold, to {info.image_size} a side: "
-            f"what is under {math.ceil(times * 8)} pixels wide is hardly visible to it. Ask about a part (a window).",
+            f"what is under {math.ceil(times * 8)} pixels wide is hardly visible to it. Ask about a part (a window), "
+            "or have all of it searched part by part (a search).",
         )
 
 
@@ -65,7 +66,7 @@ def nothing_found(image: GeoImage, info: ModelInfo) -> Notice | None:
     return Notice(
         "nothing-found",
         f"Nothing was found, which says little: the view was shrunk {times:.3g}-fold. "
-        f"Ask about parts of some {side} x {side} pixels (a window).",
+        f"Ask about parts of some {side} x {side} pixels (a window), or have all of it searched (a search).",
     )
 
 

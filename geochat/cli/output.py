@@ -15,7 +15,7 @@ from geochat.errors import GeoChatError
 if TYPE_CHECKING:
     from geochat.assistant.notices import Notice
 
-_OPTIONS = {"max_new_tokens": "--max-new-tokens", "(a window)": "(--window)"}
+_OPTIONS = {"max_new_tokens": "--max-new-tokens", "(a window)": "(--window)", "(a search)": "(geochat find, count)"}
 """Parameters in notices of the core, and their options on the command line."""
 
 

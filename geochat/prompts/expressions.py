@@ -192,6 +192,9 @@ def _ranked(text: str) -> tuple[str, str]:
 def _unknown(text: str, categories: Sequence[str]) -> Unknown:
     """Return the reason why a text cannot be converted to an expression."""
     words = text.split()
+    if len(words) > 1 and words[0] in _PRONOUNS:  # "any of them helicopters" asks about helicopters
+        words = words[1:]
+        text = " ".join(words)
     colour = next((word for word in words if word in COLOURS), "")
     left = " ".join(word for word in words if word not in COLOURS | {"that", "which", "is", "are", "and", "or"})
     relation = _RELATION.search(text)

@@ -144,6 +144,7 @@ _FIND = (
 )
 _EACH = r"(?:separate|individual|different|distinct|single)"
 _SOME = r"(?:(?:at least|even) )"
+_OF_THEM = r"(?:of (?:them|these|those|it) (?:an? )?)?"
 _NUMBER = rf"(?:\d+|{'|'.join(sorted(NUMBERS - {'single', 'pair', 'couple'}))})"
 _SEVERAL = rf"(?:\d\d+|[02-9]|{'|'.join(sorted(NUMBERS - {'one', 'single', 'pair', 'couple'}))})"
 _LIMIT = (
@@ -206,9 +207,10 @@ ABOUT_OBJECTS = _table(
     (Kind.REFER, rf"{_FIND}(?: me| us| out)?(?: where)?(?P<x>(?: .+)?)"),
     (Kind.PRESENCE, rf"(?:do|did|would|does|can|could) {_WE} {_LOOK} (?P<x>.+)"),
     (Kind.PRESENCE, r"(?:do|does) (?:image|it|this|we)(?: area| place)? (?:show|contain|have|include|hold) (?P<x>.+)"),
-    (Kind.PRESENCE, rf"{_ARE} (?:at least one|any|some|an?) (?P<x>.+)"),
+    (Kind.PRESENCE, rf"{_ARE} (?:at least one|any|some|one) {_OF_THEM}(?P<x>.+)"),
+    (Kind.PRESENCE, rf"{_ARE} an? (?P<x>.+)"),
     (Kind.PRESENCE, rf"{_ARE} (?P<x>.+?) (?:visible|present|shown|there|here)"),
-    (Kind.PRESENCE, r"(?:see |got |spot |find )?any (?P<x>.+)"),
+    (Kind.PRESENCE, rf"(?:see |got |spot |find )?any {_OF_THEM}(?P<x>.+)"),
     (Kind.PRESENCE, r"see (?P<x>.+)"),
     (Kind.REFER, rf"what {_ARE} (?P<x>the (?:\w+most|largest|biggest|smallest) .+)"),
     (Kind.REFER, rf"which (?:one |ones )?{_ARE} (?P<x>.+)"),

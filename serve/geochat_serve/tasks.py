@@ -10,7 +10,7 @@ from geochat.errors import PromptError
 from geochat.prompts import Task, read_task
 
 _REGION_TASKS = (Task.IDENTIFY, Task.CHAT)
-_ZOOM_IN = "(zoom in and tick “Visible area only”)"
+_CONTROLS = {"(a window)": "(zoom in and tick “Visible area only”)", "(a search)": "(“Find in the whole scene”)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +92,16 @@ def beside(notices: Sequence[Notice], given: Sequence[Notice]) -> list[dict[str,
     return [asdict(notice) for notice in notices if notice not in given]
 
 
+def _with_controls(text: str) -> str:
+    for argument, control in _CONTROLS.items():
+        text = text.replace(argument, control)
+    return text
+
+
 _PAGE_TEXTS: dict[str, Callable[[str], str]] = {
-    "ground-resolution": lambda text: text.replace("(a window)", _ZOOM_IN),
-    "shrunk": lambda text: text.replace("(a window)", _ZOOM_IN),
-    "nothing-found": lambda text: text.replace("(a window)", _ZOOM_IN),
+    "ground-resolution": _with_controls,
+    "shrunk": _with_controls,
+    "nothing-found": _with_controls,
     "page": lambda text: text.replace("with page (--page)", "under “Image and regions”"),
     "region-not-used": lambda _text: (
         "Your region was not used: this task looks at the whole view. To ask about it, choose “Identify region”;"

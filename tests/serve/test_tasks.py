@@ -118,9 +118,10 @@ def test_boxes_on_one_object_share_a_number_while_they_stream_and_after(answers,
 
 
 def test_the_page_names_its_own_controls():
-    text = "Ask about a part of some 1000 x 1000 pixels (a window)."
+    text = "Ask about a part of some 1000 x 1000 pixels (a window), or have all of it searched (a search)."
     assert notice_for_page(Notice("shrunk", text))["text"] == (
-        "Ask about a part of some 1000 x 1000 pixels (zoom in and tick “Visible area only”)."
+        "Ask about a part of some 1000 x 1000 pixels (zoom in and tick “Visible area only”), or have all of it searched"
+        " (“Find in the whole scene”)."
     )
     cut = notice_for_page(Notice("cut-off", "The answer was cut off after 512 tokens; raise max_new_tokens."))
     assert cut == {"code": "cut-off", "text": "The answer was cut off after 512 tokens."}
