@@ -224,6 +224,8 @@ def test_follow_ups(understood, refused):
         ("on the left", "the storage tank on the left"),
         ("count them", "How many storage tanks are there in the image?"),
         ("is there a car", "Is there a car in the image?"),
+        ("are any of them airplanes?", "Is there an airplane in the image?"),
+        ("is one of those a plane", "Is there an airplane in the image?"),
         ("and buildings?", "Is there a building in the image?"),
         ("where?", "the building"),
     ]
