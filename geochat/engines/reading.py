@@ -66,10 +66,8 @@ class Reader:
                     continue
                 beginning = known
             guard = RepetitionGuard(self._info.dialect) if self._info.settings.repetition_guard else None
-            yield (
-                job,
-                Row(job, beginning, self._tokenizer, self._encoder.ends, guard, boxes=self._boxes, adapter=adapter),
-            )
+            ends, boxes = self._encoder.ends, self._boxes
+            yield job, Row(job, beginning, self._tokenizer, ends, guard, boxes=boxes, adapter=adapter)
 
     def _read(self, prompts: Sequence[Prompt], adapter: str) -> dict[Key, Beginning | GeoChatError]:
         """Read the images of prompts: keys and values up to each image's end, or the error of an image."""

@@ -5,7 +5,7 @@ Tokens are sampled on the CPU, so that a seed gives the same result on every dev
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -42,32 +42,25 @@ class BoxTokens:
 
     Attributes:
         numbers: Ids of the numbers, such as `<42>`, (N,).
-        opening: Ids of the tokens whose last brace begins a box.
-        closing: Ids of the tokens whose last brace ends one.
+        braces: The last brace of each token that has one, by the token's id.
     """
 
     numbers: Tensor
-    opening: frozenset[int]
-    closing: frozenset[int]
+    braces: Mapping[int, str]
 
     @classmethod
     def find(cls, tokenizer: PreTrainedTokenizerBase, dialect: Dialect) -> "BoxTokens | None":
         """Return the tokens of boxes; None if numbers are written in several tokens, or not in braces."""
+        if not isinstance(dialect.syntax, BraceSyntax):
+            return None
         pieces: dict[str, int] = tokenizer.get_vocab()
         numbers = sorted(token for piece, token in pieces.items() if re.fullmatch(r"<-?\d+>", piece))
-        if not numbers or not isinstance(dialect.syntax, BraceSyntax):
-            return None
-        braces = {token: max(piece.rfind("{"), piece.rfind("}")) for piece, token in pieces.items()}
-        marked = [(token, piece[braces[token]]) for piece, token in pieces.items() if braces[token] >= 0]
-        opening, closing = (frozenset(token for token, last in marked if last == brace) for brace in "{}")
-        return cls(torch.tensor(numbers), opening, closing)
+        braces = {token: found[-1] for piece, token in pieces.items() if (found := re.findall("[{}]", piece))}
+        return cls(torch.tensor(numbers), braces) if numbers else None
 
     def are_open(self, generated: Sequence[int]) -> bool:
         """Return whether an answer of these tokens ends inside a box."""
-        for token in reversed(generated):
-            if token in self.opening or token in self.closing:
-                return token in self.opening
-        return False
+        return next((self.braces[token] == "{" for token in reversed(generated) if token in self.braces), False)
 
 
 class Row:

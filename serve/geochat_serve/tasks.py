@@ -10,7 +10,11 @@ from geochat.errors import PromptError
 from geochat.prompts import Task, read_task
 
 _REGION_TASKS = (Task.IDENTIFY, Task.CHAT)
-_CONTROLS = {"(a window)": "(zoom in and tick “Visible area only”)", "(a search)": "(“Find in the whole scene”)"}
+_CONTROLS = {  # of the page, for arguments that notices of the core name
+    "(a window)": "(zoom in and tick “Visible area only”)",
+    "(a search)": "(“Find in the whole scene”)",
+    "with page (--page)": "under “Image and regions”",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +103,6 @@ def _with_controls(text: str) -> str:
 
 
 _PAGE_TEXTS: dict[str, Callable[[str], str]] = {
-    "ground-resolution": _with_controls,
-    "shrunk": _with_controls,
-    "nothing-found": _with_controls,
-    "page": lambda text: text.replace("with page (--page)", "under “Image and regions”"),
     "region-not-used": lambda _text: (
         "Your region was not used: this task looks at the whole view. To ask about it, choose “Identify region”;"
         " to search a part of the image, zoom in and tick “Visible area only”."
@@ -114,5 +114,4 @@ _PAGE_TEXTS: dict[str, Callable[[str], str]] = {
 
 def notice_for_page(notice: Notice) -> dict[str, str]:
     """Return code and text of a notice; where the text names a Python argument, it names the page's control instead."""
-    page_text = _PAGE_TEXTS.get(notice.code)
-    return {"code": notice.code, "text": notice.text if page_text is None else page_text(notice.text)}
+    return {"code": notice.code, "text": _PAGE_TEXTS.get(notice.code, _with_controls)(notice.text)}

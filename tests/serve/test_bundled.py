@@ -46,4 +46,4 @@ def near(value):
         return {key: near(item) for key, item in value.items()}
     if isinstance(value, list):
         return [near(item) for item in value]
-    return pytest.approx(value, abs=1e-4) if isinstance(value, float) else value
+    return pytest.approx(value, abs=1e-5) if isinstance(value, float) else value

@@ -38,9 +38,10 @@ from geochat_small.rounding import compensated, gram_matrices, quantized
 _LOG = logging.getLogger(__name__)
 BITS = 4
 SHARD = "35MB"
-_PACKED = (  # layers that are packed, and the weights of a row that share a scale
-    (re.compile(r".*language_model.*\.[a-z]+_proj"), 64),
-    (re.compile(r".*vision_tower.*\.([qkv]_proj|out_proj|fc1|fc2)"), 32),
+LANGUAGE_GROUP, TOWER_GROUP = 64, 32  # weights of a row that share a scale
+_PACKED = (
+    (re.compile(r".*language_model.*\.[a-z]+_proj"), LANGUAGE_GROUP),
+    (re.compile(r".*vision_tower.*\.([qkv]_proj|out_proj|fc1|fc2)"), TOWER_GROUP),
 )
 _ROWS = 128  # of the calibration
 _LONGEST = 1024  # tokens of a calibration row
@@ -181,8 +182,8 @@ LoRA adapter; its vocabulary is cut to English and the grammar of regions. Made 
   and extended, weights tuned and quantised.
 - Images and labels: {licence(sources)}.
 - Text without images: SmolLM2's own answers to prompts of this project, and sentences of this project.
-- Form: compressed-tensors, pack-quantized. Language model 4 bits in groups of {_PACKED[0][1]}, tower 4 bits in groups
-  of {_PACKED[1][1]}, the rest bfloat16. transformers needs `compressed-tensors` to load it; vLLM has it.
+- Form: compressed-tensors, pack-quantized. Language model {BITS} bits in groups of {LANGUAGE_GROUP}, tower {BITS} bits
+  in groups of {TOWER_GROUP}, the rest bfloat16. transformers needs `compressed-tensors` to load it; vLLM has it.
 """
 
 

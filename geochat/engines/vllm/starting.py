@@ -4,7 +4,9 @@ import os
 import shlex
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from geochat.engines.vllm.sharing import Command
 from geochat.errors import CheckpointError, SettingsError
@@ -63,12 +65,12 @@ def command_for(source: str | Path | None, *, dtype: str | None = None, python: 
         CheckpointError: vLLM cannot serve the checkpoint as it is.
         SettingsError: There is no vLLM, or a variable holds no number.
     """
-    model = _servable(source)
+    model, config = _servable(source)
     executable, on_cpu = find_python(python)
     argv = [str(executable), "-m", "vllm.entrypoints.openai.api_server", "--model", model]
     argv += ["--served-model-name", model.rstrip("/").rsplit("/", 1)[-1]]
-    usual = "float32" if on_cpu and not _is_quantized(model) else "auto"  # kernels for packed weights have no float32
-    argv += ["--dtype", dtype or usual, "--generation-config", "vllm"]
+    exact = on_cpu and "quantization_config" not in config  # kernels for packed weights have no float32
+    argv += ["--dtype", dtype or ("float32" if exact else "auto"), "--generation-config", "vllm"]
     env = {"VLLM_NO_USAGE_STATS": "1"}
     if Path(model).is_dir():
         env["HF_HUB_OFFLINE"] = "1"
@@ -80,24 +82,20 @@ def command_for(source: str | Path | None, *, dtype: str | None = None, python: 
     return Command([*argv, *shlex.split(os.environ.get(ARGUMENTS, ""))], env, _keep_s())
 
 
-def _servable(source: str | Path | None) -> str:
-    """Return the directory or hub id in the form that vLLM takes."""
+def _servable(source: str | Path | None) -> tuple[str, Mapping[str, Any]]:
+    """Return the directory or hub id in the form that vLLM takes, and the directory's `config.json`."""
     check_checkpoint(source)
     folder = bundled_path() if source is None else find_local(source)
     if folder is None:
-        return str(source)
+        return str(source), {}
     if (folder / ADAPTER_CONFIG).is_file():
         raise CheckpointError(f"{folder} is an adapter; vLLM serves it merged: geochat merge {folder} MERGED")
-    if "vision_config" not in read_object(folder / "config.json"):
+    config = read_object(folder / "config.json")
+    if "vision_config" not in config:
         raise CheckpointError(
             f"{folder} is in the original's layout; vLLM serves the native one: geochat convert {folder} CONVERTED"
         )
-    return str(folder.resolve())
-
-
-def _is_quantized(model: str) -> bool:
-    config = Path(model) / "config.json"
-    return config.is_file() and "quantization_config" in read_object(config)
+    return str(folder.resolve()), config
 
 
 def _cpu_defaults() -> dict[str, str]:
